@@ -1,0 +1,36 @@
+//! The nouns of Cresset: topics, subscriptions, filters, events, notifications, ids, statuses.
+//!
+//! Everything here is R5-shaped and neutral: it knows no JSON, no FHIR version, no I/O, no clock.
+//! The codecs in `cresset-fhir` parse wire forms into these types and render them out again; the
+//! pure core in `cresset-engine` decides over them; the stores keep them.
+//!
+//! Constructors of newtypes check what FHIR demands of them (`ResourceId`: 64 characters of
+//! `[A-Za-z0-9.-]`), so a value that exists is a value that is right.
+
+mod change;
+mod event;
+mod ids;
+mod issue;
+mod notification;
+mod subscription;
+mod topic;
+
+pub use change::{Change, Interaction, Position};
+pub use event::{Event, EventNumber};
+pub use ids::{
+    Base, Canonical, ClientName, InvalidId, ResourceId, ResourceKey, ResourceType, SubscriptionKey,
+    VersionId,
+};
+pub use issue::{Issue, IssueCode, IssueKind, Issues, Severity};
+pub use notification::{
+    Notification, NotificationEvent, NotificationResource, NotificationType, SubscriptionError,
+    SubscriptionErrorCode,
+};
+pub use subscription::{
+    ChannelType, Coding, Comparator, Filter, Header, MimeType, Modifier, PayloadContent,
+    Subscription, SubscriptionStatus,
+};
+pub use topic::{
+    CriteriaResult, EventTrigger, FhirPathCriteria, FilterDefinition, NotificationShape,
+    QueryCriteria, ResourceTrigger, Topic, TopicStatus,
+};
