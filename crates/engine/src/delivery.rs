@@ -1,0 +1,553 @@
+//! `Delivery`: the machine of one subscription that the server sends to.
+//!
+//! It decides what is sent next and when: the handshake, events in batches, heartbeats, retries,
+//! and which status follows from how that went. It owns the place of the subscription's cursor
+//! and the one attempt in flight. It does not know what a notification looks like, how it
+//! travels, or where anything is stored, and it has no clock: `now` and jitter are values.
+//!
+//! Invariants (proven by the property tests in `delivery/tests.rs`):
+//!
+//! * I3: no attempt names an event beyond the last durable one it was told of.
+//! * I4: one attempt at a time; events go in number order; a retry repeats the same events.
+//! * I5: an event of a subscription that stays active is sent until an attempt with it succeeds,
+//!   or the status leaves `active` with a reason.
+//!
+//! The caller carries out effects in the order given, and calls [`Delivery::handle`] with
+//! [`Input::Tick`] when [`Delivery::next_deadline`] has come. It keeps `now` from running
+//! backwards as best it can; a step back delays but never loses anything.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cresset_model::{EventNumber, SubscriptionError, SubscriptionErrorCode, SubscriptionStatus};
+use jiff::Timestamp;
+
+use crate::retry::{RetryPolicy, batch_limit};
+use crate::time::{after, earlier};
+
+#[cfg(test)]
+mod tests;
+
+/// How long after its timeout the outcome of an attempt is waited for before it counts as failed.
+///
+/// The caller ends attempts at their timeout; this catches an outcome that got lost on the way.
+pub const OUTCOME_GRACE: Duration = Duration::from_secs(10);
+
+/// What the subscription and the operator ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliverySettings {
+    /// Longest silence; none or zero means no heartbeats (RQ-SB-05, RQ-CH-07, RQ-SB-14).
+    pub heartbeat_period: Option<Duration>,
+    /// Upper bound of one attempt (RQ-SB-06).
+    pub timeout: Option<Duration>,
+    /// Most events in one notification (RQ-SB-07).
+    pub max_count: Option<NonZeroU32>,
+    /// When to switch it off (RQ-SB-12); see [`DeliverySettings::end_in_force`].
+    pub end: Option<Timestamp>,
+    /// The operator's part.
+    pub policy: Arc<RetryPolicy>,
+}
+
+impl DeliverySettings {
+    /// The `end` to observe, for a subscription that was accepted (created or last updated by
+    /// its client) at this time.
+    ///
+    /// One that had passed by then is not observed: a subscription that came with a past `end`
+    /// is not switched off at once (RQ-SB-13, TR-10).
+    pub fn end_in_force(end: Option<Timestamp>, accepted: Timestamp) -> Option<Timestamp> {
+        end.filter(|end| *end > accepted)
+    }
+}
+
+/// Where a subscription stands, as the store has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliveryState {
+    /// Its status.
+    pub status: SubscriptionStatus,
+    /// The last event whose delivery was confirmed, if any was.
+    pub cursor: Option<EventNumber>,
+    /// The last event number given; 0 if there was none.
+    pub last: u64,
+}
+
+/// Names one attempt of one machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttemptId(u64);
+
+impl fmt::Display for AttemptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What an attempt sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttemptKind {
+    /// These events, both ends included.
+    Events {
+        /// The first.
+        first: EventNumber,
+        /// The last.
+        last: EventNumber,
+    },
+    /// That the channel still works.
+    Heartbeat,
+    /// Whether the channel works.
+    Handshake,
+}
+
+/// One try to send one notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// Its name; comes back in [`Input::AttemptEnded`].
+    pub id: AttemptId,
+    /// What it sends.
+    pub kind: AttemptKind,
+    /// When the caller gives up on it, counted from its start.
+    pub timeout: Duration,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The receiver says that the endpoint is no more (HTTP 410): the status becomes `off`
+    /// (RQ-CH-26).
+    Gone {
+        /// For `$status`.
+        reason: SubscriptionError,
+    },
+    /// The receiver refused for good: repeating the same is of no use.
+    ///
+    /// A handshake is retried all the same, because a receiver may not listen yet (TR-07).
+    Refused {
+        /// For `$status`.
+        reason: SubscriptionError,
+    },
+    /// It failed in a way that may pass.
+    Retry {
+        /// For `$status`.
+        reason: SubscriptionError,
+        /// How long the receiver asked to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// The receiver took it.
+    Success,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// Events up to this number are durable now.
+    Appended {
+        /// The last number given.
+        last: u64,
+    },
+    /// An attempt ended. One that is not in flight (any more) is ignored.
+    AttemptEnded {
+        /// Which.
+        id: AttemptId,
+        /// How.
+        outcome: Outcome,
+        /// Drawn by the caller, uniform over all `u32`.
+        jitter: u32,
+    },
+    /// The subscription was deleted: nothing is sent and no effect is given any more (RQ-ER-13).
+    Removed,
+    /// A deadline may have come.
+    Tick,
+    /// The subscription was changed by its client or an operator.
+    ///
+    /// With status `requested` a handshake follows (RQ-SB-24, RQ-SB-25). Never fed for a status
+    /// that [`Effect::SetStatus`] asked for: the machine knows that one.
+    Updated {
+        /// The settings from now on.
+        settings: DeliverySettings,
+        /// The status from now on.
+        status: SubscriptionStatus,
+    },
+}
+
+/// What the caller has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Send this, and report how it ended.
+    Attempt(Attempt),
+    /// Record that events up to this one need no attempt any more. It only ever goes up.
+    MoveCursor(EventNumber),
+    /// Record the status, and why. No error given means that none is known any more.
+    SetStatus {
+        /// The new status.
+        status: SubscriptionStatus,
+        /// The reason, for `$status` (RQ-ER-05).
+        error: Option<SubscriptionError>,
+    },
+}
+
+/// An attempt whose outcome is awaited.
+#[derive(Debug, Clone, Copy)]
+struct InFlight {
+    id: AttemptId,
+    kind: AttemptKind,
+    /// When its outcome counts as lost.
+    lost_at: Timestamp,
+    /// A change of status or settings came after it: its failure says nothing any more.
+    superseded: bool,
+}
+
+/// The machine of one subscription that the server sends to.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    settings: DeliverySettings,
+    status: SubscriptionStatus,
+    /// Events up to this number need no attempt any more; 0 before the first.
+    cursor: u64,
+    last: u64,
+    in_flight: Option<InFlight>,
+    /// The batch that the next attempt with events repeats (I4).
+    repeat: Option<(EventNumber, EventNumber)>,
+    /// Failures in a row.
+    failures: u32,
+    /// Nothing is sent before: the handshake delay, or the wait before a retry.
+    resume: Timestamp,
+    /// Since when the receiver has heard nothing.
+    silent_since: Timestamp,
+    next_id: u64,
+    removed: bool,
+}
+
+impl Delivery {
+    /// The machine of a subscription as the store has it, after its creation or after a restart.
+    ///
+    /// It gives its first effects on the first [`Input::Tick`]: a handshake after the handshake
+    /// delay for one in `requested`, the events not yet confirmed for one in `active`.
+    pub fn new(settings: DeliverySettings, state: DeliveryState, now: Timestamp) -> Self {
+        let mut delivery = Self {
+            settings,
+            status: state.status,
+            // A cursor beyond the last durable event could only come of a store that lost
+            // events; sending the next ones twice is better than never (I5).
+            cursor: state.cursor.map_or(0, EventNumber::get).min(state.last),
+            last: state.last,
+            in_flight: None,
+            repeat: None,
+            failures: 0,
+            resume: now,
+            silent_since: now,
+            next_id: 1,
+            removed: false,
+        };
+        if delivery.status == SubscriptionStatus::Requested {
+            delivery.resume = after(now, delivery.settings.policy.handshake_delay);
+        }
+        delivery
+    }
+
+    /// Where the subscription stands.
+    pub fn status(&self) -> SubscriptionStatus {
+        self.status
+    }
+
+    /// What was asked for.
+    pub fn settings(&self) -> &DeliverySettings {
+        &self.settings
+    }
+
+    /// How many durable events still need an attempt that succeeds.
+    pub fn lag(&self) -> u64 {
+        self.last.saturating_sub(self.cursor)
+    }
+
+    /// Takes what happened and appends what has to be done.
+    pub fn handle(&mut self, input: Input, now: Timestamp, effects: &mut Vec<Effect>) {
+        if self.removed {
+            return;
+        }
+        match input {
+            Input::Appended { last } => self.last = self.last.max(last),
+            Input::AttemptEnded { id, outcome, jitter } => {
+                self.attempt_ended(id, outcome, jitter, now, effects);
+            }
+            Input::Removed => {
+                self.removed = true;
+                return;
+            }
+            Input::Tick => {}
+            Input::Updated { settings, status } => self.updated(settings, status, now, effects),
+        }
+        self.advance(now, effects);
+    }
+
+    /// When [`Input::Tick`] is due; none while only another input can change anything.
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        if self.removed {
+            return None;
+        }
+        let end = if is_live(self.status) { self.settings.end } else { None };
+        let next = match (&self.in_flight, self.status) {
+            (Some(attempt), _) => Some(attempt.lost_at),
+            (None, SubscriptionStatus::Requested) => Some(self.resume),
+            (None, SubscriptionStatus::Active) if self.has_work() => Some(self.resume),
+            (None, SubscriptionStatus::Active) => self.heartbeat_at().map(|at| at.max(self.resume)),
+            (
+                None,
+                SubscriptionStatus::EnteredInError
+                | SubscriptionStatus::Error
+                | SubscriptionStatus::Off,
+            ) => None,
+        };
+        earlier(end, next)
+    }
+
+    /// Does what is due, as far as the one attempt in flight allows.
+    fn advance(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        if is_live(self.status) && self.settings.end.is_some_and(|end| end <= now) {
+            self.enter(SubscriptionStatus::Off, now);
+            effects.push(Effect::SetStatus { status: SubscriptionStatus::Off, error: None });
+        }
+        if let Some(attempt) = self.in_flight
+            && attempt.lost_at <= now
+        {
+            let reason = SubscriptionError {
+                code: Some(SubscriptionErrorCode::NoResponse),
+                text: "the outcome of the attempt was lost".to_owned(),
+            };
+            let outcome = Outcome::Retry { reason, retry_after: None };
+            self.attempt_ended(attempt.id, outcome, 0, now, effects);
+        }
+        if self.in_flight.is_some() || now < self.resume {
+            return;
+        }
+        if let Some(kind) = self.due(now) {
+            self.start(kind, now, effects);
+        }
+    }
+
+    /// What to send now, if anything.
+    fn due(&self, now: Timestamp) -> Option<AttemptKind> {
+        match self.status {
+            SubscriptionStatus::Active => {
+                if let Some((first, last)) = self.repeat.or_else(|| self.next_batch()) {
+                    return Some(AttemptKind::Events { first, last });
+                }
+                let at = self.heartbeat_at()?;
+                (self.failures > 0 || at <= now).then_some(AttemptKind::Heartbeat)
+            }
+            SubscriptionStatus::Requested => Some(AttemptKind::Handshake),
+            SubscriptionStatus::EnteredInError
+            | SubscriptionStatus::Error
+            | SubscriptionStatus::Off => None,
+        }
+    }
+
+    /// Starts an attempt.
+    fn start(&mut self, kind: AttemptKind, now: Timestamp, effects: &mut Vec<Effect>) {
+        if let AttemptKind::Events { first, last } = kind {
+            // A wrong number must stop the subscription, not spread (I3, I4).
+            assert!(first.get() == self.cursor + 1 && last.get() <= self.last, "wrong batch");
+            self.repeat = Some((first, last));
+        }
+        let timeout = self.settings.timeout.filter(|timeout| !timeout.is_zero());
+        let timeout = timeout.unwrap_or(self.settings.policy.timeout_default);
+        let id = AttemptId(self.next_id);
+        self.next_id += 1;
+        let lost_at = after(after(now, timeout), OUTCOME_GRACE);
+        self.in_flight = Some(InFlight { id, kind, lost_at, superseded: false });
+        self.silent_since = now;
+        effects.push(Effect::Attempt(Attempt { id, kind, timeout }));
+    }
+
+    /// Takes the outcome of the attempt in flight; ignores any other.
+    fn attempt_ended(
+        &mut self,
+        id: AttemptId,
+        outcome: Outcome,
+        jitter: u32,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let Some(attempt) = self.in_flight.take_if(|attempt| attempt.id == id) else {
+            return;
+        };
+        match outcome {
+            Outcome::Success => self.succeeded(attempt, now, effects),
+            Outcome::Gone { .. } | Outcome::Refused { .. } | Outcome::Retry { .. }
+                if attempt.superseded => {}
+            Outcome::Gone { reason } => {
+                self.give_up(SubscriptionStatus::Off, reason, now, effects);
+            }
+            Outcome::Refused { reason } if attempt.kind == AttemptKind::Handshake => {
+                self.failed(reason, None, jitter, now, effects);
+            }
+            Outcome::Refused { reason } => {
+                self.give_up(SubscriptionStatus::Error, reason, now, effects);
+            }
+            Outcome::Retry { reason, retry_after } => {
+                self.failed(reason, retry_after, jitter, now, effects);
+            }
+        }
+    }
+
+    /// What was sent has arrived.
+    fn succeeded(&mut self, attempt: InFlight, now: Timestamp, effects: &mut Vec<Effect>) {
+        // Events that arrived are delivered, whatever happened to the subscription meanwhile.
+        if let AttemptKind::Events { last, .. } = attempt.kind {
+            self.move_cursor(last.get(), effects);
+        }
+        if attempt.superseded {
+            return;
+        }
+        self.failures = 0;
+        self.repeat = None;
+        self.resume = now;
+        if attempt.kind == AttemptKind::Handshake {
+            self.status = SubscriptionStatus::Active;
+            effects.push(Effect::SetStatus { status: SubscriptionStatus::Active, error: None });
+        }
+    }
+
+    /// Plans a retry, or leaves `requested` or `active` when there were enough (TR-14).
+    fn failed(
+        &mut self,
+        reason: SubscriptionError,
+        retry_after: Option<Duration>,
+        jitter: u32,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.failures = self.failures.saturating_add(1);
+        let policy = &self.settings.policy;
+        let schedule = match self.status {
+            SubscriptionStatus::Requested => &policy.handshake_retries,
+            SubscriptionStatus::Active
+            | SubscriptionStatus::EnteredInError
+            | SubscriptionStatus::Error
+            | SubscriptionStatus::Off => &policy.retries,
+        };
+        match schedule.delay(self.failures, jitter, retry_after) {
+            Some(delay) => self.resume = after(now, delay),
+            None => self.give_up(SubscriptionStatus::Error, reason, now, effects),
+        }
+    }
+
+    /// Stops sending, with a reason.
+    fn give_up(
+        &mut self,
+        status: SubscriptionStatus,
+        reason: SubscriptionError,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.enter(status, now);
+        effects.push(Effect::SetStatus { status, error: Some(reason) });
+    }
+
+    /// Takes new settings and a status that a client or operator chose.
+    fn updated(
+        &mut self,
+        settings: DeliverySettings,
+        status: SubscriptionStatus,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let before = self.status;
+        self.settings = settings;
+        if status != before || status == SubscriptionStatus::Requested {
+            self.enter(status, now);
+        } else {
+            self.drop_batch_too_large();
+        }
+        // Leaving a state in which nothing was sent: what was missed stays missed, the client
+        // pulls it. The jump is made when the client asks, not when the handshake succeeds, so
+        // that events which come in between are sent like those of a new subscription
+        // (RQ-ER-10, RQ-ER-12).
+        if !is_sending(before) && is_sending(status) && !self.settings.policy.flush_missed {
+            self.move_cursor(self.last, effects);
+        }
+    }
+
+    /// Forgets a batch to repeat that the new `max_count` forbids; a smaller one takes its place.
+    fn drop_batch_too_large(&mut self) {
+        let limit = self.batch_limit();
+        if self.repeat.is_some_and(|(first, last)| last.get() - first.get() >= limit) {
+            self.repeat = None;
+        }
+    }
+
+    /// Enters a status afresh: nothing that was planned before holds any more.
+    fn enter(&mut self, status: SubscriptionStatus, now: Timestamp) {
+        self.status = status;
+        self.failures = 0;
+        self.repeat = None;
+        self.silent_since = now;
+        self.resume = match status {
+            SubscriptionStatus::Requested => after(now, self.settings.policy.handshake_delay),
+            SubscriptionStatus::Active
+            | SubscriptionStatus::EnteredInError
+            | SubscriptionStatus::Error
+            | SubscriptionStatus::Off => now,
+        };
+        if let Some(attempt) = &mut self.in_flight {
+            attempt.superseded = true;
+        }
+    }
+
+    /// Moves the cursor up to this number, if it is not there yet.
+    fn move_cursor(&mut self, number: u64, effects: &mut Vec<Effect>) {
+        if number > self.cursor
+            && let Some(event) = EventNumber::new(number)
+        {
+            self.cursor = number;
+            effects.push(Effect::MoveCursor(event));
+        }
+    }
+
+    /// Whether something waits to be sent as soon as `resume` allows.
+    fn has_work(&self) -> bool {
+        self.cursor < self.last || (self.failures > 0 && self.heartbeat_period().is_some())
+    }
+
+    /// The events that follow the cursor, as many as one notification takes.
+    fn next_batch(&self) -> Option<(EventNumber, EventNumber)> {
+        if self.cursor >= self.last {
+            return None;
+        }
+        let first = EventNumber::new(self.cursor + 1)?;
+        let last = EventNumber::new(self.cursor.saturating_add(self.batch_limit()).min(self.last))?;
+        Some((first, last))
+    }
+
+    fn batch_limit(&self) -> u64 {
+        let limit = batch_limit(self.settings.max_count, self.settings.policy.max_count_default);
+        u64::from(limit.get())
+    }
+
+    fn heartbeat_period(&self) -> Option<Duration> {
+        self.settings.heartbeat_period.filter(|period| !period.is_zero())
+    }
+
+    fn heartbeat_at(&self) -> Option<Timestamp> {
+        self.heartbeat_period().map(|period| after(self.silent_since, period))
+    }
+}
+
+/// Whether `end` still has something to switch off.
+fn is_live(status: SubscriptionStatus) -> bool {
+    match status {
+        SubscriptionStatus::Active | SubscriptionStatus::Error | SubscriptionStatus::Requested => {
+            true
+        }
+        SubscriptionStatus::EnteredInError | SubscriptionStatus::Off => false,
+    }
+}
+
+/// Whether events of a subscription in this status are sent, now or after its handshake.
+fn is_sending(status: SubscriptionStatus) -> bool {
+    match status {
+        SubscriptionStatus::Active | SubscriptionStatus::Requested => true,
+        SubscriptionStatus::EnteredInError
+        | SubscriptionStatus::Error
+        | SubscriptionStatus::Off => false,
+    }
+}

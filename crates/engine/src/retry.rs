@@ -1,0 +1,91 @@
+//! How often, when and how much is sent: the operator's policy for attempts.
+//!
+//! It holds no state; [`Delivery`](crate::Delivery) counts failures and asks it for the next delay.
+//! Tests: `delivery/tests.rs`.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+/// Most delays that a [`RetrySchedule`] may list.
+pub const RETRIES_MAX: usize = 64;
+
+/// Longest wait before a retry, whatever the schedule or a `Retry-After` header asks for.
+pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// Most events in one notification where the subscription does not say (`maxCount`).
+pub const EVENTS_PER_NOTIFICATION_DEFAULT: NonZeroU32 = NonZeroU32::new(100).expect("not zero");
+
+/// Most events in one notification, whatever `maxCount` allows.
+pub const EVENTS_PER_NOTIFICATION_MAX: NonZeroU32 = NonZeroU32::new(1_000).expect("not zero");
+
+/// Most events in one notification of a subscription with this `maxCount` (RQ-SB-07, TR-39).
+pub fn batch_limit(max_count: Option<NonZeroU32>, default: NonZeroU32) -> NonZeroU32 {
+    max_count.unwrap_or(default).min(EVENTS_PER_NOTIFICATION_MAX)
+}
+
+/// The delays between the attempts of one notification; as many retries as delays.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetrySchedule(Box<[Duration]>);
+
+impl RetrySchedule {
+    /// Takes the delays, each cut to [`RETRY_DELAY_MAX`]; none if there are over [`RETRIES_MAX`].
+    pub fn new(delays: &[Duration]) -> Option<Self> {
+        (delays.len() <= RETRIES_MAX)
+            .then(|| Self(delays.iter().map(|delay| (*delay).min(RETRY_DELAY_MAX)).collect()))
+    }
+
+    /// A schedule of whole seconds, for defaults that are visibly within the bounds.
+    fn seconds(delays: &[u64]) -> Self {
+        Self(delays.iter().map(|delay| Duration::from_secs(*delay)).collect())
+    }
+
+    /// How long to wait after this many failures in a row; none when it is time to give up.
+    ///
+    /// `jitter` is uniform over all `u32`; it lengthens the delay by up to a half, so that
+    /// subscriptions which failed together do not all come back together. An endpoint that asked
+    /// for a longer wait (`Retry-After`) gets it.
+    pub(crate) fn delay(
+        &self,
+        failures: u32,
+        jitter: u32,
+        retry_after: Option<Duration>,
+    ) -> Option<Duration> {
+        let index = usize::try_from(failures).ok()?.checked_sub(1)?;
+        let delay = *self.0.get(index)?;
+        let share = f64::from(jitter) / f64::from(u32::MAX);
+        let delay = delay.saturating_add(delay.mul_f64(share / 2.0));
+        Some(delay.max(retry_after.unwrap_or_default()).min(RETRY_DELAY_MAX))
+    }
+}
+
+/// When attempts are made and repeated, for all subscriptions of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// From acceptance to the first handshake, so that the answer is out first (RQ-CH-27, TR-07).
+    pub handshake_delay: Duration,
+    /// Retries of a handshake before the status becomes `error` (RQ-SB-22).
+    pub handshake_retries: RetrySchedule,
+    /// Retries of events and heartbeats inside `active` (TR-14).
+    pub retries: RetrySchedule,
+    /// Upper bound of one attempt where the subscription has no `timeout` (RQ-SB-06).
+    pub timeout_default: Duration,
+    /// Most events in one notification where the subscription has no `maxCount`.
+    pub max_count_default: NonZeroU32,
+    /// Send what was missed in `error` or `off` once the client has asked for a handshake again.
+    ///
+    /// Off by default: the client pulls missed events with `$events` (RQ-ER-10).
+    pub flush_missed: bool,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            handshake_delay: Duration::from_secs(1),
+            handshake_retries: RetrySchedule::seconds(&[2, 4, 8, 15, 30]),
+            retries: RetrySchedule::seconds(&[1, 2, 5, 10, 30, 60]),
+            timeout_default: Duration::from_secs(30),
+            max_count_default: EVENTS_PER_NOTIFICATION_DEFAULT,
+            flush_missed: false,
+        }
+    }
+}
