@@ -1,1 +1,34 @@
-//! To be written.
+//! Channels: how bytes leave the house. One module per channel type.
+//!
+//! **For**: one attempt to hand a finished notification to a subscriber's endpoint, and the policy
+//! of which endpoints may be spoken to at all.
+//!
+//! **Must not know**: FHIR, subscriptions, stores, retries. It gets bytes, an endpoint, headers and
+//! a deadline; when to try, and again, is decided elsewhere. Nor does it bound how many attempts
+//! run at once: its caller does.
+//!
+//! **Invariants**: no connection is opened to an address the [`AddressPolicy`] refuses, whatever
+//! name led to it (RQ-SS-08); no redirect is followed (RQ-CH-26); an attempt ends within its
+//! deadline and keeps at most [`RESPONSE_TEXT_BYTES_MAX`] bytes of the response; no text made here
+//! holds a header value, a body, an address or the query string of an endpoint.
+//!
+//! **Tests**: `address/tests.rs`, `endpoint/tests.rs`, `header/tests.rs`, `retry_after/tests.rs`
+//! are tables; `rest_hook/tests.rs` speaks to receivers on loopback.
+
+mod address;
+mod endpoint;
+mod header;
+mod outcome;
+mod resolver;
+mod rest_hook;
+mod retry_after;
+mod tls;
+
+pub use address::{AddressPolicy, AddressRange, InvalidPrefix, parse_prefix};
+pub use endpoint::{ENDPOINT_LENGTH_MAX, EndpointPolicy, EndpointRefusal, endpoint_refusal};
+pub use header::{HEADER_BYTES_MAX, HEADERS_MAX, HeaderRefusal, header_refusal};
+pub use ipnet::IpNet;
+pub use outcome::{Failure, FailureKind, NoResponse, Outcome, ResponseText, Verdict};
+pub use rest_hook::{Config, RESPONSE_TEXT_BYTES_MAX, Request, RestHook};
+pub use retry_after::RETRY_AFTER_MAX;
+pub use tls::Error;

@@ -1,0 +1,116 @@
+//! Name resolution that gives out allowed addresses only.
+//!
+//! The HTTP client connects to exactly the addresses it gets from here, so what a name resolves to
+//! is judged at the moment it is used: a name that answers with a public address when a
+//! subscription is created and with a private one later (DNS rebinding) gains nothing. The client
+//! does not ask for literal addresses; [`crate::endpoint_refusal`] judges those.
+//!
+//! Its tests are in `rest_hook/tests.rs`.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::Semaphore;
+
+use crate::address::{AddressPolicy, AddressRange};
+
+/// Most lookups under way at once. Each holds a thread of the blocking pool until the system gives
+/// up on it, also when nobody waits for it any more.
+const LOOKUPS_MAX: usize = 64;
+
+/// Most addresses of one name that are tried.
+const ADDRESSES_MAX: usize = 16;
+
+/// The addresses of a name. A trait so that tests need no name server.
+pub(crate) trait Lookup: Send + Sync + 'static {
+    /// Looks up all addresses of a name.
+    fn lookup(&self, name: String) -> Looking;
+}
+
+/// A lookup under way.
+pub(crate) type Looking = Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send>>;
+
+/// Lookup by the system, as other programs of the machine see names.
+pub(crate) struct SystemLookup;
+
+impl Lookup for SystemLookup {
+    fn lookup(&self, name: String) -> Looking {
+        Box::pin(async move {
+            let addresses = tokio::net::lookup_host((name, 0)).await?;
+            Ok(addresses.map(|address| address.ip()).collect())
+        })
+    }
+}
+
+/// The resolver that the HTTP client asks.
+pub(crate) struct Resolver {
+    lookup: Arc<dyn Lookup>,
+    policy: AddressPolicy,
+    permits: Arc<Semaphore>,
+}
+
+impl Resolver {
+    /// A resolver that gives out what the policy allows.
+    pub(crate) fn new(lookup: Arc<dyn Lookup>, policy: AddressPolicy) -> Self {
+        Self { lookup, policy, permits: Arc::new(Semaphore::new(LOOKUPS_MAX)) }
+    }
+}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let lookup = Arc::clone(&self.lookup);
+        let policy = self.policy.clone();
+        let permits = Arc::clone(&self.permits);
+        Box::pin(async move {
+            let permit = permits.acquire_owned().await?;
+            let looking = lookup.lookup(name.as_str().to_owned());
+            // A task of its own: when the attempt's deadline passes, the lookup's thread is still
+            // taken, and so must be its permit.
+            let found = tokio::spawn(async move {
+                let found = looking.await;
+                drop(permit);
+                found
+            });
+            let allowed = allowed(&policy, found.await??)?;
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// A name has addresses, and all of them are refused.
+#[derive(Debug)]
+pub(crate) struct AllRefused(pub(crate) AddressRange);
+
+impl fmt::Display for AllRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the endpoint is {}, which is not allowed", self.0)
+    }
+}
+
+impl std::error::Error for AllRefused {}
+
+fn allowed(
+    policy: &AddressPolicy,
+    found: Vec<IpAddr>,
+) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
+    let mut refused = None;
+    let mut allowed = Vec::with_capacity(found.len().min(ADDRESSES_MAX));
+    for address in found {
+        match policy.refusal(address) {
+            Some(range) => refused = refused.or(Some(range)),
+            // Port 0 is replaced by the port of the URL.
+            None if allowed.len() < ADDRESSES_MAX => allowed.push(SocketAddr::new(address, 0)),
+            None => {}
+        }
+    }
+    match (allowed.is_empty(), refused) {
+        (false, _) => Ok(allowed),
+        (true, Some(range)) => Err(Box::new(AllRefused(range))),
+        (true, None) => Err(io::Error::from(io::ErrorKind::NotFound).into()),
+    }
+}
