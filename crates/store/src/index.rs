@@ -1,0 +1,112 @@
+//! What the search index keeps of a resource.
+
+use cresset_model::{Position, ResourceKey, VersionId};
+use jiff::Timestamp;
+use smol_str::SmolStr;
+
+/// Most bytes of a text, code or URI that the index tells apart; see [`clip`].
+pub const INDEX_VALUE_BYTES_MAX: usize = 1_024;
+/// Most rows of one document.
+pub const INDEX_ROWS_MAX: usize = 100_000;
+
+/// A step of the index along the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IndexBatch {
+    /// The index has seen the log up to here after the step.
+    pub upto: Position,
+    /// What changed, each resource at most once.
+    pub documents: Vec<IndexDocument>,
+}
+
+/// A resource as the index sees it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IndexDocument {
+    /// The resource.
+    pub key: ResourceKey,
+    /// The position of the version.
+    pub position: Position,
+    /// The version.
+    pub version: VersionId,
+    /// `meta.lastUpdated`.
+    pub last_updated: Timestamp,
+    /// Whether this version is a delete; it has no rows then and is not found.
+    pub deleted: bool,
+    /// Its search values.
+    pub rows: Vec<IndexRow>,
+}
+
+/// One search value of a resource.
+///
+/// A `:identifier` search on a reference is a `Token` row under a name of its own, such as
+/// `subject:identifier`; the index knows no modifiers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct IndexRow {
+    /// The search parameter's code.
+    pub parameter: SmolStr,
+    /// The value.
+    pub value: IndexedValue,
+}
+
+/// A search value, already normalised by `search`; the index compares bytes and numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub enum IndexedValue {
+    /// A time span, first and last nanosecond since 1970 (saturated), both included.
+    Date {
+        /// Start.
+        low: i64,
+        /// End.
+        high: i64,
+    },
+    /// A number with the range its precision implies.
+    Number {
+        /// Lower end.
+        low: f64,
+        /// Upper end.
+        high: f64,
+    },
+    /// A quantity with the range its precision implies.
+    Quantity {
+        /// Lower end.
+        low: f64,
+        /// Upper end.
+        high: f64,
+        /// System of the unit.
+        system: Option<SmolStr>,
+        /// Code of the unit, or its text where it has no code.
+        unit: Option<SmolStr>,
+    },
+    /// A reference to a resource of the same base.
+    Reference {
+        /// Type of the target.
+        resource_type: SmolStr,
+        /// Id of the target.
+        id: SmolStr,
+    },
+    /// A reference to somewhere else, or a canonical.
+    ReferenceUrl(SmolStr),
+    /// A text.
+    Text {
+        /// Folded for case and accents.
+        folded: SmolStr,
+        /// As it stands in the resource.
+        exact: SmolStr,
+    },
+    /// A coded value.
+    Token {
+        /// Code system; `None` if the value has none.
+        system: Option<SmolStr>,
+        /// Code; may be empty if only a system is there.
+        code: SmolStr,
+    },
+    /// A URI.
+    Uri(SmolStr),
+}
+
+/// The part of a text that the index keeps and compares: its first
+/// [`INDEX_VALUE_BYTES_MAX`] bytes, cut at a character.
+///
+/// Stores clip values when they index and conditions when they search, so a long text is found by
+/// itself; two that differ only later are not told apart.
+pub fn clip(text: &str) -> &str {
+    &text[..text.floor_char_boundary(INDEX_VALUE_BYTES_MAX)]
+}
