@@ -15,6 +15,8 @@ use crate::version::FhirVersion;
 #[derive(Default)]
 struct Raw {
     types: Vec<RawType>,
+    /// What the target `*` stands for.
+    any: Vec<&'static str>,
     parameters: Vec<SearchParameter>,
     patient_compartment: FxHashMap<&'static str, Vec<&'static str>>,
 }
@@ -76,7 +78,7 @@ impl Raw {
             return match section {
                 Section::Compartment => self.compartment_line(rest),
                 Section::Nothing => None,
-                Section::Parameter => parameter_line(self.parameters.last_mut()?, rest),
+                Section::Parameter => parameter_line(self.parameters.last_mut()?, &self.any, rest),
                 Section::Type => {
                     self.types.last_mut()?.elements.push(element(rest)?);
                     Some(())
@@ -85,6 +87,10 @@ impl Raw {
         }
         let (word, rest) = line.split_once(' ')?;
         *section = match word {
+            "any" => {
+                self.any = rest.split(' ').collect();
+                Section::Nothing
+            }
             "compartment" if rest == "Patient" => Section::Compartment,
             "parameter" => {
                 self.parameters.push(parameter(rest)?);
@@ -180,10 +186,15 @@ fn parameter(rest: &'static str) -> Option<SearchParameter> {
 }
 
 /// The lines below a parameter's head, each with a sign of its own.
-fn parameter_line(parameter: &mut SearchParameter, rest: &'static str) -> Option<()> {
+fn parameter_line(
+    parameter: &mut SearchParameter,
+    any: &[&'static str],
+    rest: &'static str,
+) -> Option<()> {
     let (sign, rest) = rest.split_once(' ')?;
     match sign {
         "=" => parameter.expression = Some(rest),
+        ">" if rest == "*" => parameter.targets = any.to_vec(),
         ">" => parameter.targets = rest.split(' ').collect(),
         "&" => {
             let (definition, expression) = rest.split_once(' ')?;
@@ -197,37 +208,53 @@ fn parameter_line(parameter: &mut SearchParameter, rest: &'static str) -> Option
 }
 
 /// Gives each type the elements of its bases, before its own.
-fn inherit(raw: Vec<RawType>) -> FxHashMap<&'static str, &'static TypeDefinition> {
+fn inherit(mut raw: Vec<RawType>) -> FxHashMap<&'static str, &'static TypeDefinition> {
     let index: FxHashMap<&'static str, usize> =
         raw.iter().zip(0..).map(|(one, index)| (one.name, index)).collect();
     assert_eq!(index.len(), raw.len(), "a type is defined twice");
-    let all = raw.iter().map(|one| {
-        let mut elements = Vec::new();
-        collect_elements(&raw, &index, one, &mut elements);
-        check_types(&index, one.name, &elements);
-        TypeDefinition::new(one.name, one.kind, one.is_abstract, one.base, elements)
-    });
-    let all: &'static [TypeDefinition] = Vec::leak(all.collect());
-    all.iter().map(|one| (one.name, one)).collect()
+    let mut types = FxHashMap::default();
+    for at in 0..raw.len() {
+        finish(at, &mut raw, &index, &mut types);
+    }
+    types
+}
+
+/// Makes a type of a raw one, and before that of its base; does nothing when that was done.
+fn finish(
+    at: usize,
+    raw: &mut [RawType],
+    index: &FxHashMap<&'static str, usize>,
+    types: &mut FxHashMap<&'static str, &'static TypeDefinition>,
+) {
+    let RawType { name, kind, is_abstract, base, .. } = raw[at];
+    if types.contains_key(name) {
+        return;
+    }
+    let own = std::mem::take(&mut raw[at].elements);
+    check_types(index, name, &own);
+    let elements = match base {
+        None => own,
+        Some(base) => {
+            let base_at = *index.get(base).unwrap_or_else(|| panic!("{name} has no base {base}"));
+            finish(base_at, raw, index, types);
+            merge(types[base].elements(), own)
+        }
+    };
+    let one = TypeDefinition::new(name, kind, is_abstract, base, elements);
+    types.insert(name, Box::leak(Box::new(one)));
 }
 
 /// An element that a type states again replaces the inherited one where it stands.
-fn collect_elements(
-    raw: &[RawType],
-    index: &FxHashMap<&'static str, usize>,
-    of: &RawType,
-    elements: &mut Vec<Element>,
-) {
-    if let Some(base) = of.base {
-        let base = *index.get(base).expect("every base is a type of the table");
-        collect_elements(raw, index, &raw[base], elements);
-    }
-    for own in &of.elements {
-        match elements.iter_mut().find(|one| one.name == own.name) {
-            Some(inherited) => *inherited = own.clone(),
-            None => elements.push(own.clone()),
+fn merge(inherited: &[Element], own: Vec<Element>) -> Vec<Element> {
+    let mut elements = Vec::with_capacity(inherited.len() + own.len());
+    elements.extend_from_slice(inherited);
+    for one in own {
+        match elements[..inherited.len()].iter_mut().find(|other| other.name == one.name) {
+            Some(other) => *other = one,
+            None => elements.push(one),
         }
     }
+    elements
 }
 
 fn check_types(index: &FxHashMap<&'static str, usize>, of: &str, elements: &[Element]) {

@@ -20,9 +20,10 @@ const HEADER: &str = "\
 #  flags: m modifier, s summary, a attribute in XML, x XHTML, - none
 # compartment Patient
 #  TYPE CODE CODE …      search parameters by which a resource belongs to it
+# any TYPE TYPE …        what the target * of the parameters below stands for
 # parameter KIND CODE URL BASE BASE …
 #  = EXPRESSION
-#  > TARGET TARGET …     types a reference may point at
+#  > TARGET TARGET …     types a reference may point at, or *
 #  & URL EXPRESSION      component of a composite
 #  < COMPARATOR …
 #  : MODIFIER …

@@ -1,6 +1,7 @@
 //! Search parameters.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 
 use anyhow::Result;
 use serde_json::Value;
@@ -18,28 +19,38 @@ pub(super) fn official(all: BTreeMap<String, Value>) -> Vec<Value> {
 }
 
 pub(super) fn render(parameters: &[Value], out: &mut String) -> Result<()> {
-    out.push('\n');
+    let any = longest_targets(parameters);
+    write!(out, "\nany {any}\n")?;
     for one in parameters {
         let (kind, code, url) = (text(one, "type")?, text(one, "code")?, text(one, "url")?);
-        out.push_str(&format!("parameter {kind} {code} {url} {}\n", sorted(one, "base")));
+        write!(out, "parameter {kind} {code} {url} {}\n", sorted(one, "base"))?;
         if let Some(expression) = one["expression"].as_str() {
-            out.push_str(&format!(" = {}\n", one_line(expression)?));
+            write!(out, " = {}\n", one_line(expression)?)?;
         }
-        line(">", &sorted(one, "target"), out);
+        let targets = sorted(one, "target");
+        line(">", if targets == any { "*" } else { &targets }, out)?;
         for component in list(one, "component") {
             let expression = one_line(text(component, "expression")?)?;
-            out.push_str(&format!(" & {} {expression}\n", text(component, "definition")?));
+            write!(out, " & {} {expression}\n", text(component, "definition")?)?;
         }
-        line("<", &strings(one, "comparator").collect::<Vec<_>>().join(" "), out);
-        line(":", &strings(one, "modifier").collect::<Vec<_>>().join(" "), out);
+        line("<", &strings(one, "comparator").collect::<Vec<_>>().join(" "), out)?;
+        line(":", &strings(one, "modifier").collect::<Vec<_>>().join(" "), out)?;
     }
     Ok(())
 }
 
-fn line(sign: &str, rest: &str, out: &mut String) {
+/// The list of all types a reference can point at: it stands at dozens of parameters, and makes a
+/// third of the table when it is written out at each.
+fn longest_targets(parameters: &[Value]) -> String {
+    let lists = parameters.iter().map(|one| sorted(one, "target"));
+    lists.max_by_key(String::len).unwrap_or_default()
+}
+
+fn line(sign: &str, rest: &str, out: &mut String) -> Result<()> {
     if !rest.is_empty() {
-        out.push_str(&format!(" {sign} {rest}\n"));
+        write!(out, " {sign} {rest}\n")?;
     }
+    Ok(())
 }
 
 fn sorted(value: &Value, name: &str) -> String {
