@@ -1,1 +1,420 @@
+//! Table tests of the delivery machine; the properties I3 to I5 are in `tests/properties.rs`.
 
+use super::*;
+use crate::retry::RetrySchedule;
+
+mod properties;
+
+use SubscriptionStatus::{Active, EnteredInError, Error, Off, Requested};
+
+const START: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+fn at(seconds: u64) -> Timestamp {
+    after(START, Duration::from_secs(seconds))
+}
+
+fn schedule(delays: &[u64]) -> RetrySchedule {
+    let delays: Vec<_> = delays.iter().map(|delay| Duration::from_secs(*delay)).collect();
+    RetrySchedule::new(&delays).unwrap()
+}
+
+/// Handshake after 1 s, retried after 2 s; others retried after 5 s and 10 s; batches of 3.
+fn settings() -> DeliverySettings {
+    DeliverySettings {
+        heartbeat_period: None,
+        timeout: None,
+        max_count: NonZeroU32::new(3),
+        end: None,
+        policy: Arc::new(RetryPolicy {
+            handshake_retries: schedule(&[2]),
+            retries: schedule(&[5, 10]),
+            ..RetryPolicy::default()
+        }),
+    }
+}
+
+fn heartbeats(seconds: u64) -> DeliverySettings {
+    DeliverySettings { heartbeat_period: Some(Duration::from_secs(seconds)), ..settings() }
+}
+
+fn reason(text: &str) -> SubscriptionError {
+    SubscriptionError { code: Some(SubscriptionErrorCode::ErrorResponse), text: text.to_owned() }
+}
+
+fn retry() -> Outcome {
+    Outcome::Retry { reason: reason("HTTP status 503"), retry_after: None }
+}
+
+/// A machine with what it did, in words.
+struct Rig {
+    delivery: Delivery,
+}
+
+impl Rig {
+    fn new(settings: DeliverySettings, status: SubscriptionStatus, cursor: u64, last: u64) -> Self {
+        let state = DeliveryState { status, cursor: EventNumber::new(cursor), last };
+        Self { delivery: Delivery::new(settings, state, START) }
+    }
+
+    fn input(&mut self, seconds: u64, input: Input) -> String {
+        let mut effects = Vec::new();
+        self.delivery.handle(input, at(seconds), &mut effects);
+        let words: Vec<_> = effects.iter().map(words).collect();
+        words.join(", ")
+    }
+
+    fn tick(&mut self, seconds: u64) -> String {
+        self.input(seconds, Input::Tick)
+    }
+
+    fn appended(&mut self, seconds: u64, last: u64) -> String {
+        self.input(seconds, Input::Appended { last })
+    }
+
+    fn ended(&mut self, seconds: u64, id: u64, outcome: Outcome) -> String {
+        self.input(seconds, Input::AttemptEnded { id: AttemptId(id), outcome, jitter: 0 })
+    }
+
+    fn updated(&mut self, seconds: u64, status: SubscriptionStatus) -> String {
+        let settings = self.delivery.settings().clone();
+        self.input(seconds, Input::Updated { settings, status })
+    }
+
+    /// Seconds until the next deadline, from the start.
+    fn deadline(&self) -> Option<i64> {
+        self.delivery.next_deadline().map(|at| at.duration_since(START).as_secs())
+    }
+}
+
+fn words(effect: &Effect) -> String {
+    match effect {
+        Effect::Attempt(Attempt { id, kind, .. }) => match kind {
+            AttemptKind::Events { first, last } => format!("#{id} events {first}-{last}"),
+            AttemptKind::Handshake => format!("#{id} handshake"),
+            AttemptKind::Heartbeat => format!("#{id} heartbeat"),
+        },
+        Effect::MoveCursor(number) => format!("cursor {number}"),
+        Effect::SetStatus { status, error: None } => status.code().to_owned(),
+        Effect::SetStatus { status, error: Some(error) } => {
+            format!("{} ({})", status.code(), error.text)
+        }
+    }
+}
+
+#[test]
+fn a_new_subscription_gets_its_handshake_after_the_delay_and_then_what_happened_meanwhile() {
+    let mut rig = Rig::new(settings(), Requested, 0, 0);
+    assert_eq!(rig.tick(0), "");
+    assert_eq!(rig.appended(0, 2), "", "RQ-ER-12: queued until active");
+    assert_eq!(rig.deadline(), Some(1));
+    assert_eq!(rig.tick(1), "#1 handshake");
+    assert_eq!(rig.appended(2, 5), "");
+    assert_eq!(rig.ended(2, 1, Outcome::Success), "active, #2 events 1-3");
+    assert_eq!(rig.ended(3, 2, Outcome::Success), "cursor 3, #3 events 4-5");
+    assert_eq!(rig.ended(3, 3, Outcome::Success), "cursor 5");
+    assert_eq!(rig.deadline(), None);
+    assert_eq!(rig.appended(9, 6), "#4 events 6-6");
+}
+
+#[test]
+fn a_failing_handshake_is_retried_for_a_while_and_then_is_an_error() {
+    for outcome in [retry(), Outcome::Refused { reason: reason("HTTP status 503") }] {
+        let mut rig = Rig::new(settings(), Requested, 0, 0);
+        assert_eq!(rig.tick(1), "#1 handshake");
+        assert_eq!(rig.ended(1, 1, outcome.clone()), "");
+        assert_eq!(rig.deadline(), Some(3));
+        assert_eq!(rig.tick(3), "#2 handshake");
+        assert_eq!(rig.ended(4, 2, outcome), "error (HTTP status 503)");
+        assert_eq!(rig.deadline(), None);
+    }
+}
+
+#[test]
+fn a_retry_repeats_the_same_events_and_new_ones_wait_behind_it() {
+    let mut rig = Rig::new(settings(), Active, 0, 0);
+    assert_eq!(rig.appended(0, 2), "#1 events 1-2");
+    assert_eq!(rig.ended(1, 1, retry()), "");
+    assert_eq!(rig.appended(2, 9), "");
+    assert_eq!(rig.deadline(), Some(6));
+    assert_eq!(rig.tick(6), "#2 events 1-2");
+    assert_eq!(rig.ended(7, 2, Outcome::Success), "cursor 2, #3 events 3-5");
+}
+
+#[test]
+fn enough_failures_in_a_row_are_an_error_and_events_are_only_counted_then() {
+    let mut rig = Rig::new(heartbeats(60), Active, 0, 1);
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    assert_eq!(rig.ended(0, 1, retry()), "");
+    assert_eq!(rig.tick(5), "#2 events 1-1");
+    assert_eq!(rig.ended(5, 2, retry()), "");
+    assert_eq!(rig.tick(15), "#3 events 1-1");
+    assert_eq!(rig.ended(15, 3, retry()), "error (HTTP status 503)");
+    assert_eq!(rig.appended(16, 4), "");
+    assert_eq!(rig.tick(1_000), "", "TR-14: only the client leads out of error");
+    assert_eq!((rig.deadline(), rig.delivery.lag()), (None, 4));
+}
+
+#[test]
+fn a_retry_after_longer_than_the_schedule_is_kept_to() {
+    let mut rig = Rig::new(settings(), Active, 0, 1);
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    let retry_after = Some(Duration::from_secs(90));
+    rig.ended(0, 1, Outcome::Retry { reason: reason("HTTP status 429"), retry_after });
+    assert_eq!(rig.deadline(), Some(90));
+}
+
+#[test]
+fn jitter_lengthens_a_delay_by_up_to_a_half() {
+    let schedule = schedule(&[10]);
+    assert_eq!(schedule.delay(1, 0, None), Some(Duration::from_secs(10)));
+    assert_eq!(schedule.delay(1, u32::MAX, None), Some(Duration::from_secs(15)));
+    assert_eq!(schedule.delay(2, 0, None), None);
+    let long = Some(Duration::MAX);
+    assert_eq!(schedule.delay(1, 0, long), Some(crate::retry::RETRY_DELAY_MAX));
+}
+
+#[test]
+fn a_schedule_has_bounds() {
+    assert_eq!(RetrySchedule::new(&[Duration::ZERO; crate::retry::RETRIES_MAX + 1]), None);
+    let longest = RetrySchedule::new(&[Duration::MAX]).unwrap();
+    assert_eq!(longest.delay(1, 0, None), Some(crate::retry::RETRY_DELAY_MAX));
+}
+
+#[test]
+fn heartbeats_fill_silence_and_any_notification_resets_their_timer() {
+    let mut rig = Rig::new(heartbeats(60), Active, 0, 0);
+    assert_eq!((rig.tick(59), rig.deadline()), (String::new(), Some(60)));
+    assert_eq!(rig.tick(60), "#1 heartbeat");
+    assert_eq!(rig.ended(61, 1, Outcome::Success), "");
+    assert_eq!(rig.appended(100, 1), "#2 events 1-1");
+    assert_eq!(rig.ended(101, 2, Outcome::Success), "cursor 1");
+    assert_eq!(rig.deadline(), Some(160));
+}
+
+#[test]
+fn no_heartbeat_goes_out_that_was_not_asked_for() {
+    for period in [None, Some(Duration::ZERO)] {
+        let asked = DeliverySettings { heartbeat_period: period, ..settings() };
+        let mut rig = Rig::new(asked, Active, 0, 0);
+        assert_eq!((rig.tick(1_000_000), rig.deadline()), (String::new(), None));
+    }
+    let mut rig = Rig::new(heartbeats(60), Active, 0, 0);
+    assert_eq!(rig.tick(60), "#1 heartbeat");
+    assert_eq!(rig.input(61, Input::Updated { settings: settings(), status: Active }), "");
+    assert_eq!(rig.ended(62, 1, retry()), "", "a heartbeat not wanted any more is not retried");
+    assert_eq!((rig.tick(100), rig.deadline()), (String::new(), None));
+}
+
+#[test]
+fn a_failing_heartbeat_counts_like_failing_events() {
+    let mut rig = Rig::new(heartbeats(60), Active, 0, 0);
+    assert_eq!(rig.tick(60), "#1 heartbeat");
+    assert_eq!(rig.ended(60, 1, retry()), "");
+    assert_eq!(rig.appended(61, 1), "", "the wait before a retry is for all notifications");
+    assert_eq!(rig.tick(65), "#2 events 1-1");
+    assert_eq!(rig.ended(65, 2, retry()), "");
+    assert_eq!(rig.tick(75), "#3 events 1-1");
+    assert_eq!(rig.ended(75, 3, retry()), "error (HTTP status 503)");
+}
+
+#[test]
+fn an_outcome_that_is_not_awaited_changes_nothing() {
+    let mut rig = Rig::new(settings(), Active, 0, 1);
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    assert_eq!(rig.ended(1, 7, Outcome::Success), "");
+    assert_eq!(rig.ended(1, 1, retry()), "");
+    assert_eq!(rig.ended(2, 1, Outcome::Success), "", "it had ended already");
+    assert_eq!(rig.tick(6), "#2 events 1-1");
+}
+
+#[test]
+fn a_lost_outcome_counts_as_failure_after_timeout_and_grace() {
+    let asked = DeliverySettings { timeout: Some(Duration::from_secs(20)), ..settings() };
+    let mut rig = Rig::new(asked, Active, 0, 1);
+    assert_eq!((rig.tick(0).as_str(), rig.deadline()), ("#1 events 1-1", Some(30)));
+    assert_eq!(rig.tick(29), "");
+    assert_eq!((rig.tick(30).as_str(), rig.deadline()), ("", Some(35)));
+    assert_eq!(rig.tick(35), "#2 events 1-1");
+    assert_eq!(rig.ended(36, 1, Outcome::Success), "");
+}
+
+#[test]
+fn the_timeout_of_an_attempt_is_the_subscriptions_or_the_default() {
+    for (asked, expected) in [(None, 30), (Some(0), 30), (Some(7), 7)] {
+        let timeout = asked.map(Duration::from_secs);
+        let mut delivery = Rig::new(DeliverySettings { timeout, ..settings() }, Active, 0, 1);
+        let mut effects = Vec::new();
+        delivery.delivery.handle(Input::Tick, START, &mut effects);
+        let [Effect::Attempt(attempt)] = &effects[..] else { panic!("{effects:?}") };
+        assert_eq!(attempt.timeout, Duration::from_secs(expected));
+    }
+}
+
+#[test]
+fn the_end_switches_a_live_subscription_off_once() {
+    for status in [Active, Requested, Error] {
+        let mut rig = Rig::new(DeliverySettings { end: Some(at(5)), ..settings() }, status, 0, 0);
+        rig.tick(4);
+        assert_eq!(rig.tick(5), "off", "from {status:?}");
+        assert_eq!((rig.tick(6), rig.deadline(), rig.appended(7, 3)).0, "");
+    }
+    for status in [Off, EnteredInError] {
+        let mut rig = Rig::new(DeliverySettings { end: Some(at(5)), ..settings() }, status, 0, 0);
+        assert_eq!((rig.tick(5), rig.deadline()), (String::new(), None));
+    }
+}
+
+#[test]
+fn an_end_before_acceptance_is_not_observed() {
+    assert_eq!(DeliverySettings::end_in_force(Some(at(1)), at(1)), None);
+    assert_eq!(DeliverySettings::end_in_force(Some(at(2)), at(1)), Some(at(2)));
+    assert_eq!(DeliverySettings::end_in_force(None, at(1)), None);
+}
+
+#[test]
+fn nothing_is_said_after_removal() {
+    let mut rig = Rig::new(heartbeats(1), Active, 0, 1);
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    assert_eq!(rig.input(0, Input::Removed), "");
+    assert_eq!(rig.ended(1, 1, Outcome::Success), "");
+    assert_eq!((rig.appended(2, 5), rig.deadline()), (String::new(), None));
+}
+
+/// What a client's update does to events 2 to 4, not yet sent, and to event 5, which comes after.
+#[test]
+fn a_clients_update_leads_where_the_status_table_says() {
+    let cases = [
+        (Active, Active, "#1 events 2-4"),
+        (Active, EnteredInError, ""),
+        (Active, Off, ""),
+        (Active, Requested, "#1 handshake"),
+        (EnteredInError, Requested, "cursor 4; #1 handshake"),
+        (Error, Active, "cursor 4; #1 events 5-5"),
+        (Error, Error, ""),
+        (Error, Off, ""),
+        (Error, Requested, "cursor 4; #1 handshake"),
+        (Off, Active, "cursor 4; #1 events 5-5"),
+        (Off, Requested, "cursor 4; #1 handshake"),
+        (Requested, Active, "#1 events 2-4"),
+        (Requested, Off, ""),
+        (Requested, Requested, "#1 handshake"),
+    ];
+    for (before, status, expected) in cases {
+        let mut rig = Rig::new(settings(), before, 1, 4);
+        let mut steps = vec![rig.updated(0, status), rig.appended(0, 5), rig.tick(1)];
+        steps.retain(|step| !step.is_empty());
+        assert_eq!(steps.join("; "), expected, "{before:?} to {status:?}");
+        assert_eq!(rig.delivery.status(), status);
+    }
+}
+
+#[test]
+fn after_a_new_handshake_only_what_came_since_it_was_asked_for_is_sent() {
+    let mut rig = Rig::new(settings(), Error, 1, 4);
+    assert_eq!(rig.updated(10, Requested), "cursor 4");
+    assert_eq!(rig.appended(10, 5), "");
+    assert_eq!(rig.tick(11), "#1 handshake");
+    assert_eq!(rig.ended(12, 1, Outcome::Success), "active, #2 events 5-5");
+}
+
+#[test]
+fn what_was_missed_is_sent_too_where_the_operator_wants_it() {
+    let policy = Arc::new(RetryPolicy { flush_missed: true, ..RetryPolicy::default() });
+    let mut rig = Rig::new(DeliverySettings { policy, ..settings() }, Error, 1, 4);
+    assert_eq!(rig.updated(10, Requested), "");
+    assert_eq!(rig.tick(11), "#1 handshake");
+    assert_eq!(rig.ended(12, 1, Outcome::Success), "active, #2 events 2-4");
+}
+
+#[test]
+fn an_attempt_under_way_ends_before_the_handshake_that_an_update_asks_for() {
+    let cases = [
+        (Outcome::Success, "cursor 2, #2 handshake"),
+        (retry(), "#2 handshake"),
+        (Outcome::Gone { reason: reason("HTTP status 410") }, "#2 handshake"),
+    ];
+    for (outcome, expected) in cases {
+        let mut rig = Rig::new(settings(), Active, 0, 2);
+        assert_eq!(rig.tick(0), "#1 events 1-2");
+        assert_eq!(rig.updated(1, Requested), "");
+        assert_eq!(rig.tick(5), "", "one attempt at a time");
+        assert_eq!(rig.ended(6, 1, outcome), expected);
+    }
+}
+
+#[test]
+fn an_attempt_under_way_when_switched_off_still_counts_as_delivered() {
+    let mut rig = Rig::new(settings(), Active, 0, 5);
+    assert_eq!(rig.tick(0), "#1 events 1-3");
+    assert_eq!(rig.updated(1, Off), "");
+    assert_eq!(rig.ended(2, 1, Outcome::Success), "cursor 3");
+    assert_eq!(rig.deadline(), None);
+}
+
+#[test]
+fn an_endpoint_that_is_gone_switches_the_subscription_off() {
+    let gone = || Outcome::Gone { reason: reason("HTTP status 410") };
+    let mut rig = Rig::new(settings(), Active, 0, 1);
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    assert_eq!(rig.ended(1, 1, gone()), "off (HTTP status 410)");
+    let mut rig = Rig::new(settings(), Requested, 0, 1);
+    assert_eq!(rig.tick(1), "#1 handshake");
+    assert_eq!(rig.ended(1, 1, gone()), "off (HTTP status 410)");
+}
+
+#[test]
+fn a_refusal_for_good_is_an_error_without_retries() {
+    let mut rig = Rig::new(settings(), Active, 0, 1);
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    let refused = Outcome::Refused { reason: reason("HTTP status 401") };
+    assert_eq!(rig.ended(1, 1, refused), "error (HTTP status 401)");
+}
+
+#[test]
+fn a_smaller_max_count_holds_for_a_retry_too() {
+    let mut rig = Rig::new(settings(), Active, 0, 3);
+    assert_eq!(rig.tick(0), "#1 events 1-3");
+    assert_eq!(rig.ended(0, 1, retry()), "");
+    let smaller = DeliverySettings { max_count: NonZeroU32::new(2), ..settings() };
+    assert_eq!(rig.input(1, Input::Updated { settings: smaller, status: Active }), "");
+    assert_eq!(rig.tick(5), "#2 events 1-2");
+    assert_eq!(rig.ended(5, 2, Outcome::Success), "cursor 2, #3 events 3-3");
+}
+
+#[test]
+fn a_batch_has_a_bound_whatever_max_count_says() {
+    for (max_count, expected) in [(None, 100), (NonZeroU32::new(u32::MAX), 1_000)] {
+        let mut rig = Rig::new(DeliverySettings { max_count, ..settings() }, Active, 0, 1_000_000);
+        assert_eq!(rig.tick(0), format!("#1 events 1-{expected}"));
+    }
+}
+
+#[test]
+fn a_restart_goes_on_from_what_the_store_has() {
+    let cases = [
+        (Requested, 0, 2, "#1 handshake"),
+        (Active, 2, 4, "#1 events 3-4"),
+        (Active, 4, 4, ""),
+        (Active, 9, 4, ""),
+        (Error, 2, 4, ""),
+        (Off, 2, 4, ""),
+    ];
+    for (status, cursor, last, expected) in cases {
+        let mut rig = Rig::new(settings(), status, cursor, last);
+        let due = rig.deadline();
+        assert_eq!(rig.tick(1), expected, "{status:?} {cursor} {last}");
+        assert_eq!(due.is_some(), !expected.is_empty(), "{status:?} {cursor} {last}");
+    }
+}
+
+#[test]
+fn time_at_its_end_is_no_panic() {
+    let forever = DeliverySettings {
+        heartbeat_period: Some(Duration::MAX),
+        timeout: Some(Duration::MAX),
+        ..settings()
+    };
+    let mut rig = Rig::new(forever, Active, 0, 1);
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    assert_eq!(rig.delivery.next_deadline(), Some(Timestamp::MAX));
+}

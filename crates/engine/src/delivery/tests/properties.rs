@@ -1,0 +1,272 @@
+//! I3, I4 and I5 for any sequence of inputs, restarts included.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+#[derive(Debug, Clone)]
+enum Step {
+    Append(u64),
+    Wait(u64),
+    End(Outcome),
+    EndUnknown,
+    Update { status: SubscriptionStatus, max_count: u32, heartbeat: Option<u64>, end: Option<u64> },
+    Restart { cursor_lost: bool },
+}
+
+fn status() -> impl Strategy<Value = SubscriptionStatus> {
+    prop_oneof![
+        4 => Just(Requested),
+        2 => Just(Active),
+        1 => Just(Off),
+        1 => Just(EnteredInError),
+        1 => Just(Error),
+    ]
+}
+
+fn outcome() -> impl Strategy<Value = Outcome> {
+    prop_oneof![
+        8 => Just(Outcome::Success),
+        8 => Just(retry()),
+        2 => Just(Outcome::Retry {
+            reason: reason("HTTP status 429"),
+            retry_after: Some(Duration::from_secs(40)),
+        }),
+        1 => Just(Outcome::Refused { reason: reason("HTTP status 400") }),
+        1 => Just(Outcome::Gone { reason: reason("HTTP status 410") }),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => (1u64..6).prop_map(Step::Append),
+        8 => (0u64..20).prop_map(Step::Wait),
+        12 => outcome().prop_map(Step::End),
+        1 => Just(Step::EndUnknown),
+        1 => (
+            status(),
+            1u32..5,
+            proptest::option::of(1u64..60),
+            proptest::option::weighted(0.2, 0u64..400),
+        )
+            .prop_map(|(status, max_count, heartbeat, end)| Step::Update {
+                status,
+                max_count,
+                heartbeat,
+                end,
+            }),
+        1 => any::<bool>().prop_map(|cursor_lost| Step::Restart { cursor_lost }),
+    ]
+}
+
+/// The machine's surroundings: a store, a clock, one endpoint, and what has been seen of it.
+struct World {
+    delivery: Delivery,
+    now: u64,
+    status: SubscriptionStatus,
+    /// The cursor recorded last, and the one before it.
+    cursor: u64,
+    cursor_before: u64,
+    last: u64,
+    /// The attempt in flight and when the caller ends it.
+    flight: Option<(Attempt, Timestamp)>,
+    /// The batch whose attempt failed last, until something else may take its place.
+    failed: Option<AttemptKind>,
+    /// Something changed since the attempt in flight began: its batch need not be repeated.
+    superseded: bool,
+    delivered: BTreeSet<u64>,
+    /// Events up to this one were missed outside `active`.
+    excused: u64,
+}
+
+impl World {
+    fn new() -> Self {
+        let state = DeliveryState { status: Requested, cursor: None, last: 0 };
+        Self {
+            delivery: Delivery::new(settings(), state, START),
+            now: 0,
+            status: Requested,
+            cursor: 0,
+            cursor_before: 0,
+            last: 0,
+            flight: None,
+            failed: None,
+            superseded: false,
+            delivered: BTreeSet::new(),
+            excused: 0,
+        }
+    }
+
+    fn step(&mut self, step: Step) {
+        match step {
+            Step::Append(count) => {
+                self.last += count;
+                self.input(Input::Appended { last: self.last });
+            }
+            Step::Wait(seconds) => {
+                self.now += seconds;
+                self.input(Input::Tick);
+            }
+            Step::End(outcome) => self.end(outcome),
+            Step::EndUnknown => {
+                let id = AttemptId(u64::MAX);
+                self.input(Input::AttemptEnded { id, outcome: Outcome::Success, jitter: 0 });
+            }
+            Step::Update { status, max_count, heartbeat, end } => {
+                self.update(status, max_count, heartbeat, end);
+            }
+            Step::Restart { cursor_lost } => self.restart(cursor_lost),
+        }
+    }
+
+    fn end(&mut self, outcome: Outcome) {
+        let Some((attempt, _)) = self.flight.take() else {
+            return;
+        };
+        match (&outcome, attempt.kind) {
+            (Outcome::Success, AttemptKind::Events { first, last }) => {
+                self.delivered.extend(first.get()..=last.get());
+                self.failed = None;
+            }
+            (Outcome::Success, _) => self.failed = None,
+            (_, AttemptKind::Events { .. }) if !self.superseded => self.failed = Some(attempt.kind),
+            (_, AttemptKind::Events { .. } | AttemptKind::Handshake | AttemptKind::Heartbeat) => {}
+        }
+        self.input(Input::AttemptEnded { id: attempt.id, outcome, jitter: 1 << 31 });
+    }
+
+    fn update(
+        &mut self,
+        status: SubscriptionStatus,
+        max_count: u32,
+        heartbeat: Option<u64>,
+        end: Option<u64>,
+    ) {
+        if !is_sending(self.status) && is_sending(status) {
+            self.excused = self.last;
+        }
+        self.status = status;
+        self.failed = None;
+        self.superseded = true;
+        let settings = DeliverySettings {
+            heartbeat_period: heartbeat.map(Duration::from_secs),
+            max_count: NonZeroU32::new(max_count),
+            end: end.map(at),
+            ..settings()
+        };
+        self.input(Input::Updated { settings, status });
+    }
+
+    fn restart(&mut self, cursor_lost: bool) {
+        if cursor_lost && self.excused <= self.cursor_before {
+            self.cursor = self.cursor_before;
+        }
+        self.cursor_before = self.cursor;
+        self.flight = None;
+        self.failed = None;
+        let cursor = EventNumber::new(self.cursor);
+        let state = DeliveryState { status: self.status, cursor, last: self.last };
+        let settings = self.delivery.settings().clone();
+        self.delivery = Delivery::new(settings, state, at(self.now));
+        self.input(Input::Tick);
+    }
+
+    fn input(&mut self, input: Input) {
+        // The caller ends an attempt at its timeout; here it then loses the outcome.
+        self.flight.take_if(|(_, timeout_at)| *timeout_at <= at(self.now));
+        let mut effects = Vec::new();
+        self.delivery.handle(input, at(self.now), &mut effects);
+        for effect in effects {
+            self.check(effect);
+        }
+        assert_eq!(self.delivery.status(), self.status);
+        if let Some(deadline) = self.delivery.next_deadline() {
+            assert!(deadline > at(self.now), "no busy loop: {deadline} after {}", at(self.now));
+        }
+    }
+
+    fn check(&mut self, effect: Effect) {
+        match effect {
+            Effect::Attempt(attempt) => self.check_attempt(attempt),
+            Effect::MoveCursor(number) => {
+                assert!(number.get() > self.cursor && number.get() <= self.last);
+                self.cursor_before = self.cursor;
+                self.cursor = number.get();
+            }
+            Effect::SetStatus { status, error } => {
+                let end = self.delivery.settings().end;
+                let ended = end.is_some_and(|end| end <= at(self.now));
+                match status {
+                    Active => assert!(self.status == Requested && error.is_none()),
+                    Error => assert!(is_sending(self.status) && error.is_some()),
+                    Off => assert!(is_live(self.status) && (error.is_some() || ended)),
+                    EnteredInError | Requested => panic!("only a client sets {status:?}"),
+                }
+                self.status = status;
+                self.failed = None;
+                self.superseded = true;
+            }
+        }
+    }
+
+    fn check_attempt(&mut self, attempt: Attempt) {
+        assert!(self.flight.is_none(), "one attempt at a time");
+        match attempt.kind {
+            AttemptKind::Events { first, last } => {
+                assert_eq!(self.status, Active);
+                assert!(last.get() <= self.last, "I3: only durable events");
+                assert_eq!(first.get(), self.cursor + 1, "I4: in order, without gap");
+                let limit = self.delivery.settings().max_count.unwrap().get();
+                assert!(first <= last && last.get() - first.get() < u64::from(limit), "maxCount");
+                if let Some(failed) = self.failed {
+                    assert_eq!(attempt.kind, failed, "I4: a retry repeats the same events");
+                }
+            }
+            AttemptKind::Handshake => assert_eq!(self.status, Requested),
+            AttemptKind::Heartbeat => {
+                assert_eq!(self.status, Active);
+                assert!(self.delivery.settings().heartbeat_period.is_some());
+                assert_eq!(self.failed, None, "I4: nothing overtakes a batch to retry");
+            }
+        }
+        self.superseded = false;
+        self.flight = Some((attempt, after(at(self.now), attempt.timeout)));
+    }
+
+    /// Lets everything that is still to be sent succeed.
+    fn settle(&mut self) {
+        while self.flight.is_some() || self.delivery.lag() > 0 {
+            if self.flight.is_some() {
+                self.end(Outcome::Success);
+            } else if let Some(deadline) = self.delivery.next_deadline() {
+                let seconds = deadline.duration_since(START).as_secs_f64().ceil();
+                self.now = self.now.max(seconds as u64);
+                self.input(Input::Tick);
+            } else {
+                break;
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
+
+    #[test]
+    fn any_sequence_of_inputs_keeps_the_invariants(
+        steps in proptest::collection::vec(step(), 0..120),
+    ) {
+        let mut world = World::new();
+        for step in steps {
+            world.step(step);
+        }
+        world.settle();
+        if world.status == Active {
+            for number in world.excused + 1..=world.last {
+                prop_assert!(world.delivered.contains(&number), "I5: {number} was never delivered");
+            }
+        }
+    }
+}
