@@ -1,0 +1,188 @@
+//! One alternative of a criterion: what a value is compared with.
+
+use cresset_definitions::SearchKind;
+use cresset_model::{Comparator, Modifier};
+
+use crate::syntax;
+use crate::text::{StringOperand, StringTest};
+use crate::token::TokenOperand;
+use crate::uri::{UriOperand, UriTest};
+use crate::value::redact;
+use crate::{
+    DateOperand, DateRange, NumberOperand, Parameter, QuantityOperand, ReferenceOperand, Scope,
+    SearchValue,
+};
+
+/// The most alternatives (separated by commas) of one criterion (I10).
+pub const ALTERNATIVES_MAX: usize = 1_000;
+
+/// What one value of a resource is compared with.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Operand {
+    /// Of a `date` parameter.
+    Date(DateOperand),
+    /// Of a `number` parameter.
+    Number(Box<NumberOperand>),
+    /// Of a `quantity` parameter.
+    Quantity(Box<QuantityOperand>),
+    /// Of a `reference` parameter.
+    Reference(ReferenceOperand),
+    /// Of a `string` parameter.
+    String(StringOperand),
+    /// Of a `token` parameter.
+    Token(TokenOperand),
+    /// Of a `uri` parameter.
+    Uri(UriOperand),
+}
+
+redact!(Operand);
+
+impl Operand {
+    /// Whether the value fits. A value of another type never does.
+    pub fn matches(&self, value: &SearchValue<'_>, targets: &[&str]) -> bool {
+        match (self, value) {
+            (Self::Date(operand), SearchValue::Date(value)) => operand.matches(*value),
+            (Self::Number(operand), SearchValue::Number(value)) => operand.matches(*value),
+            (Self::Quantity(operand), SearchValue::Quantity(value)) => operand.matches(value),
+            (Self::Reference(operand), SearchValue::Reference(value)) => {
+                operand.matches(value, targets)
+            }
+            (Self::String(operand), SearchValue::String(value)) => operand.matches(value),
+            (Self::Token(operand), SearchValue::Token(value)) => operand.matches(value),
+            (Self::Uri(operand), SearchValue::Uri(value)) => operand.matches(value),
+            (
+                Self::Date(_)
+                | Self::Number(_)
+                | Self::Quantity(_)
+                | Self::Reference(_)
+                | Self::String(_)
+                | Self::Token(_)
+                | Self::Uri(_),
+                _,
+            ) => false,
+        }
+    }
+}
+
+/// How the alternatives of a criterion are to be read.
+pub(crate) struct Reader<'s> {
+    pub(crate) scope: &'s Scope<'s>,
+    pub(crate) parameter: &'static Parameter,
+    pub(crate) modifier: Option<Modifier>,
+    /// The type that the modifier names (`:Patient`).
+    pub(crate) only: Option<&'static str>,
+    /// Given beside the value; then the value has no prefix of its own (RQ-FL-08).
+    pub(crate) comparator: Option<Comparator>,
+}
+
+impl Reader<'_> {
+    /// Reads one alternative, still with its escapes; the error says what is expected instead.
+    pub(crate) fn read(&self, text: &str) -> Result<Operand, &'static str> {
+        const STRING: &str = "a text of more than punctuation, with `\\` before each of , $ | \\";
+        const URI: &str = "a URI (a URL for above and below), with `\\` before each of , $ \\";
+        match self.parameter.kind() {
+            SearchKind::Date => self.read_date(text).ok_or(
+                "a date such as 2013-01-14 or \
+                2013-01-14T10:00:00Z, perhaps after one of eq, ne, gt, lt, ge, le, sa, eb, ap",
+            ),
+            SearchKind::Number => self.read_number(text).ok_or(
+                "a number such as 5.4 or 1e2, \
+                perhaps after one of eq, ne, gt, lt, ge, le, sa, eb, ap",
+            ),
+            SearchKind::Quantity => self.read_quantity(text).ok_or(
+                "a number, number|system|code \
+                or number||unit, perhaps after one of eq, ne, gt, lt, ge, le, sa, eb, ap",
+            ),
+            SearchKind::Reference => self.read_reference(text),
+            SearchKind::String => self.read_string(text).ok_or(STRING),
+            SearchKind::Token => self.read_token(text),
+            SearchKind::Uri => self.read_uri(text).ok_or(URI),
+            SearchKind::Composite | SearchKind::Special => Err("another type of parameter"),
+        }
+    }
+
+    /// The comparator, from beside the value or from its first two letters, and the rest.
+    fn comparator<'t>(&self, text: &'t str) -> Option<(Comparator, &'t str)> {
+        if let Some(comparator) = self.comparator {
+            return Some((comparator, text));
+        }
+        if !text.starts_with(|c: char| c.is_ascii_alphabetic()) {
+            return Some((Comparator::Eq, text));
+        }
+        let (prefix, rest) = text.split_at_checked(2)?;
+        Some((Comparator::from_code(prefix)?, rest))
+    }
+
+    fn read_date(&self, text: &str) -> Option<Operand> {
+        let (comparator, text) = self.comparator(text)?;
+        Some(Operand::Date(DateOperand { comparator, range: DateRange::parse(text)? }))
+    }
+
+    fn read_number(&self, text: &str) -> Option<Operand> {
+        let (comparator, text) = self.comparator(text)?;
+        Some(Operand::Number(Box::new(NumberOperand::parse(comparator, text)?)))
+    }
+
+    fn read_quantity(&self, text: &str) -> Option<Operand> {
+        let (comparator, text) = self.comparator(text)?;
+        Some(Operand::Quantity(Box::new(QuantityOperand::parse(comparator, text)?)))
+    }
+
+    fn read_reference(&self, text: &str) -> Result<Operand, &'static str> {
+        const TOKEN: &str = "an identifier: value, |value, system| or system|value";
+        const TEXT: &str = "a text of more than punctuation";
+        let plain = || syntax::unescape(text).ok_or("text with `\\` before each of , $ | \\");
+        let operand = match self.modifier {
+            Some(Modifier::Identifier) => {
+                ReferenceOperand::Identifier(TokenOperand::parse(text).ok_or(TOKEN)?)
+            }
+            Some(Modifier::Text) => ReferenceOperand::Text(
+                StringOperand::new(StringTest::StartsWith, &plain()?).ok_or(TEXT)?,
+            ),
+            modifier => ReferenceOperand::parse(
+                &plain()?,
+                self.scope.base_url.trim_end_matches('/'),
+                self.scope.parameters.definitions(),
+                self.only,
+                modifier == Some(Modifier::Type),
+            )?,
+        };
+        Ok(Operand::Reference(operand))
+    }
+
+    fn read_string(&self, text: &str) -> Option<Operand> {
+        let test = match self.modifier {
+            Some(Modifier::Contains) => StringTest::Contains,
+            Some(Modifier::Exact) => StringTest::Exact,
+            _ => StringTest::StartsWith,
+        };
+        StringOperand::new(test, &syntax::unescape(text)?).map(Operand::String)
+    }
+
+    fn read_token(&self, text: &str) -> Result<Operand, &'static str> {
+        const TEXT: &str = "a text of more than punctuation";
+        let words = || {
+            let text = syntax::unescape(text)?;
+            StringOperand::new(StringTest::StartsWith, &text)
+        };
+        let operand = match self.modifier {
+            Some(Modifier::CodeText) => TokenOperand::CodeText(words().ok_or(TEXT)?),
+            Some(Modifier::OfType) => {
+                TokenOperand::parse_of_type(text).ok_or("system|code|value, each of them given")?
+            }
+            Some(Modifier::Text) => TokenOperand::Text(words().ok_or(TEXT)?),
+            _ => TokenOperand::parse(text).ok_or("code, |code, system| or system|code")?,
+        };
+        Ok(Operand::Token(operand))
+    }
+
+    fn read_uri(&self, text: &str) -> Option<Operand> {
+        let test = match self.modifier {
+            Some(Modifier::Above) => UriTest::Above,
+            Some(Modifier::Below) => UriTest::Below,
+            Some(Modifier::Contains) => UriTest::Contains,
+            _ => UriTest::Exact,
+        };
+        UriOperand::new(test, &syntax::unescape(text)?).map(Operand::Uri)
+    }
+}

@@ -1,0 +1,185 @@
+//! One search parameter of one resource type, its expression compiled once.
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use cresset_definitions::{Definitions, SearchKind, SearchParameter};
+use cresset_fhirpath::Expression;
+
+use crate::index_key::IndexKey;
+
+/// Parameters that FHIR defines without saying with an expression what they find.
+const MEMBERSHIPS: [&str; 2] = ["_in", "_list"];
+
+/// A search parameter as it applies to a resource type.
+///
+/// What every type has (`_id`, `_tag` …) is one parameter of `Resource`, shared by all types.
+pub struct Parameter {
+    definition: &'static SearchParameter,
+    definitions: &'static Definitions,
+    resource_type: &'static str,
+    slot: usize,
+    seed: u64,
+    targets: &'static [&'static str],
+    expression: OnceLock<Result<Expression, String>>,
+}
+
+impl Parameter {
+    pub(crate) fn new(
+        definitions: &'static Definitions,
+        definition: &'static SearchParameter,
+        resource_type: &'static str,
+        slot: usize,
+    ) -> Self {
+        let any = definition.targets.contains(&"Resource");
+        Self {
+            definition,
+            definitions,
+            resource_type,
+            slot,
+            seed: IndexKey::seed(definition.url),
+            targets: if any { &[] } else { &definition.targets },
+            expression: OnceLock::new(),
+        }
+    }
+
+    /// Its name in a search.
+    pub fn code(&self) -> &'static str {
+        self.definition.code
+    }
+
+    /// Its canonical URL.
+    pub fn url(&self) -> &'static str {
+        self.definition.url
+    }
+
+    /// Its type.
+    pub fn kind(&self) -> SearchKind {
+        self.definition.kind
+    }
+
+    /// The resource type it is for; `Resource` or `DomainResource` if all such types share it.
+    pub fn resource_type(&self) -> &'static str {
+        self.resource_type
+    }
+
+    /// The types its references may point at; empty for any.
+    pub fn targets(&self) -> &'static [&'static str] {
+        self.targets
+    }
+
+    /// What HL7 says of it.
+    pub fn definition(&self) -> &'static SearchParameter {
+        self.definition
+    }
+
+    /// Whether its values can be extracted; the error says why not, for people.
+    pub fn check(&self) -> Result<(), &str> {
+        self.expression().map(|_| ())
+    }
+
+    /// The systems that the definitions of its `code` elements imply, as far as known.
+    pub(crate) fn implied_systems(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Its place among the parameters that a resource of its type has.
+    pub(crate) fn slot(&self) -> usize {
+        self.slot
+    }
+
+    /// The hash from which its index keys are made.
+    pub(crate) fn seed(&self) -> u64 {
+        self.seed
+    }
+
+    pub(crate) fn expression(&self) -> Result<&Expression, &str> {
+        self.expression.get_or_init(|| self.compile()).as_ref().map_err(String::as_str)
+    }
+
+    fn compile(&self) -> Result<Expression, String> {
+        match self.kind() {
+            SearchKind::Composite => return Err("composite parameters are not supported".into()),
+            SearchKind::Special => return Err("special parameters are not supported".into()),
+            SearchKind::Date
+            | SearchKind::Number
+            | SearchKind::Quantity
+            | SearchKind::Reference
+            | SearchKind::String
+            | SearchKind::Token
+            | SearchKind::Uri => {}
+        }
+        let source = self.definition.expression.ok_or("it has no expression")?;
+        if MEMBERSHIPS.contains(&self.code()) {
+            return Err("membership in lists and groups is not supported".into());
+        }
+        let source = branches_for(source, self.resource_type, self.definitions);
+        let scope = cresset_fhirpath::Scope::new(self.definitions).root(self.resource_type);
+        Expression::compile(&source, &scope.lenient()).map_err(|error| error.to_string())
+    }
+}
+
+impl PartialEq for Parameter {
+    /// Parameters live for ever, each in one place.
+    fn eq(&self, other: &Self) -> bool {
+        std::ptr::eq(self, other)
+    }
+}
+
+impl fmt::Debug for Parameter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Parameter({}.{})", self.resource_type, self.code())
+    }
+}
+
+/// The branches of a union that can find something in this type.
+///
+/// One expression often serves thirty types (`Condition.subject | Encounter.subject | …`): each
+/// resource should cost the evaluation of its own branches only. Branches of which nothing is known
+/// stay.
+fn branches_for(source: &str, resource_type: &str, definitions: &Definitions) -> String {
+    let kept: Vec<_> = top_level_branches(source)
+        .into_iter()
+        .filter(|branch| applies(branch, resource_type, definitions))
+        .collect();
+    if kept.is_empty() { source.to_owned() } else { kept.join(" | ") }
+}
+
+fn applies(branch: &str, resource_type: &str, definitions: &Definitions) -> bool {
+    let path = branch.trim_start_matches(|c: char| c == '(' || c.is_whitespace());
+    let end = path.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(path.len());
+    let first = &path[..end];
+    if definitions.type_named(first).is_some()
+        && first.starts_with(|c: char| c.is_ascii_uppercase())
+    {
+        return definitions.is_subtype(resource_type, first) || mentions(branch, resource_type);
+    }
+    // A path without its type, of which a union for several types is not clear about.
+    let is_path = path[end..].is_empty() || path[end..].starts_with(['.', ' ', ')', '|']);
+    let known = definitions.type_named(resource_type).and_then(|of| of.element(first)).is_some();
+    !is_path || known
+}
+
+fn mentions(branch: &str, resource_type: &str) -> bool {
+    branch.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == resource_type)
+}
+
+/// The operands of the unions that are not inside of parentheses or quotes.
+fn top_level_branches(source: &str) -> Vec<&str> {
+    let (mut branches, mut depth, mut quote, mut start) = (Vec::new(), 0_usize, None, 0);
+    for (index, c) in source.char_indices() {
+        match (quote, c) {
+            (Some(open), _) => quote = (c != open).then_some(open),
+            (None, '\'' | '`') => quote = Some(c),
+            (None, '(' | '[' | '{') => depth += 1,
+            (None, ')' | ']' | '}') => depth = depth.saturating_sub(1),
+            (None, '|') if depth == 0 => {
+                branches.push(source[start..index].trim());
+                start = index + 1;
+            }
+            (None, _) => {}
+        }
+    }
+    branches.push(source[start..].trim());
+    branches
+}

@@ -1,0 +1,101 @@
+//! All search parameters of one FHIR version.
+
+use std::sync::LazyLock;
+
+use cresset_definitions::{Definitions, FhirVersion};
+use rustc_hash::FxHashMap;
+
+use crate::Parameter;
+
+static R4: LazyLock<Parameters> = LazyLock::new(|| Parameters::new(FhirVersion::R4));
+static R4B: LazyLock<Parameters> = LazyLock::new(|| Parameters::new(FhirVersion::R4B));
+static R5: LazyLock<Parameters> = LazyLock::new(|| Parameters::new(FhirVersion::R5));
+
+/// The types whose parameters other types share.
+const SHARING: [&str; 2] = ["DomainResource", "Resource"];
+
+/// The search parameters of one FHIR version, by resource type.
+///
+/// A resource type has its own parameters and those of the types it is based on. Expressions are
+/// compiled when a parameter is first used.
+#[derive(Debug)]
+pub struct Parameters {
+    definitions: &'static Definitions,
+    /// Those of `Resource` and `DomainResource`, which take the slots from 0 in every type.
+    shared: Vec<Parameter>,
+    own: FxHashMap<&'static str, Vec<Parameter>>,
+}
+
+impl Parameters {
+    /// The parameters of a version; the first call builds them.
+    pub fn of(version: FhirVersion) -> &'static Self {
+        match version {
+            FhirVersion::R4 => &R4,
+            FhirVersion::R4B => &R4B,
+            FhirVersion::R5 => &R5,
+        }
+    }
+
+    fn new(version: FhirVersion) -> Self {
+        let definitions = Definitions::of(version);
+        let shared: Vec<_> = definitions
+            .search_parameters("DomainResource")
+            .zip(0..)
+            .map(|(definition, slot)| {
+                let sharing = SHARING.into_iter().rfind(|one| definition.base.contains(one));
+                Parameter::new(definitions, definition, sharing.unwrap_or("Resource"), slot)
+            })
+            .collect();
+        let own = definitions.resource_types().map(|resource_type| {
+            let own = definitions
+                .search_parameters(resource_type)
+                .filter(|definition| !SHARING.iter().any(|one| definition.base.contains(one)))
+                .zip(shared.len()..)
+                .map(|(definition, slot)| {
+                    Parameter::new(definitions, definition, resource_type, slot)
+                })
+                .collect();
+            (resource_type, own)
+        });
+        Self { definitions, own: own.collect(), shared }
+    }
+
+    /// The definitions they are made from.
+    pub fn definitions(&self) -> &'static Definitions {
+        self.definitions
+    }
+
+    /// The parameter of this code for a resource type; `Resource` has those that all types have.
+    pub fn get(&'static self, resource_type: &str, code: &str) -> Option<&'static Parameter> {
+        let find = |all: &'static [Parameter]| {
+            let index = all.binary_search_by(|one| one.code().cmp(code)).ok()?;
+            Some(&all[index])
+        };
+        let own = self.own.get(resource_type).and_then(|own| find(own));
+        own.or_else(|| find(&self.shared).filter(|one| self.applies(one, resource_type)))
+    }
+
+    /// All parameters of a resource type, its own first.
+    pub fn of_type(&'static self, resource_type: &str) -> impl Iterator<Item = &'static Parameter> {
+        let own = self.own.get(resource_type).into_iter().flatten();
+        own.chain(self.shared.iter().filter(move |one| self.applies(one, resource_type)))
+    }
+
+    /// The parameter of this canonical URL, as it applies to a resource type.
+    pub fn by_url(&'static self, resource_type: &str, url: &str) -> Option<&'static Parameter> {
+        let definition = self.definitions.search_parameter_by_url(url)?;
+        self.get(resource_type, definition.code).filter(|one| one.url() == definition.url)
+    }
+
+    /// Whether resources of this type have the parameter.
+    pub(crate) fn applies(&self, parameter: &Parameter, resource_type: &str) -> bool {
+        parameter.resource_type() == resource_type
+            || SHARING.contains(&parameter.resource_type())
+                && self.definitions.is_subtype(resource_type, parameter.resource_type())
+    }
+
+    /// How many slots the parameters of a type take.
+    pub(crate) fn slots(&self, resource_type: &str) -> usize {
+        self.shared.len() + self.own.get(resource_type).map_or(0, Vec::len)
+    }
+}

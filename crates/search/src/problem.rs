@@ -1,0 +1,76 @@
+//! A parameter that cannot be evaluated on a resource.
+
+use std::fmt;
+
+use crate::Parameter;
+
+/// Why a search parameter gave no answer for a resource; the caller must fail closed (I9).
+///
+/// Its text names the parameter and the reason, never content of the resource.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[error("search parameter {code} of {resource_type} cannot be evaluated: {kind}")]
+pub struct Problem {
+    code: &'static str,
+    resource_type: &'static str,
+    kind: ProblemKind,
+}
+
+/// The reasons there are.
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ProblemKind {
+    /// The expression failed on this resource.
+    #[error("its expression fails on the resource")]
+    Expression,
+    /// A value has a type the parameter reads, but not its form.
+    #[error("the resource holds a {0} that cannot be read")]
+    Malformed(&'static str),
+    /// The expression needs other resources.
+    #[error("it needs {} other resources", .0.len())]
+    Missing(Vec<String>),
+    /// The parameter belongs to another resource type.
+    #[error("the resource has another type")]
+    OtherType,
+    /// The expression took more steps than [`crate::STEPS_MAX`].
+    #[error("its expression takes too many steps")]
+    StepLimit,
+    /// The resource holds more values than [`crate::VALUES_MAX`].
+    #[error("the resource holds too many values")]
+    TooManyValues,
+    /// This server cannot compile the expression, or there is none.
+    #[error("this server does not support it")]
+    Unsupported,
+}
+
+impl Problem {
+    pub(crate) fn new(parameter: &Parameter, kind: ProblemKind) -> Self {
+        Self { code: parameter.code(), resource_type: parameter.resource_type(), kind }
+    }
+
+    /// The code of the parameter.
+    pub fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// Why.
+    pub fn kind(&self) -> &ProblemKind {
+        &self.kind
+    }
+
+    /// References of resources without which the expression cannot be evaluated.
+    pub fn missing(&self) -> &[String] {
+        if let ProblemKind::Missing(references) = &self.kind { references } else { &[] }
+    }
+}
+
+impl fmt::Debug for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Problem({self})")
+    }
+}
+
+impl fmt::Debug for ProblemKind {
+    /// As `Display`: the references in `Missing` may name patients.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}

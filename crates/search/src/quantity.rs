@@ -1,0 +1,166 @@
+//! Quantities: numbers with units.
+
+use std::ops::Bound;
+
+use cresset_model::Comparator;
+use rust_decimal::Decimal;
+use serde_json::Value;
+use smol_str::SmolStr;
+
+use crate::date::Malformed;
+use crate::number::{self, NumberOperand, NumberRange};
+use crate::syntax;
+use crate::value::redact;
+
+/// The code system of currencies, which are the units of `Money`.
+const CURRENCIES: &str = "urn:iso:std:iso:4217";
+
+/// Numbers with a unit.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Quantity<'a> {
+    /// How much.
+    pub number: NumberRange,
+    /// The system of `code`.
+    pub system: Option<&'a str>,
+    /// The coded unit.
+    pub code: Option<&'a str>,
+    /// The unit for people.
+    pub unit: Option<&'a str>,
+}
+
+impl<'a> Quantity<'a> {
+    /// `Quantity` and what specialises it; `None` without a value.
+    pub(crate) fn of_quantity(json: &'a Value) -> Result<Option<Self>, Malformed> {
+        let Some(value) = json.get("value") else { return Ok(None) };
+        let value = number::decimal(value).ok_or(Malformed("Quantity"))?;
+        let (low, high) = match json.get("comparator").and_then(Value::as_str) {
+            Some("<") => (Bound::Unbounded, Bound::Excluded(value)),
+            Some("<=") => (Bound::Unbounded, Bound::Included(value)),
+            Some(">") => (Bound::Excluded(value), Bound::Unbounded),
+            Some(">=") => (Bound::Included(value), Bound::Unbounded),
+            // `ad` (sufficient to achieve this total) says nothing about the amount itself.
+            Some("ad") => return Ok(None),
+            Some(_) => return Err(Malformed("Quantity")),
+            None => (Bound::Included(value), Bound::Included(value)),
+        };
+        Ok(Some(Self::with_units_of(json, NumberRange { low, high })))
+    }
+
+    /// `Money`: the currency is the unit.
+    pub(crate) fn of_money(json: &'a Value) -> Result<Option<Self>, Malformed> {
+        let Some(value) = json.get("value") else { return Ok(None) };
+        let value = number::decimal(value).ok_or(Malformed("Money"))?;
+        let code = json.get("currency").and_then(Value::as_str);
+        let number = NumberRange::exactly(value);
+        Ok(Some(Self { number, system: code.map(|_| CURRENCIES), code, unit: None }))
+    }
+
+    /// `Range`: the units are those of its low or high end.
+    pub(crate) fn of_range(json: &'a Value) -> Result<Option<Self>, Malformed> {
+        let Some(number) = NumberRange::of_range(json)? else { return Ok(None) };
+        let end = json.get("low").or_else(|| json.get("high")).unwrap_or(&Value::Null);
+        Ok(Some(Self::with_units_of(end, number)))
+    }
+
+    /// `SampledData`: from the smallest to the largest of its samples.
+    pub(crate) fn of_sampled_data(json: &'a Value) -> Result<Option<Self>, Malformed> {
+        let malformed = Malformed("SampledData");
+        let part = |name: &str| match json.get(name) {
+            None => Ok(None),
+            Some(value) => number::decimal(value).ok_or(malformed).map(Some),
+        };
+        let Some(origin) = json.get("origin") else { return Ok(None) };
+        let Some(zero) = origin.get("value") else { return Ok(None) };
+        let zero = number::decimal(zero).ok_or(malformed)?;
+        let factor = part("factor")?.unwrap_or(Decimal::ONE);
+        let (lower, upper) = (part("lowerLimit")?, part("upperLimit")?);
+        let mut limits: Option<(Decimal, Decimal)> = None;
+        let data = json.get("data").and_then(Value::as_str).unwrap_or_default();
+        for sample in data.split_ascii_whitespace() {
+            let point = match sample {
+                "E" => continue,
+                "L" => lower,
+                "U" => upper,
+                _ => Some(number::decimal_of_text(sample).ok_or(malformed)?),
+            };
+            let Some(point) = point else { continue };
+            limits = Some(
+                limits.map_or((point, point), |(low, high)| (low.min(point), high.max(point))),
+            );
+        }
+        let Some((low, high)) = limits else { return Ok(None) };
+        let scaled = |sample: Decimal| {
+            let value = sample.checked_mul(factor).and_then(|value| value.checked_add(zero));
+            value.ok_or(malformed)
+        };
+        let (one, other) = (scaled(low)?, scaled(high)?);
+        let (low, high) = (Bound::Included(one.min(other)), Bound::Included(one.max(other)));
+        Ok(Some(Self::with_units_of(origin, NumberRange { low, high })))
+    }
+
+    fn with_units_of(json: &'a Value, number: NumberRange) -> Self {
+        let part = |name: &str| json.get(name).and_then(Value::as_str);
+        Self { number, system: part("system"), code: part("code"), unit: part("unit") }
+    }
+}
+
+/// What the unit of a quantity must be. No unit is converted into another.
+#[derive(Clone, PartialEq, Eq)]
+pub enum UnitTest {
+    /// Any unit.
+    Any,
+    /// This code in this system.
+    Coded {
+        /// The system.
+        system: SmolStr,
+        /// The code.
+        code: SmolStr,
+    },
+    /// This as code or as unit for people, in any system.
+    Named(SmolStr),
+}
+
+/// A quantity to compare with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct QuantityOperand {
+    /// The number and how to compare with it.
+    pub number: NumberOperand,
+    /// What the unit must be.
+    pub unit: UnitTest,
+}
+
+impl QuantityOperand {
+    /// Reads `5.4`, `5.4|system|code` or `5.4||unit`.
+    pub(crate) fn parse(comparator: Comparator, text: &str) -> Option<Self> {
+        let mut parts = syntax::split(text, '|');
+        let number = NumberOperand::parse(comparator, parts.next()?)?;
+        let Some(system) = parts.next() else { return Some(Self { number, unit: UnitTest::Any }) };
+        let code = syntax::unescape(parts.next()?).filter(|code| !code.is_empty())?;
+        if parts.next().is_some() {
+            return None;
+        }
+        let system = syntax::unescape(system)?;
+        let unit = if system.is_empty() {
+            UnitTest::Named(code)
+        } else {
+            UnitTest::Coded { system, code }
+        };
+        Some(Self { number, unit })
+    }
+
+    /// Whether unit and number of the value fit.
+    pub fn matches(&self, value: &Quantity<'_>) -> bool {
+        let unit = match &self.unit {
+            UnitTest::Any => true,
+            UnitTest::Coded { system, code } => {
+                value.system == Some(system.as_str()) && value.code == Some(code.as_str())
+            }
+            UnitTest::Named(name) => {
+                value.code == Some(name.as_str()) || value.unit == Some(name.as_str())
+            }
+        };
+        unit && self.number.matches(value.number)
+    }
+}
+
+redact!(Quantity<'_>, QuantityOperand, UnitTest);

@@ -1,0 +1,218 @@
+//! References: to resources of this base, to URLs, and by identifier.
+
+use cresset_definitions::Definitions;
+use serde_json::Value;
+use smol_str::SmolStr;
+
+use crate::text::{StringOperand, Text};
+use crate::token::{Token, TokenOperand};
+use crate::uri::split_version;
+use crate::value::redact;
+
+/// The longest id FHIR allows.
+const ID_BYTES_MAX: usize = 64;
+
+/// A reference of a resource.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Reference<'a> {
+    /// What it points at.
+    pub target: Target<'a>,
+    /// The identifier of what it points at, if it is written.
+    pub identifier: Option<Token<'a>>,
+    /// The text for people.
+    pub display: Option<&'a str>,
+}
+
+/// What a reference points at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// A resource contained in the same one; no search finds it.
+    Contained,
+    /// A resource of this base: `Type/id`, or the own base URL before it.
+    Local {
+        /// Its type.
+        resource_type: &'a str,
+        /// Its id.
+        id: &'a str,
+        /// Its version: after `/_history/`, or a canonical's after `|`.
+        version: Option<&'a str>,
+    },
+    /// Nothing that can be followed: only an identifier or a text is written.
+    Logical,
+    /// Anything else: a URL outside of this base, a canonical, a URN.
+    Url {
+        /// The URL without version.
+        url: &'a str,
+        /// Its version: after `/_history/`, or a canonical's after `|`.
+        version: Option<&'a str>,
+    },
+}
+
+impl<'a> Target<'a> {
+    /// Reads a reference or canonical as written; `base_url` has no final `/`.
+    pub(crate) fn parse(text: &'a str, base_url: &str) -> Self {
+        if text.starts_with('#') {
+            return Self::Contained;
+        }
+        let (url, business_version) = split_version(text);
+        let relative = match url.strip_prefix(base_url).and_then(|rest| rest.strip_prefix('/')) {
+            Some(rest) if !base_url.is_empty() => rest,
+            Some(_) | None => url,
+        };
+        let (path, history) = match relative.split_once("/_history/") {
+            Some((path, version)) => (path, Some(version)),
+            None => (relative, None),
+        };
+        let version = business_version.or(history);
+        match local(path) {
+            Some((resource_type, id)) => Self::Local { resource_type, id, version },
+            None => {
+                Self::Url { url: url.split_once("/_history/").map_or(url, |(url, _)| url), version }
+            }
+        }
+    }
+}
+
+/// The type and id of `Type/id`.
+fn local(path: &str) -> Option<(&str, &str)> {
+    let (resource_type, id) = path.split_once('/')?;
+    let is_type = resource_type.as_bytes().first()?.is_ascii_uppercase()
+        && resource_type.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    (is_type && is_id(id)).then_some((resource_type, id))
+}
+
+fn is_id(text: &str) -> bool {
+    (1..=ID_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
+}
+
+impl<'a> Reference<'a> {
+    /// `Reference`; `None` where it is empty.
+    pub(crate) fn of_reference(json: &'a Value, base_url: &str) -> Option<Self> {
+        let part = |name: &str| json.get(name).and_then(Value::as_str);
+        let target =
+            part("reference").map_or(Target::Logical, |text| Target::parse(text, base_url));
+        let identifier = json.get("identifier").and_then(Token::of_identifier);
+        let display = part("display");
+        let empty = target == Target::Logical && identifier.is_none() && display.is_none();
+        (!empty).then_some(Self { target, identifier, display })
+    }
+
+    /// `canonical` or `uri`.
+    pub(crate) fn of_url(text: &'a str, base_url: &str) -> Self {
+        Self { target: Target::parse(text, base_url), identifier: None, display: None }
+    }
+
+    /// A resource nested in this one (`Bundle.entry.resource`); `None` without an id.
+    pub(crate) fn of_resource(json: &'a Value) -> Option<Self> {
+        let part = |name: &str| json.get(name).and_then(Value::as_str);
+        let (resource_type, id) = (part("resourceType")?, part("id")?);
+        let target = Target::Local { resource_type, id, version: None };
+        Some(Self { target, identifier: None, display: None })
+    }
+}
+
+/// A reference to compare with.
+#[derive(Clone, PartialEq, Eq)]
+pub enum ReferenceOperand {
+    /// This id in any type the parameter may point at.
+    Id(SmolStr),
+    /// This identifier beside the reference (`:identifier`).
+    Identifier(TokenOperand),
+    /// This resource of this base.
+    Local {
+        /// Its type.
+        resource_type: &'static str,
+        /// Its id.
+        id: SmolStr,
+        /// The version a reference must name, if one is asked for.
+        version: Option<SmolStr>,
+    },
+    /// The text for people (`:text`).
+    Text(StringOperand),
+    /// This URL.
+    Url {
+        /// The URL without version.
+        url: SmolStr,
+        /// The version a reference must name, if one is asked for.
+        version: Option<SmolStr>,
+    },
+}
+
+impl ReferenceOperand {
+    /// Reads `id`, `Type/id`, an absolute URL or a canonical; the error says what is wrong.
+    ///
+    /// With `only` (`:Patient`) the reference must be to this type; with `typed` (`:type`) a type
+    /// must be written.
+    pub(crate) fn parse(
+        text: &str,
+        base_url: &str,
+        definitions: &'static Definitions,
+        only: Option<&'static str>,
+        typed: bool,
+    ) -> Result<Self, &'static str> {
+        if is_id(text) {
+            return match only {
+                Some(resource_type) => {
+                    Ok(Self::Local { resource_type, id: SmolStr::new(text), version: None })
+                }
+                None if typed => Err("Type/id, since the modifier is `type`"),
+                None => Ok(Self::Id(SmolStr::new(text))),
+            };
+        }
+        match Target::parse(text, base_url) {
+            Target::Local { resource_type, id, version } => {
+                let resource_type = definitions
+                    .type_named(resource_type)
+                    .filter(|definition| definitions.is_resource(definition.name))
+                    .ok_or("a reference to a resource type of this FHIR version")?
+                    .name;
+                if only.is_some_and(|only| only != resource_type) {
+                    return Err("a reference to the type that the modifier names");
+                }
+                let version = version.map(SmolStr::new);
+                Ok(Self::Local { resource_type, id: SmolStr::new(id), version })
+            }
+            // The type of what lies on another server is not known.
+            Target::Url { .. } if only.is_some() || typed => Err("Type/id or a URL on this server"),
+            Target::Url { url, version } if url.contains(':') => {
+                Ok(Self::Url { url: SmolStr::new(url), version: version.map(SmolStr::new) })
+            }
+            Target::Contained | Target::Logical | Target::Url { .. } => {
+                Err("an id, Type/id or an absolute URL")
+            }
+        }
+    }
+
+    /// Whether the reference fits; `targets` are the types the parameter may point at, empty for
+    /// any.
+    pub fn matches(&self, value: &Reference<'_>, targets: &[&str]) -> bool {
+        let is_version = |asked: &Option<SmolStr>, version: Option<&str>| {
+            asked.as_deref().is_none_or(|asked| version == Some(asked))
+        };
+        match (self, value.target) {
+            (Self::Id(wanted), Target::Local { resource_type, id, .. }) => {
+                wanted == id && (targets.is_empty() || targets.contains(&resource_type))
+            }
+            (
+                Self::Local { resource_type: wanted, id: wanted_id, version: asked },
+                Target::Local { resource_type, id, version },
+            ) => wanted_id == id && *wanted == resource_type && is_version(asked, version),
+            (Self::Url { url: wanted, version: asked }, Target::Url { url, version }) => {
+                wanted == url && is_version(asked, version)
+            }
+            (Self::Identifier(token), _) => {
+                value.identifier.is_some_and(|identifier| token.matches(&identifier))
+            }
+            (Self::Text(text), _) => {
+                value.display.is_some_and(|display| text.matches(&Text::new(display)))
+            }
+            (
+                Self::Id(_) | Self::Local { .. } | Self::Url { .. },
+                Target::Contained | Target::Local { .. } | Target::Logical | Target::Url { .. },
+            ) => false,
+        }
+    }
+}
+
+redact!(Reference<'_>, ReferenceOperand, Target<'_>);

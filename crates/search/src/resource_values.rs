@@ -1,0 +1,117 @@
+//! The search values of one resource, extracted when first asked for.
+
+use std::cell::OnceCell;
+
+use cresset_fhirpath::{Context, EvaluationError, NoResolver};
+use serde_json::Value;
+
+use crate::extraction;
+use crate::index_key::{self, IndexKeys};
+use crate::{IndexKey, Parameter, Problem, ProblemKind, Scope, SearchValue};
+
+/// The most evaluation steps an expression may take on one resource (I10).
+pub const STEPS_MAX: u32 = 1_000_000;
+/// The most values one parameter may have in one resource (I10).
+pub const VALUES_MAX: usize = 10_000;
+
+/// One resource and what the search parameters find in it.
+///
+/// Every parameter is extracted at most once, whoever asks; nothing is extracted that nobody asks
+/// for. Not `Sync`: one evaluation owns it.
+pub struct ResourceValues<'a> {
+    scope: Scope<'a>,
+    resource_type: &'a str,
+    resource: &'a Value,
+    cells: Box<[OnceCell<Extracted<'a>>]>,
+}
+
+type Extracted<'a> = Result<Vec<SearchValue<'a>>, Box<Problem>>;
+
+impl<'a> ResourceValues<'a> {
+    /// A resource of this type; whether it is one is the caller's business.
+    pub fn new(scope: Scope<'a>, resource_type: &'a str, resource: &'a Value) -> Self {
+        let scope = Scope { base_url: scope.base_url.trim_end_matches('/'), ..scope };
+        let slots = scope.parameters.slots(resource_type);
+        let cells = std::iter::repeat_with(OnceCell::new).take(slots).collect();
+        Self { scope, resource_type, resource, cells }
+    }
+
+    /// The type it was made for.
+    pub fn resource_type(&self) -> &'a str {
+        self.resource_type
+    }
+
+    /// The resource.
+    pub fn resource(&self) -> &'a Value {
+        self.resource
+    }
+
+    /// What the parameter finds in the resource; nothing where it has no such value.
+    ///
+    /// # Errors
+    /// A [`Problem`] where that cannot be told: the caller must not take it for "no value" (I9).
+    pub fn of(&self, parameter: &'static Parameter) -> Result<&[SearchValue<'a>], Problem> {
+        let cell = self.cells.get(parameter.slot());
+        let Some(cell) =
+            cell.filter(|_| self.scope.parameters.applies(parameter, self.resource_type))
+        else {
+            return Err(Problem::new(parameter, ProblemKind::OtherType));
+        };
+        match cell.get_or_init(|| self.extract(parameter)) {
+            Ok(values) => Ok(values),
+            Err(problem) => Err(Problem::clone(problem)),
+        }
+    }
+
+    /// The keys of the parameter's values: a criterion with keys can match only if it shares one.
+    ///
+    /// # Errors
+    /// As [`ResourceValues::of`].
+    pub fn index_keys(
+        &self,
+        parameter: &'static Parameter,
+    ) -> Result<impl Iterator<Item = IndexKey> + use<>, Problem> {
+        let mut keys = IndexKeys::new();
+        for value in self.of(parameter)? {
+            index_key::push_keys(parameter.seed(), value, &mut keys);
+        }
+        Ok(keys.into_iter())
+    }
+
+    fn extract(&self, parameter: &'static Parameter) -> Extracted<'a> {
+        let problem = |kind| Box::new(Problem::new(parameter, kind));
+        let expression = parameter.expression().map_err(|_| problem(ProblemKind::Unsupported))?;
+        let context = Context {
+            focus: Some(self.resource),
+            focus_type: self.resource_type,
+            variables: &[],
+            resolver: &NoResolver,
+            step_max: STEPS_MAX,
+        };
+        let items = expression.evaluate(&context).map_err(|error| {
+            problem(match error {
+                EvaluationError::Missing(references) => ProblemKind::Missing(references),
+                EvaluationError::StepLimit => ProblemKind::StepLimit,
+                EvaluationError::Singleton { .. }
+                | EvaluationError::TooLarge { .. }
+                | EvaluationError::Type { .. }
+                | EvaluationError::Variable(_) => ProblemKind::Expression,
+            })
+        })?;
+        let mut values = Vec::with_capacity(items.len());
+        let source = extraction::Source {
+            parameter,
+            base_url: self.scope.base_url,
+            resource: self.resource,
+        };
+        for item in items.iter() {
+            source
+                .push(item, &mut values)
+                .map_err(|malformed| problem(ProblemKind::Malformed(malformed.0)))?;
+            if values.len() > VALUES_MAX {
+                return Err(problem(ProblemKind::TooManyValues));
+            }
+        }
+        Ok(values)
+    }
+}
