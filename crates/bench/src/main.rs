@@ -1,0 +1,186 @@
+//! `cresset-bench`: the load generator and its baselines. See `docs/performance.md`.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use clap::{Parser, Subcommand};
+use cresset_bench::baseline::{bare_path, broadcaster, echo, flush, scan};
+use cresset_bench::main_path::{self, Part, Settings};
+use cresset_bench::summary::Summary;
+use serde::Serialize;
+
+/// The generator shares its cores with the server: it uses the same allocator, so that neither waits for a slower one.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Measures Cresset as a black box, beside baselines of known cost.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// From a durable create to the subscriber's frame: W1, W5 and W7 beside E, S, F, K, W and M.
+    MainPath(MainPath),
+    /// One baseline; started by the program itself.
+    #[command(subcommand)]
+    Baseline(Baseline),
+}
+
+#[derive(Debug, clap::Args)]
+struct MainPath {
+    /// Print the JSON document on one line.
+    #[arg(long)]
+    json: bool,
+    /// Seconds of each measured stretch [default: 2, tiny: 0.2].
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// Stretches of each target, interleaved [default: 5, tiny: 1].
+    #[arg(long)]
+    pairs: Option<usize>,
+    /// Numbers of clients for W1 [default: 1,16,64, tiny: 1,4].
+    #[arg(long, value_delimiter = ',')]
+    clients: Option<Vec<usize>>,
+    /// Only these parts [default: all].
+    #[arg(long, value_delimiter = ',')]
+    only: Option<Vec<Part>>,
+    /// The server's binary [default: `cresset` beside this program].
+    #[arg(long)]
+    server_binary: Option<PathBuf>,
+    /// Leave the server out.
+    #[arg(long, conflicts_with = "server_binary")]
+    baselines_only: bool,
+    /// Where the targets keep their data; must be a real disk [default: `bench-data` beside this program].
+    #[arg(long)]
+    work: Option<PathBuf>,
+    /// A rehearsal of seconds, whose figures mean nothing.
+    #[arg(long)]
+    tiny: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Baseline {
+    /// axum echo.
+    E(Data),
+    /// Write and fdatasync in groups.
+    F {
+        #[command(flatten)]
+        data: Data,
+        /// Records in a group.
+        #[arg(long)]
+        group: usize,
+        /// Bytes of a record.
+        #[arg(long)]
+        record_bytes: usize,
+        /// How long.
+        #[arg(long)]
+        seconds: f64,
+    },
+    /// The bare durable path.
+    K(Data),
+    /// A linear scan.
+    M {
+        /// Filters.
+        #[arg(long)]
+        filters: usize,
+        /// How long.
+        #[arg(long)]
+        seconds: f64,
+    },
+    /// axum sink.
+    S(Data),
+    /// A bare websocket broadcaster.
+    W(Data),
+}
+
+#[derive(Debug, clap::Args)]
+struct Data {
+    /// Where it may keep data.
+    #[arg(long)]
+    data: PathBuf,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::MainPath(arguments) => arguments.run(),
+        Command::Baseline(baseline) => baseline.run(),
+    }
+}
+
+impl MainPath {
+    fn run(self) -> anyhow::Result<()> {
+        sharpen_timers();
+        let json = self.json;
+        let settings = self.settings()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let report = runtime.block_on(main_path::run(&settings))?;
+        write!(std::io::stderr().lock(), "{}", Summary(&report))?;
+        print(&report, json)
+    }
+
+    fn settings(self) -> anyhow::Result<Settings> {
+        let beside = std::env::current_exe().context("finding this program")?;
+        let server = (!self.baselines_only)
+            .then(|| self.server_binary.unwrap_or_else(|| beside.with_file_name("cresset")));
+        if let Some(server) = &server {
+            ensure!(server.is_file(), "{} is not there: build it first", server.display());
+        }
+        let tiny = self.tiny;
+        let seconds = self.seconds.unwrap_or(if tiny { 0.2 } else { 2.0 });
+        let every = vec![Part::W1, Part::W5, Part::W7, Part::W, Part::M];
+        let clients = if tiny { vec![1, 4] } else { vec![1, 16, 64] };
+        Ok(Settings {
+            server,
+            work: self.work.unwrap_or_else(|| beside.with_file_name("bench-data")),
+            parts: self.only.unwrap_or(every),
+            length: Duration::try_from_secs_f64(seconds).context("--seconds")?,
+            pairs: self.pairs.unwrap_or(if tiny { 1 } else { 5 }),
+            clients: self.clients.unwrap_or(clients),
+            rates: vec![100, 1_000],
+            open_loop_clients: if tiny { 16 } else { 64 },
+            subscriptions: if tiny { 100 } else { 10_000 },
+            sockets: if tiny { 20 } else { 1_000 },
+            fan_out: if tiny { 8 } else { 64 },
+            filters: if tiny { vec![1_000] } else { vec![1_000, 1_000_000] },
+            tiny,
+        })
+    }
+}
+
+impl Baseline {
+    fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::E(_) => echo::serve_echo(),
+            Self::F { data, group, record_bytes, seconds } => {
+                let length = Duration::try_from_secs_f64(seconds)?;
+                print(&flush::run(&data.data, group, record_bytes, length)?, true)
+            }
+            Self::K(data) => bare_path::serve(&data.data),
+            Self::M { filters, seconds } => {
+                print(&scan::run(filters, Duration::try_from_secs_f64(seconds)?), true)
+            }
+            Self::S(_) => echo::serve_sink(),
+            Self::W(_) => broadcaster::serve(),
+        }
+    }
+}
+
+/// Prints a document on standard output.
+fn print(document: &impl Serialize, one_line: bool) -> anyhow::Result<()> {
+    let text = if one_line {
+        serde_json::to_string(document)
+    } else {
+        serde_json::to_string_pretty(document)
+    };
+    Ok(writeln!(std::io::stdout().lock(), "{}", text?)?)
+}
+
+/// Asks the kernel not to bundle this program's timers: an open loop is only as good as its clock. Where that is
+/// not allowed the generator is late by some 50 µs, which its own figure (`lag`) shows.
+fn sharpen_timers() {
+    drop(std::fs::write("/proc/self/timerslack_ns", "1"));
+}

@@ -1,0 +1,72 @@
+//! Runs the whole program small: against its baselines always, against the server where its binary is there.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn run(arguments: &[&str], work: &Path) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cresset-bench"));
+    command.args(["main-path", "--tiny", "--json", "--work"]).arg(work).args(arguments);
+    command.output().expect("the program starts")
+}
+
+fn report(arguments: &[&str]) -> Value {
+    let work = tempfile::tempdir().expect("a directory");
+    let output = run(arguments, work.path());
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("audit passed"), "{said}");
+    let left = std::fs::read_dir(work.path()).expect("the directory stays").count();
+    assert_eq!(left, 0, "data left behind");
+    serde_json::from_slice(&output.stdout).expect("one JSON document")
+}
+
+/// The server of the build that this test belongs to, where it has been built and serves.
+fn server() -> Option<PathBuf> {
+    let binary = Path::new(env!("CARGO_BIN_EXE_cresset-bench")).with_file_name("cresset");
+    let help = Command::new(&binary).args(["serve", "--help"]).output().ok()?;
+    String::from_utf8_lossy(&help.stdout).contains("--listen").then_some(binary)
+}
+
+#[test]
+fn a_tiny_run_of_the_baselines_fills_every_field_and_passes_its_audit() {
+    let report = report(&["--baselines-only"]);
+    assert_eq!(report["format"], 1);
+    for w1 in report["w1"].as_array().expect("W1") {
+        for target in ["k", "e", "s"] {
+            assert!(w1[target]["creates"].as_u64() > Some(0), "{target}: {w1}");
+        }
+        assert!(w1["k"]["frame"]["p50_us"].is_number() && w1["ours"].is_null());
+    }
+    assert_eq!(report["w1"].as_array().map(Vec::len), Some(2));
+    assert_eq!(report["w5"].as_array().map(Vec::len), Some(2));
+    assert!(report["w7"]["k"]["per_socket"]["resident_bytes"].is_number());
+    assert!(report["w"]["frames"].as_u64() > Some(0));
+    assert!(report["m"][0]["events"].as_u64() > Some(0));
+    assert!(report["audit"]["events"].as_u64() > Some(0));
+}
+
+#[test]
+fn a_tiny_run_of_the_server_passes_its_audit() {
+    let Some(binary) = server() else {
+        println!("skipped: the server has not been built beside this test");
+        return;
+    };
+    let binary = binary.to_str().expect("a path in UTF-8");
+    let report = report(&["--only", "w1,w5,w7", "--server-binary", binary]);
+    for w1 in report["w1"].as_array().expect("W1") {
+        assert!(w1["ours"]["frame"]["p50_us"].is_number(), "{w1}");
+        assert!(w1["ratios"]["server_cpu_per_create"]["median"].is_number(), "{w1}");
+    }
+    assert!(report["w7"]["ours"]["per_subscription"]["resident_bytes"].is_number());
+}
+
+#[test]
+fn a_server_that_is_not_there_is_an_error_without_figures() {
+    let work = tempfile::tempdir().expect("a directory");
+    for binary in ["/nonexistent/cresset", "/bin/true"] {
+        let output = run(&["--only", "w1", "--server-binary", binary], work.path());
+        assert!(!output.status.success() && output.stdout.is_empty(), "{binary}");
+    }
+}
