@@ -1,1 +1,63 @@
-//! To be written.
+//! FHIR on the wire: codecs for R4, R4B and R5 around one canonical model.
+//!
+//! *In*: bytes become a checked JSON value ([`Codec::parse_resource`]), and that becomes a topic,
+//! a subscription, a bundle of requests or the input of an operation; all that is wrong with it is
+//! reported at once. *Out*: notifications, bundles, outcomes and capability statements are
+//! written as bytes, with stored resources spliced in as they came. A resource is never parsed
+//! and written again.
+//!
+//! The version is an input ([`Codec::of`]), never guessed from content. R4 and R4B share
+//! `backport`; what only one version has stands in `r4`, `r5` or behind a `match` without wildcard.
+//!
+//! Knows no store, no engine, no HTTP; does no I/O and has no clock: ids and instants come in.
+//! Tests: beside each module, and `tests/golden` for exact bytes.
+
+mod backport;
+mod bundle;
+mod capability;
+mod channel;
+mod codec;
+mod element;
+mod filter;
+mod instant;
+pub mod json;
+mod mime;
+mod notification;
+mod outcome;
+mod parameters;
+mod r4;
+mod r5;
+mod references;
+mod resource;
+mod response;
+mod status;
+mod subscription;
+mod topic;
+mod urls;
+mod values;
+
+#[cfg(test)]
+mod test_data;
+
+pub use bundle::{ENTRIES_MAX, Method, RequestBundle, RequestEntry, RequestResource, parse_bundle};
+pub use capability::{
+    CapabilityFacts, ResourceFacts, SearchParameterFacts, SubscriptionOperation, TypeInteraction,
+};
+pub use channel::{BOUND_MAX, ENDPOINT_BYTES_MAX, HEADER_BYTES_MAX, HEADERS_MAX};
+pub use codec::Codec;
+pub use cresset_definitions::FhirVersion;
+pub use filter::{FILTER_BYTES_MAX, FILTERS_MAX};
+pub use json::Stamp;
+pub use mime::MIME_TYPE_DEFAULT;
+pub use notification::{ReceivedEntry, ReceivedEvent, ReceivedNotification};
+pub use outcome::render_outcome;
+pub use parameters::{BindingTokenAnswer, parse_parameters, render_token};
+pub use references::Targets;
+pub use resource::ParsedResource;
+pub use response::{
+    AnswerEntry, BundleKind, HistoryEntry, HistoryPage, SearchEntry, SearchMode, SearchPage, etag,
+    render_batch_response, render_history, render_searchset,
+};
+pub use topic::parse_topic_any;
+pub use urls::ISSUE_CODE_SYSTEM;
+pub use values::SubscriptionValues;

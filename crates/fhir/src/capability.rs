@@ -1,0 +1,253 @@
+//! CapabilityStatement of each version, from what the server says it does (RQ sections 1.1 to 1.3).
+
+use cresset_definitions::{FhirVersion, SearchKind};
+use cresset_model::Canonical;
+use jiff::Timestamp;
+
+use crate::instant::instant;
+use crate::json::{ObjectWriter, write_object};
+use crate::urls;
+
+#[cfg(test)]
+mod tests;
+
+/// What a server offers on one base.
+#[derive(Debug, Clone)]
+pub struct CapabilityFacts<'f> {
+    /// URL of the base, without a slash at the end.
+    pub base_url: &'f str,
+    /// Version of the software.
+    pub software_version: &'f str,
+    /// When what is said here last changed.
+    pub date: Timestamp,
+    /// Topics, in the form subscriptions must name them (RQ-OP-61, TR-42).
+    pub topics: &'f [Canonical],
+    /// Where websockets are served, if they are.
+    pub websocket_url: Option<&'f str>,
+    /// How clients are authenticated, for people.
+    pub security: Option<&'f str>,
+    /// Whether batch and transaction are supported.
+    pub transactions: bool,
+    /// What is offered per type. One entry a type (cpb-9).
+    pub resources: &'f [ResourceFacts<'f>],
+    /// Operations on Subscription.
+    pub operations: &'f [SubscriptionOperation],
+}
+
+/// What is offered of one resource type.
+#[derive(Debug, Clone)]
+pub struct ResourceFacts<'f> {
+    /// The type.
+    pub resource_type: &'f str,
+    /// What can be done.
+    pub interactions: &'f [TypeInteraction],
+    /// By what it can be searched. Each code once (cpb-12).
+    pub search_parameters: &'f [SearchParameterFacts<'f>],
+    /// Whether a PUT may create.
+    pub update_create: bool,
+}
+
+/// One search parameter offered.
+#[derive(Debug, Clone, Copy)]
+pub struct SearchParameterFacts<'f> {
+    /// Its code.
+    pub code: &'f str,
+    /// Canonical URL of its definition.
+    pub url: &'f str,
+    /// Its type.
+    pub kind: SearchKind,
+}
+
+/// An interaction with a type or its instances (`type-restful-interaction`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TypeInteraction {
+    /// `create`
+    Create,
+    /// `delete`
+    Delete,
+    /// `history-instance`
+    HistoryInstance,
+    /// `history-type`
+    HistoryType,
+    /// `patch`
+    Patch,
+    /// `read`
+    Read,
+    /// `search-type`
+    SearchType,
+    /// `update`
+    Update,
+    /// `vread`
+    Vread,
+}
+
+impl TypeInteraction {
+    /// FHIR's code.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Delete => "delete",
+            Self::HistoryInstance => "history-instance",
+            Self::HistoryType => "history-type",
+            Self::Patch => "patch",
+            Self::Read => "read",
+            Self::SearchType => "search-type",
+            Self::Update => "update",
+            Self::Vread => "vread",
+        }
+    }
+}
+
+/// An operation on Subscription (RQ section 7).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum SubscriptionOperation {
+    /// `$events`
+    Events,
+    /// `$get-ws-binding-token`
+    GetWsBindingToken,
+    /// `$status`
+    Status,
+}
+
+impl SubscriptionOperation {
+    /// The name without `$` (TR-32).
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Events => "events",
+            Self::GetWsBindingToken => "get-ws-binding-token",
+            Self::Status => "status",
+        }
+    }
+}
+
+/// Writes the CapabilityStatement.
+pub(crate) fn render_capability_statement(
+    version: FhirVersion,
+    facts: &CapabilityFacts<'_>,
+) -> Vec<u8> {
+    let mut out = Vec::new();
+    write_object(&mut out, |o| {
+        o.string("resourceType", "CapabilityStatement");
+        o.string("name", "Cresset");
+        o.string("title", "Cresset, a FHIR topic-based subscription server");
+        o.string("status", "active");
+        o.string("date", &instant(facts.date));
+        o.string("kind", "instance");
+        o.strings("instantiates", instantiates(version));
+        o.object("software", |o| {
+            o.string("name", "Cresset");
+            o.string("version", facts.software_version);
+        });
+        o.object("implementation", |o| {
+            o.string("description", "Cresset, a FHIR topic-based subscription server");
+            o.string("url", facts.base_url);
+        });
+        o.string("fhirVersion", version.full());
+        o.strings("format", ["application/fhir+json", "json"]);
+        o.strings("implementationGuide", backport(version).then_some(urls::IMPLEMENTATION_GUIDE));
+        o.array("rest", |a| a.object(|o| rest(version, facts, o)));
+    });
+    out
+}
+
+const fn backport(version: FhirVersion) -> bool {
+    match version {
+        FhirVersion::R4 | FhirVersion::R4B => true,
+        FhirVersion::R5 => false,
+    }
+}
+
+/// RQ-CF-09.
+const fn instantiates(version: FhirVersion) -> Option<&'static str> {
+    match version {
+        FhirVersion::R4 => Some(urls::CAPABILITY_R4),
+        FhirVersion::R4B => Some(urls::CAPABILITY_R4B),
+        FhirVersion::R5 => None,
+    }
+}
+
+fn rest(version: FhirVersion, facts: &CapabilityFacts<'_>, o: &mut ObjectWriter<'_>) {
+    if let (true, Some(url)) = (backport(version), facts.websocket_url) {
+        o.array("extension", |a| {
+            a.object(|o| {
+                o.string("url", urls::CAPABILITY_WEBSOCKET);
+                o.string("valueUri", url);
+            });
+        });
+    }
+    o.string("mode", "server");
+    if let Some(security) = facts.security {
+        o.object("security", |o| o.string("description", security));
+    }
+    o.array("resource", |a| {
+        for resource in facts.resources {
+            a.object(|o| write_resource(version, facts, resource, o));
+        }
+    });
+    if facts.transactions {
+        o.array("interaction", |a| {
+            for code in ["batch", "transaction"] {
+                a.object(|o| o.string("code", code));
+            }
+        });
+    }
+}
+
+fn write_resource(
+    version: FhirVersion,
+    facts: &CapabilityFacts<'_>,
+    resource: &ResourceFacts<'_>,
+    o: &mut ObjectWriter<'_>,
+) {
+    let subscription = resource.resource_type == "Subscription";
+    // R4 has no topic resource to be searched (RQ-CF-05).
+    if subscription && version == FhirVersion::R4 {
+        o.array("extension", |a| {
+            for topic in facts.topics {
+                a.object(|o| {
+                    o.string("url", urls::CAPABILITY_TOPIC);
+                    o.string("valueCanonical", &topic.to_string());
+                });
+            }
+        });
+    }
+    o.string("type", resource.resource_type);
+    if subscription && backport(version) {
+        o.strings("supportedProfile", [urls::PROFILE_SUBSCRIPTION]);
+    }
+    o.array("interaction", |a| {
+        for interaction in resource.interactions {
+            a.object(|o| o.string("code", interaction.code()));
+        }
+    });
+    o.string("versioning", "versioned-update");
+    o.boolean("readHistory", resource.interactions.contains(&TypeInteraction::Vread));
+    o.boolean("updateCreate", resource.update_create);
+    o.array("searchParam", |a| {
+        for parameter in resource.search_parameters {
+            a.object(|o| {
+                o.string("name", parameter.code);
+                o.string("definition", parameter.url);
+                o.string("type", parameter.kind.code());
+            });
+        }
+    });
+    if subscription {
+        o.array("operation", |a| {
+            for operation in facts.operations {
+                a.object(|o| {
+                    o.string("name", operation.name());
+                    o.string("definition", &definition(version, *operation));
+                });
+            }
+        });
+    }
+}
+
+fn definition(version: FhirVersion, operation: SubscriptionOperation) -> String {
+    let start = match version {
+        FhirVersion::R4 | FhirVersion::R4B => urls::OPERATION_BACKPORT,
+        FhirVersion::R5 => urls::OPERATION_R5,
+    };
+    format!("{start}{}", operation.name())
+}

@@ -1,0 +1,186 @@
+//! A view of one JSON object that reads members, knows its own path and collects issues.
+
+use cresset_model::{Issue, IssueCode, IssueKind, Issues};
+use serde_json::{Map, Value};
+
+/// One object of a resource and where it stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Element<'a> {
+    /// Its members.
+    pub(crate) members: &'a Map<String, Value>,
+    /// Its FHIRPath, such as `Subscription.channel`.
+    pub(crate) path: String,
+}
+
+/// One extension.
+#[derive(Debug, Clone)]
+pub(crate) struct Extension<'a> {
+    /// What it means.
+    pub(crate) url: &'a str,
+    /// It.
+    pub(crate) element: Element<'a>,
+}
+
+impl<'a> Element<'a> {
+    /// The resource, if it is an object of this type.
+    pub(crate) fn resource(value: &'a Value, resource_type: &str) -> Result<Self, Issues> {
+        let members = value.as_object().filter(|members| {
+            members.get("resourceType").and_then(Value::as_str) == Some(resource_type)
+        });
+        match members {
+            Some(members) => Ok(Self { members, path: resource_type.to_owned() }),
+            None => Err(Issue::error(
+                IssueCode::WrongResourceType,
+                format!("the resource must be a {resource_type}"),
+            )
+            .into()),
+        }
+    }
+
+    /// The path of a member.
+    pub(crate) fn at(&self, name: &str) -> String {
+        format!("{}.{name}", self.path)
+    }
+
+    /// A string, if it is there.
+    pub(crate) fn string(&self, name: &str, issues: &mut Issues) -> Option<&'a str> {
+        match self.members.get(name)? {
+            Value::String(text) if !text.is_empty() => Some(text),
+            _ => {
+                issues.push(invalid("must be a string that is not empty").at(self.at(name)));
+                None
+            }
+        }
+    }
+
+    /// A string that must be there.
+    pub(crate) fn required(&self, name: &str, issues: &mut Issues) -> Option<&'a str> {
+        if !self.members.contains_key(name) {
+            issues.push(missing(name).at(self.at(name)));
+        }
+        self.string(name, issues)
+    }
+
+    /// A code of an enum of ours, if it is there.
+    pub(crate) fn code<T>(
+        &self,
+        name: &str,
+        from_code: impl FnOnce(&str) -> Option<T>,
+        issues: &mut Issues,
+    ) -> Option<T> {
+        let text = self.string(name, issues)?;
+        let code = from_code(text);
+        if code.is_none() {
+            issues.push(unknown_code(text).at(self.at(name)));
+        }
+        code
+    }
+
+    /// An object, if it is there.
+    pub(crate) fn child(&self, name: &str, issues: &mut Issues) -> Option<Element<'a>> {
+        match self.members.get(name)? {
+            Value::Object(members) => Some(Element { members, path: self.at(name) }),
+            _ => {
+                issues.push(invalid("must be an object").at(self.at(name)));
+                None
+            }
+        }
+    }
+
+    /// The objects of an array; none if it is not there.
+    pub(crate) fn children(&self, name: &str, issues: &mut Issues) -> Vec<Element<'a>> {
+        let mut children = Vec::new();
+        for (item, path) in self.items(name, issues) {
+            match item {
+                Value::Object(members) => children.push(Element { members, path }),
+                _ => issues.push(invalid("must be an object").at(path)),
+            }
+        }
+        children
+    }
+
+    /// The strings of an array with their paths; none if it is not there.
+    pub(crate) fn strings(&self, name: &str, issues: &mut Issues) -> Vec<(&'a str, String)> {
+        let mut strings = Vec::new();
+        for (item, path) in self.items(name, issues) {
+            match item {
+                Value::String(text) if !text.is_empty() => strings.push((text.as_str(), path)),
+                // A place holder: the element has only extensions, in the member with `_`.
+                Value::Null => {}
+                _ => issues.push(invalid("must be a string that is not empty").at(path)),
+            }
+        }
+        strings
+    }
+
+    fn items(&self, name: &str, issues: &mut Issues) -> Vec<(&'a Value, String)> {
+        match self.members.get(name) {
+            None => Vec::new(),
+            Some(Value::Array(items)) if !items.is_empty() => items
+                .iter()
+                .enumerate()
+                .map(|(index, item)| (item, format!("{}.{name}[{index}]", self.path)))
+                .collect(),
+            Some(_) => {
+                issues.push(invalid("must be an array that is not empty").at(self.at(name)));
+                Vec::new()
+            }
+        }
+    }
+
+    /// The extensions of the element itself.
+    pub(crate) fn extensions(&self, issues: &mut Issues) -> Vec<Extension<'a>> {
+        let mut extensions = Vec::new();
+        for element in self.children("extension", issues) {
+            if let Some(url) = element.required("url", issues) {
+                extensions.push(Extension { url, element });
+            }
+        }
+        extensions
+    }
+
+    /// The extensions of a primitive member, which stand in its sibling with `_`.
+    pub(crate) fn extensions_of(&self, name: &str, issues: &mut Issues) -> Vec<Extension<'a>> {
+        match self.members.get(&format!("_{name}")) {
+            None => Vec::new(),
+            Some(Value::Object(members)) => {
+                Element { members, path: self.at(name) }.extensions(issues)
+            }
+            Some(_) => {
+                issues.push(invalid("must be an object").at(self.at(name)));
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// An element has a value of the wrong type or form.
+pub(crate) fn invalid(text: impl Into<String>) -> Issue {
+    Issue::error(IssueCode::InvalidElement, text)
+}
+
+/// An element that must be there is not.
+pub(crate) fn missing(name: &str) -> Issue {
+    Issue::error(IssueCode::MissingElement, format!("{name} is missing"))
+}
+
+/// A code that is not in the value set of its element.
+pub(crate) fn unknown_code(code: &str) -> Issue {
+    invalid(format!("`{}` is none of the codes allowed here", shortened(code)))
+        .of_kind(IssueKind::CodeInvalid)
+}
+
+/// The text if it is short, else its start: a client's own words go back to it, but not without bound.
+pub(crate) fn shortened(text: &str) -> &str {
+    const CHARACTERS_MAX: usize = 80;
+    match text.char_indices().nth(CHARACTERS_MAX) {
+        Some((end, _)) => &text[..end],
+        None => text,
+    }
+}
+
+/// `Encounter` of `http://hl7.org/fhir/StructureDefinition/Encounter`; other texts as they are
+/// (RQ-FL-09).
+pub(crate) fn type_name(text: &str) -> &str {
+    text.strip_prefix(crate::urls::STRUCTURE_DEFINITION).unwrap_or(text)
+}

@@ -1,0 +1,28 @@
+//! JSON as bytes: parse strictly, find members, change some and leave every other byte alone.
+//!
+//! A resource is kept as the bytes it came in. What the server must change (`id`, `meta`, a
+//! status) is spliced in; what it says itself is written by a small writer that can splice stored
+//! bytes. Nothing is ever parsed and serialised again, so decimals (`1.00`), element order,
+//! unknown elements and white space survive.
+//!
+//! Knows nothing of FHIR but the members that every resource has. Bounds: [`DEPTH_MAX`].
+//! Tests: `json/tests.rs`.
+
+mod parser;
+mod scan;
+mod splice;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use parser::{DEPTH_MAX, parse};
+pub(crate) use scan::{Object, elements, object};
+pub(crate) use splice::{Edits, quoted};
+pub use splice::{Stamp, remove_member, set_member, stamp};
+pub(crate) use writer::{ArrayWriter, ObjectWriter, write_object};
+
+/// The bytes without a byte order mark, which RFC 8259 lets a reader ignore.
+pub(crate) fn without_bom(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes)
+}
