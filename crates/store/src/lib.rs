@@ -12,6 +12,8 @@
 //! The traits are synchronous (docs/adr/0002): whoever calls from an async task hands the call to
 //! a thread that may block.
 
+#[cfg(any(test, feature = "contract"))]
+pub mod contract;
 mod error;
 mod group;
 mod index;

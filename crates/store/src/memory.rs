@@ -7,6 +7,9 @@ mod events;
 mod index;
 mod state;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use cresset_model::{
