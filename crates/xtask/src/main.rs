@@ -1,7 +1,19 @@
 //! The project's own chores: `cargo xtask <chore>`.
+//!
+//! `cargo xtask test` is the one command that CI runs and that tells whether a tree is good. The
+//! chores may know every file of the workspace; nothing of the product depends on them. Their tests
+//! lie beside the modules.
 
+mod bench;
+mod conformance;
 mod definitions;
+mod process;
+mod suite;
+mod tidy;
+mod tools;
 mod workspace;
+
+use std::process::ExitCode;
 
 use clap::Parser;
 
@@ -9,12 +21,36 @@ use clap::Parser;
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask")]
 enum Chore {
+    /// Builds for speed and runs a benchmark, which prints JSON.
+    Bench {
+        /// Which one, such as `main-path`.
+        name: String,
+        /// What it is told.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<String>,
+    },
+    /// Writes docs/conformance.md from the requirements and the tests that prove them.
+    Conformance {
+        /// Only tell whether the page is as it would be written.
+        #[arg(long)]
+        check: bool,
+    },
     /// Downloads HL7's packages and writes crates/definitions/data anew.
     Definitions,
+    /// Installs what is missing and runs every check and test.
+    Test,
+    /// Checks the rules of the house that no compiler knows.
+    Tidy,
 }
 
-fn main() -> anyhow::Result<()> {
+fn main() -> anyhow::Result<ExitCode> {
     match Chore::parse() {
-        Chore::Definitions => definitions::generate(),
+        Chore::Bench { name, args } => return bench::run(&name, &args),
+        Chore::Conformance { check: true } => conformance::check()?,
+        Chore::Conformance { check: false } => conformance::write()?,
+        Chore::Definitions => definitions::generate()?,
+        Chore::Test => return suite::run(),
+        Chore::Tidy => tidy::run()?,
     }
+    Ok(ExitCode::SUCCESS)
 }

@@ -20,18 +20,18 @@ pub(super) fn official(all: BTreeMap<String, Value>) -> Vec<Value> {
 
 pub(super) fn render(parameters: &[Value], out: &mut String) -> Result<()> {
     let any = longest_targets(parameters);
-    write!(out, "\nany {any}\n")?;
+    writeln!(out, "\nany {any}")?;
     for one in parameters {
         let (kind, code, url) = (text(one, "type")?, text(one, "code")?, text(one, "url")?);
-        write!(out, "parameter {kind} {code} {url} {}\n", sorted(one, "base"))?;
+        writeln!(out, "parameter {kind} {code} {url} {}", sorted(one, "base"))?;
         if let Some(expression) = one["expression"].as_str() {
-            write!(out, " = {}\n", one_line(expression)?)?;
+            writeln!(out, " = {}", one_line(expression)?)?;
         }
         let targets = sorted(one, "target");
         line(">", if targets == any { "*" } else { &targets }, out)?;
         for component in list(one, "component") {
             let expression = one_line(text(component, "expression")?)?;
-            write!(out, " & {} {expression}\n", text(component, "definition")?)?;
+            writeln!(out, " & {} {expression}", text(component, "definition")?)?;
         }
         line("<", &strings(one, "comparator").collect::<Vec<_>>().join(" "), out)?;
         line(":", &strings(one, "modifier").collect::<Vec<_>>().join(" "), out)?;
@@ -48,7 +48,7 @@ fn longest_targets(parameters: &[Value]) -> String {
 
 fn line(sign: &str, rest: &str, out: &mut String) -> Result<()> {
     if !rest.is_empty() {
-        write!(out, " {sign} {rest}\n")?;
+        writeln!(out, " {sign} {rest}")?;
     }
     Ok(())
 }

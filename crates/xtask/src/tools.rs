@@ -1,0 +1,71 @@
+//! Installs the programs that the checks and tests need, where they are missing.
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::process;
+
+/// The newest that was tried here; 0.9.151 and older build with Rust 1.95.
+const NEXTEST_VERSION: &str = "0.9.143";
+
+/// A program from Debian's packages.
+struct SystemPackage {
+    package: &'static str,
+    /// A command that succeeds when it is there.
+    probe: &'static [&'static str],
+    /// What needs it.
+    reason: &'static str,
+}
+
+/// Test data is read with the crate `zstd`, so a compiler is all that is needed yet.
+const SYSTEM_PACKAGES: [SystemPackage; 1] = [SystemPackage {
+    package: "gcc",
+    probe: &["cc", "--version"],
+    reason: "the C code of SQLite, ring and zstd",
+}];
+
+/// A part of the Rust toolchain.
+const COMPONENTS: [(&str, &[&str]); 2] =
+    [("rustfmt", &["cargo", "fmt", "--version"]), ("clippy", &["cargo", "clippy", "--version"])];
+
+/// Installs what is missing.
+pub(crate) fn install() -> Result<()> {
+    for (component, probe) in COMPONENTS {
+        if !process::succeeds(probe) {
+            process::run(&["rustup", "component", "add", component])
+                .with_context(|| format!("Rust's {component} is missing; please install it"))?;
+        }
+    }
+    for package in &SYSTEM_PACKAGES {
+        if !process::succeeds(package.probe) {
+            install_package(package)?;
+        }
+    }
+    if !process::succeeds(&["cargo", "nextest", "--version"]) {
+        eprintln!("    installing cargo-nextest {NEXTEST_VERSION}");
+        let words = ["cargo", "install", "--locked", "cargo-nextest", "--version", NEXTEST_VERSION];
+        process::run(&words).context("the test runner cargo-nextest is missing")?;
+    }
+    Ok(())
+}
+
+fn install_package(package: &SystemPackage) -> Result<()> {
+    let SystemPackage { package: name, reason, .. } = package;
+    eprintln!("    installing {name} ({reason})");
+    let missing =
+        || format!("{name} is missing ({reason}) and cannot be installed here; please install it");
+    if !process::succeeds(&["apt-get", "--version"]) {
+        bail!("{}: there is no apt-get", missing());
+    }
+    let as_root = process::succeeds(&["test", "-w", "/var/lib/dpkg"]);
+    let sudo: &[&str] = if as_root { &[] } else { &["sudo", "--non-interactive"] };
+    let set = &["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", "--yes"];
+    let apt = [sudo, set].concat();
+    let install = [&apt[..], &["install", "--no-install-recommends", name]].concat();
+    // The package lists of a fresh machine are empty or old.
+    process::run(&[&apt[..], &["update"]].concat()).with_context(missing)?;
+    process::run(&install).with_context(missing)?;
+    if !process::succeeds(package.probe) {
+        bail!("{name} was installed, but `{}` still fails", package.probe.join(" "));
+    }
+    Ok(())
+}
