@@ -43,8 +43,19 @@ enum Chore {
     Tidy,
 }
 
-fn main() -> anyhow::Result<ExitCode> {
-    match Chore::parse() {
+fn main() -> ExitCode {
+    match run(Chore::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            // One line with all causes; a backtrace of a chore tells nobody anything.
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: Chore) -> anyhow::Result<ExitCode> {
+    match chore {
         Chore::Bench { name, args } => return bench::run(&name, &args),
         Chore::Conformance { check: true } => conformance::check()?,
         Chore::Conformance { check: false } => conformance::write()?,

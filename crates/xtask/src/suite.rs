@@ -15,8 +15,8 @@ pub(crate) fn run() -> Result<ExitCode> {
     cargo(&["fmt", "--all", "--check"])?;
     process::step("tidy", tidy::run)?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
-    // The binary that the conformance tests start; with the profile of the tests, so that what both
-    // use is built once.
+    // The binary that the conformance tests start. Built alone, so that a feature which only tests
+    // turn on is not missed; with the profile of the tests, so that most of it is built once.
     cargo(&["build", "--package", "cresset", "--profile", "test"])?;
     let tests = ["cargo", "nextest", "run", "--workspace", "--no-fail-fast"];
     eprintln!("==> {}", tests.join(" "));
