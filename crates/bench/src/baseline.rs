@@ -86,8 +86,8 @@ fn this_program() -> anyhow::Result<Command> {
     Ok(Command::new(std::env::current_exe().context("finding this program")?))
 }
 
-/// Serves a router on a free port until standard input closes.
-fn serve(router: Router) -> anyhow::Result<()> {
+/// Serves a router, built inside the runtime, on a free port until standard input closes.
+fn serve(router: impl FnOnce() -> Router) -> anyhow::Result<()> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(WORKERS).enable_all().build()?.block_on(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
@@ -103,7 +103,7 @@ fn serve(router: Router) -> anyhow::Result<()> {
             let _ = ended.send(());
         });
         tokio::select! {
-            served = axum::serve(listener, router) => served.context("serving"),
+            served = axum::serve(listener, router()) => served.context("serving"),
             _ = closed => Ok(()),
         }
     })

@@ -37,6 +37,8 @@ pub const READ_BUFFER_BYTES: usize = 4 << 10;
 const GROUP_MAX: usize = 1_024;
 /// Creates waiting for the writer before more are turned away.
 const QUEUE_MAX: usize = 4_096;
+/// Durable groups not announced yet before the writer waits.
+const GROUPS_MAX: usize = 16;
 /// Events waiting for one socket before it is given up.
 const MAILBOX_MAX: usize = 4_096;
 
@@ -76,10 +78,26 @@ struct Pending {
     durable: oneshot::Sender<u64>,
 }
 
+/// Creates that are durable together.
+struct Group {
+    first: u64,
+    pending: Vec<Pending>,
+}
+
 /// A durable event on its way to a socket.
 struct Announced {
     number: u64,
     position: u64,
+}
+
+impl BarePath {
+    /// The subscriber that a resource matches, found by its patient.
+    fn subscriber_of(&self, body: &[u8]) -> serde_json::Result<Option<Arc<Subscriber>>> {
+        let resource: Value = serde_json::from_slice(body)?;
+        let patient = resource["subject"]["reference"].as_str().unwrap_or_default();
+        let subscribers = self.subscribers.read().unwrap_or_else(PoisonError::into_inner);
+        Ok(subscribers.get(patient).cloned())
+    }
 }
 
 /// Serves K with its log in `data`.
@@ -96,35 +114,54 @@ pub fn serve(data: &Path) -> anyhow::Result<()> {
         records: AtomicU64::new(0),
         flushes: AtomicU64::new(0),
     });
+    let (committed, announcing) = mpsc::channel(GROUPS_MAX);
     let writer = Arc::clone(&path);
-    std::thread::spawn(move || write(log, &waiting, &writer));
+    std::thread::spawn(move || write(log, &waiting, &writer, &committed));
     let router = Router::new()
         .route(CREATE_PATH, post(create))
         .route(WEBSOCKET_PATH, get(subscribe))
         .route("/r4/Subscription/{id}/$status", get(status))
         .route(COUNTS_PATH, get(counts))
         .with_state(path);
-    super::serve(router)
+    super::serve(|| {
+        tokio::spawn(announce(announcing));
+        router
+    })
 }
 
-/// The single writer: drains what waits into one write and one flush, then numbers and announces.
-fn write(mut log: File, waiting: &Receiver<Pending>, path: &BarePath) {
-    let (mut group, mut bytes) = (Vec::new(), Vec::new());
+/// The single writer: drains what waits into one write and one flush, and hands the group on whole, so that a
+/// group costs one wake-up and not two for each of its creates.
+fn write(
+    mut log: File,
+    waiting: &Receiver<Pending>,
+    path: &BarePath,
+    committed: &mpsc::Sender<Group>,
+) {
+    let mut bytes = Vec::new();
     while let Ok(first) = waiting.recv() {
-        group.push(first);
-        group.extend(waiting.try_iter().take(GROUP_MAX - 1));
+        let mut pending = vec![first];
+        pending.extend(waiting.try_iter().take(GROUP_MAX - 1));
         bytes.clear();
-        let before = path.records.load(Ordering::Relaxed);
-        for (position, pending) in (before + 1..).zip(&group) {
+        let first = path.records.load(Ordering::Relaxed) + 1;
+        for (position, pending) in (first..).zip(&pending) {
             append(&mut bytes, position, pending);
         }
         if log.write_all(&bytes).and_then(|()| log.sync_data()).is_err() {
             // The queue closes with this thread; creates are then turned away.
             return;
         }
-        path.records.fetch_add(group.len() as u64, Ordering::Relaxed);
+        path.records.fetch_add(pending.len() as u64, Ordering::Relaxed);
         path.flushes.fetch_add(1, Ordering::Relaxed);
-        for (position, pending) in (before + 1..).zip(group.drain(..)) {
+        if committed.blocking_send(Group { first, pending }).is_err() {
+            return;
+        }
+    }
+}
+
+/// Numbers and announces what is durable, in the order of the log.
+async fn announce(mut groups: mpsc::Receiver<Group>) {
+    while let Some(Group { first, pending }) = groups.recv().await {
+        for (position, pending) in (first..).zip(pending) {
             if let Some(subscriber) = &pending.subscriber {
                 let number = subscriber.events.fetch_add(1, Ordering::Relaxed) + 1;
                 drop(subscriber.mailbox.try_send(Announced { number, position }));
@@ -144,13 +181,8 @@ fn append(bytes: &mut Vec<u8>, position: u64, pending: &Pending) {
 }
 
 async fn create(State(path): State<Arc<BarePath>>, headers: HeaderMap, body: Bytes) -> Response {
-    let Ok(resource) = serde_json::from_slice::<Value>(&body) else {
+    let Ok(subscriber) = path.subscriber_of(&body) else {
         return StatusCode::BAD_REQUEST.into_response();
-    };
-    let patient = resource["subject"]["reference"].as_str().unwrap_or_default();
-    let subscriber = {
-        let subscribers = path.subscribers.read().unwrap_or_else(PoisonError::into_inner);
-        subscribers.get(patient).cloned()
     };
     let (durable, written) = oneshot::channel();
     if path.queue.try_send(Pending { body, subscriber, durable }).is_err() {

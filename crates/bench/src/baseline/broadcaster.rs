@@ -28,7 +28,7 @@ pub fn serve() -> anyhow::Result<()> {
         .route(CREATE_PATH, post(broadcast))
         .route(WEBSOCKET_PATH, get(upgrade))
         .with_state(Arc::new(frames));
-    super::serve(router)
+    super::serve(|| router)
 }
 
 type Frames = State<Arc<broadcast::Sender<Utf8Bytes>>>;

@@ -12,9 +12,9 @@ use crate::observation::CREATE_PATH;
 /// # Errors
 /// When no port can be had.
 pub fn serve_echo() -> anyhow::Result<()> {
-    super::serve(
-        Router::new().route(CREATE_PATH, post(async |body: Bytes| (StatusCode::CREATED, body))),
-    )
+    super::serve(|| {
+        Router::new().route(CREATE_PATH, post(async |body: Bytes| (StatusCode::CREATED, body)))
+    })
 }
 
 /// Serves S: each POST is read and answered without a body.
@@ -26,5 +26,5 @@ pub fn serve_sink() -> anyhow::Result<()> {
         drop(body);
         StatusCode::CREATED
     };
-    super::serve(Router::new().route(CREATE_PATH, post(sink)))
+    super::serve(|| Router::new().route(CREATE_PATH, post(sink)))
 }
