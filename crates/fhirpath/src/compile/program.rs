@@ -1,0 +1,112 @@
+//! Programs: what the compiler makes and the evaluator runs.
+
+use cresset_definitions::{Definitions, TypeDefinition};
+use regex::Regex;
+
+use crate::ast::{BinaryOperator, Literal};
+use crate::function::Function;
+use crate::types::{SystemType, TypeTest};
+
+/// A compiled expression with what it needs to run.
+pub(crate) struct Program {
+    pub(crate) definitions: &'static Definitions,
+    /// How many variables it defines.
+    pub(crate) slots: usize,
+    pub(crate) expr: Expr,
+}
+
+pub(crate) enum Expr {
+    And(Box<[Expr]>, usize),
+    Binary(Box<Binary>),
+    /// Something, and what is then done to it.
+    Chain(Box<Expr>, Box<[Step]>),
+    /// `%context`
+    Context,
+    Empty,
+    External(Box<External>),
+    /// `$this`, or the start of a path
+    Focus,
+    Index,
+    Literal(Literal),
+    Negate(Box<Expr>, usize),
+    Or(Box<[Expr]>, usize),
+    /// A variable of the expression's own.
+    Slot(usize),
+    Total,
+    Union(Box<[Expr]>, usize),
+}
+
+pub(crate) struct Binary {
+    pub(crate) operator: BinaryOperator,
+    pub(crate) left: Expr,
+    pub(crate) right: Expr,
+    pub(crate) offset: usize,
+}
+
+/// A variable of the scope.
+pub(crate) struct External {
+    pub(crate) name: String,
+    pub(crate) definition: Option<&'static TypeDefinition>,
+}
+
+/// One step of a chain.
+pub(crate) struct Step {
+    pub(crate) offset: usize,
+    pub(crate) kind: StepKind,
+    /// The regular expression that is an argument, where it is known beforehand.
+    pub(crate) pattern: Option<Box<Regex>>,
+}
+
+pub(crate) enum StepKind {
+    Call(Function, Box<[Expr]>),
+    /// Sets a variable to an expression, or to the collection itself.
+    Define(usize, Option<Expr>),
+    Index(Expr),
+    /// Elements by name, one below the other.
+    Names(Vec<NameStep>),
+    /// `resolve()`, of which only a type is wanted.
+    Resolve(Option<TypeTest>),
+    /// `resolve() is T`
+    ResolveIs(TypeTest),
+    /// `sort`, each key with whether it is descending.
+    Sort(Box<[(Expr, bool)]>),
+    /// `strict`: several items are an error.
+    Type {
+        operation: TypeOperation,
+        test: TypeTest,
+        strict: bool,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TypeOperation {
+    As,
+    /// A type's name at the start of a path: what is of it or a specialisation.
+    Head,
+    Is,
+    OfType,
+}
+
+/// An element's name and what it means for the types that are expected.
+pub(crate) struct NameStep {
+    pub(crate) name: String,
+    pub(crate) offset: usize,
+    /// Whether the JSON name of a choice is meant.
+    pub(crate) json: bool,
+    pub(crate) targets: Vec<Target>,
+}
+
+/// What a name means in one type.
+pub(crate) struct Target {
+    pub(crate) owner: &'static TypeDefinition,
+    pub(crate) kind: TargetKind,
+}
+
+pub(crate) enum TargetKind {
+    /// A choice: its JSON names with their types.
+    Choice(Vec<(String, &'static TypeDefinition)>),
+    /// An element of one type.
+    Plain(&'static TypeDefinition),
+    /// The value of a primitive.
+    Value(SystemType),
+}

@@ -1,0 +1,465 @@
+//! The evaluator: runs a program over a context, with a budget of steps.
+//!
+//! Invariants: its recursion is bounded by the program's nesting; every item that is made and every
+//! comparison costs a step. Tests: `expression/tests.rs`.
+
+mod budget;
+mod convert;
+mod criteria;
+mod encoding;
+mod math;
+mod navigate;
+mod operator;
+mod sets;
+mod strings;
+
+use std::borrow::Cow;
+
+use cresset_definitions::{Definitions, TypeDefinition};
+use serde_json::Value;
+
+use crate::ast::Literal;
+use crate::collection::{Collection, truth};
+use crate::compile::{Expr, External, Program, Step, StepKind, TypeOperation};
+use crate::error::EvaluationError;
+use crate::expression::Context;
+use crate::function::Function;
+use crate::item::{Item, Node, resource_definition};
+use crate::types::{ItemType, TypeTest};
+
+pub(crate) use budget::Budget;
+pub use budget::{COLLECTION_ITEMS_MAX, STRING_BYTES_MAX};
+pub(crate) use strings::pattern;
+
+type Result<T, E = EvaluationError> = std::result::Result<T, E>;
+
+/// Runs a program.
+pub(crate) fn evaluate<'a>(program: &'a Program, context: &Context<'a>) -> Result<Collection<'a>> {
+    let mut evaluator = Evaluator {
+        context,
+        definitions: program.definitions,
+        budget: Budget::new(context.step_max),
+        missing: Vec::new(),
+        slots: vec![Collection::new(); program.slots],
+        root: None,
+    };
+    evaluator.root = evaluator.focus();
+    let root = evaluator.root.clone();
+    let frame = Frame { focus: root.as_slice(), index: None, total: None };
+    let mut out = Collection::new();
+    let outcome = evaluator.expr(&program.expr, &frame, &mut out);
+    if !evaluator.missing.is_empty() {
+        // Whatever came out without the resources, even an error, means nothing.
+        return Err(EvaluationError::Missing(evaluator.missing));
+    }
+    outcome.map(|()| out)
+}
+
+/// What an expression is evaluated on.
+#[derive(Clone, Copy)]
+struct Frame<'f, 'a> {
+    focus: &'f [Item<'a>],
+    index: Option<usize>,
+    total: Option<&'f Collection<'a>>,
+}
+
+struct Evaluator<'e, 'a> {
+    context: &'e Context<'a>,
+    definitions: &'static Definitions,
+    budget: Budget,
+    /// References that the resolver could not answer.
+    missing: Vec<String>,
+    /// The variables that the expression defines.
+    slots: Vec<Collection<'a>>,
+    /// The context's focus.
+    root: Option<Item<'a>>,
+}
+
+impl<'a> Evaluator<'_, 'a> {
+    /// The focus with its type; nothing if the type is not known at all.
+    fn focus(&self) -> Option<Item<'a>> {
+        let value = self.context.focus?;
+        let declared = self.definitions.type_named(self.context.focus_type);
+        self.value_item(value, declared)
+    }
+
+    /// A value from outside as an item: a resource, an element of a declared type, or a scalar.
+    fn value_item(
+        &self,
+        value: &'a Value,
+        declared: Option<&'static TypeDefinition>,
+    ) -> Option<Item<'a>> {
+        let fallback = declared.or_else(|| {
+            self.definitions.type_named(match value {
+                Value::Null | Value::Array(_) => return None,
+                Value::Bool(_) => "boolean",
+                Value::Number(_) => "decimal",
+                Value::String(_) => "string",
+                Value::Object(_) => "Element",
+            })
+        })?;
+        let definition = resource_definition(self.definitions, value, fallback);
+        Some(Item::Node(Node::new(Some(value), None, definition)))
+    }
+
+    fn expr(
+        &mut self,
+        expr: &'a Expr,
+        frame: &Frame<'_, 'a>,
+        out: &mut Collection<'a>,
+    ) -> Result<()> {
+        self.budget.spend(1)?;
+        match expr {
+            Expr::Chain(head, steps) => return self.chain(head, steps, frame, out),
+            Expr::Focus => out.extend(frame.focus.iter().cloned()),
+            Expr::Literal(literal) => out.push(literal_item(literal)),
+            Expr::Empty => {}
+            Expr::Context => out.extend(self.root.clone()),
+            Expr::External(external) => self.external(external, out)?,
+            Expr::Slot(slot) => out.extend(self.slots[*slot].iter().cloned()),
+            Expr::Index => {
+                out.extend(frame.index.and_then(|one| i32::try_from(one).ok()).map(Item::Integer));
+            }
+            Expr::Total => out.extend(frame.total.into_iter().flatten().cloned()),
+            Expr::Union(operands, offset) => return self.union(operands, *offset, frame, out),
+            Expr::And(operands, offset) => {
+                out.extend(self.junction(operands, *offset, frame, false)?.map(Item::Boolean));
+            }
+            Expr::Or(operands, offset) => {
+                out.extend(self.junction(operands, *offset, frame, true)?.map(Item::Boolean));
+            }
+            Expr::Binary(binary) => return self.binary(binary, frame, out),
+            Expr::Negate(operand, offset) => return self.negate(operand, *offset, frame, out),
+        }
+        Ok(())
+    }
+
+    /// The value of an expression as a new collection.
+    fn collect(&mut self, expr: &'a Expr, frame: &Frame<'_, 'a>) -> Result<Collection<'a>> {
+        let mut out = Collection::new();
+        self.expr(expr, frame, &mut out)?;
+        Ok(out)
+    }
+
+    /// The truth of an expression.
+    fn condition(
+        &mut self,
+        expr: &'a Expr,
+        frame: &Frame<'_, 'a>,
+        what: &'static str,
+        offset: usize,
+    ) -> Result<Option<bool>> {
+        let items = self.collect(expr, frame)?;
+        truth(&items).ok_or(EvaluationError::Singleton { what, offset })
+    }
+
+    fn external(&self, external: &External, out: &mut Collection<'a>) -> Result<()> {
+        let mut variables = self.context.variables.iter();
+        let Some((_, value)) = variables.find(|(name, _)| *name == external.name) else {
+            return Err(EvaluationError::Variable(external.name.clone()));
+        };
+        if let Some(value) = value {
+            out.extend(self.value_item(value, external.definition));
+        }
+        Ok(())
+    }
+
+    /// `and` and `or` of any number of operands; `decisive` is the value that settles it.
+    fn junction(
+        &mut self,
+        operands: &'a [Expr],
+        offset: usize,
+        frame: &Frame<'_, 'a>,
+        decisive: bool,
+    ) -> Result<Option<bool>> {
+        let what = if decisive { "`or`" } else { "`and`" };
+        let mut unknown = false;
+        for operand in operands {
+            match self.condition(operand, frame, what, offset)? {
+                Some(value) if value == decisive => return Ok(Some(decisive)),
+                Some(_) => {}
+                None => unknown = true,
+            }
+        }
+        Ok((!unknown).then_some(!decisive))
+    }
+
+    fn chain(
+        &mut self,
+        head: &'a Expr,
+        steps: &'a [Step],
+        frame: &Frame<'_, 'a>,
+        out: &mut Collection<'a>,
+    ) -> Result<()> {
+        let Some((last, steps)) = steps.split_last() else {
+            return self.expr(head, frame, out);
+        };
+        // The first step of a path from the focus reads the focus in place.
+        let (mut input, steps) = match (head, steps.split_first()) {
+            (Expr::Focus, None) => return self.step(last, frame.focus, frame, out),
+            (Expr::Focus, Some((first, rest))) => {
+                let mut input = Collection::new();
+                self.step(first, frame.focus, frame, &mut input)?;
+                (input, rest)
+            }
+            _ => (self.collect(head, frame)?, steps),
+        };
+        for step in steps {
+            let mut next = Collection::new();
+            self.step(step, &input, frame, &mut next)?;
+            input = next;
+        }
+        self.step(last, &input, frame, out)
+    }
+
+    fn step(
+        &mut self,
+        step: &'a Step,
+        input: &[Item<'a>],
+        frame: &Frame<'_, 'a>,
+        out: &mut Collection<'a>,
+    ) -> Result<()> {
+        self.budget.spend(1)?;
+        let before = out.len();
+        match &step.kind {
+            StepKind::Names(names) => {
+                for item in input {
+                    self.names(item, names, out)?;
+                }
+            }
+            StepKind::Type { operation, test, strict } => {
+                self.type_step(*operation, test, *strict, step.offset, input, out)?;
+            }
+            StepKind::Call(function, arguments) => {
+                self.call(*function, arguments, step, input, frame, out)?;
+            }
+            StepKind::Index(index) => {
+                let index = self.collect(index, frame)?;
+                let position = integer_argument(&index, "an index", step.offset)?;
+                let item = position.and_then(|one| input.get(usize::try_from(one).ok()?));
+                out.extend(item.cloned());
+            }
+            StepKind::Define(slot, value) => {
+                let value = match value {
+                    Some(expr) => self.collect(expr, &Frame { focus: input, ..*frame })?,
+                    None => input.iter().cloned().collect(),
+                };
+                self.slots[*slot] = value;
+                out.extend(input.iter().cloned());
+            }
+            StepKind::Resolve(wanted) => {
+                for item in input {
+                    self.resolve(item, wanted.as_ref(), out)?;
+                }
+            }
+            StepKind::ResolveIs(test) => self.resolve_is(test, input, step.offset, out)?,
+            StepKind::Sort(keys) => self.sort(keys, step.offset, input, frame, out)?,
+        }
+        self.budget.made(out.len() - before, out.len(), step.offset)
+    }
+
+    fn type_step(
+        &mut self,
+        operation: TypeOperation,
+        test: &TypeTest,
+        strict: bool,
+        offset: usize,
+        input: &[Item<'a>],
+        out: &mut Collection<'a>,
+    ) -> Result<()> {
+        let is_single = operation == TypeOperation::Is || strict;
+        if is_single && input.len() > 1 {
+            let what = if operation == TypeOperation::Is { "`is`" } else { "`as`" };
+            return Err(EvaluationError::Singleton { what, offset });
+        }
+        for item in input {
+            let found = item.item_type();
+            match operation {
+                TypeOperation::Is => out.push(Item::Boolean(test.includes(found))),
+                TypeOperation::Head if test.includes(found) => out.push(item.clone()),
+                TypeOperation::As | TypeOperation::OfType if test.selects(found) => {
+                    out.push(item.clone());
+                }
+                TypeOperation::As | TypeOperation::Head | TypeOperation::OfType => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn call(
+        &mut self,
+        function: Function,
+        arguments: &'a [Expr],
+        step: &'a Step,
+        input: &[Item<'a>],
+        frame: &Frame<'_, 'a>,
+        out: &mut Collection<'a>,
+    ) -> Result<()> {
+        let call = Call { function, arguments, step, input, frame };
+        match function {
+            Function::All
+            | Function::Aggregate
+            | Function::Exists
+            | Function::Iif
+            | Function::Repeat
+            | Function::RepeatAll
+            | Function::Select
+            | Function::Trace
+            | Function::Where => self.criteria_call(&call, out),
+            Function::Children
+            | Function::Descendants
+            | Function::Extension
+            | Function::GetValue
+            | Function::HasValue
+            | Function::Type => self.navigate_call(&call, out),
+            Function::AllFalse
+            | Function::AllTrue
+            | Function::AnyFalse
+            | Function::AnyTrue
+            | Function::Coalesce
+            | Function::Combine
+            | Function::Count
+            | Function::Distinct
+            | Function::Empty
+            | Function::Exclude
+            | Function::First
+            | Function::Intersect
+            | Function::IsDistinct
+            | Function::Last
+            | Function::Not
+            | Function::Single
+            | Function::Skip
+            | Function::SubsetOf
+            | Function::SupersetOf
+            | Function::Tail
+            | Function::Take
+            | Function::Union => self.sets_call(&call, out),
+            Function::Contains
+            | Function::Decode
+            | Function::Encode
+            | Function::EndsWith
+            | Function::Escape
+            | Function::IndexOf
+            | Function::Join
+            | Function::LastIndexOf
+            | Function::Length
+            | Function::Lower
+            | Function::Matches
+            | Function::MatchesFull
+            | Function::Replace
+            | Function::ReplaceMatches
+            | Function::Split
+            | Function::StartsWith
+            | Function::Substring
+            | Function::ToChars
+            | Function::Trim
+            | Function::Unescape
+            | Function::Upper => self.strings_call(&call, out),
+            Function::Abs
+            | Function::Ceiling
+            | Function::Comparable
+            | Function::Exp
+            | Function::Floor
+            | Function::HighBoundary
+            | Function::Ln
+            | Function::Log
+            | Function::LowBoundary
+            | Function::Power
+            | Function::Precision
+            | Function::Round
+            | Function::Sqrt
+            | Function::Truncate => self.math_call(&call, out),
+            Function::ConvertsToBoolean
+            | Function::ConvertsToDate
+            | Function::ConvertsToDateTime
+            | Function::ConvertsToDecimal
+            | Function::ConvertsToInteger
+            | Function::ConvertsToLong
+            | Function::ConvertsToQuantity
+            | Function::ConvertsToString
+            | Function::ConvertsToTime
+            | Function::Now
+            | Function::TimeOfDay
+            | Function::ToBoolean
+            | Function::ToDate
+            | Function::ToDateTime
+            | Function::ToDecimal
+            | Function::ToInteger
+            | Function::ToLong
+            | Function::ToQuantity
+            | Function::ToString
+            | Function::ToTime
+            | Function::Today => self.convert_call(&call, out),
+            // These have steps of their own.
+            Function::As
+            | Function::DefineVariable
+            | Function::Is
+            | Function::OfType
+            | Function::Resolve
+            | Function::Sort => Ok(()),
+        }
+    }
+}
+
+/// A function call at work.
+struct Call<'c, 'a> {
+    function: Function,
+    arguments: &'a [Expr],
+    step: &'a Step,
+    input: &'c [Item<'a>],
+    frame: &'c Frame<'c, 'a>,
+}
+
+impl<'a> Call<'_, 'a> {
+    /// The function's name, for messages.
+    fn name(&self) -> &'static str {
+        let mut all = crate::function::SIGNATURES.iter();
+        all.find(|one| one.function == self.function).map_or("a function", |one| one.name)
+    }
+
+    /// The single item it is called on, if any.
+    fn single(&self) -> Result<Option<&Item<'a>>> {
+        single(self.input, self.name(), self.step.offset)
+    }
+}
+
+/// The single item of a collection, if any.
+fn single<'i, 'a>(
+    items: &'i [Item<'a>],
+    what: &'static str,
+    offset: usize,
+) -> Result<Option<&'i Item<'a>>> {
+    match items {
+        [] => Ok(None),
+        [one] => Ok(Some(one)),
+        _ => Err(EvaluationError::Singleton { what, offset }),
+    }
+}
+
+/// A single integer, if any.
+fn integer_argument(items: &[Item<'_>], what: &'static str, offset: usize) -> Result<Option<i64>> {
+    use crate::item::Scalar;
+    let Some(item) = single(items, what, offset)? else { return Ok(None) };
+    match item.scalar() {
+        Some(Scalar::Integer(value) | Scalar::Long(value)) => Ok(Some(value)),
+        _ => Err(wrong_type(&format!("{what} must be an integer"), item.item_type(), offset)),
+    }
+}
+
+fn wrong_type(wanted: &str, found: ItemType, offset: usize) -> EvaluationError {
+    EvaluationError::Type { text: format!("{wanted}, not {}", found.name()), offset }
+}
+
+fn literal_item(literal: &Literal) -> Item<'_> {
+    match literal {
+        Literal::Boolean(value) => Item::Boolean(*value),
+        Literal::Date(value) => Item::Date(*value),
+        Literal::DateTime(value) => Item::DateTime(*value),
+        Literal::Decimal(value) => Item::Decimal(*value),
+        Literal::Integer(value) => Item::Integer(*value),
+        Literal::Long(value) => Item::Long(*value),
+        Literal::Quantity(value) => Item::Quantity(Box::new(value.clone())),
+        Literal::String(text) => Item::String(Cow::Borrowed(text)),
+        Literal::Time(value) => Item::Time(*value),
+    }
+}

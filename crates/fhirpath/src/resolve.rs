@@ -1,0 +1,61 @@
+//! References: what `resolve()` asks its surroundings for, and what a reference says by itself.
+//!
+//! Tests: `resolve/tests.rs`.
+
+#[cfg(test)]
+mod tests;
+
+use cresset_definitions::Definitions;
+use serde_json::Value;
+
+/// What `resolve()` gets its resources from.
+///
+/// References to contained resources (`#id`) never reach it.
+pub trait Resolver<'a> {
+    /// The resource a reference names, given as it is written in the resource.
+    fn resolve(&self, reference: &str) -> Resolution<'a>;
+}
+
+/// A resolver's answer.
+#[derive(Clone, Copy)]
+pub enum Resolution<'a> {
+    /// The resource.
+    Found(&'a Value),
+    /// Not known yet: the evaluation ends with
+    /// [`EvaluationError::Missing`](crate::EvaluationError::Missing).
+    Missing,
+    /// There is none: the result is empty.
+    NotFound,
+}
+
+/// The resolver that knows nothing: every reference is missing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoResolver;
+
+impl<'a> Resolver<'a> for NoResolver {
+    fn resolve(&self, _reference: &str) -> Resolution<'a> {
+        Resolution::Missing
+    }
+}
+
+/// The resource type a RESTful reference names, relative or absolute, versioned or not.
+///
+/// `None` for `urn:uuid:…`, `#id`, canonicals and whatever else says no type.
+pub(crate) fn literal_type(definitions: &Definitions, reference: &str) -> Option<&'static str> {
+    if reference.starts_with('#') {
+        return None;
+    }
+    let path = reference.split_once("/_history/").map_or(reference, |(path, _)| path);
+    let mut segments = path.rsplit('/');
+    let id = segments.next()?;
+    let name = segments.next()?;
+    if !is_id(id) || !definitions.is_resource(name) {
+        return None;
+    }
+    definitions.type_named(name).map(|one| one.name)
+}
+
+fn is_id(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
+}
