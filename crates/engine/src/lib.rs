@@ -4,24 +4,45 @@
 //! no clock, no randomness, no I/O, no async, no logging. Nothing here knows a FHIR version on
 //! the wire, a store or a channel.
 //!
+//! * [`Catalog`] holds the topics and subscriptions in force; [`evaluate`] says whose event a
+//!   change is.
 //! * [`Delivery`] is the machine of one subscription that the server sends to (rest-hook):
 //!   handshake, events, heartbeats, retries, status.
 //! * [`Bindings`] is the machine of one websocket: a cursor per subscription bound to it.
 
 mod bindings;
+mod catalog;
 mod delivery;
+mod evaluate;
+#[cfg(test)]
+mod fixtures;
+mod focus;
+mod lookup;
+mod offer;
+mod query;
 mod retry;
+mod states;
+mod subscription;
 mod time;
+mod topic;
+mod trigger;
 
 pub use bindings::{
     BINDINGS_PER_SOCKET_MAX, BindingSettings, Bindings, Bound, CloseReason, FrameIntent, FrameKind,
     MovedCursor, TokenId, TooManyBindings,
 };
+pub use catalog::{Catalog, Interest};
 pub use delivery::{
     Attempt, AttemptId, AttemptKind, Delivery, DeliverySettings, DeliveryState, Effect, Input,
     OUTCOME_GRACE, Outcome,
 };
+pub use evaluate::{Evaluation, MISSING_MAX, Match, PROBLEMS_MAX, Problem, evaluate};
+pub use lookup::Lookup;
 pub use retry::{
     EVENTS_PER_NOTIFICATION_DEFAULT, EVENTS_PER_NOTIFICATION_MAX, RETRIES_MAX, RETRY_DELAY_MAX,
     RetryPolicy, RetrySchedule, batch_limit,
 };
+pub use states::ResourceChange;
+pub use subscription::{CompiledSubscription, FILTERS_MAX};
+pub use topic::{CompiledTopic, OFFERS_MAX, TRIGGERS_MAX};
+pub use trigger::TRIGGER_STEPS_MAX;

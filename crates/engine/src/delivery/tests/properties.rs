@@ -241,8 +241,8 @@ impl World {
             if self.flight.is_some() {
                 self.end(Outcome::Success);
             } else if let Some(deadline) = self.delivery.next_deadline() {
-                let seconds = deadline.duration_since(START).as_secs_f64().ceil();
-                self.now = self.now.max(seconds as u64);
+                let seconds = u64::try_from(deadline.duration_since(START).as_secs()).unwrap() + 1;
+                self.now = self.now.max(seconds);
                 self.input(Input::Tick);
             } else {
                 break;

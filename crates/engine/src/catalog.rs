@@ -1,0 +1,378 @@
+//! The catalog: the topics and subscriptions in force on one base.
+//!
+//! It is a value: cloning is cheap, a clone does not change when the original does, and adding or
+//! removing one of a million subscriptions touches a few nodes. The catalog in force for a change
+//! is the fold of the log up to that change (I7); keeping to that is the caller's part.
+//!
+//! It does not know statuses of subscriptions: whoever gets no events (`off`) is not in it.
+//! Tests: `catalog/tests.rs`.
+
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use cresset_model::{
+    Canonical, Interaction, Issue, IssueCode, Issues, ResourceId, Subscription, SubscriptionKey,
+    Topic, TopicStatus,
+};
+use cresset_search::{Parameters, Scope};
+use imbl::OrdMap;
+use rustc_hash::FxBuildHasher;
+use smol_str::SmolStr;
+
+use crate::subscription::{self, CompiledSubscription, Entry};
+use crate::topic::{self, CompiledTopic};
+
+mod slot;
+#[cfg(test)]
+mod tests;
+mod version;
+
+use slot::Map;
+pub(crate) use slot::Slot;
+use version::compare_versions;
+
+/// Most versions of a topic that an issue lists.
+const VERSIONS_LISTED_MAX: usize = 20;
+
+/// Which states of a resource the catalog looks at, for one type and interaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Interest {
+    /// Nobody is told of such changes: there is no need to evaluate.
+    None,
+    /// The state after the change.
+    Current,
+    /// The state before the change.
+    Previous,
+    /// Both.
+    CurrentAndPrevious,
+}
+
+/// The topics and subscriptions in force on one base.
+#[derive(Debug, Clone)]
+pub struct Catalog {
+    parameters: &'static Parameters,
+    base_url: Arc<str>,
+    draft_topics: bool,
+    slots: OrdMap<u32, Arc<Slot>>,
+    slot_of: OrdMap<ResourceId, u32>,
+    /// The slots of the topics of each URL.
+    by_url: OrdMap<SmolStr, Arc<[u32]>>,
+    /// The slots of the topics with events about each type.
+    by_type: OrdMap<&'static str, Arc<[u32]>>,
+    subscriptions: Map<SubscriptionKey, Arc<Entry>>,
+    next_slot: u32,
+}
+
+impl Catalog {
+    /// An empty catalog of the base with this URL.
+    ///
+    /// Absolute references under it equal relative ones (RQ-FL-12).
+    pub fn new(parameters: &'static Parameters, base_url: &str) -> Self {
+        Self {
+            parameters,
+            base_url: base_url.into(),
+            draft_topics: false,
+            slots: OrdMap::new(),
+            slot_of: OrdMap::new(),
+            by_url: OrdMap::new(),
+            by_type: OrdMap::new(),
+            subscriptions: Map::with_hasher(FxBuildHasher),
+            next_slot: 0,
+        }
+    }
+
+    /// The same, with new subscriptions also accepted on topics in `draft` or `unknown`
+    /// (RQ-TP-09).
+    #[must_use]
+    pub fn with_draft_topics(self, accepted: bool) -> Self {
+        Self { draft_topics: accepted, ..self }
+    }
+
+    /// Compiles the topic that is stored, or is to be stored, under this id.
+    ///
+    /// The second value holds warnings.
+    ///
+    /// # Errors
+    ///
+    /// Everything found, if any of it means that the topic cannot be evaluated, or if another
+    /// topic has its URL and version.
+    pub fn compile_topic(
+        &self,
+        key: &ResourceId,
+        topic: &Topic,
+    ) -> Result<(CompiledTopic, Issues), Issues> {
+        let duplicate = self.duplicate(key, topic);
+        let (compiled, mut issues) = match topic::compile(&self.scope(), topic) {
+            Ok((compiled, warnings)) => (Some(compiled), warnings),
+            Err(issues) => (None, issues),
+        };
+        issues.0.extend(duplicate);
+        match compiled {
+            Some(compiled) => issues.into_result(compiled),
+            None => Err(issues),
+        }
+    }
+
+    /// The issue that another topic has the URL and version of this one.
+    fn duplicate(&self, key: &ResourceId, topic: &Topic) -> Option<Issue> {
+        let own = self.slot_of.get(key);
+        let slots = self.by_url.get(&topic.url)?;
+        let taken = slots.iter().filter(|slot| Some(*slot) != own).any(|slot| {
+            self.topic_at(*slot).is_some_and(|other| other.canonical().version == topic.version)
+        });
+        taken.then(|| {
+            let text = "another topic has this URL and version";
+            Issue::error(IssueCode::DuplicateTopic, text).at("SubscriptionTopic.url")
+        })
+    }
+
+    /// Puts a topic in force, in place of the one stored under this id before.
+    ///
+    /// The subscriptions of its URL, and of the URL before if that was another, have to be
+    /// compiled and inserted again ([`Catalog::subscriptions_of`]): until then they keep the
+    /// filters they have, and get no events about types they were not compiled for.
+    pub fn insert_topic(&mut self, key: ResourceId, topic: Arc<CompiledTopic>) {
+        let before = self.slot_of.get(&key).copied();
+        // Subscriptions to the URL before stay where that URL is; they are not this topic's.
+        let kept = before.filter(|slot| {
+            self.slots.get(slot).is_some_and(|slot| slot.url == topic.canonical().url)
+        });
+        if before.is_some() && kept.is_none() {
+            self.remove_topic(&key);
+        }
+        let number = kept.unwrap_or_else(|| {
+            self.next_slot += 1;
+            self.next_slot
+        });
+        let url = topic.canonical().url.clone();
+        let slot = self.slots.entry(number).or_insert_with(|| Arc::new(Slot::new(url)));
+        let slot = Arc::make_mut(slot);
+        let replaced = slot.topic.replace(topic);
+        self.slot_of.insert(key, number);
+        self.list(number, replaced.as_deref());
+    }
+
+    /// Takes a topic out of force. Its subscriptions stay, and get no events.
+    pub fn remove_topic(&mut self, key: &ResourceId) {
+        let Some(number) = self.slot_of.remove(key) else {
+            return;
+        };
+        let Some(slot) = self.slots.get_mut(&number) else {
+            return;
+        };
+        let removed = Arc::make_mut(slot).topic.take();
+        if slot.is_empty() {
+            self.slots.remove(&number);
+        }
+        self.list(number, removed.as_deref());
+    }
+
+    /// Brings the lists by URL and by type in line with the topic that is in a slot now.
+    fn list(&mut self, number: u32, before: Option<&CompiledTopic>) {
+        let now = self.topic_at(number).cloned();
+        for topic in before.into_iter().chain(now.as_deref()) {
+            let url = topic.canonical().url.clone();
+            let listed = now.as_ref().is_some_and(|now| now.canonical().url == url);
+            relist(&mut self.by_url, url, number, listed);
+            for one in topic.focus_types() {
+                let listed = now.as_ref().is_some_and(|now| now.types().contains(one));
+                relist(&mut self.by_type, *one, number, listed);
+            }
+        }
+    }
+
+    /// The topic that a canonical means: the version it names, or without one the latest (RQ-TP-05).
+    ///
+    /// An active topic counts as later than one that is not; versions compare piece by piece,
+    /// numbers as numbers.
+    pub fn topic(&self, canonical: &Canonical) -> Option<&Arc<CompiledTopic>> {
+        self.resolve(canonical).map(|(_, topic)| topic)
+    }
+
+    fn resolve(&self, canonical: &Canonical) -> Option<(u32, &Arc<CompiledTopic>)> {
+        let slots = self.by_url.get(&canonical.url)?.iter();
+        let topics = slots.filter_map(|slot| Some((*slot, self.topic_at(*slot)?)));
+        match &canonical.version {
+            Some(version) => {
+                let mut topics = topics;
+                topics.find(|(_, topic)| topic.canonical().version.as_ref() == Some(version))
+            }
+            None => topics.max_by(|(_, a), (_, b)| later(a, b)),
+        }
+    }
+
+    /// All topics, by the id they are stored under.
+    pub fn topics(&self) -> impl Iterator<Item = (&ResourceId, &Arc<CompiledTopic>)> {
+        self.slot_of.iter().filter_map(|(key, slot)| Some((key, self.topic_at(*slot)?)))
+    }
+
+    /// Compiles a subscription that a client asks for.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong with its topic and filters; expressions are paths of R5's Subscription.
+    pub fn compile_subscription(
+        &self,
+        subscription: &Subscription,
+    ) -> Result<CompiledSubscription, Issues> {
+        let (slot, topic) = self.known_topic(&subscription.topic)?;
+        let refused = match topic.topic().status {
+            TopicStatus::Active => None,
+            TopicStatus::Draft | TopicStatus::Unknown if self.draft_topics => None,
+            TopicStatus::Draft | TopicStatus::Retired | TopicStatus::Unknown => Some(format!(
+                "the topic is not in use: its status is {}",
+                topic.topic().status.code()
+            )),
+        };
+        if let Some(text) = refused {
+            let issue = Issue::error(IssueCode::UnknownTopic, text).at("Subscription.topic");
+            return Err(issue.into());
+        }
+        subscription::compile(&self.scope(), subscription, Arc::clone(topic), slot)
+    }
+
+    /// Compiles a subscription that was accepted before, at start or after its topic changed.
+    ///
+    /// As [`Catalog::compile_subscription`], but whatever the topic's status is: a topic that is
+    /// retired keeps the subscriptions it has (RQ-TP-09).
+    ///
+    /// # Errors
+    ///
+    /// Its topic is gone, or does not offer its filters any more: the subscription cannot be
+    /// served, which is to be reported on it.
+    pub fn recompile_subscription(
+        &self,
+        subscription: &Subscription,
+    ) -> Result<CompiledSubscription, Issues> {
+        let (slot, topic) = self.known_topic(&subscription.topic)?;
+        subscription::compile(&self.scope(), subscription, Arc::clone(topic), slot)
+    }
+
+    fn known_topic(&self, canonical: &Canonical) -> Result<(u32, &Arc<CompiledTopic>), Issues> {
+        self.resolve(canonical).ok_or_else(|| {
+            let slots = self.by_url.get(&canonical.url).into_iter().flat_map(|slots| slots.iter());
+            let versions: Vec<_> = slots
+                .filter_map(|slot| self.topic_at(*slot)?.canonical().version.as_deref())
+                .take(VERSIONS_LISTED_MAX)
+                .collect();
+            let text = if versions.is_empty() {
+                "the topic is not known here".to_owned()
+            } else {
+                format!(
+                    "this version of the topic is not known here; known: {}",
+                    versions.join(", ")
+                )
+            };
+            Issue::error(IssueCode::UnknownTopic, text).at("Subscription.topic").into()
+        })
+    }
+
+    /// Puts a subscription in force, in place of what was there under its key.
+    ///
+    /// It has to be compiled by this catalog, or by one that this one was cloned from.
+    pub fn insert_subscription(
+        &mut self,
+        key: SubscriptionKey,
+        subscription: CompiledSubscription,
+    ) {
+        self.remove_subscription(key);
+        let url = subscription.topic().canonical().url.clone();
+        let slot = self.slots.entry(subscription.slot).or_insert_with(|| Arc::new(Slot::new(url)));
+        let entry = Arc::make_mut(slot).insert(key, subscription);
+        self.subscriptions.insert(key, entry);
+    }
+
+    /// Takes a subscription out of force; unknown ones are ignored.
+    pub fn remove_subscription(&mut self, key: SubscriptionKey) {
+        let Some(entry) = self.subscriptions.remove(&key) else {
+            return;
+        };
+        if let Some(slot) = self.slots.get_mut(&entry.slot) {
+            let slot = Arc::make_mut(slot);
+            slot.remove(&entry);
+            if slot.is_empty() && slot.topic.is_none() {
+                self.slots.remove(&entry.slot);
+            }
+        }
+    }
+
+    /// How many subscriptions are in force.
+    pub fn subscriptions_len(&self) -> usize {
+        self.subscriptions.len()
+    }
+
+    /// How many places of subscriptions no index finds; each is tried on every change of its type.
+    pub fn residual_len(&self) -> usize {
+        self.slots.values().map(|slot| slot.residual_len()).sum()
+    }
+
+    /// The subscriptions to any version of the topic with this URL, also after it is gone.
+    ///
+    /// They have to be compiled again when one of its topics comes, changes or goes.
+    pub fn subscriptions_of(&self, url: &str) -> impl Iterator<Item = SubscriptionKey> + use<> {
+        let slots = self.slots.values().filter(|slot| slot.url == url);
+        slots.flat_map(|slot| slot.keys()).collect::<BTreeSet<_>>().into_iter()
+    }
+
+    /// Which states an evaluation of such a change will look at.
+    pub fn interest(&self, resource_type: &str, interaction: Interaction) -> Interest {
+        let mut interest = Interest::None;
+        for topic in self.slots_of(resource_type).filter_map(|slot| slot.topic.as_ref()) {
+            for trigger in topic.triggers(resource_type, interaction) {
+                let needed = match interaction {
+                    Interaction::Create => Interest::Current,
+                    Interaction::Delete => Interest::Previous,
+                    Interaction::Update if trigger.needs_previous() => Interest::CurrentAndPrevious,
+                    Interaction::Update => Interest::Current,
+                };
+                interest = interest.max(needed);
+            }
+        }
+        interest
+    }
+
+    /// What search needs to know.
+    pub(crate) fn scope(&self) -> Scope<'_> {
+        Scope { parameters: self.parameters, base_url: &self.base_url }
+    }
+
+    /// The slots with subscriptions whose topics have events about this type.
+    pub(crate) fn slots_of<'c>(
+        &'c self,
+        resource_type: &str,
+    ) -> impl Iterator<Item = &'c Slot> + use<'c> {
+        let slots = self.by_type.get(resource_type).into_iter().flat_map(|slots| slots.iter());
+        slots
+            .filter_map(|slot| self.slots.get(slot))
+            .map(|slot| &**slot)
+            .filter(|slot| !slot.is_empty())
+    }
+
+    fn topic_at(&self, slot: u32) -> Option<&Arc<CompiledTopic>> {
+        self.slots.get(&slot)?.topic.as_ref()
+    }
+}
+
+/// Which of two topics with one URL is the later one.
+fn later(a: &CompiledTopic, b: &CompiledTopic) -> Ordering {
+    let is_active = |topic: &CompiledTopic| topic.topic().status == TopicStatus::Active;
+    let versions = [a, b].map(|topic| topic.canonical().version.as_deref());
+    is_active(a).cmp(&is_active(b)).then_with(|| compare_versions(versions[0], versions[1]))
+}
+
+/// Puts a slot into the list under a key, or takes it out; lists are sorted and never empty.
+fn relist<K: Ord + Clone>(lists: &mut OrdMap<K, Arc<[u32]>>, key: K, slot: u32, listed: bool) {
+    let mut slots: BTreeSet<u32> =
+        lists.get(&key).into_iter().flat_map(|slots| slots.iter().copied()).collect();
+    if listed {
+        slots.insert(slot);
+    } else {
+        slots.remove(&slot);
+    }
+    if slots.is_empty() {
+        lists.remove(&key);
+    } else {
+        lists.insert(key, slots.into_iter().collect());
+    }
+}

@@ -1,0 +1,154 @@
+//! `evaluate`: whose event a change is.
+//!
+//! For each topic with events about the type, first the candidates among its subscriptions are
+//! found through the index, then its triggers are asked, then each candidate's filters. Topics
+//! without candidates cost no trigger. Whatever cannot be evaluated lets no event through and is
+//! reported (I9). Tests: `evaluate/tests.rs`; `evaluate/tests/properties.rs` compares with a scan.
+
+use std::sync::Arc;
+
+use cresset_model::{Canonical, SubscriptionKey};
+
+use crate::catalog::{Catalog, Slot};
+use crate::lookup::Lookup;
+use crate::states::{ResourceChange, States};
+use crate::subscription::Entry;
+use crate::topic::CompiledTopic;
+use crate::trigger::TriggerProblem;
+
+#[cfg(test)]
+mod tests;
+
+/// Most problems that one evaluation reports; further ones are only counted.
+pub const PROBLEMS_MAX: usize = 100;
+
+/// Most references that one evaluation asks for.
+pub const MISSING_MAX: usize = 100;
+
+/// A subscription that the change is an event of.
+#[derive(Debug, Clone)]
+pub struct Match {
+    /// Which.
+    pub subscription: SubscriptionKey,
+    /// Its topic.
+    pub topic: Arc<CompiledTopic>,
+}
+
+/// Something that could not be evaluated, and therefore let no event through (I9).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The one subscription it is about; none if it is about the topic, and so about all of them.
+    pub subscription: Option<SubscriptionKey>,
+    /// The topic.
+    pub topic: Canonical,
+    /// What is wrong; holds nothing of the resource.
+    pub text: String,
+}
+
+/// What an evaluation found.
+#[derive(Debug, Clone, Default)]
+pub struct Evaluation {
+    /// The subscriptions it is an event of, sorted by key, each once (I2).
+    pub matches: Vec<Match>,
+    /// What could not be evaluated, at most [`PROBLEMS_MAX`].
+    pub problems: Vec<Problem>,
+    /// How many further problems there were.
+    pub problems_left_out: usize,
+    /// References that the answer depends on, sorted, as the resource has them: the caller looks
+    /// them up and evaluates again with a [`Lookup`] that has them all.
+    pub missing: Vec<String>,
+}
+
+/// Finds the subscriptions that a change is an event of.
+pub fn evaluate(change: &ResourceChange<'_>, catalog: &Catalog, lookup: &Lookup<'_>) -> Evaluation {
+    let mut evaluation = Evaluation::default();
+    let states = States::new(change, catalog.scope());
+    let mut candidates = Vec::new();
+    for slot in catalog.slots_of(change.resource_type) {
+        if let Some(topic) = &slot.topic {
+            let evaluator = Evaluator { states: &states, catalog, lookup, slot, topic };
+            evaluator.topic(&mut candidates, &mut evaluation);
+        }
+    }
+    evaluation.matches.sort_unstable_by_key(|found| found.subscription);
+    evaluation.missing.sort_unstable();
+    evaluation.missing.dedup();
+    evaluation.missing.truncate(MISSING_MAX);
+    evaluation
+}
+
+/// One topic and one change.
+struct Evaluator<'r, 'e> {
+    states: &'r States<'e>,
+    catalog: &'e Catalog,
+    lookup: &'e Lookup<'e>,
+    slot: &'e Slot,
+    topic: &'e Arc<CompiledTopic>,
+}
+
+impl<'e> Evaluator<'_, 'e> {
+    /// Adds the matches of the topic. `candidates` is room that the topics share.
+    fn topic(&self, candidates: &mut Vec<&'e Entry>, evaluation: &mut Evaluation) {
+        let resource_type = self.states.resource_type();
+        let interaction = self.states.interaction();
+        if self.topic.triggers(resource_type, interaction).next().is_none() {
+            return;
+        }
+        let Some(values) = self.states.values(self.states.filtered()) else {
+            self.report(None, &TriggerProblem::UnknownState, evaluation);
+            return;
+        };
+        candidates.clear();
+        let parameters = self.catalog.scope().parameters;
+        self.slot.candidates(parameters, values, candidates, |problem| {
+            self.report(None, &problem, evaluation);
+        });
+        if candidates.is_empty() || !self.fires(evaluation) {
+            return;
+        }
+        candidates.sort_unstable_by_key(|entry| entry.key);
+        candidates.dedup_by_key(|entry| entry.key);
+        for entry in candidates.iter() {
+            let Some(group) = entry.group(resource_type) else {
+                continue;
+            };
+            match group.matches(values) {
+                Ok(true) => evaluation
+                    .matches
+                    .push(Match { subscription: entry.key, topic: Arc::clone(self.topic) }),
+                Ok(false) => {}
+                Err(problem) => self.report(Some(entry.key), &problem, evaluation),
+            }
+        }
+    }
+
+    /// Whether one of the triggers fires (RQ-TP-20).
+    fn fires(&self, evaluation: &mut Evaluation) -> bool {
+        let topic: &'e CompiledTopic = self.topic;
+        let mut missing = Vec::new();
+        for trigger in topic.triggers(self.states.resource_type(), self.states.interaction()) {
+            match trigger.fires(self.states, self.lookup) {
+                Ok(true) => return true,
+                Ok(false) => {}
+                Err(TriggerProblem::Missing(references)) => missing.extend(references),
+                Err(problem) => self.report(None, &problem, evaluation),
+            }
+        }
+        evaluation.missing.append(&mut missing);
+        false
+    }
+
+    fn report(
+        &self,
+        subscription: Option<SubscriptionKey>,
+        problem: &dyn std::fmt::Display,
+        evaluation: &mut Evaluation,
+    ) {
+        if evaluation.problems.len() < PROBLEMS_MAX {
+            let topic = self.topic.canonical().clone();
+            evaluation.problems.push(Problem { subscription, topic, text: problem.to_string() });
+        } else {
+            evaluation.problems_left_out += 1;
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! A compiled `canFilterBy`: a filter that subscriptions of a topic may use.
+//!
+//! Its name belongs to the topic; which search parameter stands behind it is decided here, once
+//! per focus type. A filter that no search parameter stands behind stays offered in name only:
+//! subscriptions that use it are refused (RQ-FL-11). Tests: `topic/tests.rs`.
+
+use cresset_definitions::SearchKind;
+use cresset_model::{Comparator, FilterDefinition, Issue, IssueCode, Issues, Modifier};
+use cresset_search::{Criterion, Parameter, Scope};
+use smol_str::SmolStr;
+
+use crate::focus;
+
+/// A filter that a topic offers.
+#[derive(Debug)]
+pub(crate) struct Offer {
+    pub(crate) name: SmolStr,
+    /// The search parameter of each focus type that it is for; sorted by type.
+    parameters: Box<[(&'static str, &'static Parameter)]>,
+    comparators: Box<[Comparator]>,
+    modifiers: Box<[Modifier]>,
+}
+
+impl Offer {
+    /// Compiles what a topic with these focus types offers; the issues are warnings.
+    pub(crate) fn compile(
+        scope: &Scope<'_>,
+        definition: &FilterDefinition,
+        focus_types: &[&'static str],
+        path: &str,
+    ) -> (Self, Issues) {
+        let mut issues = Issues::default();
+        let types = types(scope, definition, focus_types, path, &mut issues);
+        let mut parameters = Vec::new();
+        let mut reason = None;
+        for one in types.iter().copied() {
+            match parameter(scope, one, definition) {
+                Ok(parameter) => parameters.push((one, parameter)),
+                Err(why) => reason = reason.or(Some((one, why))),
+            }
+        }
+        if let (true, Some((one, why))) = (parameters.is_empty(), reason) {
+            let text = format!("subscriptions that use this filter are refused: of {one} {why}");
+            let path = format!("{path}.filterParameter");
+            issues.push(Issue::warning(IssueCode::UnknownSearchParameter, text).at(path));
+        }
+        check_modifiers(scope, definition, &parameters, path, &mut issues);
+        let offer = Self {
+            name: definition.filter_parameter.clone(),
+            parameters: parameters.into(),
+            comparators: definition.comparators.clone().into(),
+            modifiers: definition.modifiers.clone().into(),
+        };
+        (offer, issues)
+    }
+
+    /// Whether a filter of this name means this offer.
+    ///
+    /// `id` and `_id` are one (RQ-FL-13).
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        let canonical = |name| if name == "id" { "_id" } else { name };
+        self.name == name || canonical(self.name.as_str()) == canonical(name)
+    }
+
+    /// The search parameter it means for a focus type.
+    pub(crate) fn parameter(&self, focus_type: &str) -> Option<&'static Parameter> {
+        let index = self.parameters.binary_search_by_key(&focus_type, |(one, _)| one).ok()?;
+        Some(self.parameters[index].1)
+    }
+
+    /// Plain equality is always offered (RQ-FL-10).
+    pub(crate) fn offers_comparator(&self, comparator: Comparator) -> bool {
+        comparator == Comparator::Eq || self.comparators.contains(&comparator)
+    }
+
+    pub(crate) fn offers_modifier(&self, modifier: Modifier) -> bool {
+        self.modifiers.contains(&modifier)
+    }
+
+    /// The codes of what it offers beside plain equality, in the topic's order.
+    pub(crate) fn comparator_codes(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.comparators.iter().map(|comparator| comparator.code())
+    }
+
+    /// See [`Offer::comparator_codes`].
+    pub(crate) fn modifier_codes(&self) -> impl Iterator<Item = &'static str> + '_ {
+        self.modifiers.iter().map(|modifier| modifier.code())
+    }
+}
+
+/// The focus types a filter is for: the type named, what specialises it, or all (RQ-TP-53).
+fn types(
+    scope: &Scope<'_>,
+    definition: &FilterDefinition,
+    focus_types: &[&'static str],
+    path: &str,
+    issues: &mut Issues,
+) -> Vec<&'static str> {
+    let Some(written) = &definition.resource else {
+        return focus_types.to_vec();
+    };
+    let definitions = scope.parameters.definitions();
+    let mut warn = |text: String| {
+        let path = format!("{path}.resource");
+        issues.push(Issue::warning(IssueCode::SurprisingTopic, text).at(path));
+    };
+    match focus::resource_type(definitions, written) {
+        Ok(named) => {
+            let fits = |one: &&'static str| definitions.is_subtype(one, named);
+            let types: Vec<_> = focus_types.iter().copied().filter(fits).collect();
+            if types.is_empty() {
+                warn(format!("no trigger of the topic is about {named}; the filter has no use"));
+            }
+            types
+        }
+        Err(reason) => {
+            warn(format!("the filter has no use: it {reason}"));
+            Vec::new()
+        }
+    }
+}
+
+/// The search parameter behind a filter, or why there is none.
+///
+/// What `filterDefinition` names counts more than the name, which is the topic's own (RQ-TP-50,
+/// RQ-TP-51).
+fn parameter(
+    scope: &Scope<'_>,
+    focus_type: &str,
+    definition: &FilterDefinition,
+) -> Result<&'static Parameter, String> {
+    let by_url = |url: &str| {
+        let url = url.split_once('|').map_or(url, |(url, _)| url);
+        scope.parameters.by_url(focus_type, url)
+    };
+    let name = definition.filter_parameter.as_str();
+    let by_name = || {
+        let id = (name == "id").then_some("_id");
+        let parameters = scope.parameters;
+        parameters.get(focus_type, name).or_else(|| parameters.get(focus_type, id?))
+    };
+    let defined = definition.filter_definition.as_deref().and_then(by_url);
+    let found = defined.or_else(|| if name.contains(':') { by_url(name) } else { by_name() });
+    match found {
+        Some(parameter) => parameter
+            .check()
+            .map(|()| parameter)
+            .map_err(|reason| format!("the search parameter cannot be evaluated ({reason})")),
+        None if name.contains('.') && !name.contains(':') => {
+            Err("chained parameters are not evaluated".to_owned())
+        }
+        None => Err("there is no such search parameter".to_owned()),
+    }
+}
+
+/// Warns of comparators and modifiers that the search parameter does not have, or that this server
+/// does not evaluate (RQ-TP-52): subscriptions that use them are refused.
+fn check_modifiers(
+    scope: &Scope<'_>,
+    definition: &FilterDefinition,
+    parameters: &[(&'static str, &'static Parameter)],
+    path: &str,
+    issues: &mut Issues,
+) {
+    let Some((focus_type, parameter)) = parameters.first() else {
+        return;
+    };
+    for modifier in &definition.modifiers {
+        // Which modifiers are evaluated is known where criteria are read: ask there, and look only
+        // at what is said of the modifier, not of the value.
+        let code = Some(modifier.code());
+        let probe = Criterion::new(scope, focus_type, parameter.code(), code, None, "x");
+        let refused = probe.is_err_and(|issues| {
+            let about = [IssueCode::UnsupportedModifier, IssueCode::UnsupportedSearch];
+            issues.0.iter().any(|issue| about.contains(&issue.code))
+        });
+        if refused {
+            let text =
+                format!("subscriptions that use the modifier {} are refused", modifier.code());
+            let path = format!("{path}.modifier");
+            issues.push(Issue::warning(IssueCode::UnsupportedModifier, text).at(path));
+        }
+    }
+    let is_plain = |comparator: &&Comparator| **comparator != Comparator::Eq;
+    if !is_ordered(parameter) && definition.comparators.iter().any(|one| is_plain(&one)) {
+        let kind = parameter.kind().code();
+        let text = format!("a {kind} parameter has no comparator but eq; others are refused");
+        let path = format!("{path}.comparator");
+        issues.push(Issue::warning(IssueCode::UnsupportedModifier, text).at(path));
+    }
+}
+
+/// Whether values of the parameter can be greater or less.
+fn is_ordered(parameter: &Parameter) -> bool {
+    match parameter.kind() {
+        SearchKind::Date | SearchKind::Number | SearchKind::Quantity => true,
+        SearchKind::Composite
+        | SearchKind::Reference
+        | SearchKind::Special
+        | SearchKind::String
+        | SearchKind::Token
+        | SearchKind::Uri => false,
+    }
+}

@@ -1,0 +1,89 @@
+//! A compiled subscription: its filters as criteria, per focus type of its topic.
+//!
+//! Several filters must all hold (RQ-FL-05). A filter is for the type it names; other types are
+//! not held against it (RQ-FL-06). One without a type is for every focus type where the topic
+//! offers it (RQ-FL-07). What the topic does not offer, or what cannot be evaluated, refuses the
+//! subscription and is never ignored (RQ-FL-11, TR-21). Tests: `subscription/tests.rs`.
+
+use std::sync::Arc;
+
+use cresset_model::SubscriptionKey;
+use cresset_search::{Criterion, IndexKey, Problem, ResourceValues};
+use smallvec::SmallVec;
+
+use crate::focus::TypeSet;
+use crate::topic::CompiledTopic;
+
+mod compile;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use compile::compile;
+
+/// Most filters of one subscription (I10).
+pub const FILTERS_MAX: usize = 100;
+
+/// A subscription that changes can be matched with.
+#[derive(Debug, Clone)]
+pub struct CompiledSubscription {
+    topic: Arc<CompiledTopic>,
+    pub(crate) slot: u32,
+    pub(crate) groups: Vec<Group>,
+}
+
+impl CompiledSubscription {
+    /// Its topic, in the version that its canonical meant when it was compiled.
+    pub fn topic(&self) -> &Arc<CompiledTopic> {
+        &self.topic
+    }
+}
+
+/// Focus types with the same criteria.
+#[derive(Debug, Clone)]
+pub(crate) struct Group {
+    pub(crate) types: TypeSet,
+    /// All must hold; none means that every event of the types is wanted.
+    pub(crate) criteria: Box<[Criterion]>,
+    /// Which criterion it is found by in the index; none where it is in the residual list.
+    pub(crate) indexed_by: Option<u8>,
+}
+
+impl Group {
+    /// The keys and parameter URL under which it is found, if it is.
+    pub(crate) fn placement(&self) -> Option<(&'static str, SmallVec<[IndexKey; 2]>)> {
+        let criterion = self.criteria.get(usize::from(self.indexed_by?))?;
+        Some((criterion.parameter().url(), criterion.index_keys()?))
+    }
+
+    /// Whether all criteria hold. One that does not hold decides, whatever another one's problem.
+    ///
+    /// # Errors
+    ///
+    /// A criterion cannot be evaluated and no other one fails: no match, to be reported (I9).
+    pub(crate) fn matches(&self, values: &ResourceValues<'_>) -> Result<bool, Problem> {
+        let mut undecided = None;
+        for criterion in &self.criteria {
+            match criterion.matches(values) {
+                Ok(true) => {}
+                Ok(false) => return Ok(false),
+                Err(problem) => undecided = undecided.or(Some(problem)),
+            }
+        }
+        undecided.map_or(Ok(true), Err)
+    }
+}
+
+/// A subscription in a catalog.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) key: SubscriptionKey,
+    pub(crate) slot: u32,
+    pub(crate) groups: Box<[Group]>,
+}
+
+impl Entry {
+    /// What it asks of events about this type; none if it gets none.
+    pub(crate) fn group(&self, resource_type: &str) -> Option<&Group> {
+        self.groups.iter().find(|group| group.types.contains(resource_type))
+    }
+}

@@ -1,0 +1,261 @@
+//! From a subscription as it was read to criteria, or to the issues that refuse it.
+//!
+//! Expressions of issues are paths of R5's Subscription; texts name what the topic offers and
+//! never repeat a value.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cresset_model::{Comparator, Filter, Issue, IssueCode, Issues, Subscription};
+use cresset_search::{Criterion, Operand, Scope, Test};
+
+use super::{CompiledSubscription, FILTERS_MAX, Group};
+use crate::focus::{self, TypeSet};
+use crate::offer::Offer;
+use crate::topic::CompiledTopic;
+
+/// Longest piece of a client's text that an issue repeats.
+const QUOTED_CHARS_MAX: usize = 64;
+
+/// Compiles the filters of a subscription against its topic, which is in the catalog at `slot`.
+///
+/// # Errors
+///
+/// All issues of all filters.
+pub(crate) fn compile(
+    scope: &Scope<'_>,
+    subscription: &Subscription,
+    topic: Arc<CompiledTopic>,
+    slot: u32,
+) -> Result<CompiledSubscription, Issues> {
+    let mut compiler =
+        Compiler { scope, topic: &topic, by_type: BTreeMap::new(), issues: Issues::default() };
+    if subscription.filters.len() > FILTERS_MAX {
+        let text = format!("a subscription may have {FILTERS_MAX} filters");
+        return Err(Issue::error(IssueCode::OutOfBounds, text).at("Subscription.filterBy").into());
+    }
+    for (index, filter) in subscription.filters.iter().enumerate() {
+        compiler.filter(filter, &format!("Subscription.filterBy[{index}]"));
+    }
+    if compiler.issues.has_errors() {
+        return Err(compiler.issues);
+    }
+    let groups = groups(compiler.by_type, &topic);
+    Ok(CompiledSubscription { topic, slot, groups })
+}
+
+/// One group for each type with criteria, and one for all types without.
+fn groups(
+    mut by_type: BTreeMap<&'static str, Vec<Criterion>>,
+    topic: &CompiledTopic,
+) -> Vec<Group> {
+    let free: Vec<_> =
+        topic.focus_types().iter().copied().filter(|one| !by_type.contains_key(one)).collect();
+    let mut groups = Vec::with_capacity(by_type.len() + 1);
+    while let Some((one, criteria)) = by_type.pop_first() {
+        let types = TypeSet::One(one);
+        groups.push(Group { types, criteria: criteria.into(), indexed_by: None });
+    }
+    if !free.is_empty() {
+        // Shared by all subscriptions of the topic that have no filter at all.
+        let all = free.len() == topic.focus_types().len();
+        let types = if all { topic.types().clone() } else { TypeSet::of(&free) };
+        groups.push(Group { types, criteria: Box::default(), indexed_by: None });
+    }
+    groups
+}
+
+struct Compiler<'c> {
+    scope: &'c Scope<'c>,
+    topic: &'c CompiledTopic,
+    by_type: BTreeMap<&'static str, Vec<Criterion>>,
+    issues: Issues,
+}
+
+impl<'c> Compiler<'c> {
+    fn filter(&mut self, filter: &Filter, path: &str) {
+        if filter.comparator.is_some() && filter.modifier.is_some() {
+            let text = "a filter has a comparator or a modifier, not both (scr-1)";
+            self.error(IssueCode::UnsupportedModifier, text.to_owned(), path, "");
+            return;
+        }
+        let Some(types) = self.types(filter, path) else {
+            return;
+        };
+        let topic = self.topic;
+        let named: Vec<_> =
+            topic.offers().iter().filter(|offer| offer.is_named(&filter.parameter)).collect();
+        let mut bound = Vec::new();
+        for one in types {
+            let offers: Vec<_> =
+                named.iter().copied().filter(|offer| offer.parameter(one).is_some()).collect();
+            if !offers.is_empty() {
+                bound.push((one, offers));
+            }
+        }
+        if bound.is_empty() {
+            self.not_offered(filter, &named, path);
+            return;
+        }
+        for (one, offers) in bound {
+            match self.criterion(filter, one, &offers, path) {
+                Ok(criterion) => self.by_type.entry(one).or_default().push(criterion),
+                // What is wrong for one type is wrong for the next in the same words.
+                Err(issues) => {
+                    self.issues.0.extend(issues.0);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The focus types that a filter is for, whether it is offered there or not.
+    fn types(&mut self, filter: &Filter, path: &str) -> Option<Vec<&'static str>> {
+        let all = self.topic.focus_types();
+        let Some(written) = &filter.resource_type else {
+            return Some(all.to_vec());
+        };
+        let definitions = self.scope.parameters.definitions();
+        let types = focus::resource_type(definitions, written).map(|named| {
+            all.iter().copied().filter(|one| definitions.is_subtype(one, named)).collect::<Vec<_>>()
+        });
+        match types {
+            Ok(types) if !types.is_empty() => return Some(types),
+            Ok(_) => {
+                let text = format!("the topic has no events of this type; it has: {}", list(all));
+                self.error(IssueCode::FilterNotOffered, text, path, ".resourceType");
+            }
+            Err(reason) => {
+                let text = format!("the filter {reason}");
+                self.error(IssueCode::InvalidElement, text, path, ".resourceType");
+            }
+        }
+        None
+    }
+
+    fn not_offered(&mut self, filter: &Filter, named: &[&Offer], path: &str) {
+        let name = quoted(&filter.parameter);
+        let text = if named.is_empty() {
+            let mut offered: Vec<_> =
+                self.topic.offers().iter().map(|offer| offer.name.as_str()).collect();
+            offered.sort_unstable();
+            offered.dedup();
+            format!("the topic does not offer the filter `{name}`; it offers: {}", list(&offered))
+        } else if filter.resource_type.is_some() {
+            format!("the topic does not offer the filter `{name}` for this type")
+        } else {
+            format!("this server cannot evaluate the filter `{name}` that the topic offers")
+        };
+        self.error(IssueCode::FilterNotOffered, text, path, ".filterParameter");
+    }
+
+    fn criterion(
+        &self,
+        filter: &Filter,
+        focus_type: &'static str,
+        offers: &[&Offer],
+        path: &str,
+    ) -> Result<Criterion, Issues> {
+        let name = offers.iter().find_map(|offer| offer.parameter(focus_type));
+        let name = name.map_or(filter.parameter.as_str(), |parameter| parameter.code());
+        if let Some(modifier) = filter.modifier
+            && !offers.iter().any(|offer| offer.offers_modifier(modifier))
+        {
+            let offered: Vec<_> = offers.iter().flat_map(|offer| offer.modifier_codes()).collect();
+            let text = format!(
+                "the topic does not offer the modifier {} for `{}`; it offers: {}",
+                modifier.code(),
+                quoted(&filter.parameter),
+                list(&offered)
+            );
+            let issue = Issue::error(IssueCode::ModifierNotOffered, text);
+            return Err(issue.at(format!("{path}.modifier")).into());
+        }
+        let modifier = filter.modifier.map(|modifier| modifier.code());
+        let value = &filter.value;
+        let made = Criterion::new(self.scope, focus_type, name, modifier, filter.comparator, value);
+        let criterion = made.map_err(|issues| located(issues, filter, path))?;
+        self.check_comparators(filter, &criterion, offers, path)?;
+        Ok(criterion)
+    }
+
+    /// Whether the topic offers each comparator, beside the value or in it (RQ-FL-08, RQ-FL-10).
+    fn check_comparators(
+        &self,
+        filter: &Filter,
+        criterion: &Criterion,
+        offers: &[&Offer],
+        path: &str,
+    ) -> Result<(), Issues> {
+        let used = comparators(criterion).chain(filter.comparator);
+        for comparator in used {
+            if offers.iter().any(|offer| offer.offers_comparator(comparator)) {
+                continue;
+            }
+            let offered = std::iter::once(Comparator::Eq.code());
+            let more = offers.iter().flat_map(|offer| offer.comparator_codes());
+            let mut offered: Vec<_> = offered.chain(more).collect();
+            offered.sort_unstable();
+            offered.dedup();
+            let text = format!(
+                "the topic does not offer the comparator {} for `{}`; it offers: {}",
+                comparator.code(),
+                quoted(&filter.parameter),
+                list(&offered)
+            );
+            let element = if filter.comparator.is_some() { "comparator" } else { "value" };
+            let issue = Issue::error(IssueCode::ModifierNotOffered, text);
+            return Err(issue.at(format!("{path}.{element}")).into());
+        }
+        Ok(())
+    }
+
+    fn error(&mut self, code: IssueCode, text: String, path: &str, element: &str) {
+        self.issues.push(Issue::error(code, text).at(format!("{path}{element}")));
+    }
+}
+
+/// The comparators in the values of a criterion.
+fn comparators(criterion: &Criterion) -> impl Iterator<Item = Comparator> + '_ {
+    let operands = match criterion.test() {
+        Test::Any(operands) | Test::None(operands) => &operands[..],
+        Test::Missing(_) => &[],
+    };
+    operands.iter().filter_map(|operand| match operand {
+        Operand::Date(date) => Some(date.comparator),
+        Operand::Number(number) => Some(number.comparator),
+        Operand::Quantity(quantity) => Some(quantity.number.comparator),
+        Operand::Reference(_) | Operand::String(_) | Operand::Token(_) | Operand::Uri(_) => None,
+    })
+}
+
+/// The issues of a criterion at the element of the filter that each is about.
+fn located(issues: Issues, filter: &Filter, path: &str) -> Issues {
+    const ELEMENTS: [(IssueCode, &str); 3] = [
+        (IssueCode::InvalidSearchValue, ".value"),
+        (IssueCode::OutOfBounds, ".value"),
+        (IssueCode::UnknownSearchParameter, ".filterParameter"),
+    ];
+    let at = |issue: Issue| {
+        let element = ELEMENTS.iter().find(|(code, _)| *code == issue.code);
+        let of_modifier = issue.code == IssueCode::UnsupportedModifier;
+        let element = match element {
+            Some((_, element)) => element,
+            None if of_modifier && filter.comparator.is_some() => ".comparator",
+            None if of_modifier => ".modifier",
+            None => "",
+        };
+        issue.at(format!("{path}{element}"))
+    };
+    Issues(issues.0.into_iter().map(at).collect())
+}
+
+/// Names joined for a text; `nothing` for none.
+fn list(names: &[&str]) -> String {
+    if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
+}
+
+/// A client's text, cut to a length that may be repeated.
+fn quoted(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(QUOTED_CHARS_MAX).collect()
+}

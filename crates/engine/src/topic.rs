@@ -1,0 +1,77 @@
+//! A compiled topic: its triggers by focus type, and the filters it offers.
+//!
+//! It is made once, when the topic is created or read from the store, by
+//! [`Catalog::compile_topic`](crate::Catalog::compile_topic), and shared by every catalog that
+//! has it. It does not know the subscriptions of the topic. Tests: `topic/tests.rs`.
+
+use std::collections::BTreeMap;
+
+use cresset_model::{Canonical, Interaction, Topic};
+use smallvec::SmallVec;
+
+use crate::focus::TypeSet;
+use crate::offer::Offer;
+use crate::trigger::Trigger;
+
+mod compile;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use compile::compile;
+
+/// Most resource triggers of one topic.
+pub const TRIGGERS_MAX: usize = 100;
+
+/// Most filters that one topic may offer.
+pub const OFFERS_MAX: usize = 200;
+
+/// A topic that changes can be evaluated against.
+#[derive(Debug)]
+pub struct CompiledTopic {
+    topic: Topic,
+    canonical: Canonical,
+    triggers: Box<[Trigger]>,
+    /// Which triggers each focus type has, by index.
+    by_type: BTreeMap<&'static str, SmallVec<[u16; 4]>>,
+    focus_types: TypeSet,
+    offers: Box<[Offer]>,
+}
+
+impl CompiledTopic {
+    /// The topic as it was read.
+    pub fn topic(&self) -> &Topic {
+        &self.topic
+    }
+
+    /// Its URL, with its version if it has one.
+    pub fn canonical(&self) -> &Canonical {
+        &self.canonical
+    }
+
+    /// The types its events can be about, sorted.
+    pub fn focus_types(&self) -> &[&'static str] {
+        self.focus_types.as_slice()
+    }
+
+    pub(crate) fn types(&self) -> &TypeSet {
+        &self.focus_types
+    }
+
+    pub(crate) fn offers(&self) -> &[Offer] {
+        &self.offers
+    }
+
+    /// The triggers of a focus type for an interaction.
+    pub(crate) fn triggers<'t>(
+        &'t self,
+        resource_type: &str,
+        interaction: Interaction,
+    ) -> impl Iterator<Item = &'t Trigger> + use<'t> {
+        self.by_type
+            .get(resource_type)
+            .into_iter()
+            .flatten()
+            .map(|index| &self.triggers[usize::from(*index)])
+            .filter(move |trigger| trigger.interactions.contains(interaction))
+    }
+}

@@ -1,0 +1,250 @@
+//! Which topics are taken, which are refused, and what their authors are told.
+
+use cresset_model::{
+    CriteriaResult, EventTrigger, FilterDefinition, Interaction, QueryCriteria, ResourceTrigger,
+    Topic,
+};
+
+use super::*;
+use crate::fixtures::{
+    catalog, codes, fhir_path_trigger, id, offer, query, query_trigger, topic, trigger,
+};
+
+/// The issues of a topic, and whether it is refused.
+fn issues(topic: &Topic) -> (bool, Vec<String>) {
+    match catalog().compile_topic(&id("t"), topic) {
+        Ok((_, warnings)) => (false, codes(&warnings)),
+        Err(issues) => (true, codes(&issues)),
+    }
+}
+
+fn check_refused(topic: &Topic, expected: &[&str]) {
+    assert_eq!(issues(topic), (true, expected.iter().map(|one| (*one).to_owned()).collect()));
+}
+
+fn check_taken(topic: &Topic, warnings: &[&str]) {
+    assert_eq!(issues(topic), (false, warnings.iter().map(|one| (*one).to_owned()).collect()));
+}
+
+const RESOURCE: &str = "InvalidTrigger SubscriptionTopic.resourceTrigger[0].resource";
+
+#[test]
+fn a_trigger_names_a_resource_type_bare_or_by_url() {
+    for resource in [
+        "Encounter",
+        "http://hl7.org/fhir/StructureDefinition/Encounter",
+        "Resource",
+        "DomainResource",
+    ] {
+        check_taken(&topic(vec![trigger(resource)], &[]), &[]);
+    }
+    let profiles = [
+        "http://hl7.org/fhir/us/core/StructureDefinition/us-core-encounter",
+        "http://hl7.org/fhir/StructureDefinition/vitalsigns",
+        "Nonsense",
+        "HumanName",
+        "Patient.contact",
+        "encounter",
+        "",
+    ];
+    for resource in profiles {
+        check_refused(&topic(vec![trigger(resource)], &[]), &[RESOURCE]);
+    }
+}
+
+#[test]
+fn secrets_and_status_resources_are_no_focus() {
+    for resource in ["Subscription", "SubscriptionStatus", "Parameters"] {
+        check_refused(&topic(vec![trigger(resource)], &[]), &[RESOURCE]);
+    }
+    let (all, _) =
+        catalog().compile_topic(&id("t"), &topic(vec![trigger("Resource")], &[])).unwrap();
+    assert!(all.focus_types().contains(&"Encounter") && all.focus_types().contains(&"Bundle"));
+    assert!(!all.focus_types().contains(&"Subscription"));
+}
+
+#[test]
+fn a_topic_that_nothing_can_fire_is_refused() {
+    check_refused(&topic(vec![], &[]), &["InvalidTrigger SubscriptionTopic.resourceTrigger"]);
+    let event = EventTrigger {
+        description: None,
+        event: vec![(None, "A01".into())],
+        resource: "Encounter".into(),
+    };
+    let only_events = Topic { event_triggers: vec![event], ..topic(vec![], &["patient"]) };
+    check_refused(&only_events, &["InvalidTrigger SubscriptionTopic.resourceTrigger"]);
+    let both = Topic { resource_triggers: vec![trigger("Encounter")], ..only_events };
+    check_taken(&both, &["SurprisingTopic SubscriptionTopic.eventTrigger"]);
+}
+
+#[test]
+fn criteria_that_cannot_be_evaluated_are_refused_each_at_its_place() {
+    let broken = topic(
+        vec![
+            query_trigger("Encounter", query("status:not=planned", "stauts=completed&date=never")),
+            query_trigger("Patient", query("gender:above=x", "")),
+            query_trigger("Patient", query("", "organization.name=x")),
+            query_trigger("Patient", QueryCriteria::default()),
+        ],
+        &[],
+    );
+    check_refused(
+        &broken,
+        &[
+            "UnknownSearchParameter SubscriptionTopic.resourceTrigger[0].queryCriteria.current",
+            "InvalidSearchValue SubscriptionTopic.resourceTrigger[0].queryCriteria.current",
+            "UnsupportedSearch SubscriptionTopic.resourceTrigger[1].queryCriteria.previous",
+            "UnsupportedSearch SubscriptionTopic.resourceTrigger[2].queryCriteria.current",
+            "InvalidTrigger SubscriptionTopic.resourceTrigger[3].queryCriteria",
+        ],
+    );
+}
+
+#[test]
+fn criteria_of_all_types_use_what_all_types_have() {
+    check_taken(&topic(vec![query_trigger("Resource", query("", "_tag=a"))], &[]), &[]);
+    let of_some = topic(vec![query_trigger("Resource", query("", "status=a"))], &[]);
+    check_refused(
+        &of_some,
+        &["UnknownSearchParameter SubscriptionTopic.resourceTrigger[0].queryCriteria.current"],
+    );
+}
+
+#[test]
+fn an_expression_that_cannot_be_evaluated_is_refused_unless_a_query_says_the_same() {
+    let path = "SubscriptionTopic.resourceTrigger[0].fhirPathCriteria";
+    let cases = [
+        ("%current.status = 'completed'", None),
+        ("%previous.id.empty() or %previous.status != 'completed'", None),
+        ("status = 'completed'", None),
+        ("%current.status = ", Some("InvalidExpression")),
+        ("%current.nosuch = 'completed'", Some("InvalidExpression")),
+        ("%later.status = 'completed'", Some("InvalidExpression")),
+        ("%current.type.memberOf('http://vs.example')", Some("UnsupportedExpression")),
+        ("now() > today()", Some("UnsupportedExpression")),
+    ];
+    for (expression, refused) in cases {
+        let alone = topic(vec![fhir_path_trigger("Encounter", expression)], &[]);
+        let with_query = ResourceTrigger {
+            query_criteria: Some(query("", "status=completed")),
+            ..fhir_path_trigger("Encounter", expression)
+        };
+        let with_query = topic(vec![with_query], &[]);
+        match refused {
+            None => {
+                check_taken(&alone, &[]);
+                check_taken(&with_query, &[]);
+            }
+            Some(code) => {
+                let issue = format!("{code} {path}");
+                check_refused(&alone, &[&issue]);
+                check_taken(&with_query, &[&issue]);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_broken_query_beside_a_good_expression_is_a_warning() {
+    let both = ResourceTrigger {
+        query_criteria: Some(query("", "stauts=completed")),
+        ..fhir_path_trigger("Encounter", "%current.status = 'completed'")
+    };
+    check_taken(
+        &topic(vec![both], &[]),
+        &["UnknownSearchParameter SubscriptionTopic.resourceTrigger[0].queryCriteria.current"],
+    );
+}
+
+#[test]
+fn surprising_criteria_are_taken_with_a_warning() {
+    let path = "SurprisingTopic SubscriptionTopic.resourceTrigger[0].queryCriteria";
+    let passes = Some(CriteriaResult::TestPasses);
+    let both = || query("status:not=completed", "status=completed");
+    let cases: [(QueryCriteria, &[Interaction], usize); 7] = [
+        (QueryCriteria { result_for_create: passes, ..both() }, &[], 0),
+        // requireBoth forgotten.
+        (QueryCriteria { require_both: false, ..both() }, &[], 1),
+        (QueryCriteria { require_both: false, ..both() }, &[Interaction::Create], 0),
+        // Every create, and every delete too.
+        (
+            QueryCriteria { require_both: false, result_for_create: passes, ..both() },
+            &[Interaction::Create],
+            1,
+        ),
+        (
+            QueryCriteria {
+                require_both: false,
+                result_for_create: passes,
+                result_for_delete: passes,
+                ..both()
+            },
+            &[Interaction::Create, Interaction::Delete],
+            2,
+        ),
+        // Never.
+        (both(), &[Interaction::Create], 1),
+        (both(), &[Interaction::Create, Interaction::Update], 0),
+    ];
+    for (criteria, interactions, warnings) in cases {
+        let trigger = ResourceTrigger {
+            supported_interactions: interactions.to_vec(),
+            ..query_trigger("Encounter", criteria.clone())
+        };
+        let expected = vec![path; warnings];
+        let (refused, found) = issues(&topic(vec![trigger], &[]));
+        assert_eq!((refused, found), (false, expected.iter().map(ToString::to_string).collect()));
+    }
+}
+
+#[test]
+fn filters_that_no_search_parameter_stands_behind_are_taken_with_a_warning() {
+    let parameter = "UnknownSearchParameter SubscriptionTopic.canFilterBy[0].filterParameter";
+    let resource = "SurprisingTopic SubscriptionTopic.canFilterBy[0].resource";
+    let modifier = "UnsupportedModifier SubscriptionTopic.canFilterBy[0].modifier";
+    let comparator = "UnsupportedModifier SubscriptionTopic.canFilterBy[0].comparator";
+    let cases: [(&str, &[&str]); 13] = [
+        ("patient", &[]),
+        ("Encounter.patient", &[]),
+        ("Resource.patient", &[]),
+        ("_id", &[]),
+        ("id", &[]),
+        ("date ge le", &[]),
+        ("patient identifier missing", &[]),
+        ("hub.event", &[parameter]),
+        ("patient.gender", &[parameter]),
+        ("_in", &[parameter]),
+        ("Observation.patient", &[resource]),
+        ("patient in not-in", &[modifier, modifier]),
+        ("patient ge", &[comparator]),
+    ];
+    for (offered, warnings) in cases {
+        check_taken(&topic(vec![trigger("Encounter")], &[offered]), warnings);
+    }
+}
+
+#[test]
+fn a_filter_may_be_named_by_what_defines_it() {
+    let url = "http://hl7.org/fhir/SearchParameter/clinical-patient";
+    let by_definition = FilterDefinition { filter_definition: Some(url.into()), ..offer("whose") };
+    let by_name = FilterDefinition { filter_parameter: url.into(), ..offer("x") };
+    for definition in [by_definition, by_name] {
+        let topic =
+            Topic { can_filter_by: vec![definition], ..topic(vec![trigger("Encounter")], &[]) };
+        let (compiled, warnings) = catalog().compile_topic(&id("t"), &topic).unwrap();
+        assert!(warnings.0.is_empty(), "{warnings}");
+        let parameter = compiled.offers()[0].parameter("Encounter").unwrap();
+        assert_eq!(parameter.code(), "patient");
+    }
+}
+
+#[test]
+fn a_topic_has_bounds() {
+    let triggers = vec![trigger("Encounter"); TRIGGERS_MAX + 1];
+    check_refused(&topic(triggers, &[]), &["OutOfBounds SubscriptionTopic.resourceTrigger"]);
+    let offers = vec!["patient"; OFFERS_MAX + 1];
+    check_refused(
+        &topic(vec![trigger("Encounter")], &offers),
+        &["OutOfBounds SubscriptionTopic.canFilterBy"],
+    );
+}

@@ -1,0 +1,152 @@
+//! A compiled `resourceTrigger`: whether a change of a resource is an event of the topic.
+//!
+//! The interactions gate the criteria (RQ-TP-21). Without criteria every listed interaction fires
+//! (RQ-TP-22). With `fhirPathCriteria` the expression alone decides (RQ-TP-28, RQ-TP-30): its
+//! result must be the single boolean true; anything else, an error included, does not fire.
+//! Tests: `topic/tests.rs`, `evaluate/tests.rs`.
+
+use cresset_fhirpath::{Context, EvaluationError, Expression};
+use cresset_model::Interaction;
+
+use crate::lookup::Lookup;
+use crate::query::{QueryProblem, QueryTest};
+use crate::states::{States, When};
+
+/// Most steps that one trigger expression may take on one change (I10).
+pub const TRIGGER_STEPS_MAX: u32 = 100_000;
+
+/// The variables of `fhirPathCriteria`.
+pub(crate) const PREVIOUS: &str = "previous";
+/// See [`PREVIOUS`].
+pub(crate) const CURRENT: &str = "current";
+
+/// A set of interactions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Interactions(u8);
+
+impl Interactions {
+    /// These; none listed means all (RQ-TP-21).
+    pub(crate) fn listed(listed: &[Interaction]) -> Self {
+        let all = [Interaction::Create, Interaction::Delete, Interaction::Update];
+        let listed = if listed.is_empty() { &all } else { listed };
+        Self(listed.iter().fold(0, |set, interaction| set | Self::bit(*interaction)))
+    }
+
+    pub(crate) fn contains(self, interaction: Interaction) -> bool {
+        self.0 & Self::bit(interaction) != 0
+    }
+
+    pub(crate) fn iter(self) -> impl Iterator<Item = Interaction> {
+        [Interaction::Create, Interaction::Update, Interaction::Delete]
+            .into_iter()
+            .filter(move |interaction| self.contains(*interaction))
+    }
+
+    const fn bit(interaction: Interaction) -> u8 {
+        match interaction {
+            Interaction::Create => 1,
+            Interaction::Delete => 2,
+            Interaction::Update => 4,
+        }
+    }
+}
+
+/// What decides once the interaction fits.
+#[derive(Debug)]
+pub(crate) enum TriggerTest {
+    Always,
+    FhirPath(Box<Expression>),
+    Query(Box<QueryTest>),
+}
+
+/// A compiled `resourceTrigger`.
+#[derive(Debug)]
+pub(crate) struct Trigger {
+    pub(crate) interactions: Interactions,
+    pub(crate) test: TriggerTest,
+}
+
+/// Why a trigger has no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum TriggerProblem {
+    #[error("fhirPathCriteria: {0}")]
+    Evaluation(EvaluationError),
+    /// These references are needed first.
+    #[error("fhirPathCriteria: other resources are needed")]
+    Missing(Vec<String>),
+    #[error("fhirPathCriteria: the result is not a boolean")]
+    NotBoolean,
+    #[error("queryCriteria: {0}")]
+    Query(#[from] QueryProblem),
+    #[error("the resource is not known")]
+    UnknownState,
+}
+
+impl Trigger {
+    /// Whether the change is an event.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be told: the trigger does not fire. With [`TriggerProblem::Missing`] the caller
+    /// may fetch and ask again; anything else is to be reported (I9).
+    pub(crate) fn fires<'e>(
+        &'e self,
+        states: &States<'e>,
+        lookup: &'e Lookup<'e>,
+    ) -> Result<bool, TriggerProblem> {
+        if !self.interactions.contains(states.interaction()) {
+            return Ok(false);
+        }
+        match &self.test {
+            TriggerTest::Always => Ok(true),
+            TriggerTest::FhirPath(expression) => holds(expression, states, lookup),
+            TriggerTest::Query(query) => Ok(query.holds(states)?),
+        }
+    }
+
+    /// Whether the state before an update matters.
+    pub(crate) fn needs_previous(&self) -> bool {
+        match &self.test {
+            TriggerTest::Always => false,
+            // The name may stand in a text too; then the state is fetched for nothing.
+            TriggerTest::FhirPath(expression) => expression.source().contains(PREVIOUS),
+            TriggerTest::Query(query) => query.needs_previous(),
+        }
+    }
+}
+
+/// Whether the expression is true over both states, the state after the change as its focus, or
+/// the one before a delete (RQ-TP-29).
+fn holds<'e>(
+    expression: &'e Expression,
+    states: &States<'e>,
+    lookup: &'e Lookup<'e>,
+) -> Result<bool, TriggerProblem> {
+    let previous = states.resource(When::Previous);
+    let current = states.resource(When::Current);
+    let known = match states.interaction() {
+        Interaction::Create => current.is_some(),
+        Interaction::Delete => previous.is_some(),
+        // An empty `%previous` would read as a create.
+        Interaction::Update => current.is_some() && previous.is_some(),
+    };
+    if !known {
+        return Err(TriggerProblem::UnknownState);
+    }
+    let variables = [(PREVIOUS, previous), (CURRENT, current)];
+    let context = Context {
+        variables: &variables,
+        resolver: lookup,
+        step_max: TRIGGER_STEPS_MAX,
+        ..Context::new(current.or(previous), states.resource_type())
+    };
+    let result = expression.evaluate(&context).map_err(|error| match error {
+        EvaluationError::Missing(references) => TriggerProblem::Missing(references),
+        error => TriggerProblem::Evaluation(error),
+    })?;
+    match &result[..] {
+        [] => Ok(false),
+        [item] => item.as_bool().ok_or(TriggerProblem::NotBoolean),
+        _ => Err(TriggerProblem::NotBoolean),
+    }
+}
