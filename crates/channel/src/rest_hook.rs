@@ -28,7 +28,7 @@ use crate::header::header_map;
 use crate::outcome::{Failure, FailureKind, NoResponse, Outcome, ResponseText, Verdict};
 use crate::resolver::{AllRefused, Lookup, Resolver, SystemLookup};
 use crate::retry_after::parse_retry_after;
-use crate::tls::{Error, client_config};
+use crate::tls::{Error, client_config, untrusted_because};
 
 /// Most bytes of a response's body that are read and kept.
 pub const RESPONSE_TEXT_BYTES_MAX: usize = 1024;
@@ -36,9 +36,6 @@ pub const RESPONSE_TEXT_BYTES_MAX: usize = 1024;
 /// Longest time that is spent on a response's body once its head is here. The outcome is known by
 /// then; reading on only lets the connection be used again.
 const RESPONSE_TEXT_TIME_MAX: Duration = Duration::from_secs(1);
-
-/// Longest text of a failure's cause, in characters.
-const CAUSE_LENGTH_MAX: usize = 200;
 
 /// Most bytes of response headers on an HTTP/2 connection.
 const RESPONSE_HEADER_BYTES_MAX: u32 = 16 * 1024;
@@ -270,8 +267,7 @@ fn failure_of(error: &reqwest::Error) -> Failure {
         return Failure { kind: FailureKind::DnsResolution, detail };
     }
     if let Some(cause) = cause::<rustls::Error>(error) {
-        let cause: String = cause.to_string().chars().take(CAUSE_LENGTH_MAX).collect();
-        return no_response(NoResponse::Tls, format!("no trusted connection: {cause}"));
+        return no_response(NoResponse::Tls, untrusted_because(cause).to_owned());
     }
     if error.is_timeout() {
         return timed_out();

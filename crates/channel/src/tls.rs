@@ -60,6 +60,30 @@ pub(crate) fn client_config(extra_ca_files: &[PathBuf]) -> Result<(ClientConfig,
     Ok((config, count))
 }
 
+/// Why there is no trusted connection, in words of our own: those of the library tell names that
+/// stand in the certificate.
+pub(crate) fn untrusted_because(error: &rustls::Error) -> &'static str {
+    use rustls::CertificateError as C;
+    let rustls::Error::InvalidCertificate(certificate) = error else {
+        return if matches!(error, rustls::Error::AlertReceived(_)) {
+            "the endpoint ended the TLS handshake"
+        } else {
+            "the TLS handshake with the endpoint failed"
+        };
+    };
+    if matches!(certificate, C::UnknownIssuer) {
+        "the certificate of the endpoint is not from a trusted authority"
+    } else if matches!(certificate, C::NotValidForName | C::NotValidForNameContext { .. }) {
+        "the certificate of the endpoint is for another name"
+    } else if matches!(certificate, C::Expired | C::ExpiredContext { .. }) {
+        "the certificate of the endpoint has expired"
+    } else if matches!(certificate, C::NotValidYet | C::NotValidYetContext { .. }) {
+        "the certificate of the endpoint is not valid yet"
+    } else {
+        "the certificate of the endpoint is not valid"
+    }
+}
+
 /// Adds every certificate of the file, or refuses the file as a whole.
 fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), Error> {
     let pem =

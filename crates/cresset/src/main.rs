@@ -1,1 +1,61 @@
-fn main() {}
+//! The `cresset` binary: command line, configuration and wiring.
+
+#![cfg_attr(
+    not(test),
+    expect(dead_code, reason = "serve, which reads the configuration, is not wired yet")
+)]
+
+mod cli;
+mod config;
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command, token};
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve(_) => Err(anyhow::anyhow!("not wired")),
+        Command::Config(cli::Config::Default) => print(config::DEFAULT),
+        Command::Config(cli::Config::Check { config }) => check(config.as_deref()),
+        Command::Token(cli::Token::Hash { generate }) => hash_token(generate),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _shown = writeln!(io::stderr(), "cresset: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints to standard output; a reader that has gone away is no failure.
+fn print(text: &str) -> anyhow::Result<()> {
+    match io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn check(file: Option<&Path>) -> anyhow::Result<()> {
+    match config::load(file, config::environment(), config::Flags::default()) {
+        Ok(_) => print("the configuration is good\n"),
+        Err(problems) => {
+            let plural = if problems.len() == 1 { "problem" } else { "problems" };
+            anyhow::bail!("{} {plural} in the configuration\n{problems}", problems.len())
+        }
+    }
+}
+
+fn hash_token(generate: bool) -> anyhow::Result<()> {
+    let token = if generate || io::stdin().is_terminal() {
+        token::generate()?
+    } else {
+        token::read(io::stdin())?
+    };
+    let hash = token::hash(&token);
+    print(&format!("token = \"{token}\"\ntoken-sha256 = \"{hash}\"\n"))
+}

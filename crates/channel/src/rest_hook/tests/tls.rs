@@ -14,6 +14,7 @@ use rustls::pki_types::PrivateKeyDer;
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
+use super::receiver::Receiver;
 use super::{PATIENT, failure_kind, local_policy, request};
 use crate::outcome::{FailureKind, NoResponse, Outcome, Verdict};
 use crate::rest_hook::{Config, RestHook};
@@ -95,12 +96,18 @@ async fn http_2_is_spoken_where_the_endpoint_offers_it() {
     }
 }
 
+fn check_untrusted(outcome: Outcome, expect: &str) {
+    assert_eq!(failure_kind(&outcome), FailureKind::NoResponse(NoResponse::Tls));
+    let Verdict::Failure(failure) = outcome.verdict else { unreachable!() };
+    assert_eq!(failure.detail, expect);
+}
+
 #[tokio::test]
 async fn an_unknown_authority_is_not_trusted() {
     let authority = Authority::new();
     let endpoint = authority.serve(&["h2"]).await;
     let outcome = attempt(&[], &endpoint).await;
-    assert_eq!(failure_kind(&outcome), FailureKind::NoResponse(NoResponse::Tls));
+    check_untrusted(outcome, "the certificate of the endpoint is not from a trusted authority");
 }
 
 #[tokio::test]
@@ -108,7 +115,14 @@ async fn a_certificate_of_another_name_is_not_trusted() {
     let authority = Authority::new();
     let endpoint = authority.serve(&["h2"]).await.replace(NAME, "127.0.0.1");
     let outcome = attempt(&[&authority.file()], &endpoint).await;
-    assert_eq!(failure_kind(&outcome), FailureKind::NoResponse(NoResponse::Tls));
+    check_untrusted(outcome, "the certificate of the endpoint is for another name");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_speaks_no_tls_is_not_trusted() {
+    let receiver = Receiver::start(Router::new()).await;
+    let outcome = attempt(&[], &format!("https://127.0.0.1:{}/", receiver.port())).await;
+    check_untrusted(outcome, "the TLS handshake with the endpoint failed");
 }
 
 #[test]

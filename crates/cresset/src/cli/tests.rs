@@ -1,0 +1,87 @@
+//! The command line and tokens.
+
+use clap::{CommandFactory, Parser};
+
+use super::token;
+use super::{Cli, Command};
+use crate::config::Flags;
+
+fn parse(line: &str) -> Result<Cli, clap::Error> {
+    Cli::try_parse_from(line.split(' '))
+}
+
+#[test]
+fn the_definition_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn serve_passes_its_flags_on_as_text() {
+    let line = "cresset serve --config a.toml --listen x:1 --data d --topics t --base-url u \
+                --allow-local-endpoints --demo";
+    let Command::Serve(serve) = parse(line).unwrap().command else { panic!() };
+    assert_eq!(serve.config.as_deref(), Some(std::path::Path::new("a.toml")));
+    assert!(serve.demo);
+    let expect = Flags {
+        listen: Some("x:1".to_owned()),
+        base_url: Some("u".to_owned()),
+        data: Some("d".to_owned()),
+        topics: Some("t".to_owned()),
+        allow_local_endpoints: true,
+    };
+    assert_eq!(serve.flags(), expect);
+}
+
+#[test]
+fn all_subcommands_are_there() {
+    for line in [
+        "cresset serve",
+        "cresset config default",
+        "cresset config check --config a.toml",
+        "cresset token hash",
+        "cresset token hash --generate",
+    ] {
+        assert!(parse(line).is_ok(), "{line}");
+    }
+    for line in ["cresset", "cresset serve --port 1", "cresset config"] {
+        assert!(parse(line).is_err(), "{line}");
+    }
+}
+
+#[test]
+fn a_hash_is_that_of_sha_256() {
+    assert_eq!(
+        token::hash("a-token-of-some-length"),
+        "4f0d205b316ab19696f52d3dc08107a4186c12b117a2a23581353b462001edee"
+    );
+}
+
+#[test]
+fn a_new_token_is_one_that_can_be_read_and_unlike_the_last() {
+    let token = token::generate().unwrap();
+    assert_eq!(token.len(), 64);
+    assert_ne!(token, token::generate().unwrap());
+    assert_eq!(token::read(token.as_bytes()).unwrap(), token);
+}
+
+#[test]
+fn tokens_are_read_without_their_line_break_and_checked() {
+    let good = "abcdefghij-._~+/0123==";
+    for text in [good.to_owned(), format!("{good}\n"), format!("{good}\r\n"), "a".repeat(1024)] {
+        assert!(token::read(text.as_bytes()).is_ok(), "{text:?}");
+    }
+    for text in [
+        String::new(),
+        "\n".to_owned(),
+        "short".to_owned(),
+        "=".repeat(30),
+        format!(" {good}"),
+        format!("{good}\n{good}"),
+        "a".repeat(1025),
+        "a".repeat(100_000),
+        "abcdefghijklmnopqrstuvwxyz\u{e9}".to_owned(),
+    ] {
+        assert!(token::read(text.as_bytes()).is_err(), "{text:?}");
+    }
+    assert!(token::read(&b"\xff\xff\xff"[..]).is_err());
+}

@@ -1,0 +1,237 @@
+//! The section `[auth]`: who may do what.
+//!
+//! Tokens never stand in a configuration, only their hashes; should one do by mistake, no message
+//! repeats it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use cresset_model::ClientName;
+
+use super::problem::{Origin, Problem};
+use super::reader::{Reader, unknown_text};
+use super::tree::{Setting, Table, Value};
+use super::value::{self, Kind};
+
+/// Most clients.
+pub(crate) const CLIENTS_MAX: usize = 10_000;
+
+/// Most tokens that one client may have at a time.
+pub(crate) const TOKENS_PER_CLIENT_MAX: usize = 8;
+
+/// How clients prove who they are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Auth {
+    /// Not at all: everybody is one client. The configuration allows it on loopback only.
+    None,
+    /// With a bearer token.
+    Tokens(Vec<Client>),
+}
+
+/// A client and what it may do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Client {
+    /// Its name, unlike any other.
+    pub(crate) name: ClientName,
+    /// At least one, unlike those of any other client.
+    pub(crate) token_hashes: Vec<TokenHash>,
+    /// At least one, each once, sorted.
+    pub(crate) rights: Vec<Right>,
+}
+
+/// SHA-256 of a token.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TokenHash(pub(crate) [u8; 32]);
+
+/// Something a client may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Right {
+    /// Everything, also with the subscriptions of others.
+    Admin,
+    /// Read and search.
+    Read,
+    /// Create and manage subscriptions of its own.
+    Subscribe,
+    /// Create, change and delete topics.
+    Topics,
+    /// Create, change and delete resources.
+    Write,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    None,
+    Tokens,
+}
+
+const MODES: &[(&str, Mode)] = &[("none", Mode::None), ("tokens", Mode::Tokens)];
+
+const RIGHTS: &[(&str, Right)] = &[
+    ("admin", Right::Admin),
+    ("read", Right::Read),
+    ("subscribe", Right::Subscribe),
+    ("topics", Right::Topics),
+    ("write", Right::Write),
+];
+
+const CLIENT_KEYS: [&str; 3] = ["name", "rights", "token-sha256"];
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenHash(…)")
+    }
+}
+
+/// Reads the section. That `none` goes with loopback only is for who knows the address.
+pub(crate) fn read(reader: &mut Reader) -> Auth {
+    let mode = reader.required("auth.mode", &value::choice(MODES));
+    let clients = clients(reader);
+    match mode {
+        Mode::None => Auth::None,
+        Mode::Tokens => {
+            if clients.is_empty() {
+                let text = "\"tokens\" needs at least one [[auth.client]]";
+                reader.contradiction(&["auth.mode", "auth.client"], text);
+            }
+            Auth::Tokens(clients)
+        }
+    }
+}
+
+fn clients(reader: &mut Reader) -> Vec<Client> {
+    let Some(setting) = reader.setting("auth.client") else { return Vec::new() };
+    let problem = |text: String| Problem {
+        origin: setting.origin.clone(),
+        key: "auth.client".to_owned(),
+        text,
+    };
+    let items = match value::items(&setting) {
+        Some(items) if items.len() <= CLIENTS_MAX => items,
+        Some(items) => {
+            let text = format!("must have at most {CLIENTS_MAX} entries, not {}", items.len());
+            reader.problem(problem(text));
+            return Vec::new();
+        }
+        None => {
+            reader.problem(problem("must be a list: write [[auth.client]]".to_owned()));
+            return Vec::new();
+        }
+    };
+    let mut taken = Taken::default();
+    let entries = items.iter().enumerate();
+    entries.filter_map(|(index, item)| client(reader, index, item, &mut taken)).collect()
+}
+
+/// Names and hashes that clients before have, with the key of who has them.
+#[derive(Default)]
+struct Taken {
+    names: BTreeMap<String, String>,
+    hashes: BTreeMap<TokenHash, String>,
+}
+
+fn client(
+    reader: &mut Reader,
+    index: usize,
+    setting: &Setting,
+    taken: &mut Taken,
+) -> Option<Client> {
+    let prefix = format!("auth.client[{index}]");
+    let Value::Table(table) = &setting.value else {
+        let text = "must be a section: write [[auth.client]]".to_owned();
+        reader.problem(Problem { origin: setting.origin.clone(), key: prefix, text });
+        return None;
+    };
+    let mut entry = Entry { reader, table, origin: &setting.origin, prefix };
+    entry.refuse_unknown();
+    let name = entry.read("name", &client_name());
+    let token_hashes = entry.read("token-sha256", &token_hashes());
+    let rights = entry.read("rights", &rights());
+    let (name, token_hashes, rights) = (name?, token_hashes?, rights?);
+    entry.refuse_taken(&name, &token_hashes, taken);
+    Some(Client { name, token_hashes, rights })
+}
+
+/// One `[[auth.client]]`.
+struct Entry<'e> {
+    reader: &'e mut Reader,
+    table: &'e Table,
+    origin: &'e Origin,
+    prefix: String,
+}
+
+impl Entry<'_> {
+    fn read<T: 'static>(&mut self, key: &str, kind: &Kind<T>) -> Option<T> {
+        let result = match self.table.get(key) {
+            None => Err((self.origin, "is missing".to_owned())),
+            Some(setting) => kind.parse(setting).map_err(|text| (&setting.origin, text)),
+        };
+        result.map_err(|(origin, text)| self.problem(key, origin.clone(), text)).ok()
+    }
+
+    fn problem(&mut self, key: &str, origin: Origin, text: String) {
+        self.reader.problem(Problem { origin, key: format!("{}.{key}", self.prefix), text });
+    }
+
+    fn refuse_unknown(&mut self) {
+        for (key, setting) in self.table {
+            if !CLIENT_KEYS.contains(&key.as_str()) {
+                let text = unknown_text(key, CLIENT_KEYS.into_iter());
+                self.problem(key, setting.origin.clone(), text);
+            }
+        }
+    }
+
+    /// Two clients with one name would share subscriptions, with one token be one another.
+    fn refuse_taken(&mut self, name: &ClientName, hashes: &[TokenHash], taken: &mut Taken) {
+        let prefix = self.prefix.clone();
+        if let Some(other) = taken.names.insert(name.as_str().to_owned(), prefix.clone()) {
+            self.problem("name", self.origin.clone(), format!("is also that of {other}"));
+        }
+        for hash in hashes {
+            if let Some(other) = taken.hashes.insert(*hash, prefix.clone()) {
+                let text = format!("holds a hash that {other} has");
+                self.problem("token-sha256", self.origin.clone(), text);
+            }
+        }
+    }
+}
+
+fn client_name() -> Kind<ClientName> {
+    value::name().and_then(|name| {
+        ClientName::new(&name).map_err(|_| "must be 1 to 64 visible ASCII characters".to_owned())
+    })
+}
+
+fn token_hashes() -> Kind<Vec<TokenHash>> {
+    value::one_or_more(token_hash(), TOKENS_PER_CLIENT_MAX)
+}
+
+/// The messages do not repeat the value: a token in its place would get into the log.
+fn token_hash() -> Kind<TokenHash> {
+    value::hidden().and_then(|text| {
+        let wrong = || {
+            "must be the SHA-256 of a token, 64 hexadecimal digits; see \"cresset token hash\""
+                .to_owned()
+        };
+        let mut bytes = [0; 32];
+        if text.len() != 2 * bytes.len() || !text.is_ascii() {
+            return Err(wrong());
+        }
+        for (index, byte) in bytes.iter_mut().enumerate() {
+            let digits = &text[2 * index..2 * index + 2];
+            if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
+                return Err(wrong());
+            }
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| wrong())?;
+        }
+        Ok(TokenHash(bytes))
+    })
+}
+
+fn rights() -> Kind<Vec<Right>> {
+    value::list(value::choice(RIGHTS), RIGHTS.len()).and_then(|mut rights| {
+        rights.sort_unstable();
+        rights.dedup();
+        if rights.is_empty() { Err("must name at least one right".to_owned()) } else { Ok(rights) }
+    })
+}
