@@ -21,7 +21,9 @@ use crate::statistics::Samples;
 use crate::target::Target;
 
 /// How long a segment may hang beyond its time before it is given up.
-const HANG_MAX: Duration = Duration::from_secs(60);
+const HANG_MAX: Duration = Duration::from_secs(30);
+/// Most accounts described in a failure.
+const FAULTS_MAX: usize = 5;
 
 /// One client with its account.
 #[derive(Debug)]
@@ -115,10 +117,19 @@ impl Client {
             return Ok(Done { created, framed: None });
         };
         let Subscription { socket, ledger, .. } = subscription;
-        let (answered, event) = tokio::try_join!(answer(connection, request), event(socket))?;
-        let ((created, id), (framed, notification)) = (answered, event);
-        deliver(ledger, &notification)?;
-        ledger.acknowledge(&id.context("a create without Location")?)?;
+        // Each side is noted when it comes: if the other never does, the account says what is missing.
+        let ledger = RefCell::new(ledger);
+        let answered = async {
+            let (created, id) = answer(connection, request).await?;
+            ledger.borrow_mut().acknowledge(&id.context("a create without Location")?)?;
+            anyhow::Ok(created)
+        };
+        let notified = async {
+            let (framed, notification) = event(socket).await?;
+            deliver(&mut ledger.borrow_mut(), &notification)?;
+            anyhow::Ok(framed)
+        };
+        let (created, framed) = tokio::try_join!(answered, notified)?;
         Ok(Done { created, framed: Some(framed) })
     }
 
@@ -246,8 +257,9 @@ pub async fn closed_loop(
         phase.set(Phase::Over);
         Ok(before.since(&Reading::take(target)))
     };
-    let ((), (elapsed, server_cpu, client_cpu)) = tokio::try_join!(load, clock)
-        .map_err(|error: anyhow::Error| error.context(target.log_tail()))?;
+    let done: anyhow::Result<_> = async { tokio::try_join!(load, clock) }.await;
+    let ((), (elapsed, server_cpu, client_cpu)) =
+        done.map_err(|error| explain(error, target, clients))?;
     Ok(Segment { elapsed, server_cpu, client_cpu, ..segment.into_inner() })
 }
 
@@ -271,10 +283,22 @@ pub async fn open_loop(
     let pace = std::thread::spawn(move || pace(&sender, interval, count));
     let follow = clients.iter_mut().map(|client| client.follow(&times, &segment));
     let load = timeout(length + HANG_MAX, try_join_all(follow)).await;
-    load.context("the load hangs").flatten().with_context(|| target.log_tail())?;
+    let done = load.context("the load hangs").flatten();
+    done.map_err(|error| explain(error, target, clients))?;
     let (elapsed, server_cpu, client_cpu) = before.since(&Reading::take(target));
     ensure!(pace.join().is_ok(), "the pacing thread failed");
     Ok(Segment { elapsed, server_cpu, client_cpu, ..segment.into_inner() })
+}
+
+/// Adds to a failure what the accounts lack and what the target logged.
+fn explain(error: anyhow::Error, target: &Target, clients: &[Client]) -> anyhow::Error {
+    let accounts = clients.iter().filter_map(|client| client.subscription.as_ref());
+    let faults = accounts.filter_map(|account| {
+        let fault = account.ledger.close(account.ledger.acknowledged()).err()?;
+        Some(format!("subscription {}: {fault}", account.id))
+    });
+    let faults: Vec<String> = faults.take(FAULTS_MAX).collect();
+    error.context(format!("{} failed: {}\n{}", target.name(), faults.join("; "), target.log_tail()))
 }
 
 /// Hands out intended times when they come. A thread of its own: the runtime's timers tick in milliseconds.

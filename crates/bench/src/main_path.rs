@@ -103,6 +103,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<Report> {
         benchmark: "main-path",
         settings: crate::report::Settings {
             server_binary: settings.server.as_deref().map(|path| path.display().to_string()),
+            server_environment: crate::target::server_environment(),
             seconds: settings.length.as_secs_f64(),
             pairs: settings.pairs,
             body_bytes: crate::observation::body(&crate::observation::patient(0)).len(),

@@ -1,5 +1,7 @@
 //! The JSON document of a run. Its fields are described in `docs/performance.md`; they are added to, never renamed.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 
 use crate::audit::Passed;
@@ -44,6 +46,8 @@ pub struct Report {
 pub struct Settings {
     /// The server's binary; none when only baselines ran.
     pub server_binary: Option<String>,
+    /// Variables of the environment that configured it beyond its defaults.
+    pub server_environment: BTreeMap<String, String>,
     /// Length of a measured stretch.
     pub seconds: f64,
     /// Stretches of each target, interleaved.

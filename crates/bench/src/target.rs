@@ -3,6 +3,7 @@
 //! The create request and the frames are the same for every target; they differ only in how a subscription comes
 //! to be. The server is a black box: its command line, HTTP and websockets.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -25,6 +26,10 @@ const READY_MAX: Duration = Duration::from_secs(30);
 const READY_POLL: Duration = Duration::from_millis(20);
 /// The topic of the load.
 const TOPIC_URL: &str = "http://cresset.example/SubscriptionTopic/observation-created";
+/// Switched off unless the environment says otherwise: the load is measured with one topic.
+const BUNDLED_TOPICS: &str = "CRESSET__TOPICS__BUNDLED";
+/// Beginning of the names of all that configures the server from the environment.
+const ENVIRONMENT: &str = "CRESSET";
 const GUIDE: &str = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition";
 
 /// A subscription with its socket.
@@ -82,6 +87,9 @@ impl Target {
         let log = directory.join("log");
         let mut command = Command::new(binary);
         command.args(["serve", "--listen", &address.to_string(), "--allow-local-endpoints"]);
+        if std::env::var_os(BUNDLED_TOPICS).is_none() {
+            command.env(BUNDLED_TOPICS, "false");
+        }
         command.arg("--data").arg(&data).arg("--topics").arg(&topics);
         command
             .stdin(Stdio::null())
@@ -213,6 +221,12 @@ impl Target {
             .total
             .context("$status without events-since-subscription-start")
     }
+}
+
+/// What the environment changes of the server's defaults, which it inherits: part of the report.
+#[must_use]
+pub fn server_environment() -> BTreeMap<String, String> {
+    std::env::vars().filter(|(name, _)| name.starts_with(ENVIRONMENT)).collect()
 }
 
 /// The topic of the load: Observations created, to be filtered by patient.

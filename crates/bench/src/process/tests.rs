@@ -33,11 +33,8 @@ fn thread_counters_are_used_unless_a_thread_ended_meanwhile() {
 }
 
 #[test]
-fn own_cpu_time_grows_with_work() {
+fn own_cpu_time_grows() {
     let before = Cpu::of_self();
-    let mut sum = 0_u64;
-    while Cpu::of_self().since(&before).is_zero() {
-        sum = sum.wrapping_add(std::hint::black_box(1));
-    }
-    assert!(sum > 0);
+    // Each look costs processor time itself; without growth this would not end.
+    while Cpu::of_self().since(&before).is_zero() {}
 }
