@@ -8,9 +8,6 @@ use crate::instant::instant;
 use crate::json::{ObjectWriter, write_object};
 use crate::urls;
 
-#[cfg(test)]
-mod tests;
-
 /// What a server offers on one base.
 #[derive(Debug, Clone)]
 pub struct CapabilityFacts<'f> {

@@ -103,9 +103,10 @@ pub(crate) fn check_endpoint(channel: &ChannelType, endpoint: Option<&str>) -> R
 
 fn check_url(endpoint: &str, schemes: &[&str], what: &str) -> Result<(), Issue> {
     let url = Url::parse(endpoint).map_err(|_| refused(format!("the endpoint must be {what}")))?;
-    // The parser is lenient (`http:host`); what is sent later must be what was checked here.
-    let prefix_len = url.scheme().len();
-    let spelled = endpoint.get(prefix_len..).is_some_and(|rest| rest.starts_with("://"));
+    // The parser is lenient (`http:host`, `http:///host`, `http:\\host`); what is sent later must
+    // be what was checked here.
+    let rest = endpoint.get(url.scheme().len()..).and_then(|rest| rest.strip_prefix("://"));
+    let spelled = rest.is_some_and(|rest| !rest.starts_with('/') && !rest.contains('\\'));
     if !schemes.contains(&url.scheme()) || !url.has_host() || !spelled {
         return Err(refused(format!("the endpoint must be {what}")));
     }

@@ -44,13 +44,11 @@ impl<'a> Element<'a> {
 
     /// A string, if it is there.
     pub(crate) fn string(&self, name: &str, issues: &mut Issues) -> Option<&'a str> {
-        match self.members.get(name)? {
-            Value::String(text) if !text.is_empty() => Some(text),
-            _ => {
-                issues.push(invalid("must be a string that is not empty").at(self.at(name)));
-                None
-            }
+        let text = text(self.members.get(name)?);
+        if text.is_none() {
+            issues.push(invalid("must be a string that is not empty").at(self.at(name)));
         }
+        text
     }
 
     /// A string that must be there.
@@ -77,23 +75,21 @@ impl<'a> Element<'a> {
     }
 
     /// An object, if it is there.
-    pub(crate) fn child(&self, name: &str, issues: &mut Issues) -> Option<Element<'a>> {
-        match self.members.get(name)? {
-            Value::Object(members) => Some(Element { members, path: self.at(name) }),
-            _ => {
-                issues.push(invalid("must be an object").at(self.at(name)));
-                None
-            }
+    pub(crate) fn child(&self, name: &str, issues: &mut Issues) -> Option<Self> {
+        let members = self.members.get(name)?.as_object();
+        if members.is_none() {
+            issues.push(invalid("must be an object").at(self.at(name)));
         }
+        members.map(|members| Self { members, path: self.at(name) })
     }
 
     /// The objects of an array; none if it is not there.
-    pub(crate) fn children(&self, name: &str, issues: &mut Issues) -> Vec<Element<'a>> {
+    pub(crate) fn children(&self, name: &str, issues: &mut Issues) -> Vec<Self> {
         let mut children = Vec::new();
         for (item, path) in self.items(name, issues) {
-            match item {
-                Value::Object(members) => children.push(Element { members, path }),
-                _ => issues.push(invalid("must be an object").at(path)),
+            match item.as_object() {
+                Some(members) => children.push(Self { members, path }),
+                None => issues.push(invalid("must be an object").at(path)),
             }
         }
         children
@@ -103,11 +99,11 @@ impl<'a> Element<'a> {
     pub(crate) fn strings(&self, name: &str, issues: &mut Issues) -> Vec<(&'a str, String)> {
         let mut strings = Vec::new();
         for (item, path) in self.items(name, issues) {
-            match item {
-                Value::String(text) if !text.is_empty() => strings.push((text.as_str(), path)),
+            match text(item) {
+                Some(text) => strings.push((text, path)),
                 // A place holder: the element has only extensions, in the member with `_`.
-                Value::Null => {}
-                _ => issues.push(invalid("must be a string that is not empty").at(path)),
+                None if item.is_null() => {}
+                None => issues.push(invalid("must be a string that is not empty").at(path)),
             }
         }
         strings
@@ -144,7 +140,7 @@ impl<'a> Element<'a> {
         match self.members.get(&format!("_{name}")) {
             None => Vec::new(),
             Some(Value::Object(members)) => {
-                Element { members, path: self.at(name) }.extensions(issues)
+                Self { members, path: self.at(name) }.extensions(issues)
             }
             Some(_) => {
                 issues.push(invalid("must be an object").at(self.at(name)));
@@ -152,6 +148,11 @@ impl<'a> Element<'a> {
             }
         }
     }
+}
+
+/// A string that is not empty.
+pub(crate) fn text(value: &Value) -> Option<&str> {
+    value.as_str().filter(|text| !text.is_empty())
 }
 
 /// An element has a value of the wrong type or form.

@@ -37,6 +37,8 @@ mod urls;
 mod values;
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod test_data;
 
 pub use bundle::{ENTRIES_MAX, Method, RequestBundle, RequestEntry, RequestResource, parse_bundle};

@@ -8,7 +8,7 @@ mod decode;
 mod plan;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use cresset_definitions::FhirVersion;
 use cresset_model::{

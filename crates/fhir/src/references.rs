@@ -157,13 +157,6 @@ impl Rewrite<'_> {
     }
 
     fn text(&self, range: Range<usize>) -> Option<String> {
-        match parse(&self.bytes[range]).ok()? {
-            serde_json::Value::String(text) => Some(text),
-            serde_json::Value::Array(_)
-            | serde_json::Value::Bool(_)
-            | serde_json::Value::Null
-            | serde_json::Value::Number(_)
-            | serde_json::Value::Object(_) => None,
-        }
+        parse(&self.bytes[range]).ok()?.as_str().map(str::to_owned)
     }
 }

@@ -7,9 +7,6 @@ use crate::instant::instant;
 use crate::json::{ArrayWriter, ObjectWriter, write_object};
 use crate::outcome::render_outcome;
 
-#[cfg(test)]
-mod tests;
-
 /// Why a resource is in a page of search results (`Bundle.entry.search.mode`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SearchMode {

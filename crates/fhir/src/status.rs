@@ -55,5 +55,7 @@ pub(crate) fn write_error(error: &SubscriptionError, o: &mut ObjectWriter<'_>) {
             });
         });
     }
-    o.string("text", &error.text);
+    if !error.text.is_empty() {
+        o.string("text", &error.text);
+    }
 }

@@ -30,36 +30,40 @@ pub(crate) fn set_values(bytes: &[u8], values: &SubscriptionValues<'_>) -> Vec<u
     });
     let Some(channel) = channel else { return bytes.to_vec() };
     let mut edits = Edits::default();
-    if let Some(mime_type) = values.mime_type {
-        edits.set(bytes, &channel, &["endpoint", "type"], &[("payload", quoted(mime_type))]);
+    // What is missing in `channel` goes in at once: two insertions would not know of each other.
+    let mut members = Vec::new();
+    members.extend(values.mime_type.map(|mime_type| ("payload", quoted(mime_type))));
+    let wanted = wanted_bounds(values);
+    members.extend(set_extensions(bytes, &channel, wanted, &mut edits));
+    if let Some(content) = values.content {
+        let value = quoted(content.code());
+        let wanted = Wanted { url: urls::PAYLOAD_CONTENT, member: "valueCode", value };
+        let payload = channel.member(bytes, "_payload");
+        match payload.and_then(|member| object(bytes, member.value.clone())) {
+            Some(payload) => {
+                let list = set_extensions(bytes, &payload, vec![wanted], &mut edits);
+                edits.set(bytes, &payload, &[], &Vec::from_iter(list));
+            }
+            None => {
+                let json = format!("{{\"extension\":[{}]}}", wanted.json());
+                members.push(("_payload", json.into_bytes()));
+            }
+        }
     }
-    let numbers = [
+    edits.set(bytes, &channel, &["endpoint", "type"], &members);
+    edits.apply(bytes)
+}
+
+fn wanted_bounds(values: &SubscriptionValues<'_>) -> Vec<Wanted> {
+    let bounds = [
         (urls::HEARTBEAT_PERIOD, "valueUnsignedInt", values.heartbeat_period),
         (urls::TIMEOUT, "valueUnsignedInt", values.timeout),
         (urls::MAX_COUNT, "valuePositiveInt", values.max_count),
     ];
-    let mut wanted = Vec::new();
-    for (url, member, number) in numbers {
-        if let Some(number) = number {
-            wanted.push(Wanted { url, member, value: number.to_string().into_bytes() });
-        }
-    }
-    set_extensions(bytes, &channel, wanted, &mut edits);
-    if let Some(content) = values.content {
-        let payload = channel.member(bytes, "_payload");
-        let payload = payload.and_then(|member| object(bytes, member.value.clone()));
-        let value = quoted(content.code());
-        let wanted = Wanted { url: urls::PAYLOAD_CONTENT, member: "valueCode", value };
-        match payload {
-            Some(payload) => set_extensions(bytes, &payload, vec![wanted], &mut edits),
-            None => {
-                let json = format!("{{\"extension\":[{}]}}", wanted.json());
-                let members = [("_payload", json.into_bytes())];
-                edits.set(bytes, &channel, &["payload", "type"], &members);
-            }
-        }
-    }
-    edits.apply(bytes)
+    let wanted = bounds.into_iter().filter_map(|(url, member, number)| {
+        Some(Wanted { url, member, value: number?.to_string().into_bytes() })
+    });
+    wanted.collect()
 }
 
 /// An extension to be there with this value.
@@ -76,8 +80,14 @@ impl Wanted {
     }
 }
 
-/// Sets extensions of an element: the value where the extension is, else a new one at the end.
-fn set_extensions(bytes: &[u8], element: &Object, wanted: Vec<Wanted>, edits: &mut Edits) {
+/// Sets extensions of an element: the value where the extension is, else a new one at the end of
+/// the list. If there is no list, it is returned as a member to be set.
+fn set_extensions(
+    bytes: &[u8],
+    element: &Object,
+    wanted: Vec<Wanted>,
+    edits: &mut Edits,
+) -> Option<(&'static str, Vec<u8>)> {
     let list = element.member(bytes, "extension").map(|member| member.value.clone());
     let present = list.clone().and_then(|list| elements(bytes, list)).unwrap_or_default();
     let mut new = Vec::new();
@@ -88,17 +98,19 @@ fn set_extensions(bytes: &[u8], element: &Object, wanted: Vec<Wanted>, edits: &m
         }
     }
     if new.is_empty() {
-        return;
+        return None;
     }
     let new = new.join(",");
     match (list, present.last()) {
         (Some(_), Some(last)) => {
             edits.replace(last.end..last.end, format!(",{new}").into_bytes());
+            None
         }
-        (Some(list), None) => edits.replace(list, format!("[{new}]").into_bytes()),
-        (None, _) => {
-            edits.set(bytes, element, &[], &[("extension", format!("[{new}]").into_bytes())])
+        (Some(list), None) => {
+            edits.replace(list, format!("[{new}]").into_bytes());
+            None
         }
+        (None, _) => Some(("extension", format!("[{new}]").into_bytes())),
     }
 }
 

@@ -3,7 +3,7 @@
 use cresset_model::Issues;
 use serde_json::{Map, Value};
 
-use crate::element::{Element, invalid, missing, unknown_code};
+use crate::element::{self, Element, invalid, missing, unknown_code};
 
 /// An element of a topic: a JSON object of a SubscriptionTopic, or a list of extensions.
 pub(super) enum Source<'a> {
@@ -60,16 +60,16 @@ impl<'a> Source<'a> {
     }
 
     /// The parts that have parts of their own.
-    pub(super) fn children(&self, name: &str, issues: &mut Issues) -> Vec<Source<'a>> {
+    pub(super) fn children(&self, name: &str, issues: &mut Issues) -> Vec<Self> {
         match self {
             Self::Element(_) => {
                 let mut children = Vec::new();
                 for (value, path) in self.values(name) {
-                    match value {
-                        Value::Object(members) => {
-                            children.push(Source::Element(Element { members, path }));
+                    match value.as_object() {
+                        Some(members) => {
+                            children.push(Self::Element(Element { members, path }));
                         }
-                        _ => issues.push(invalid("must be an object").at(path)),
+                        None => issues.push(invalid("must be an object").at(path)),
                     }
                 }
                 children
@@ -83,7 +83,7 @@ impl<'a> Source<'a> {
     }
 
     /// The extensions inside an extension.
-    pub(super) fn inside(extension: &'a Map<String, Value>, path: &str) -> Source<'a> {
+    pub(super) fn inside(extension: &'a Map<String, Value>, path: &str) -> Self {
         Self::Extensions { extensions: list(extension, "extension", path), path: path.to_owned() }
     }
 
@@ -162,13 +162,11 @@ pub(super) fn list<'a>(
 }
 
 fn text<'a>(value: &'a Value, path: String, issues: &mut Issues) -> Option<&'a str> {
-    match value {
-        Value::String(text) if !text.is_empty() => Some(text),
-        _ => {
-            issues.push(invalid("must be a string that is not empty").at(path));
-            None
-        }
+    let found = element::text(value);
+    if found.is_none() {
+        issues.push(invalid("must be a string that is not empty").at(path));
     }
+    found
 }
 
 /// Whether the extension stands for this part: by its bare name inside another extension, or by
