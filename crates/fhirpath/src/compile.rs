@@ -206,7 +206,7 @@ impl Compiler<'_> {
             && matches!(step.kind, StepKind::Resolve(None))
         {
             if operation == TypeOperation::Is {
-                step.kind = StepKind::ResolveIs(test);
+                step.kind = StepKind::ResolveIs { test, look_up: !self.is_lenient() };
                 return;
             }
             step.kind = StepKind::Resolve(Some(test));

@@ -252,7 +252,9 @@ impl<'a> Evaluator<'_, 'a> {
                     self.resolve(item, wanted.as_ref(), out)?;
                 }
             }
-            StepKind::ResolveIs(test) => self.resolve_is(test, input, step.offset, out)?,
+            StepKind::ResolveIs { test, look_up } => {
+                self.resolve_is(test, *look_up, input, step.offset, out)?;
+            }
             StepKind::Sort(keys) => self.sort(keys, step.offset, input, frame, out)?,
         }
         self.budget.made(out.len() - before, out.len(), step.offset)

@@ -8,8 +8,10 @@ pub enum Mode {
     /// For expressions of search parameters, which HL7 writes more freely than FHIRPath is defined.
     ///
     /// `as` filters a collection of several items instead of failing, a path that starts with another
-    /// type (`Person.name` on a Patient) is empty instead of an error, JSON names of choices
-    /// (`valueQuantity`) are elements, and a union of which only one branch can apply keeps doubles.
+    /// type (`Person.name` on a Patient) or with an element of another type (R5's parameter `date` has
+    /// a bare `start` for the Appointment among its many types) is empty instead of an error, JSON
+    /// names of choices (`valueQuantity`) are elements, children may be picked by position,
+    /// `resolve() is Patient` looks nothing up (a reference that says no type is empty), and a union of which only one branch can apply keeps doubles.
     Lenient,
     /// FHIRPath as it is specified, for everything else.
     #[default]

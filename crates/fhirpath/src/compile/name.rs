@@ -43,6 +43,11 @@ impl Compiler<'_> {
             self.look_up(*one, name, &mut found);
         }
         if found.types.is_empty() && !found.unknown {
+            if is_head && self.is_lenient() {
+                path.statics = Static::nothing();
+                path.push_name(self.name_step(name, offset, Vec::new()));
+                return Ok(());
+            }
             return Err(self.unknown_element(&path.statics, name, offset));
         }
         path.statics.types = (!found.unknown).then_some(found.types);

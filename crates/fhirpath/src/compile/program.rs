@@ -66,8 +66,11 @@ pub(crate) enum StepKind {
     Names(Vec<NameStep>),
     /// `resolve()`, of which only a type is wanted.
     Resolve(Option<TypeTest>),
-    /// `resolve() is T`
-    ResolveIs(TypeTest),
+    /// `resolve() is T`; with `look_up` a reference that does not say its type is resolved.
+    ResolveIs {
+        test: TypeTest,
+        look_up: bool,
+    },
     /// `sort`, each key with whether it is descending.
     Sort(Box<[(Expr, bool)]>),
     /// `strict`: several items are an error.

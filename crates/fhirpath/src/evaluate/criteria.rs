@@ -71,6 +71,7 @@ impl<'a> Evaluator<'_, 'a> {
 
     fn repeat(&mut self, call: &Call<'_, 'a>, out: &mut Collection<'a>) -> Result<()> {
         let distinct = call.function == Function::Repeat;
+        let mut all = Collection::new();
         let mut pending: Vec<Item<'a>> = call.input.to_vec();
         while !pending.is_empty() {
             let mut found = Collection::new();
@@ -80,13 +81,14 @@ impl<'a> Evaluator<'_, 'a> {
             }
             pending.clear();
             for item in found {
-                if !distinct || !contains(out, &item, &mut self.budget)? {
-                    out.push(item.clone());
+                if !distinct || !contains(&all, &item, &mut self.budget)? {
+                    all.push(item.clone());
                     pending.push(item);
                 }
             }
-            self.budget.made(pending.len(), out.len(), call.step.offset)?;
+            self.budget.made(pending.len(), all.len(), call.step.offset)?;
         }
+        out.extend(all);
         Ok(())
     }
 
@@ -116,7 +118,7 @@ impl<'a> Evaluator<'_, 'a> {
         }
     }
 
-    /// Sorts by keys, the first that differs deciding; what has no key comes first.
+    /// Sorts by keys, the first that differs deciding; what has no key comes first either way.
     pub(super) fn sort(
         &mut self,
         keys: &'a [(Expr, bool)],
@@ -149,7 +151,10 @@ impl<'a> Evaluator<'_, 'a> {
                     budget.spend(1).and_then(|()| key_order(a.as_ref(), b.as_ref(), offset));
                 match order {
                     Ok(Ordering::Equal) => {}
-                    Ok(order) => return if descending { order.reverse() } else { order },
+                    Ok(order) if descending && a.is_some() && b.is_some() => {
+                        return order.reverse();
+                    }
+                    Ok(order) => return order,
                     Err(error) => failure = failure.take().or(Some(error)),
                 }
             }

@@ -69,7 +69,24 @@ pub(super) fn unescape(text: &str, target: &str) -> Option<String> {
             plain.push_str(rest);
             Some(plain)
         }
-        "json" => serde_json::from_str(&format!("\"{text}\"")).ok(),
+        "json" => unescape_json(text),
         _ => None,
     }
+}
+
+/// Resolves JSON's escapes; quotes and line ends need none here, since the text has an end of its own.
+fn unescape_json(text: &str) -> Option<String> {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    let mut rest = text.chars();
+    quoted.push('"');
+    while let Some(one) = rest.next() {
+        match one {
+            '\\' => quoted.extend([one, rest.next()?]),
+            '"' => quoted.push_str("\\\""),
+            control if control < ' ' => quoted.push_str(&format!("\\u{:04x}", u32::from(control))),
+            plain => quoted.push(plain),
+        }
+    }
+    quoted.push('"');
+    serde_json::from_str(&quoted).ok()
 }

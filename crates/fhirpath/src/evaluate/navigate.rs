@@ -205,15 +205,17 @@ impl<'a> Evaluator<'_, 'a> {
         match call.function {
             Function::Children => self.all_children(call.input, out),
             Function::Descendants => {
-                self.all_children(call.input, out)?;
+                let mut all = Collection::new();
+                self.all_children(call.input, &mut all)?;
                 // What is found is searched in turn; no recursion, however deep the resource is.
                 let mut next = 0;
-                while next < out.len() {
-                    let item = out[next].clone();
+                while next < all.len() {
+                    let item = all[next].clone();
                     next += 1;
-                    self.all_children(&[item], out)?;
-                    self.budget.made(1, out.len(), call.step.offset)?;
+                    self.all_children(&[item], &mut all)?;
+                    self.budget.made(1, all.len(), call.step.offset)?;
                 }
+                out.extend(all);
                 Ok(())
             }
             Function::Extension => self.extension(call, out),
@@ -275,6 +277,7 @@ impl<'a> Evaluator<'_, 'a> {
     pub(super) fn resolve_is(
         &mut self,
         test: &TypeTest,
+        look_up: bool,
         input: &[Item<'a>],
         offset: usize,
         out: &mut Collection<'a>,
@@ -283,6 +286,9 @@ impl<'a> Evaluator<'_, 'a> {
         let mut resolved = Collection::new();
         if let Some(name) = self.reference_type(item) {
             out.push(Item::Boolean(test.includes_resource(name)));
+            return Ok(());
+        }
+        if !look_up && !literal(item).is_some_and(|literal| literal.starts_with('#')) {
             return Ok(());
         }
         self.resolve(item, None, &mut resolved)?;
@@ -318,14 +324,7 @@ impl<'a> Evaluator<'_, 'a> {
         {
             return Ok(());
         }
-        let literal = match item {
-            Item::Node(node) => match node.value() {
-                Value::Object(members) => members.get("reference").and_then(Value::as_str),
-                value => value.as_str(),
-            },
-            _ => item.as_str(),
-        };
-        let Some(literal) = literal else { return Ok(()) };
+        let Some(literal) = literal(item) else { return Ok(()) };
         self.budget.spend(1)?;
         let found = match literal.strip_prefix('#') {
             Some(id) => self.contained(id),
@@ -361,6 +360,14 @@ impl<'a> Evaluator<'_, 'a> {
         }
         let mut contained = root.get("contained")?.as_array()?.iter();
         contained.find(|one| one.get("id").and_then(Value::as_str) == Some(id))
+    }
+}
+
+/// The text of a reference, or of a string or URI that is one.
+fn literal<'i>(item: &'i Item<'_>) -> Option<&'i str> {
+    match item.node().map(Node::value) {
+        Some(Value::Object(members)) => members.get("reference").and_then(Value::as_str),
+        _ => item.as_str(),
     }
 }
 

@@ -30,7 +30,7 @@ impl<'a> Evaluator<'_, 'a> {
             Function::AnyFalse => {
                 out.push(Item::Boolean(self.booleans(call)?.into_iter().any(|one| !one)));
             }
-            Function::Distinct => self.add_distinct(input.iter(), out)?,
+            Function::Distinct => out.extend(self.distinct(input)?),
             Function::IsDistinct => {
                 out.push(Item::Boolean(is_distinct(input, &mut self.budget)?));
             }
@@ -68,17 +68,17 @@ impl<'a> Evaluator<'_, 'a> {
         match call.function {
             Function::Combine => out.extend(input.iter().cloned().chain(other)),
             Function::Union => {
-                self.add_distinct(input.iter(), out)?;
-                self.add_distinct(other.iter(), out)?;
+                let all: Vec<_> = input.iter().cloned().chain(other).collect();
+                out.extend(self.distinct(&all)?);
             }
             Function::Intersect => {
+                let mut common = Vec::new();
                 for item in input {
-                    if contains(&other, item, &mut self.budget)?
-                        && !contains(out, item, &mut self.budget)?
-                    {
-                        out.push(item.clone());
+                    if contains(&other, item, &mut self.budget)? {
+                        common.push(item.clone());
                     }
                 }
+                out.extend(self.distinct(&common)?);
             }
             Function::Exclude => {
                 for item in input {
@@ -108,20 +108,14 @@ impl<'a> Evaluator<'_, 'a> {
         Ok(true)
     }
 
-    fn add_distinct<'i>(
-        &mut self,
-        items: impl Iterator<Item = &'i Item<'a>>,
-        out: &mut Collection<'a>,
-    ) -> Result<()>
-    where
-        'a: 'i,
-    {
+    fn distinct(&mut self, items: &[Item<'a>]) -> Result<Collection<'a>> {
+        let mut distinct = Collection::new();
         for item in items {
-            if !contains(out, item, &mut self.budget)? {
-                out.push(item.clone());
+            if !contains(&distinct, item, &mut self.budget)? {
+                distinct.push(item.clone());
             }
         }
-        Ok(())
+        Ok(distinct)
     }
 
     pub(super) fn union(
@@ -136,10 +130,7 @@ impl<'a> Evaluator<'_, 'a> {
             self.expr(operand, frame, &mut all)?;
             self.budget.made(0, all.len(), offset)?;
         }
-        // What was in `out` before is not part of this union.
-        let mut distinct = Collection::new();
-        self.add_distinct(all.iter(), &mut distinct)?;
-        out.extend(distinct);
+        out.extend(self.distinct(&all)?);
         Ok(())
     }
 }
