@@ -104,3 +104,6 @@ fn parse_pair(scope: &Scope<'_>, resource_type: &str, pair: &str) -> Result<Crit
     };
     Criterion::new(scope, resource_type, name, modifier, None, &value)
 }
+
+#[cfg(test)]
+mod tests;

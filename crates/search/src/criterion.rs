@@ -294,3 +294,6 @@ fn read_alternatives(
     }
     Ok(operands.into_vec().into_boxed_slice())
 }
+
+#[cfg(test)]
+mod tests;

@@ -218,3 +218,6 @@ impl Rest<'_> {
         Some(sign * (hours * HOUR + self.digits_to(59)? * MINUTE))
     }
 }
+
+#[cfg(test)]
+mod tests;

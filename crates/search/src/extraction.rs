@@ -8,7 +8,7 @@ use cresset_fhirpath::Item;
 use serde_json::Value;
 
 use crate::date::{DateRange, Malformed};
-use crate::number::{self, NumberRange};
+use crate::number::NumberRange;
 use crate::{Parameter, Quantity, Reference, SearchValue, Text, Token, TokenSystem, Uri};
 
 /// The code system of `true` and `false`, by its names in R4 and since.
@@ -58,7 +58,9 @@ impl<'a> Source<'a> {
             "canonical" | "uri" | "url" => {
                 json.as_str().map(|text| Reference::of_url(text, self.base_url))
             }
-            _ if json.get("resourceType").is_some() => Reference::of_resource(json),
+            _ if json.get("resourceType").is_some() => {
+                Reference::of_resource(json, self.parameter.targets())
+            }
             _ => None,
         })
     }
@@ -103,7 +105,8 @@ impl<'a> Source<'a> {
             "canonical" => Some(Uri::canonical(text)),
             // Canonical resources are found by `url|version` too.
             "uri" if self.parameter.code() == "url" => Some(Uri::own(text, self.resource)),
-            "uri" | "url" | "oid" | "uuid" => Some(Uri::plain(text)),
+            // The backport guide's `topic` is one over the string `Subscription.criteria`.
+            "uri" | "url" | "oid" | "uuid" | "string" => Some(Uri::plain(text)),
             _ => None,
         }
     }
@@ -136,7 +139,7 @@ fn number(item: &Item<'_>) -> Result<Option<NumberRange>, Malformed> {
     let Some(json) = item.json() else { return Ok(None) };
     match item.type_name() {
         "integer" | "positiveInt" | "unsignedInt" | "integer64" | "decimal" => {
-            number::decimal(json).ok_or(Malformed("number")).map(NumberRange::exactly).map(Some)
+            NumberRange::of_json(json).ok_or(Malformed("number")).map(Some)
         }
         "Range" => NumberRange::of_range(json),
         _ => Ok(None),
@@ -173,3 +176,6 @@ fn strings<'a>(item: &Item<'a>, values: &mut Values<'a>) {
     });
     values.extend(texts.filter_map(Value::as_str).map(Text::new).map(SearchValue::String));
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,6 +44,9 @@ mod token;
 mod uri;
 mod value;
 
+#[cfg(test)]
+mod tests;
+
 pub use criteria::{CRITERIA_BYTES_MAX, CRITERIA_COUNT_MAX, Criteria};
 pub use criterion::{Criterion, Test};
 pub use date::{DateOperand, DateRange};

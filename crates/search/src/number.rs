@@ -10,8 +10,10 @@ use crate::date::Malformed;
 
 /// Longest text that is read as a number.
 const TEXT_BYTES_MAX: usize = 64;
-/// The most digits after the point that a `Decimal` keeps; smaller parts are rounded away.
+/// The most digits after the point that a `Decimal` keeps.
 const SCALE_MAX: i32 = 28;
+/// The most a `Decimal` counts in its last digit.
+const DIGITS_MAX: i128 = (1 << 96) - 1;
 
 /// The numbers a value of a resource stands for: one number, or a range of them.
 ///
@@ -30,15 +32,42 @@ impl NumberRange {
         Self { low: Bound::Included(number), high: Bound::Included(number) }
     }
 
+    /// The number in a JSON value: a number, or the string R5 writes an `integer64` as.
+    ///
+    /// What has more digits than fit is the range in which it lies.
+    pub(crate) fn of_json(value: &Value) -> Option<Self> {
+        let text = match value {
+            Value::Number(number) => number.as_str(),
+            Value::String(text) => text,
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
+        };
+        let written = Written::parse(text)?;
+        let (near, far) = match written.magnitude() {
+            Magnitude::Between(near, far) => (Bound::Excluded(near), Bound::Excluded(far)),
+            Magnitude::Exact(number) => return Some(Self::exactly(number)),
+            Magnitude::Huge(number) => (Bound::Excluded(number), Bound::Unbounded),
+        };
+        Some(if written.is_negative {
+            Self { low: far, high: near }
+        } else {
+            Self { low: near, high: far }
+        })
+    }
+
     /// The numbers of `Range` from its `low` to its `high`; `None` without either.
     pub(crate) fn of_range(range: &Value) -> Result<Option<Self>, Malformed> {
-        let bound = |name: &str| match range.get(name).and_then(|part| part.get("value")) {
-            None => Ok(Bound::Unbounded),
-            Some(value) => decimal(value).ok_or(Malformed("Range")).map(Bound::Included),
+        let end = |name: &str| match range.get(name).and_then(|part| part.get("value")) {
+            None => Ok(None),
+            Some(value) => Self::of_json(value).ok_or(Malformed("Range")).map(Some),
         };
-        let (low, high) = (bound("low")?, bound("high")?);
-        let empty = low == Bound::Unbounded && high == Bound::Unbounded;
-        Ok((!empty).then_some(Self { low, high }))
+        let (low, high) = (end("low")?, end("high")?);
+        if low.is_none() && high.is_none() {
+            return Ok(None);
+        }
+        Ok(Some(Self {
+            low: low.map_or(Bound::Unbounded, |low| low.low),
+            high: high.map_or(Bound::Unbounded, |high| high.high),
+        }))
     }
 
     /// Whether some number of the range is greater than `number`.
@@ -92,8 +121,9 @@ pub struct NumberOperand {
 impl NumberOperand {
     /// Reads `100`, `-5.40`, `1e2`; `None` for anything else or what is beyond 28 digits.
     pub(crate) fn parse(comparator: Comparator, text: &str) -> Option<Self> {
-        let Written { number, step } = Written::parse(text)?;
-        let half = step.checked_div(Decimal::TWO)?;
+        let written = Written::parse(text)?;
+        let Magnitude::Exact(number) = written.magnitude() else { return None };
+        let half = written.step()?.checked_div(Decimal::TWO)?;
         let (low, high) = (number.checked_sub(half)?, number.checked_add(half)?);
         Some(Self { comparator, number, low, high })
     }
@@ -120,25 +150,35 @@ impl NumberOperand {
     }
 }
 
-/// The number in a JSON value: a number, or the string R5 writes an `integer64` as.
-pub(crate) fn decimal(value: &Value) -> Option<Decimal> {
-    let text = match value {
-        Value::Number(number) => number.as_str(),
-        Value::String(text) => text,
-        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => return None,
-    };
-    decimal_of_text(text)
+/// The number a text is, with what does not fit into 28 digits cut off; `None` for what is no number
+/// or too large.
+pub(crate) fn cut(text: &str) -> Option<Decimal> {
+    match Written::parse(text)?.magnitude() {
+        Magnitude::Between(number, _) | Magnitude::Exact(number) => Some(number),
+        Magnitude::Huge(_) => None,
+    }
 }
 
-/// The number a text is.
-pub(crate) fn decimal_of_text(text: &str) -> Option<Decimal> {
-    Written::parse(text).map(|written| written.number)
-}
-
-/// A number and the weight of its last written digit.
+/// A number as written: digits × 10^-`scale`.
+#[derive(Clone, Copy)]
 struct Written {
-    number: Decimal,
-    step: Decimal,
+    digits: i128,
+    scale: i32,
+    /// Whether digits were left out that are not 0.
+    is_cut: bool,
+    has_fraction: bool,
+    is_negative: bool,
+}
+
+/// What of a number can be computed with.
+#[derive(Clone, Copy)]
+enum Magnitude {
+    /// Something between these, both excluded, the one nearer to 0 first.
+    Between(Decimal, Decimal),
+    /// This.
+    Exact(Decimal),
+    /// Something further from 0 than this, the largest number there is.
+    Huge(Decimal),
 }
 
 impl Written {
@@ -155,37 +195,81 @@ impl Written {
             Some(parts) => parts,
             None => (mantissa, ""),
         };
-        let negative = whole.starts_with('-');
-        let digits = whole.strip_prefix(['-', '+']).unwrap_or(whole);
-        if digits.is_empty() {
+        let unsigned = whole.strip_prefix(['-', '+']).unwrap_or(whole);
+        if unsigned.is_empty() {
             return None;
         }
-        let unscaled = integer(digits.bytes().chain(fraction.bytes()))?;
-        let unscaled = if negative { -unscaled } else { unscaled };
-        let scale = i32::try_from(fraction.len()).ok()? - i32::from(exponent);
-        Some(Self { number: scaled(unscaled, scale)?, step: scaled(1, scale)? })
+        let mut written = Self {
+            digits: 0,
+            scale: i32::try_from(fraction.len()).ok()? - i32::from(exponent),
+            is_cut: false,
+            has_fraction: !fraction.is_empty(),
+            is_negative: whole.starts_with('-'),
+        };
+        for digit in unsigned.bytes().chain(fraction.bytes()) {
+            written.push(digit.is_ascii_digit().then(|| i128::from(digit - b'0'))?);
+        }
+        Some(written)
+    }
+
+    fn push(&mut self, digit: i128) {
+        match self.digits.checked_mul(10).and_then(|digits| digits.checked_add(digit)) {
+            Some(digits) => self.digits = digits,
+            None => {
+                self.scale -= 1;
+                self.is_cut |= digit != 0;
+            }
+        }
+    }
+
+    /// The weight of the last digit written; `None` where it cannot be computed with.
+    fn step(self) -> Option<Decimal> {
+        // FHIR's own example takes 1e2 for [95, 105): ten times more exact than its digit says.
+        let finer = !self.has_fraction && self.scale < 0;
+        let scale = if finer { self.scale + 1 } else { self.scale };
+        match (Self { digits: 1, scale, is_cut: false, ..self }).unsigned() {
+            Magnitude::Exact(step) => Some(step),
+            Magnitude::Between(..) | Magnitude::Huge(_) => None,
+        }
+    }
+
+    fn magnitude(self) -> Magnitude {
+        let unsigned = self.unsigned();
+        if !self.is_negative {
+            return unsigned;
+        }
+        match unsigned {
+            Magnitude::Between(near, far) => Magnitude::Between(-near, -far),
+            Magnitude::Exact(number) => Magnitude::Exact(-number),
+            Magnitude::Huge(number) => Magnitude::Huge(-number),
+        }
+    }
+
+    fn unsigned(self) -> Magnitude {
+        let Self { mut digits, mut scale, mut is_cut, .. } = self;
+        while scale < 0 && digits != 0 {
+            let Some(shifted) = digits.checked_mul(10) else {
+                return Magnitude::Huge(Decimal::MAX);
+            };
+            digits = shifted;
+            scale += 1;
+        }
+        while digits != 0 && scale > 0 && (scale > SCALE_MAX || digits > DIGITS_MAX) {
+            is_cut |= digits % 10 != 0;
+            digits /= 10;
+            scale -= 1;
+        }
+        let scale = scale.clamp(0, SCALE_MAX).unsigned_abs();
+        let decimal = |digits| Decimal::try_from_i128_with_scale(digits, scale).ok();
+        match (decimal(digits), is_cut) {
+            (None, _) => Magnitude::Huge(Decimal::MAX),
+            (Some(number), false) => Magnitude::Exact(number),
+            (Some(number), true) => {
+                Magnitude::Between(number, decimal(digits + 1).unwrap_or(Decimal::MAX))
+            }
+        }
     }
 }
 
-fn integer(mut digits: impl Iterator<Item = u8>) -> Option<i128> {
-    digits.try_fold(0_i128, |number, digit| {
-        let digit = digit.is_ascii_digit().then(|| i128::from(digit - b'0'))?;
-        number.checked_mul(10)?.checked_add(digit)
-    })
-}
-
-/// `unscaled` × 10^-`scale`; what is beyond 28 digits after the point is cut off, `None` where the
-/// number is too large.
-fn scaled(unscaled: i128, scale: i32) -> Option<Decimal> {
-    let excess = scale.saturating_sub(SCALE_MAX).max(0).unsigned_abs();
-    let surplus = scale.min(0).unsigned_abs();
-    let unscaled = match 10_i128.checked_pow(surplus) {
-        Some(power) => unscaled.checked_mul(power)?,
-        None if unscaled == 0 => 0,
-        None => return None,
-    };
-    // No i128 has more than 39 digits: dividing by more leaves nothing.
-    let unscaled = 10_i128.checked_pow(excess).map_or(0, |power| unscaled / power);
-    let scale = scale.clamp(0, SCALE_MAX).unsigned_abs();
-    Decimal::try_from_i128_with_scale(unscaled, scale).ok()
-}
+#[cfg(test)]
+mod tests;

@@ -114,6 +114,9 @@ impl Parameter {
             return Err("membership in lists and groups is not supported".into());
         }
         let source = branches_for(source, self.resource_type, self.definitions);
+        if source.is_empty() {
+            return Err("its expression has nothing for this resource type".into());
+        }
         let scope = cresset_fhirpath::Scope::new(self.definitions).root(self.resource_type);
         Expression::compile(&source, &scope.lenient()).map_err(|error| error.to_string())
     }
@@ -138,11 +141,9 @@ impl fmt::Debug for Parameter {
 /// resource should cost the evaluation of its own branches only. Branches of which nothing is known
 /// stay.
 fn branches_for(source: &str, resource_type: &str, definitions: &Definitions) -> String {
-    let kept: Vec<_> = top_level_branches(source)
-        .into_iter()
-        .filter(|branch| applies(branch, resource_type, definitions))
-        .collect();
-    if kept.is_empty() { source.to_owned() } else { kept.join(" | ") }
+    let mut branches = top_level_branches(source);
+    branches.retain(|branch| applies(branch, resource_type, definitions));
+    branches.join(" | ")
 }
 
 fn applies(branch: &str, resource_type: &str, definitions: &Definitions) -> bool {
@@ -183,3 +184,6 @@ fn top_level_branches(source: &str) -> Vec<&str> {
     branches.push(source[start..].trim());
     branches
 }
+
+#[cfg(test)]
+mod tests;

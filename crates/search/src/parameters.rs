@@ -99,3 +99,6 @@ impl Parameters {
         self.shared.len() + self.own.get(resource_type).map_or(0, Vec::len)
     }
 }
+
+#[cfg(test)]
+mod tests;

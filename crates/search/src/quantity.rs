@@ -32,16 +32,20 @@ impl<'a> Quantity<'a> {
     /// `Quantity` and what specialises it; `None` without a value.
     pub(crate) fn of_quantity(json: &'a Value) -> Result<Option<Self>, Malformed> {
         let Some(value) = json.get("value") else { return Ok(None) };
-        let value = number::decimal(value).ok_or(Malformed("Quantity"))?;
+        let NumberRange { low, high } = NumberRange::of_json(value).ok_or(Malformed("Quantity"))?;
+        let excluding = |bound| match bound {
+            Bound::Included(number) => Bound::Excluded(number),
+            Bound::Excluded(_) | Bound::Unbounded => bound,
+        };
         let (low, high) = match json.get("comparator").and_then(Value::as_str) {
-            Some("<") => (Bound::Unbounded, Bound::Excluded(value)),
-            Some("<=") => (Bound::Unbounded, Bound::Included(value)),
-            Some(">") => (Bound::Excluded(value), Bound::Unbounded),
-            Some(">=") => (Bound::Included(value), Bound::Unbounded),
+            Some("<") => (Bound::Unbounded, excluding(high)),
+            Some("<=") => (Bound::Unbounded, high),
+            Some(">") => (excluding(low), Bound::Unbounded),
+            Some(">=") => (low, Bound::Unbounded),
             // `ad` (sufficient to achieve this total) says nothing about the amount itself.
             Some("ad") => return Ok(None),
             Some(_) => return Err(Malformed("Quantity")),
-            None => (Bound::Included(value), Bound::Included(value)),
+            None => (low, high),
         };
         Ok(Some(Self::with_units_of(json, NumberRange { low, high })))
     }
@@ -49,9 +53,8 @@ impl<'a> Quantity<'a> {
     /// `Money`: the currency is the unit.
     pub(crate) fn of_money(json: &'a Value) -> Result<Option<Self>, Malformed> {
         let Some(value) = json.get("value") else { return Ok(None) };
-        let value = number::decimal(value).ok_or(Malformed("Money"))?;
+        let number = NumberRange::of_json(value).ok_or(Malformed("Money"))?;
         let code = json.get("currency").and_then(Value::as_str);
-        let number = NumberRange::exactly(value);
         Ok(Some(Self { number, system: code.map(|_| CURRENCIES), code, unit: None }))
     }
 
@@ -65,13 +68,16 @@ impl<'a> Quantity<'a> {
     /// `SampledData`: from the smallest to the largest of its samples.
     pub(crate) fn of_sampled_data(json: &'a Value) -> Result<Option<Self>, Malformed> {
         let malformed = Malformed("SampledData");
+        let plain = |value: &Value| {
+            value.as_number().and_then(|number| number::cut(number.as_str())).ok_or(malformed)
+        };
         let part = |name: &str| match json.get(name) {
             None => Ok(None),
-            Some(value) => number::decimal(value).ok_or(malformed).map(Some),
+            Some(value) => plain(value).map(Some),
         };
         let Some(origin) = json.get("origin") else { return Ok(None) };
         let Some(zero) = origin.get("value") else { return Ok(None) };
-        let zero = number::decimal(zero).ok_or(malformed)?;
+        let zero = plain(zero)?;
         let factor = part("factor")?.unwrap_or(Decimal::ONE);
         let (lower, upper) = (part("lowerLimit")?, part("upperLimit")?);
         let mut limits: Option<(Decimal, Decimal)> = None;
@@ -81,7 +87,7 @@ impl<'a> Quantity<'a> {
                 "E" => continue,
                 "L" => lower,
                 "U" => upper,
-                _ => Some(number::decimal_of_text(sample).ok_or(malformed)?),
+                _ => Some(number::cut(sample).ok_or(malformed)?),
             };
             let Some(point) = point else { continue };
             limits = Some(
@@ -164,3 +170,6 @@ impl QuantityOperand {
 }
 
 redact!(Quantity<'_>, QuantityOperand, UnitTest);
+
+#[cfg(test)]
+mod tests;

@@ -103,10 +103,14 @@ impl<'a> Reference<'a> {
         Self { target: Target::parse(text, base_url), identifier: None, display: None }
     }
 
-    /// A resource nested in this one (`Bundle.entry.resource`); `None` without an id.
-    pub(crate) fn of_resource(json: &'a Value) -> Option<Self> {
+    /// A resource nested in this one (`Bundle.entry.resource`); `None` without an id or of a type
+    /// that the parameter does not point at.
+    pub(crate) fn of_resource(json: &'a Value, targets: &[&str]) -> Option<Self> {
         let part = |name: &str| json.get(name).and_then(Value::as_str);
         let (resource_type, id) = (part("resourceType")?, part("id")?);
+        if !targets.is_empty() && !targets.contains(&resource_type) {
+            return None;
+        }
         let target = Target::Local { resource_type, id, version: None };
         Some(Self { target, identifier: None, display: None })
     }
@@ -216,3 +220,6 @@ impl ReferenceOperand {
 }
 
 redact!(Reference<'_>, ReferenceOperand, Target<'_>);
+
+#[cfg(test)]
+mod tests;

@@ -2,12 +2,12 @@
 
 use std::cell::OnceCell;
 
-use cresset_fhirpath::{Context, EvaluationError, NoResolver};
+use cresset_fhirpath::{Context, EvaluationError, Resolution, Resolver};
 use serde_json::Value;
 
 use crate::extraction;
 use crate::index_key::{self, IndexKeys};
-use crate::{IndexKey, Parameter, Problem, ProblemKind, Scope, SearchValue};
+use crate::{IndexKey, Parameter, Problem, ProblemKind, Scope, SearchValue, Target};
 
 /// The most evaluation steps an expression may take on one resource (I10).
 pub const STEPS_MAX: u32 = 1_000_000;
@@ -81,13 +81,7 @@ impl<'a> ResourceValues<'a> {
     fn extract(&self, parameter: &'static Parameter) -> Extracted<'a> {
         let problem = |kind| Box::new(Problem::new(parameter, kind));
         let expression = parameter.expression().map_err(|_| problem(ProblemKind::Unsupported))?;
-        let context = Context {
-            focus: Some(self.resource),
-            focus_type: self.resource_type,
-            variables: &[],
-            resolver: &NoResolver,
-            step_max: STEPS_MAX,
-        };
+        let context = context(self.resource_type, self.resource);
         let items = expression.evaluate(&context).map_err(|error| {
             problem(match error {
                 EvaluationError::Missing(references) => ProblemKind::Missing(references),
@@ -113,5 +107,26 @@ impl<'a> ResourceValues<'a> {
             }
         }
         Ok(values)
+    }
+}
+
+/// How expressions of search parameters see a resource: alone, since what other resources hold is
+/// no property of this one.
+pub(crate) fn context<'a>(resource_type: &'a str, resource: &'a Value) -> Context<'a> {
+    Context { step_max: STEPS_MAX, resolver: &Alone, ..Context::new(Some(resource), resource_type) }
+}
+
+/// Tells which references could be resolved: `Type/id`, whose resources are not at hand.
+///
+/// What may lie elsewhere (`urn:uuid:…`, URLs) is never fetched, so it is not found. The type of what
+/// a reference names is known without resolving it.
+struct Alone;
+
+impl<'a> Resolver<'a> for Alone {
+    fn resolve(&self, reference: &str) -> Resolution<'a> {
+        match Target::parse(reference, "") {
+            Target::Local { .. } => Resolution::Missing,
+            Target::Contained | Target::Logical | Target::Url { .. } => Resolution::NotFound,
+        }
     }
 }

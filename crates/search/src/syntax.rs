@@ -66,3 +66,6 @@ pub(crate) fn split(text: &str, separator: char) -> impl Iterator<Item = &str> {
         separates
     })
 }
+
+#[cfg(test)]
+mod tests;

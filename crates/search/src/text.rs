@@ -119,3 +119,6 @@ fn is_punctuation(c: char) -> bool {
 }
 
 redact!(StringOperand, Text<'_>);
+
+#[cfg(test)]
+mod tests;

@@ -195,3 +195,6 @@ fn nonempty(text: SmolStr) -> Option<SmolStr> {
 }
 
 redact!(Token<'_>, TokenOperand, TokenSystem<'_>);
+
+#[cfg(test)]
+mod tests;

@@ -107,3 +107,6 @@ fn is_at_or_below(url: &str, parent: &str) -> bool {
 }
 
 redact!(Uri<'_>, UriOperand);
+
+#[cfg(test)]
+mod tests;

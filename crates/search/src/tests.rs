@@ -1,0 +1,54 @@
+//! What tests of this crate share, and tests over the whole of it.
+
+mod examples;
+mod properties;
+
+use cresset_definitions::FhirVersion;
+use cresset_model::{IssueCode, Issues};
+use serde_json::Value;
+
+use crate::{Criteria, Criterion, Parameters, Problem, ResourceValues, Scope};
+
+pub(crate) const BASE_URL: &str = "http://example.org/fhir";
+
+pub(crate) fn scope(version: FhirVersion) -> Scope<'static> {
+    Scope { parameters: Parameters::of(version), base_url: BASE_URL }
+}
+
+/// Whether the resource fits the search string, read in this version.
+pub(crate) fn matches(
+    version: FhirVersion,
+    resource: &Value,
+    query: &str,
+) -> Result<bool, Problem> {
+    let resource_type = resource["resourceType"].as_str().unwrap();
+    let criteria = Criteria::parse(&scope(version), resource_type, query)
+        .unwrap_or_else(|issues| panic!("{query} is refused: {issues}"));
+    let values = ResourceValues::new(scope(version), resource_type, resource);
+    let matches = criteria.matches(&values);
+    if matches == Ok(true) {
+        criteria.criteria().iter().for_each(|criterion| assert_indexed(criterion, &values));
+    }
+    matches
+}
+
+/// That a criterion which matches is found by a key of the resource.
+pub(crate) fn assert_indexed(criterion: &Criterion, values: &ResourceValues<'_>) {
+    let Some(wanted) = criterion.index_keys() else { return };
+    let mut keys = values.index_keys(criterion.parameter()).unwrap();
+    assert!(keys.any(|key| wanted.contains(&key)), "{criterion:?} has no key of the resource");
+}
+
+/// Whether the resource fits the search string in R4.
+#[track_caller]
+pub(crate) fn check(resource: &Value, query: &str, expected: bool) {
+    assert_eq!(matches(FhirVersion::R4, resource, query), Ok(expected), "{query}");
+}
+
+/// The codes of the issues for which R4 refuses the search string.
+pub(crate) fn refused(resource_type: &str, query: &str) -> Vec<IssueCode> {
+    match Criteria::parse(&scope(FhirVersion::R4), resource_type, query) {
+        Ok(_) => Vec::new(),
+        Err(Issues(issues)) => issues.iter().map(|issue| issue.code).collect(),
+    }
+}

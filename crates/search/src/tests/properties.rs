@@ -1,0 +1,177 @@
+//! Properties over any resource and any criterion: the index never loses a match, and matching
+//! agrees with itself however a criterion is written.
+
+use cresset_definitions::FhirVersion;
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Value, json};
+
+use super::{assert_indexed, scope};
+use crate::{Criterion, ResourceValues, escape};
+
+/// Few enough words that resources and criteria often meet.
+const WORDS: [&str; 8] = ["a", "A", "b", "a,b", "Ä", "ä", "\u{212a}", "k"];
+const SYSTEMS: [&str; 3] = ["s", "urn:s", "a"];
+const REFERENCES: [&str; 9] = [
+    "Patient/a",
+    "Patient/b",
+    "Group/a",
+    "Patient/a/_history/1",
+    "http://example.org/fhir/Patient/a",
+    "http://other.org/Patient/a",
+    "http://other.org/Patient/a/_history/1",
+    "urn:uuid:a",
+    "#a",
+];
+const URLS: [&str; 5] = ["http://a", "http://a|1", "http://a|2", "http://b", "urn:a"];
+
+fn word() -> impl Strategy<Value = String> {
+    select(WORDS.as_slice()).prop_map(str::to_owned)
+}
+
+fn coding() -> impl Strategy<Value = Value> {
+    (proptest::option::of(select(SYSTEMS.as_slice())), proptest::option::of(word())).prop_map(
+        |(system, code)| {
+            let mut coding = json!({});
+            coding.as_object_mut().unwrap().extend(
+                [("system", system.map(str::to_owned)), ("code", code)]
+                    .into_iter()
+                    .filter_map(|(name, part)| Some((name.to_owned(), json!(part?)))),
+            );
+            coding
+        },
+    )
+}
+
+fn identifier() -> impl Strategy<Value = Value> {
+    (coding(), coding()).prop_map(|(value, of_type)| {
+        let mut identifier = json!({"type": {"coding": [of_type]}});
+        for (from, to) in [("system", "system"), ("code", "value")] {
+            if let Some(part) = value.get(from) {
+                identifier[to] = part.clone();
+            }
+        }
+        identifier
+    })
+}
+
+fn observation() -> impl Strategy<Value = Value> {
+    let subject = (proptest::option::of(select(REFERENCES.as_slice())), identifier());
+    (
+        subject,
+        vec(coding(), 0..3),
+        vec(identifier(), 0..3),
+        vec(select(URLS.as_slice()), 0..3),
+        word(),
+        select(&["final", "a", "k"][..]),
+    )
+        .prop_map(|((reference, logical), codes, identifiers, profiles, text, status)| {
+            let mut observation = json!({
+                "resourceType": "Observation",
+                "id": text,
+                "meta": {"profile": profiles, "tag": codes},
+                "identifier": identifiers,
+                "status": status,
+                "code": {"coding": codes, "text": text},
+                "subject": {"identifier": logical},
+                "valueString": text,
+                "effectiveDateTime": "2024-01-02"
+            });
+            if let Some(reference) = reference {
+                observation["subject"]["reference"] = json!(reference);
+            }
+            observation
+        })
+}
+
+fn token_text() -> impl Strategy<Value = String> {
+    (proptest::option::of(select(&["", "s", "urn:s", "a"][..])), word(), any::<bool>()).prop_map(
+        |(system, code, with_code)| {
+            let code = escape(&code).into_owned();
+            match system {
+                None => code,
+                Some(system) if !with_code && !system.is_empty() => format!("{system}|"),
+                Some(system) => format!("{system}|{code}"),
+            }
+        },
+    )
+}
+
+fn alternatives<S: Strategy<Value = String>>(one: S) -> impl Strategy<Value = String> {
+    vec(one, 1..4).prop_map(|all| all.join(","))
+}
+
+/// Name, modifier and value of a criterion on observations.
+fn criterion() -> impl Strategy<Value = (&'static str, Option<&'static str>, String)> {
+    let references = REFERENCES.into_iter().filter(|text| !text.starts_with('#'));
+    let references: Vec<_> = references.chain(["a", "b"]).collect();
+    let reference = select(references).prop_map(str::to_owned);
+    let url = select(URLS.as_slice()).prop_map(str::to_owned);
+    let of_type = (select(&["s", "a"][..]), word(), word())
+        .prop_map(|(system, code, value)| format!("{system}|{}|{}", escape(&code), escape(&value)));
+    let escaped = word().prop_map(|text| escape(&text).into_owned());
+    prop_oneof![
+        (select(&["subject", "patient"][..]), Just(None), alternatives(reference)),
+        (Just("subject"), Just(Some("identifier")), alternatives(token_text())),
+        (Just("subject"), Just(Some("Patient")), alternatives(Just("a".to_owned()))),
+        (
+            select(&["code", "identifier", "_tag", "status", "_id"][..]),
+            select(&[None, Some("not"), Some("text"), Some("code-text")][..]),
+            alternatives(token_text())
+        ),
+        (Just("identifier"), Just(Some("of-type")), alternatives(of_type)),
+        (
+            Just("value-string"),
+            select(&[None, Some("exact"), Some("contains")][..]),
+            alternatives(escaped)
+        ),
+        (Just("_profile"), select(&[None, Some("contains")][..]), alternatives(url)),
+        (
+            select(&["code", "date", "subject", "value-string"][..]),
+            Just(Some("missing")),
+            select(&["true", "false"][..]).prop_map(str::to_owned)
+        ),
+        (
+            Just("date"),
+            Just(None),
+            select(&["2024", "gt2023", "ne2024-01-02"][..]).prop_map(str::to_owned)
+        ),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4096))]
+
+    #[test]
+    fn a_criterion_that_matches_is_found_by_a_key_of_the_resource(
+        resource in observation(),
+        (name, modifier, value) in criterion(),
+    ) {
+        let scope = scope(FhirVersion::R4);
+        let compiled = Criterion::new(&scope, "Observation", name, modifier, None, &value);
+        prop_assume!(compiled.is_ok());
+        let compiled = compiled.unwrap();
+        let values = ResourceValues::new(scope, "Observation", &resource);
+        if compiled.matches(&values).unwrap() {
+            assert_indexed(&compiled, &values);
+        }
+    }
+
+    #[test]
+    fn alternatives_are_or_and_not_is_none_of_them(
+        resource in observation(),
+        one in token_text(),
+        other in token_text(),
+    ) {
+        let scope = scope(FhirVersion::R4);
+        let values = ResourceValues::new(scope, "Observation", &resource);
+        let matches = |modifier, value: &str| {
+            let criterion = Criterion::new(&scope, "Observation", "code", modifier, None, value);
+            criterion.unwrap().matches(&values).unwrap()
+        };
+        let either = matches(None, &one) || matches(None, &other);
+        prop_assert_eq!(matches(None, &format!("{one},{other}")), either);
+        prop_assert_eq!(matches(Some("not"), &format!("{one},{other}")), !either);
+    }
+}
