@@ -35,7 +35,11 @@ impl Display for Summary<'_> {
         self.0.w7.iter().try_for_each(|w7| idle(out, w7))?;
         self.0.w.iter().try_for_each(|w| fan_out(out, w))?;
         for m in &self.0.m {
-            writeln!(out, "M  {} filters scanned: {} µs an event", m.filters, m.event_us)?;
+            writeln!(
+                out,
+                "M  {} filters scanned: {} µs CPU an event",
+                m.filters, m.cpu_per_event_us
+            )?;
         }
         for goal in &self.0.goals {
             let verdict = if goal.met { "met" } else { "MISSED" };
