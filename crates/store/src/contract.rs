@@ -3,6 +3,9 @@
 //! A store's tests say `cresset_store::contract_tests!(fixture())`, where the fixture opens fresh
 //! stores and reopens them as if the process had died. Every case becomes a test of its own.
 
+#![expect(clippy::unwrap_used, reason = "these are tests, for other crates to run")]
+#![expect(clippy::needless_pass_by_ref_mut, reason = "every case has the same signature")]
+
 mod build;
 mod concurrency;
 mod events;
@@ -12,8 +15,6 @@ mod index;
 mod log;
 mod resources;
 mod tokens;
-
-use std::sync::Arc;
 
 pub use build::{Builder, at, client, id, key, number, position, subscription, version};
 pub use concurrency::*;
@@ -30,7 +31,7 @@ use crate::Store;
 /// Opens the stores that the cases run on.
 pub trait Fixture {
     /// The store; the same one until [`reopen`](Self::reopen).
-    fn store(&self) -> Arc<dyn Store>;
+    fn store(&self) -> &dyn Store;
 
     /// Drops the store without closing it, and opens it again. Nothing that was durable is lost.
     fn reopen(&mut self);

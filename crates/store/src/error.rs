@@ -8,7 +8,6 @@ use cresset_model::Position;
 ///
 /// No text here ever holds content, ids or tokens: errors are logged.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
     /// What is stored contradicts itself. Stop serving; an operator must look at it.
     #[error("the store is damaged: {what}")]

@@ -54,10 +54,10 @@ pub fn readers_see_whole_groups_while_others_append(fixture: &mut impl Fixture) 
                 while !done.load(Ordering::Acquire) {
                     // Groups are pairs, after the first two changes: the head is always even.
                     let head = store.head().unwrap().unwrap();
-                    assert!(head.get() >= seen && head.get() % 2 == 0);
+                    assert!(head.get() >= seen && head.get().is_multiple_of(2));
                     seen = head.get();
                     let last = store.subscription(a).unwrap().unwrap().events;
-                    assert!(last >= numbers && last % 2 == 0, "{last} after {numbers}");
+                    assert!(last >= numbers && last.is_multiple_of(2), "{last} after {numbers}");
                     numbers = last;
                     if let Some(last) = cresset_model::EventNumber::new(last) {
                         let events = store.events(a, number(1), last, 10_000).unwrap();

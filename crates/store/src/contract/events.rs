@@ -55,7 +55,7 @@ pub fn a_subscription_named_twice_gets_one_event(fixture: &mut impl Fixture) {
     };
     assert_eq!(events, [event(a, 1, 3), event(b, 1, 3), event(b, 2, 4), event(a, 2, 4)]);
     fixture.reopen();
-    assert_eq!(numbers(&*fixture.store(), a), [1, 2]);
+    assert_eq!(numbers(fixture.store(), a), [1, 2]);
 }
 
 /// Unknown, ended or of the future: no event, and an ended one does not end again.
@@ -90,7 +90,7 @@ pub fn events_of_the_same_entry_may_begin_and_end_a_subscription(fixture: &mut i
     let events = store.append(&vec![begin, end].into()).unwrap().events;
     assert_eq!(events.iter().map(|event| event.number.get()).collect::<Vec<_>>(), [1, 2]);
     assert_eq!(store.subscription(a).unwrap(), None);
-    assert_eq!(numbers(&*store, a), [1, 2]);
+    assert_eq!(numbers(store, a), [1, 2]);
 }
 
 /// Deleted and created again under the same id: another life, with numbers of its own.
@@ -107,8 +107,8 @@ pub fn a_recreated_subscription_counts_from_one(fixture: &mut impl Fixture) {
         records: vec![Record::Cursor { subscription: first, number: number(1) }],
     };
     store.append(&group).unwrap();
-    assert_eq!(numbers(&*store, first), [1]);
-    assert_eq!(numbers(&*store, second), [1]);
+    assert_eq!(numbers(store, first), [1]);
+    assert_eq!(numbers(store, second), [1]);
     let records = store.subscriptions(None, 9).unwrap();
     assert_eq!(records.len(), 1);
     assert_eq!((records[0].key, records[0].cursor), (second, None));
@@ -122,7 +122,7 @@ pub fn an_ended_subscription_keeps_its_events(fixture: &mut impl Fixture) {
     let entries = vec![begin, build.events(&[a]), build.end("Subscription/a", a)];
     fixture.store().append(&entries.into()).unwrap();
     for _ in 0..2 {
-        assert_eq!(numbers(&*fixture.store(), a), [1]);
+        assert_eq!(numbers(fixture.store(), a), [1]);
         assert_eq!(fixture.store().subscriptions(None, 9).unwrap(), []);
         fixture.reopen();
     }
@@ -147,14 +147,14 @@ pub fn events_are_read_by_number(fixture: &mut impl Fixture) {
     };
     for _ in 0..2 {
         let store = fixture.store();
-        check(&*store, 1, 3, 10, 1..4);
-        check(&*store, 5, 5, 10, 5..6);
-        check(&*store, 5, 4, 10, 0..0);
-        check(&*store, 5, 900, 10, 5..15);
-        check(&*store, count - 1, u64::MAX, 10, count - 1..count + 1);
-        check(&*store, count + 1, u64::MAX, 10, 0..0);
-        check(&*store, 2, u64::MAX, usize::MAX, 2..EVENTS_PAGE_MAX as u64 + 2);
-        check(&*store, 1, 9, 0, 0..0);
+        check(store, 1, 3, 10, 1..4);
+        check(store, 5, 5, 10, 5..6);
+        check(store, 5, 4, 10, 0..0);
+        check(store, 5, 900, 10, 5..15);
+        check(store, count - 1, u64::MAX, 10, count - 1..count + 1);
+        check(store, count + 1, u64::MAX, 10, 0..0);
+        check(store, 2, u64::MAX, usize::MAX, 2..EVENTS_PAGE_MAX as u64 + 2);
+        check(store, 1, 9, 0, 0..0);
         fixture.reopen();
     }
 }

@@ -43,27 +43,27 @@ fn sweep(store: &dyn Store, retention: &Retention, limit: usize) -> Forgotten {
 pub fn forgetting_by_age_takes_the_oldest(fixture: &mut impl Fixture) {
     let (_, [a, b, _]) = fill(fixture);
     let retention = Retention { events_before: Some(at(10)), ..Retention::default() };
-    let done = sweep(&*fixture.store(), &retention, 100);
+    let done = sweep(fixture.store(), &retention, 100);
     // Positions 4 to 9 are before: six of a, one of b.
     assert_eq!((done.events, done.subscriptions), (7, 0));
     for _ in 0..2 {
-        assert_eq!(kept(&*fixture.store(), a), [7, 8, 9, 10]);
-        assert_eq!(kept(&*fixture.store(), b), [2, 3, 4, 5]);
+        assert_eq!(kept(fixture.store(), a), [7, 8, 9, 10]);
+        assert_eq!(kept(fixture.store(), b), [2, 3, 4, 5]);
         let record = fixture.store().subscription(a).unwrap().unwrap();
         assert_eq!((record.events, record.oldest), (10, Some(number(7))));
         fixture.reopen();
     }
-    assert_eq!(sweep(&*fixture.store(), &retention, 100).events, 0);
+    assert_eq!(sweep(fixture.store(), &retention, 100).events, 0);
 }
 
 /// The newest of each subscription stay.
 pub fn forgetting_by_count_keeps_the_newest(fixture: &mut impl Fixture) {
     let (_, [a, b, c]) = fill(fixture);
     let retention = Retention { events_per_subscription_max: Some(3), ..Retention::default() };
-    assert_eq!(sweep(&*fixture.store(), &retention, 100).events, 7 + 2);
+    assert_eq!(sweep(fixture.store(), &retention, 100).events, 7 + 2);
     fixture.reopen();
-    assert_eq!(kept(&*fixture.store(), a), [8, 9, 10]);
-    assert_eq!(kept(&*fixture.store(), b), [3, 4, 5]);
+    assert_eq!(kept(fixture.store(), a), [8, 9, 10]);
+    assert_eq!(kept(fixture.store(), b), [3, 4, 5]);
     assert_eq!(fixture.store().subscription(c).unwrap().unwrap().oldest, None);
 }
 
@@ -71,48 +71,48 @@ pub fn forgetting_by_count_keeps_the_newest(fixture: &mut impl Fixture) {
 pub fn forgetting_never_renumbers(fixture: &mut impl Fixture) {
     let (mut build, [a, _, c]) = fill(fixture);
     let retention = Retention { events_per_subscription_max: Some(0), ..Retention::default() };
-    sweep(&*fixture.store(), &retention, 100);
+    sweep(fixture.store(), &retention, 100);
     for expected in 11..15 {
         let record = fixture.store().subscription(a).unwrap().unwrap();
         assert_eq!((record.events, record.oldest), (expected - 1, None));
         let events = fixture.store().append(&build.events(&[a, c]).into()).unwrap().events;
         assert_eq!(events[0].number, number(expected));
-        assert_eq!(kept(&*fixture.store(), a), [expected]);
+        assert_eq!(kept(fixture.store(), a), [expected]);
         let record = fixture.store().subscription(a).unwrap().unwrap();
         assert_eq!((record.events, record.oldest), (expected, Some(number(expected))));
         if expected % 2 == 0 {
             fixture.reopen();
         }
-        assert_eq!(sweep(&*fixture.store(), &retention, 100).events, 2);
+        assert_eq!(sweep(fixture.store(), &retention, 100).events, 2);
         if expected % 3 == 0 {
             fixture.reopen();
         }
-        assert_eq!(kept(&*fixture.store(), a), [0; 0]);
+        assert_eq!(kept(fixture.store(), a), [0; 0]);
     }
 }
 
 /// An ended subscription without events is of no use to anybody; one that lives stays.
 pub fn ended_subscriptions_go_with_their_last_event(fixture: &mut impl Fixture) {
-    let (build, [a, b, c]) = fill(fixture);
+    let (mut build, [a, b, c]) = fill(fixture);
     let retention = Retention { events_per_subscription_max: Some(0), ..Retention::default() };
-    assert_eq!(sweep(&*fixture.store(), &retention, 100).subscriptions, 1);
+    assert_eq!(sweep(fixture.store(), &retention, 100).subscriptions, 1);
     fixture.reopen();
     let store = fixture.store();
     let keys: Vec<_> =
         store.subscriptions(None, 9).unwrap().iter().map(|record| record.key).collect();
     assert_eq!(keys, [a, c]);
-    assert_eq!(kept(&*store, b), [0; 0]);
-    assert!(store.append(&build.clone().events(&[b]).into()).is_err());
+    assert_eq!(kept(store, b), [0; 0]);
+    assert!(store.append(&build.events(&[b]).into()).is_err());
 }
 
 /// Whatever the limit, steps end and come to the same.
 pub fn forgetting_is_bounded_per_step(fixture: &mut impl Fixture) {
     let (_, [a, b, _]) = fill(fixture);
     let retention = Retention { events_per_subscription_max: Some(2), ..Retention::default() };
-    let done = sweep(&*fixture.store(), &retention, 3);
+    let done = sweep(fixture.store(), &retention, 3);
     assert_eq!(done.events, 8 + 3);
-    assert_eq!(kept(&*fixture.store(), a), [9, 10]);
-    assert_eq!(kept(&*fixture.store(), b), [4, 5]);
+    assert_eq!(kept(fixture.store(), a), [9, 10]);
+    assert_eq!(kept(fixture.store(), b), [4, 5]);
     let one = Retention { events_per_subscription_max: Some(0), ..Retention::default() };
-    assert_eq!(sweep(&*fixture.store(), &one, 1).events, 4);
+    assert_eq!(sweep(fixture.store(), &one, 1).events, 4);
 }

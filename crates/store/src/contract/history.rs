@@ -44,7 +44,7 @@ pub fn it_behaves_like_the_memory_store(fixture: &mut impl Fixture) {
                     };
                     // Steps may be cut differently; whole sweeps come to the same.
                     sweep(&model, &retention);
-                    sweep(&*fixture.store(), &retention);
+                    sweep(fixture.store(), &retention);
                 }
                 _ => {
                     let group = group(&mut random, &mut build, &mut alive, &model);
@@ -54,7 +54,7 @@ pub fn it_behaves_like_the_memory_store(fixture: &mut impl Fixture) {
                 }
             }
             if step % 10 == 9 {
-                compare(&*fixture.store(), &model, &mut random, build.head());
+                compare(fixture.store(), &model, &mut random, build.head());
             }
         }
     }

@@ -78,7 +78,7 @@ pub fn search_finds_tokens(fixture: &mut impl Fixture) {
     let mut other_base = document("Patient/base", 6, vec![token("code", None, "x")]);
     other_base.key.base = Base::new(5);
     fill(
-        &*store,
+        store,
         vec![
             document("Patient/a", 1, vec![token("code", Some("s"), "x")]),
             document("Patient/b", 2, vec![token("code", None, "x"), token("code", None, "x")]),
@@ -93,13 +93,13 @@ pub fn search_finds_tokens(fixture: &mut impl Fixture) {
     };
     for _ in 0..2 {
         let store = fixture.store();
-        check(&*store, with(SystemTest::Any, Some("x")), &["a", "b", "c"]);
-        check(&*store, with(SystemTest::Absent, Some("x")), &["b"]);
-        check(&*store, with(SystemTest::Is("s".into()), Some("x")), &["a"]);
-        check(&*store, with(SystemTest::Is("t".into()), None), &["c"]);
-        check(&*store, with(SystemTest::Is("t".into()), Some("y")), &[]);
-        check(&*store, with(SystemTest::Absent, None), &["b", "c"]);
-        check(&*store, with(SystemTest::Any, Some("X")), &[]);
+        check(store, with(SystemTest::Any, Some("x")), &["a", "b", "c"]);
+        check(store, with(SystemTest::Absent, Some("x")), &["b"]);
+        check(store, with(SystemTest::Is("s".into()), Some("x")), &["a"]);
+        check(store, with(SystemTest::Is("t".into()), None), &["c"]);
+        check(store, with(SystemTest::Is("t".into()), Some("y")), &[]);
+        check(store, with(SystemTest::Absent, None), &["b", "c"]);
+        check(store, with(SystemTest::Any, Some("X")), &[]);
         fixture.reopen();
     }
 }
@@ -108,7 +108,7 @@ pub fn search_finds_tokens(fixture: &mut impl Fixture) {
 pub fn search_finds_texts(fixture: &mut impl Fixture) {
     let store = fixture.store();
     fill(
-        &*store,
+        store,
         vec![
             document("Patient/a", 1, vec![text("name", "Anna"), text("name", "Zoë")]),
             document("Patient/b", 2, vec![text("name", "ANNABEL")]),
@@ -121,15 +121,15 @@ pub fn search_finds_texts(fixture: &mut impl Fixture) {
         let folded = exact.to_lowercase().into();
         vec![is("name", Test::TextExact { folded, exact: exact.into() })]
     };
-    check(&*store, prefix("anna"), &["a", "b"]);
-    check(&*store, prefix("zo"), &["a", "d"]);
-    check(&*store, prefix("zo\u{10ffff}"), &["d"]);
-    check(&*store, prefix(""), &["a", "b", "c", "d"]);
-    check(&*store, exact("Anna"), &["a"]);
-    check(&*store, exact("ANNA"), &[]);
-    check(&*store, exact("ANNABEL"), &["b"]);
+    check(store, prefix("anna"), &["a", "b"]);
+    check(store, prefix("zo"), &["a", "d"]);
+    check(store, prefix("zo\u{10ffff}"), &["d"]);
+    check(store, prefix(""), &["a", "b", "c", "d"]);
+    check(store, exact("Anna"), &["a"]);
+    check(store, exact("ANNA"), &[]);
+    check(store, exact("ANNABEL"), &["b"]);
     let contains = vec![is("name", Test::TextContains("anna".into()))];
-    check(&*store, contains, &["a", "b", "c"]);
+    check(store, contains, &["a", "b", "c"]);
 }
 
 /// By type and id, by id alone, by URL; URIs whole and by prefix.
@@ -142,7 +142,7 @@ pub fn search_finds_references_and_uris(fixture: &mut impl Fixture) {
     let away = IndexedValue::ReferenceUrl("https://x.example/Patient/1".into());
     let uri = |uri: &str| row("url", IndexedValue::Uri(uri.into()));
     fill(
-        &*store,
+        store,
         vec![
             document("Patient/a", 1, vec![to("Patient", "1")]),
             document("Patient/b", 2, vec![to("Group", "1"), to("Patient", "2")]),
@@ -155,14 +155,14 @@ pub fn search_finds_references_and_uris(fixture: &mut impl Fixture) {
         let resource_type = resource_type.map(SmolStr::from);
         vec![is("subject", Test::Reference { resource_type, id: id.into() })]
     };
-    check(&*store, refers(Some("Patient"), "1"), &["a"]);
-    check(&*store, refers(None, "1"), &["a", "b"]);
-    check(&*store, refers(Some("Group"), "2"), &[]);
+    check(store, refers(Some("Patient"), "1"), &["a"]);
+    check(store, refers(None, "1"), &["a", "b"]);
+    check(store, refers(Some("Group"), "2"), &[]);
     let url = Test::ReferenceUrl("https://x.example/Patient/1".into());
-    check(&*store, vec![is("subject", url)], &["c"]);
-    check(&*store, vec![is("url", Test::Uri("http://example.org/fhir".into()))], &["d"]);
+    check(store, vec![is("subject", url)], &["c"]);
+    check(store, vec![is("url", Test::Uri("http://example.org/fhir".into()))], &["d"]);
     let below = Test::UriPrefix("http://example.org/fhir".into());
-    check(&*store, vec![is("url", below)], &["d", "e"]);
+    check(store, vec![is("url", below)], &["d", "e"]);
 }
 
 /// Every comparator over dates, numbers and quantities, ends included.
@@ -175,7 +175,7 @@ pub fn search_compares_ranges(fixture: &mut impl Fixture) {
     };
     let store = fixture.store();
     fill(
-        &*store,
+        store,
         vec![
             document("Patient/a", 1, vec![date(10, 19), number(1.5, 2.5), quantity(1.0, 2.0, "g")]),
             document(
@@ -206,52 +206,52 @@ pub fn search_compares_ranges(fixture: &mut impl Fixture) {
         (Eb, &["c"]),
         (Ap, &["a", "b", "e"]),
     ] {
-        check(&*store, dates(comparator, 10, 19), expected);
+        check(store, dates(comparator, 10, 19), expected);
     }
-    check(&*store, dates(Eq, 15, 15), &["b"]);
-    check(&*store, dates(Ap, 15, 15), &["a", "b", "e"]);
-    check(&*store, dates(Ge, i64::MAX, i64::MAX), &[]);
-    check(&*store, dates(Sa, i64::MIN, 5), &["a", "b", "d", "e"]);
+    check(store, dates(Eq, 15, 15), &["b"]);
+    check(store, dates(Ap, 15, 15), &["a", "b", "e"]);
+    check(store, dates(Ge, i64::MAX, i64::MAX), &[]);
+    check(store, dates(Sa, i64::MIN, 5), &["a", "b", "d", "e"]);
     let numbers = |comparator, value: f64| {
         let any = Within::compare(comparator, value, value)
             .into_iter()
             .map(|within| Condition::Value { parameter: "n".into(), test: Test::Number(within) });
         vec![Clause { any: any.collect(), negated: false }]
     };
-    check(&*store, numbers(Gt, 2.0), &["a", "d"]);
-    check(&*store, numbers(Gt, 2.5), &["d"]);
-    check(&*store, numbers(Lt, -0.5), &["c"]);
+    check(store, numbers(Gt, 2.0), &["a", "d"]);
+    check(store, numbers(Gt, 2.5), &["d"]);
+    check(store, numbers(Lt, -0.5), &["c"]);
     let quantities = |system, unit: Option<&str>| {
         let within = Within::compare(Ap, 1.5, 1.5)[0];
         let unit = unit.map(SmolStr::from);
         vec![is("q", Test::Quantity { within, system, unit })]
     };
-    check(&*store, quantities(SystemTest::Any, None), &["a", "b"]);
-    check(&*store, quantities(SystemTest::Any, Some("g")), &["a"]);
-    check(&*store, quantities(SystemTest::Is("u".into()), Some("m")), &["b"]);
-    check(&*store, quantities(SystemTest::Absent, Some("m")), &[]);
+    check(store, quantities(SystemTest::Any, None), &["a", "b"]);
+    check(store, quantities(SystemTest::Any, Some("g")), &["a"]);
+    check(store, quantities(SystemTest::Is("u".into()), Some("m")), &["b"]);
+    check(store, quantities(SystemTest::Absent, Some("m")), &[]);
 }
 
 /// What needs no row of its own.
 pub fn search_finds_by_id_and_last_updated(fixture: &mut impl Fixture) {
     let store = fixture.store();
     let documents = (1..=6).map(|n| document(&format!("Patient/p{n}"), n, Vec::new())).collect();
-    fill(&*store, documents);
+    fill(store, documents);
     let ids = ["p4", "p2", "none"].map(|name| Condition::Id(id(name)));
-    check(&*store, vec![any(ids.to_vec())], &["p2", "p4"]);
+    check(store, vec![any(ids.to_vec())], &["p2", "p4"]);
     let updated = |from, to| vec![any(vec![Condition::LastUpdated(from, to)])];
     let after = Bound::Excluded(at(4));
-    check(&*store, updated(after, Bound::Unbounded), &["p5", "p6"]);
-    check(&*store, updated(Bound::Included(at(2)), Bound::Included(at(3))), &["p2", "p3"]);
-    check(&*store, updated(Bound::Included(at(9)), Bound::Unbounded), &[]);
-    check(&*store, Vec::new(), &["p1", "p2", "p3", "p4", "p5", "p6"]);
+    check(store, updated(after, Bound::Unbounded), &["p5", "p6"]);
+    check(store, updated(Bound::Included(at(2)), Bound::Included(at(3))), &["p2", "p3"]);
+    check(store, updated(Bound::Included(at(9)), Bound::Unbounded), &[]);
+    check(store, Vec::new(), &["p1", "p2", "p3", "p4", "p5", "p6"]);
 }
 
 /// `:missing` and `:not`.
 pub fn search_finds_missing_and_negated(fixture: &mut impl Fixture) {
     let store = fixture.store();
     fill(
-        &*store,
+        store,
         vec![
             document("Patient/a", 1, vec![token("code", None, "x")]),
             document("Patient/b", 2, vec![token("code", None, "x"), token("code", None, "y")]),
@@ -260,10 +260,10 @@ pub fn search_finds_missing_and_negated(fixture: &mut impl Fixture) {
     );
     let missing =
         |missing| vec![any(vec![Condition::Missing { parameter: "code".into(), missing }])];
-    check(&*store, missing(true), &["c"]);
-    check(&*store, missing(false), &["a", "b"]);
-    check(&*store, vec![Clause { negated: true, ..is("code", code("y")) }], &["a", "c"]);
-    check(&*store, vec![any(Vec::new())], &[]);
+    check(store, missing(true), &["c"]);
+    check(store, missing(false), &["a", "b"]);
+    check(store, vec![Clause { negated: true, ..is("code", code("y")) }], &["a", "c"]);
+    check(store, vec![any(Vec::new())], &[]);
 }
 
 /// AND of clauses, each an OR.
@@ -276,23 +276,23 @@ pub fn a_clause_needs_one_of_its_conditions_and_a_query_all_clauses(fixture: &mu
         rows
     };
     let documents = (1..=60).map(|n| document(&format!("Patient/{n:02}"), n, rows(n))).collect();
-    fill(&*store, documents);
+    fill(store, documents);
     let both = vec![is("mod3", code("0")), is("mod5", code("0"))];
-    check(&*store, both, &["15", "30", "45", "60"]);
+    check(store, both, &["15", "30", "45", "60"]);
     let of = |parameter: &str, test| Condition::Value { parameter: parameter.into(), test };
     let either = any(vec![of("mod5", code("1")), of("mod5", code("4"))]);
     let three =
         vec![either.clone(), is("mod3", code("0")), is("name", Test::TextPrefix("n2".into()))];
-    check(&*store, three, &["21", "24"]);
+    check(store, three, &["21", "24"]);
     let mixed = any(vec![
         of("mod3", code("9")),
         of("name", Test::TextContains("59".into())),
         Condition::Id(id("07")),
     ]);
-    check(&*store, vec![mixed], &["07", "59"]);
+    check(store, vec![mixed], &["07", "59"]);
     let not = Clause { negated: true, ..either };
     check(
-        &*store,
+        store,
         vec![not, is("name", Test::TextPrefix("n1".into())), is("mod3", code("1"))],
         &["10", "13"],
     );
@@ -302,7 +302,7 @@ pub fn a_clause_needs_one_of_its_conditions_and_a_query_all_clauses(fixture: &mu
 pub fn a_batch_replaces_the_rows_of_its_documents(fixture: &mut impl Fixture) {
     let store = fixture.store();
     fill(
-        &*store,
+        store,
         vec![
             document("Patient/a", 1, vec![token("code", None, "x"), text("name", "Old")]),
             document("Patient/b", 2, vec![token("code", None, "x")]),
@@ -319,10 +319,10 @@ pub fn a_batch_replaces_the_rows_of_its_documents(fixture: &mut impl Fixture) {
     store.index(&IndexBatch { upto: position(3), documents: vec![changed] }).unwrap();
     fixture.reopen();
     let store = fixture.store();
-    check(&*store, vec![is("code", code("x"))], &["b"]);
-    check(&*store, vec![is("name", Test::TextPrefix("old".into()))], &[]);
+    check(store, vec![is("code", code("x"))], &["b"]);
+    check(store, vec![is("name", Test::TextPrefix("old".into()))], &[]);
     // It keeps its place.
-    check(&*store, Vec::new(), &["a", "b"]);
+    check(store, Vec::new(), &["a", "b"]);
     let found = store.search(&query("Patient", vec![is("code", code("y"))])).unwrap().found;
     assert_eq!((found[0].version, found[0].position), (version(2), position(3)));
 }
@@ -331,7 +331,7 @@ pub fn a_batch_replaces_the_rows_of_its_documents(fixture: &mut impl Fixture) {
 pub fn deleted_resources_are_not_found(fixture: &mut impl Fixture) {
     let store = fixture.store();
     let rows = || vec![token("code", None, "x")];
-    fill(&*store, vec![document("Patient/a", 1, rows()), document("Patient/b", 3, rows())]);
+    fill(store, vec![document("Patient/a", 1, rows()), document("Patient/b", 3, rows())]);
     let mut build = Builder::new();
     for n in 0..3 {
         build.put(&format!("Basic/{n}"));
@@ -343,29 +343,29 @@ pub fn deleted_resources_are_not_found(fixture: &mut impl Fixture) {
         store.index(&IndexBatch { upto, documents: vec![document] }).unwrap();
     };
     step(build.put("Patient/x"), Vec::new(), true);
-    check(&*store, vec![is("code", code("x"))], &["b"]);
-    check(&*store, vec![any(vec![Condition::Id(id("a"))])], &[]);
+    check(store, vec![is("code", code("x"))], &["b"]);
+    check(store, vec![any(vec![Condition::Id(id("a"))])], &[]);
     step(build.put("Patient/x"), rows(), false);
-    check(&*store, vec![is("code", code("x"))], &["b", "a"]);
+    check(store, vec![is("code", code("x"))], &["b", "a"]);
     // A delete of what was never indexed.
     let upto = position(6);
     store.append(&build.put("Patient/x").into()).unwrap();
     let never = IndexDocument { deleted: true, ..document("Patient/never", 6, Vec::new()) };
     store.index(&IndexBatch { upto, documents: vec![never] }).unwrap();
-    check(&*store, Vec::new(), &["b", "a"]);
+    check(store, Vec::new(), &["b", "a"]);
 }
 
 /// Batches are idempotent, and none takes the index back.
 pub fn an_old_batch_changes_nothing(fixture: &mut impl Fixture) {
     let store = fixture.store();
     let rows = |name: &str| vec![token("code", None, name)];
-    fill(&*store, vec![document("Patient/a", 5, rows("new"))]);
+    fill(store, vec![document("Patient/a", 5, rows("new"))]);
     for upto in 1..=5 {
         let documents = vec![document("Patient/a", upto, rows("old"))];
         store.index(&IndexBatch { upto: position(upto), documents }).unwrap();
     }
-    check(&*store, vec![is("code", code("new"))], &["a"]);
-    check(&*store, vec![is("code", code("old"))], &[]);
+    check(store, vec![is("code", code("new"))], &["a"]);
+    check(store, vec![is("code", code("old"))], &[]);
     let ahead = IndexBatch { upto: position(6), documents: Vec::new() };
     assert!(matches!(store.index(&ahead), Err(Error::Invalid { .. })));
     let mut build = Builder::new();
@@ -379,7 +379,7 @@ pub fn an_old_batch_changes_nothing(fixture: &mut impl Fixture) {
 
 /// An index that was moved on stays where it is.
 pub fn the_index_keeps_its_position_across_restarts(fixture: &mut impl Fixture) {
-    fill(&*fixture.store(), vec![document("Patient/a", 4, Vec::new())]);
+    fill(fixture.store(), vec![document("Patient/a", 4, Vec::new())]);
     for _ in 0..2 {
         assert_eq!(fixture.store().index_position().unwrap(), Some(position(4)));
         fixture.reopen();
@@ -391,7 +391,7 @@ pub fn a_reset_index_expires_its_cursors(fixture: &mut impl Fixture) {
     let store = fixture.store();
     let documents: Vec<_> =
         (1..=3).map(|n| document(&format!("Patient/p{n}"), n, Vec::new())).collect();
-    fill(&*store, documents.clone());
+    fill(store, documents.clone());
     let first = Query { limit: 2, ..query("Patient", Vec::new()) };
     let page = store.search(&first).unwrap();
     let second = Query { after: page.next, ..first.clone() };
@@ -409,7 +409,7 @@ pub fn a_reset_index_expires_its_cursors(fixture: &mut impl Fixture) {
 pub fn a_paged_search_finds_each_resource_once_while_data_changes(fixture: &mut impl Fixture) {
     let rows = || vec![token("code", None, "x")];
     let documents = (1..=40).map(|n| document(&format!("Patient/{n:02}"), n, rows())).collect();
-    fill(&*fixture.store(), documents);
+    fill(fixture.store(), documents);
     let mut build = Builder::new();
     (0..40).for_each(|n| drop(build.put(&format!("Basic/{n}"))));
     let mut query = Query { limit: 7, ..query("Patient", vec![is("code", code("x"))]) };
@@ -446,7 +446,7 @@ pub fn search_totals_are_counted(fixture: &mut impl Fixture) {
     let store = fixture.store();
     let rows = |n: u64| vec![token("mod3", None, &(n % 3).to_string())];
     let documents = (1..=30).map(|n| document(&format!("Patient/{n:02}"), n, rows(n))).collect();
-    fill(&*store, documents);
+    fill(store, documents);
     let of = |clauses, limit| Query { limit, total: true, ..query("Patient", clauses) };
     let thirds = vec![is("mod3", code("1"))];
     let page = store.search(&of(thirds.clone(), 3)).unwrap();
@@ -472,7 +472,7 @@ pub fn a_search_looks_at_a_bounded_number_of_documents(fixture: &mut impl Fixtur
             document
         })
         .collect();
-    fill(&*store, documents);
+    fill(store, documents);
     let contains = vec![is("name", Test::TextContains("need".into()))];
     let not = vec![any(vec![Condition::Missing { parameter: "name".into(), missing: false }])];
     for clauses in [contains, not] {
@@ -505,7 +505,7 @@ pub fn a_long_search_value_is_found_by_itself(fixture: &mut impl Fixture) {
         token("code", None, ""),
         text("name", ""),
     ];
-    fill(&*store, vec![document("Patient/a", 1, rows), document("Patient/b", 2, Vec::new())]);
+    fill(store, vec![document("Patient/a", 1, rows), document("Patient/b", 2, Vec::new())]);
     fixture.reopen();
     let store = fixture.store();
     let exact = Test::TextExact { folded: long.as_str().into(), exact: long.as_str().into() };
@@ -521,6 +521,6 @@ pub fn a_long_search_value_is_found_by_itself(fixture: &mut impl Fixture) {
         ("url", Test::UriPrefix(long.as_str().into())),
         ("subject", Test::ReferenceUrl(long.as_str().into())),
     ] {
-        check(&*store, vec![is(parameter, test)], &["a"]);
+        check(store, vec![is(parameter, test)], &["a"]);
     }
 }

@@ -37,7 +37,7 @@ pub fn positions_follow_the_head(fixture: &mut impl Fixture) {
     };
     fenced(vec![second.clone()], None);
     store.append(&first.clone().into()).unwrap();
-    fenced(vec![first.clone()], Some(position(1)));
+    fenced(vec![first], Some(position(1)));
     fenced(vec![third.clone()], Some(position(1)));
     fenced(vec![second.clone(), second.clone()], Some(position(1)));
     fenced(vec![third.clone(), second.clone()], Some(position(1)));

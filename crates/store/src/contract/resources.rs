@@ -30,7 +30,10 @@ pub fn what_one_entry_makes_is_seen_by_the_next(fixture: &mut impl Fixture) {
     let entries = vec![build.put("Patient/1"), build.put("Patient/1"), build.delete("Patient/1")];
     store.append(&entries.clone().into()).unwrap();
     let patient = key("Patient/1");
-    assert_eq!(store.current(&[patient.clone()]).unwrap(), [Some(entries[2].change.clone())]);
+    assert_eq!(
+        store.current(std::slice::from_ref(&patient)).unwrap(),
+        [Some(entries[2].change.clone())]
+    );
     assert_eq!(store.version(&patient, version(2)).unwrap().as_ref(), Some(&entries[1].change));
 }
 
@@ -43,11 +46,11 @@ pub fn a_delete_is_the_newest_version(fixture: &mut impl Fixture) {
     store.append(&build.delete("Patient/1").into()).unwrap();
     fixture.reopen();
     let store = fixture.store();
-    let current = store.current(&[patient.clone()]).unwrap().remove(0).unwrap();
+    let current = store.current(std::slice::from_ref(&patient)).unwrap().remove(0).unwrap();
     assert_eq!(current.interaction, Interaction::Delete);
     assert!(current.body.is_empty());
     store.append(&build.change("Patient/1", Interaction::Create).into()).unwrap();
-    let current = store.current(&[patient.clone()]).unwrap().remove(0).unwrap();
+    let current = store.current(std::slice::from_ref(&patient)).unwrap().remove(0).unwrap();
     assert_eq!((current.interaction, current.version), (Interaction::Create, version(3)));
     let deleted = store.version(&patient, version(2)).unwrap().unwrap();
     assert_eq!(deleted.interaction, Interaction::Delete);
@@ -115,17 +118,16 @@ pub fn bases_and_types_are_apart(fixture: &mut impl Fixture) {
     let mut build = Builder::new();
     let mut other = build.put("Patient/1");
     other.change.key.base = Base::new(5);
-    let group = vec![other.clone(), build.put("Patient/1"), build.put("Group/1")];
-    let mut group_two = group.clone();
+    let mut group = vec![other.clone(), build.put("Patient/1"), build.put("Group/1")];
     // The builder counts versions per resource of base 4; the first of each is version 1.
-    group_two[1].change.version = version(1);
-    store.append(&group_two.clone().into()).unwrap();
+    group[1].change.version = version(1);
+    store.append(&group.clone().into()).unwrap();
     fixture.reopen();
     let store = fixture.store();
-    let keys: Vec<ResourceKey> = group_two.iter().map(|entry| entry.change.key.clone()).collect();
-    let expected: Vec<_> = group_two.iter().map(|entry| Some(entry.change.clone())).collect();
+    let keys: Vec<ResourceKey> = group.iter().map(|entry| entry.change.key.clone()).collect();
+    let expected: Vec<_> = group.iter().map(|entry| Some(entry.change.clone())).collect();
     assert_eq!(store.current(&keys).unwrap(), expected);
     let patient = key("Patient/1").resource_type;
     assert_eq!(store.resources(Base::new(5), &patient, None, 9).unwrap(), [other.change]);
-    assert_eq!(store.history(&keys[1], None, 9).unwrap(), [group_two[1].change.clone()]);
+    assert_eq!(store.history(&keys[1], None, 9).unwrap(), [group[1].change.clone()]);
 }

@@ -1,0 +1,224 @@
+//! The search index: one more fold of the log, in a file of its own that can be rebuilt.
+//!
+//! The file narrows a search down to candidates ([`candidates`]); what a match is, is decided by
+//! `cresset_store::Query::matches` on the values kept with each document. So keys in the index
+//! may be hashes, and a key too many is only a candidate too many.
+//!
+//! It owns `index.db`, and empties it whenever it cannot be trusted: when it is missing, damaged,
+//! of another format, of another log, or ahead of the log.
+
+mod candidates;
+mod keys;
+mod rows;
+mod search;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+
+use cresset_model::Position;
+use cresset_store::{Error, IndexBatch, Page, Query};
+use rusqlite::Connection;
+
+use crate::connection::{INDEX, open_file, prepare_writer};
+use crate::fault::Fault;
+use crate::readers::Readers;
+
+/// The format this version writes; every other one is emptied, so it also changes when `keys`
+/// or `rows` do.
+const FORMAT: u32 = 1;
+
+/// Says that a SQLite file is a search index of ours ("CrIx").
+const APPLICATION_ID: i32 = 0x4372_4978;
+
+const CREATE: &str = "
+    CREATE TABLE meta (
+        one INTEGER PRIMARY KEY CHECK (one = 1),
+        log INTEGER NOT NULL,           -- the log it is of
+        generation INTEGER NOT NULL,    -- random: cursors of another one have expired
+        position INTEGER NOT NULL,      -- how far it has seen the log
+        last INTEGER NOT NULL           -- the last document number given
+    );
+    CREATE TABLE document (             -- every resource, by the number it got when it came in
+        number INTEGER PRIMARY KEY,
+        base INTEGER NOT NULL,
+        type TEXT NOT NULL,
+        id TEXT NOT NULL,
+        version INTEGER NOT NULL,
+        updated INTEGER NOT NULL,       -- nanoseconds since 1970
+        position INTEGER NOT NULL,
+        rows BLOB NOT NULL              -- its search values
+    );
+    CREATE TABLE resource (
+        base INTEGER NOT NULL,
+        type TEXT NOT NULL,
+        id TEXT NOT NULL,
+        number INTEGER NOT NULL,
+        PRIMARY KEY (base, type, id)
+    ) WITHOUT ROWID;
+    CREATE TABLE posting (              -- what is found by equality
+        key INTEGER NOT NULL,           -- hash of parameter and value
+        document INTEGER NOT NULL,
+        PRIMARY KEY (key, document)
+    ) WITHOUT ROWID;
+    CREATE TABLE start (                -- what is found by how it starts
+        parameter INTEGER NOT NULL,     -- hash
+        text TEXT NOT NULL,
+        document INTEGER NOT NULL,
+        PRIMARY KEY (parameter, text, document)
+    ) WITHOUT ROWID;
+    CREATE TABLE bound (                -- what is found by where it lies
+        parameter INTEGER NOT NULL,     -- hash; differs for the lower and the upper end
+        value NOT NULL,
+        document INTEGER NOT NULL,
+        PRIMARY KEY (parameter, value, document)
+    ) WITHOUT ROWID;
+";
+
+/// What one process knows of `index.db`.
+#[derive(Debug)]
+pub(crate) struct SearchIndex {
+    path: PathBuf,
+    log: i64,
+    /// Held for writing only while the file is thrown away. `None` if making a new one failed.
+    file: RwLock<Option<IndexFile>>,
+}
+
+#[derive(Debug)]
+struct IndexFile {
+    writer: Mutex<Connection>,
+    readers: Readers,
+    state: RwLock<State>,
+}
+
+/// What `meta` says.
+#[derive(Debug, Clone, Copy)]
+struct State {
+    generation: u64,
+    position: Option<Position>,
+}
+
+impl SearchIndex {
+    /// Opens the index of the log with this identity and head.
+    pub(crate) fn open(path: &Path, log: i64, head: Option<Position>) -> Result<Self, Fault> {
+        let file = match IndexFile::open(path, log) {
+            Ok(Some(file)) if file.state().position <= head => file,
+            Ok(found) => {
+                drop(found);
+                IndexFile::create(path, log)?
+            }
+            Err(fault) if fault.is_damage() => IndexFile::create(path, log)?,
+            Err(fault) => return Err(fault),
+        };
+        Ok(Self { path: path.to_owned(), log, file: RwLock::new(Some(file)) })
+    }
+
+    pub(crate) fn position(&self) -> Option<Position> {
+        self.file().as_ref().and_then(|file| file.state().position)
+    }
+
+    pub(crate) fn step(&self, batch: &IndexBatch) -> Result<(), Error> {
+        self.sound(|file| write::step(file, batch))
+    }
+
+    pub(crate) fn search(&self, query: &Query) -> Result<Page, Error> {
+        self.sound(|file| search::search(file, query))
+    }
+
+    /// Throws the file away and makes a new one, when nobody reads it.
+    pub(crate) fn reset(&self) -> Result<(), Fault> {
+        let mut file = self.file.write().unwrap_or_else(PoisonError::into_inner);
+        // Closed before it is removed: SQLite removes the write-ahead log by name when it closes.
+        *file = None;
+        *file = Some(IndexFile::create(&self.path, self.log)?);
+        Ok(())
+    }
+
+    fn file(&self) -> RwLockReadGuard<'_, Option<IndexFile>> {
+        self.file.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `body`; if that finds the file damaged, the index begins anew.
+    fn sound<T>(&self, body: impl FnOnce(&IndexFile) -> Result<T, Fault>) -> Result<T, Error> {
+        let file = self.file();
+        let result = match &*file {
+            Some(file) => body(file),
+            None => Err(Fault::corrupt("there is no search index")),
+        };
+        drop(file);
+        let fault = match result {
+            Ok(value) => return Ok(value),
+            Err(fault) => fault,
+        };
+        if fault.is_damage() {
+            self.reset()?;
+            return Err(Error::Unavailable { source: Box::new(fault) });
+        }
+        Err(fault.into())
+    }
+}
+
+impl IndexFile {
+    /// Opens an index that can be trusted; `None` if it is not that.
+    fn open(path: &Path, log: i64) -> Result<Option<Self>, Fault> {
+        let connection = open_file(path)?;
+        let application: i32 =
+            connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
+        let format: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        if (application, format) != (APPLICATION_ID, FORMAT) {
+            return Ok(None);
+        }
+        prepare_writer(&connection, &INDEX)?;
+        let (of, generation, position): (i64, i64, u64) =
+            connection.query_row("SELECT log, generation, position FROM meta", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
+        let state =
+            State { generation: generation.cast_unsigned(), position: Position::new(position) };
+        let file = Self {
+            writer: Mutex::new(connection),
+            readers: Readers::new(path.to_owned()),
+            state: RwLock::new(state),
+        };
+        Ok((of == log).then_some(file))
+    }
+
+    /// Replaces whatever is there by an empty index.
+    fn create(path: &Path, log: i64) -> Result<Self, Fault> {
+        for suffix in ["", "-wal", "-shm", "-journal"] {
+            let mut file = path.as_os_str().to_owned();
+            file.push(suffix);
+            match fs::remove_file(file) {
+                Ok(()) => {}
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let connection = open_file(path)?;
+        let transaction = connection.unchecked_transaction()?;
+        transaction.execute_batch(CREATE)?;
+        transaction.execute("INSERT INTO meta VALUES (1, ?1, random(), 0, 0)", [log])?;
+        transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+        transaction.pragma_update(None, "user_version", FORMAT)?;
+        transaction.commit()?;
+        drop(connection);
+        Self::open(path, log)?.ok_or(Fault::corrupt("a new search index is not what was written"))
+    }
+
+    fn state(&self) -> State {
+        *self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn writer(&self) -> Result<MutexGuard<'_, Connection>, Fault> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if !writer.is_autocommit() {
+            // A panic in the middle of a step left it open.
+            writer.execute_batch("ROLLBACK")?;
+        }
+        Ok(writer)
+    }
+}
