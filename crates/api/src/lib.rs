@@ -1,1 +1,22 @@
-//! To be written.
+//! HTTP: FHIR REST, operations, websocket upgrade, health.
+//!
+//! It turns requests into calls of [`cresset_node::Node`] and what comes back into responses. It
+//! knows no store and no channel, and decides nothing: what a caller may do, what a search means
+//! and what a subscription is are the node's business.
+//!
+//! Bounds (I10): body size, header time, connections, frame size; see [`Config`]. Tests:
+//! `tests.rs` beside each module; the whole over real HTTP in `crates/conformance`.
+
+mod context;
+mod fallback;
+mod health;
+mod negotiate;
+mod operations;
+mod outcome;
+mod resources;
+mod respond;
+mod router;
+mod server;
+mod websocket;
+
+pub use server::{Config, Server};

@@ -1,12 +1,11 @@
 //! The `cresset` binary: command line, configuration and wiring.
 
-#![cfg_attr(
-    not(test),
-    expect(dead_code, reason = "serve, which reads the configuration, is not wired yet")
-)]
-
 mod cli;
 mod config;
+mod demo;
+mod serve;
+mod telemetry;
+mod topics;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -16,9 +15,13 @@ use clap::Parser;
 
 use cli::{Cli, Command, token};
 
+/// The system's allocator gives memory back late and contends; this one does neither.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Serve(_) => Err(anyhow::anyhow!("not wired")),
+        Command::Serve(arguments) => serve::serve(&arguments),
         Command::Config(cli::Config::Default) => print(config::DEFAULT),
         Command::Config(cli::Config::Check { config }) => check(config.as_deref()),
         Command::Token(cli::Token::Hash { generate }) => hash_token(generate),

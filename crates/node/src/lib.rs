@@ -1,1 +1,65 @@
-//! To be written.
+//! The use cases of the server and the loops behind them.
+//!
+//! A [`Node`] ties the pure core (`engine`, `search`, `fhir`) to a store and the channels. Every
+//! use case takes a [`Caller`] and speaks in models and bytes; HTTP is the API's business, SQL the
+//! store's.
+//!
+//! * The writer (one thread) orders changes, decides what they are events of, and commits them
+//!   in groups. Nothing is visible before it is durable.
+//! * The delivery loop, the sockets and the indexer follow the log. What wakes them are hints;
+//!   what they do comes from the log and the live table.
+//!
+//! Invariants kept here: I3, I4 (with `engine`), I7, I8, I9, I10, I11; each names its test in
+//! ARCHITECTURE.md. This crate must not know axum or SQL.
+
+mod bases;
+mod bundles;
+mod caller;
+mod capability;
+mod catalogs;
+mod clock;
+mod config;
+mod cursors;
+mod deliver;
+mod draft;
+mod error;
+mod hint;
+mod indexer;
+mod intent;
+mod live;
+mod load;
+mod node;
+mod notify;
+mod overlay;
+mod recent;
+mod reference;
+mod resources;
+mod rows;
+mod search;
+mod shared;
+mod socket;
+mod status;
+mod subscriptions;
+mod tokens;
+mod topics;
+mod upkeep;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use bundles::Representation;
+pub use caller::{Authentication, Caller, Right, Rights, TokenHash};
+pub use clock::Clock;
+pub use config::{
+    Config, DeliveryConfig, Limits, RetentionConfig, SearchConfig, SearchIndex, SubscriptionConfig,
+    TopicConfig, WebsocketConfig,
+};
+pub use error::{Error, Kind};
+pub use intent::{Effect, Written};
+pub use node::{Node, Stopper};
+pub use resources::{Condition, HISTORY_PAGE_MAX, HistoryPage};
+pub use search::SearchRequest;
+pub use socket::{Socket, SocketOutput};
+pub use subscriptions::{EVENTS_PER_ANSWER_MAX, EventsQuery};
+pub use topics::{CONFIGURATION, TopicFile, TopicProblem};

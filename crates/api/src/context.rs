@@ -1,0 +1,114 @@
+//! What every handler has: the node, the limits, and the request taken apart.
+
+use std::str::FromStr;
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
+use cresset_definitions::FhirVersion;
+use cresset_model::IssueCode;
+use cresset_node::{Caller, Error, Kind, Node, SearchRequest};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use tokio::sync::Semaphore;
+
+use crate::negotiate;
+use crate::outcome::Refusal;
+use crate::server::Config;
+
+/// Shared by all handlers.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) node: Arc<Node>,
+    pub(crate) config: Arc<Config>,
+    /// Room for requests under way.
+    pub(crate) requests: Arc<Semaphore>,
+}
+
+/// The version that the first part of the path names.
+pub(crate) fn version_of(path: &str) -> Result<FhirVersion, Error> {
+    let known = FhirVersion::ALL.into_iter().find(|version| version.path() == path);
+    known.ok_or_else(|| {
+        let text = "the bases of this server are /r4, /r4b and /r5";
+        Error::of(Kind::NotFound, IssueCode::UnknownPath, text)
+    })
+}
+
+/// Everything about a request but its path and body.
+pub(crate) struct Request {
+    pub(crate) headers: HeaderMap,
+    /// The query string as it came.
+    pub(crate) query: String,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Request {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let query = parts.uri.query().unwrap_or_default().to_owned();
+        Ok(Self { headers: parts.headers.clone(), query })
+    }
+}
+
+impl Request {
+    /// The caller, once the answer can take a form that it accepts.
+    pub(crate) fn caller(&self, context: &Context, version: FhirVersion) -> Result<Caller, Error> {
+        let authorization = negotiate::text(&self.headers, header::AUTHORIZATION);
+        let caller = context.node.authenticate(authorization)?;
+        let parameters = self.parameters();
+        let format =
+            parameters.iter().find_map(|(name, value)| (name == "_format").then_some(value));
+        negotiate::check_accept(version, &self.headers, format.map(String::as_str))?;
+        Ok(caller)
+    }
+
+    /// The query, decoded.
+    pub(crate) fn parameters(&self) -> Vec<(String, String)> {
+        SearchRequest::parse(&self.query).parameters
+    }
+
+    /// The body, if it is said to be JSON and not larger than allowed.
+    pub(crate) async fn json_body(
+        &self,
+        context: &Context,
+        version: FhirVersion,
+        body: Body,
+    ) -> Result<Bytes, Error> {
+        negotiate::check_content_type(version, &self.headers)?;
+        read_body(context, &self.headers, body).await
+    }
+}
+
+/// Reads a body up to the limit, within the time allowed.
+pub(crate) async fn read_body(
+    context: &Context,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<Bytes, Error> {
+    let max = context.config.body_bytes_max;
+    let too_large = || {
+        let text = format!("the body is larger than {max} bytes");
+        Error::of(Kind::TooLarge, IssueCode::BodyTooLarge, text)
+    };
+    let announced = negotiate::text(headers, header::CONTENT_LENGTH).map(u64::from_str);
+    if matches!(announced, Some(Ok(length)) if length > max as u64) {
+        return Err(too_large());
+    }
+    let read = Limited::new(body, max).collect();
+    match tokio::time::timeout(context.config.request_time_max, read).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => {
+            let text = "the body ended before it was complete";
+            Err(Error::of(Kind::Malformed, IssueCode::NotJson, text))
+        }
+        Err(_) => {
+            let text = "the body did not arrive in time";
+            Err(Error::of(Kind::Timeout, IssueCode::Timeout, text))
+        }
+    }
+}
+
+/// The outcome of a handler.
+pub(crate) type Answer<T> = Result<T, Refusal>;

@@ -1,0 +1,145 @@
+//! What the headers and `_format` of a request ask for.
+
+use axum::http::{HeaderMap, HeaderName, header};
+use cresset_definitions::FhirVersion;
+use cresset_model::{IssueCode, VersionId};
+use cresset_node::{Condition, Error, Kind};
+
+/// What a client wants back from a write (`Prefer: return=`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Return {
+    /// Nothing.
+    Minimal,
+    /// An OperationOutcome.
+    Outcome,
+    /// The resource. The default: clients of the backport guide need it (TR-08).
+    Representation,
+}
+
+/// The value of a header as text, if it is there and is text.
+pub(crate) fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// Refuses with 406 what asks for anything but JSON in this version.
+pub(crate) fn check_accept(
+    version: FhirVersion,
+    headers: &HeaderMap,
+    format: Option<&str>,
+) -> Result<(), Error> {
+    if let Some(format) = format {
+        // In a query string a plus sign may have become a space.
+        let format = format.replace(' ', "+");
+        return if is_json(&format, version) { Ok(()) } else { Err(not_acceptable(version)) };
+    }
+    let accepted: Vec<&str> =
+        headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let mut ranges = accepted.iter().flat_map(|value| value.split(',')).peekable();
+    let any = ranges.peek().is_none()
+        || ranges.any(|range| {
+            let essence = range.split(';').next().unwrap_or_default().trim();
+            matches!(essence, "*/*" | "application/*") || is_json(range, version)
+        });
+    if any { Ok(()) } else { Err(not_acceptable(version)) }
+}
+
+fn not_acceptable(version: FhirVersion) -> Error {
+    let text = format!("this server sends application/fhir+json; fhirVersion={}", version.mime());
+    Error::of(Kind::NotAcceptable, IssueCode::NotAcceptable, text)
+}
+
+/// Refuses with 415 a body that is not said to be JSON of this version.
+pub(crate) fn check_content_type(version: FhirVersion, headers: &HeaderMap) -> Result<(), Error> {
+    let content_type = text(headers, header::CONTENT_TYPE).unwrap_or_default();
+    if is_json(content_type, version) {
+        return Ok(());
+    }
+    let text = format!(
+        "send the body as application/fhir+json or application/json (fhirVersion {})",
+        version.mime()
+    );
+    Err(Error::of(Kind::UnsupportedMediaType, IssueCode::UnsupportedMediaType, text))
+}
+
+/// Whether a media type is JSON, and of this version where it names one.
+fn is_json(media_type: &str, version: FhirVersion) -> bool {
+    let mut parts = media_type.split(';').map(str::trim);
+    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
+    let known = matches!(
+        essence.as_str(),
+        "application/fhir+json"
+            | "application/json"
+            | "application/json+fhir"
+            | "json"
+            | "text/json"
+    );
+    known
+        && parts.all(|parameter| match parameter.split_once('=') {
+            Some((name, value)) if name.trim().eq_ignore_ascii_case("fhirversion") => {
+                let value = value.trim().trim_matches('"');
+                value == version.mime() || value == version.full()
+            }
+            Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+                value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+            }
+            Some(_) | None => true,
+        })
+}
+
+/// `Prefer: return=…`; unknown preferences are ignored, as RFC 7240 says.
+pub(crate) fn wanted_return(headers: &HeaderMap) -> Return {
+    let preferences = preferences(headers);
+    let wanted = preferences.iter().find_map(|(name, value)| (name == "return").then_some(value));
+    match wanted.map(String::as_str) {
+        Some("minimal") => Return::Minimal,
+        Some("operationoutcome") => Return::Outcome,
+        Some(_) | None => Return::Representation,
+    }
+}
+
+/// Whether the client wants unknown search parameters ignored (`Prefer: handling=lenient`).
+pub(crate) fn is_lenient(headers: &HeaderMap) -> bool {
+    preferences(headers).iter().any(|(name, value)| name == "handling" && value == "lenient")
+}
+
+fn preferences(headers: &HeaderMap) -> Vec<(String, String)> {
+    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split([',', ';']))
+        .filter_map(|preference| preference.split_once('='))
+        .map(|(name, value)| {
+            let value = value.trim().trim_matches('"').to_ascii_lowercase();
+            (name.trim().to_ascii_lowercase(), value)
+        })
+        .collect()
+}
+
+/// `If-Match` and `If-None-Match` of a write.
+pub(crate) fn condition(headers: &HeaderMap) -> Result<Condition, Error> {
+    let unreadable = |name: &str, form: &str| {
+        let text = format!("{name} must be {form}");
+        Error::of(Kind::Malformed, IssueCode::InvalidPrecondition, text)
+    };
+    if let Some(value) = headers.get(header::IF_MATCH) {
+        let version = value.to_str().ok().and_then(etag_version);
+        return version
+            .map(Condition::IfMatch)
+            .ok_or_else(|| unreadable("If-Match", "an ETag such as W/\"3\""));
+    }
+    match headers.get(header::IF_NONE_MATCH) {
+        Some(value) if value == "*" => Ok(Condition::IfNoneMatch),
+        Some(_) => Err(unreadable("If-None-Match", "* on a write")),
+        None => Ok(Condition::None),
+    }
+}
+
+/// The version in an ETag: `W/"3"`, or `"3"`.
+pub(crate) fn etag_version(etag: &str) -> Option<VersionId> {
+    let etag = etag.trim();
+    let quoted = etag.strip_prefix("W/").unwrap_or(etag);
+    let number = quoted.strip_prefix('"')?.strip_suffix('"')?;
+    VersionId::new(number.parse().ok()?)
+}
+
+#[cfg(test)]
+mod tests;

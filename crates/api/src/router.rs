@@ -1,0 +1,56 @@
+//! Which handler answers which path.
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+
+use cresset_model::IssueCode;
+use cresset_node::{Error, Kind};
+
+use crate::context::Context;
+use crate::outcome::Refusal;
+use crate::{fallback, health, operations, resources, websocket};
+
+/// All routes of the server.
+///
+/// A path part that begins with `$` is an operation; the handlers of the plain routes hand those
+/// over, since the router cannot tell them apart.
+pub(crate) fn router(context: Context) -> Router {
+    Router::new()
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        .route("/{version}", post(resources::bundle))
+        .route("/{version}/", post(resources::bundle))
+        .route("/{version}/metadata", get(resources::metadata))
+        .route("/{version}/ws", any(websocket::upgrade))
+        .route("/{version}/{type}", get(resources::search).post(resources::create))
+        .route("/{version}/{type}/_search", post(resources::search_by_post))
+        .route(
+            "/{version}/{type}/{id}",
+            get(resources::read)
+                .put(resources::update)
+                .delete(resources::delete)
+                .post(operations::on_type),
+        )
+        .route("/{version}/{type}/{id}/_history", get(resources::history))
+        .route("/{version}/{type}/{id}/_history/{number}", get(resources::read_version))
+        .route(
+            "/{version}/{type}/{id}/{operation}",
+            get(operations::on_instance_by_get).post(operations::on_instance),
+        )
+        .layer(middleware::from_fn_with_state(context.clone(), limit))
+        .fallback(fallback::unknown_path)
+        .method_not_allowed_fallback(fallback::unknown_method)
+        .with_state(context)
+}
+
+/// Refuses requests beyond those that may be under way (I10). A websocket counts until it is open.
+async fn limit(State(context): State<Context>, request: Request, next: Next) -> Response {
+    let Ok(_permit) = context.requests.try_acquire() else {
+        let text = "too many requests are under way";
+        return Refusal(Error::of(Kind::Unavailable, IssueCode::Unavailable, text)).into_response();
+    };
+    next.run(request).await
+}

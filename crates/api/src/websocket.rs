@@ -1,0 +1,119 @@
+//! The websocket connection: frames in and out. What they mean is the node's business.
+
+use std::sync::Arc;
+
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use axum::extract::{Path, State};
+use axum::response::Response;
+use bytes::Bytes;
+use cresset_model::IssueCode;
+use cresset_node::{Error, Kind, Socket, SocketOutput};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::context::{Answer, Context, version_of};
+use crate::outcome::Refusal;
+use crate::server::Config;
+
+/// Buffer for reading; the library's own default is 128 KiB for each connection.
+const READ_BUFFER_BYTES: usize = 4 * 1024;
+/// Bytes that may wait to be written beyond the frame being written.
+const WRITE_BUFFER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Close code for data that the server does not take.
+const UNSUPPORTED: u16 = 1003;
+/// Close code for a frame that is too large.
+const TOO_BIG: u16 = 1009;
+
+/// `GET [base]/ws`
+pub(crate) async fn upgrade(
+    State(context): State<Context>,
+    Path(version): Path<String>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Answer<Response> {
+    version_of(&version)?;
+    let upgrade = upgrade.map_err(|_| {
+        let text = "open a websocket here, with the token of $get-ws-binding-token";
+        Refusal(Error::of(Kind::Malformed, IssueCode::InvalidParameter, text))
+    })?;
+    let socket = context.node.open_socket()?;
+    let config = context.config.clone();
+    let upgrade = upgrade
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
+        .max_message_size(config.socket_frame_bytes_max)
+        .max_frame_size(config.socket_frame_bytes_max);
+    Ok(upgrade.on_upgrade(move |connection| run(connection, socket, config)))
+}
+
+/// Why a connection ends.
+enum End {
+    /// With this close frame.
+    Close(u16, String),
+    /// It is gone.
+    Gone,
+}
+
+async fn run(mut connection: WebSocket, mut socket: Socket, config: Arc<Config>) {
+    let end = pump(&mut connection, &mut socket, &config).await;
+    drop(socket);
+    if let End::Close(code, reason) = end {
+        let frame = CloseFrame { code, reason: reason.into() };
+        let closing = async {
+            if connection.send(Message::Close(Some(frame))).await.is_ok() {
+                // The peer answers with a close of its own; what it sent before is not read.
+                while let Some(Ok(_)) = connection.recv().await {}
+            }
+        };
+        // A peer that does not answer is left.
+        drop(timeout(config.socket_send_time_max, closing).await);
+    }
+}
+
+async fn pump(connection: &mut WebSocket, socket: &mut Socket, config: &Config) -> End {
+    let mut ping_at = Instant::now() + config.socket_ping_period;
+    let mut heard = true;
+    loop {
+        tokio::select! {
+            message = connection.recv() => {
+                heard = true;
+                match message {
+                    Some(Ok(Message::Text(text))) => socket.receive(&text).await,
+                    Some(Ok(Message::Binary(_))) => {
+                        return End::Close(UNSUPPORTED, "send text frames".to_owned());
+                    }
+                    Some(Ok(Message::Ping(_) | Message::Pong(_))) => {}
+                    Some(Ok(Message::Close(_))) | None => return End::Gone,
+                    Some(Err(error)) => return broken(&error),
+                }
+            }
+            output = socket.next() => match output {
+                SocketOutput::Close { code, reason } => return End::Close(code, reason),
+                SocketOutput::Frame(frame) => {
+                    let Ok(frame) = Utf8Bytes::try_from(frame) else { return End::Gone };
+                    let sending = connection.send(Message::Text(frame));
+                    match timeout(config.socket_send_time_max, sending).await {
+                        Ok(Ok(())) => socket.written(),
+                        Ok(Err(_)) | Err(_) => return End::Gone,
+                    }
+                }
+            },
+            () = sleep_until(ping_at) => {
+                if !heard || connection.send(Message::Ping(Bytes::new())).await.is_err() {
+                    return End::Gone;
+                }
+                heard = false;
+                ping_at = Instant::now() + config.socket_ping_period;
+            }
+        }
+    }
+}
+
+/// A frame that is too large is told; anything else that is wrong with the stream ends it.
+fn broken(error: &axum::Error) -> End {
+    let text = error.to_string();
+    if text.contains("too long") || text.contains("too big") {
+        return End::Close(TOO_BIG, "the frame is too large".to_owned());
+    }
+    End::Gone
+}

@@ -1,0 +1,257 @@
+//! `cresset serve`: from configuration to a running server, and to an orderly end.
+
+use std::io::Write;
+use std::sync::Arc;
+use std::{io, process};
+
+use anyhow::Context;
+use cresset_api::Server;
+use cresset_channel::{AddressPolicy, EndpointPolicy, RestHook};
+use cresset_engine::{RetryPolicy, RetrySchedule};
+use cresset_node::{Authentication, Caller, Clock, Node, Stopper, TokenHash};
+use cresset_store::{MemoryStore, Store};
+use cresset_store_embedded::EmbeddedStore;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli::Serve;
+use crate::config::auth::{Auth, Right};
+use crate::config::{self, Config, SearchIndex, StoreKind};
+use crate::{demo, telemetry, topics};
+
+/// Runs the server until SIGTERM or SIGINT.
+pub(crate) fn serve(arguments: &Serve) -> anyhow::Result<()> {
+    let loaded =
+        config::load(arguments.config.as_deref(), config::environment(), arguments.flags());
+    let mut config = loaded.map_err(|problems| {
+        anyhow::anyhow!("{} problem(s) in the configuration\n{problems}", problems.len())
+    })?;
+    if arguments.demo {
+        demo::adjust(&mut config, arguments.data.is_some() || arguments.config.is_some());
+    }
+    telemetry::start(&config.log);
+    // For HTTP clients that are made without a configuration of their own.
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        tracing::debug!("a TLS provider was installed before");
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")?;
+    runtime.block_on(run(config, arguments.demo))
+}
+
+async fn run(config: Config, demo: bool) -> anyhow::Result<()> {
+    let listener = TcpListener::bind(config.server.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", config.server.listen))?;
+    let bound = listener.local_addr().context("the listener has no address")?;
+    let base_url = config.server.base_url(bound);
+    let (node, stopper) = start(&config, base_url.clone())?;
+    load_topics(&node, &config).await?;
+    announce(&format!("listening on http://{bound}\n"));
+    tracing::info!(address = %bound, base_url, "listening");
+    let signals = wait_for_signal()?;
+    let server = Server::new(node.clone(), api_config(&config));
+    if demo {
+        tokio::spawn(demo::play(base_url, config.store.directory.clone()));
+    }
+    let stopping = node.clone();
+    let stop = async move {
+        signals.await;
+        tracing::info!("stopping");
+        stopping.begin_stop();
+    };
+    server
+        .serve(listener, stop, config.server.shutdown_grace)
+        .await
+        .context("the server failed")?;
+    stop_within(stopper, node, &config).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Waits for the node to end; attempts that take longer than the grace time are cut off, which
+/// loses nothing, since what is not confirmed is sent again.
+async fn stop_within(stopper: Stopper, node: Arc<Node>, config: &Config) {
+    let grace = config.server.shutdown_grace + config.subscriptions.timeout_max;
+    if tokio::time::timeout(grace, stopper.stop(node)).await.is_err() {
+        tracing::warn!("the node did not end in time");
+        process::exit(0);
+    }
+}
+
+/// Opens the store and starts the node on it.
+fn start(config: &Config, base_url: String) -> anyhow::Result<(Arc<Node>, Stopper)> {
+    let store: Arc<dyn Store> = match config.store.kind {
+        StoreKind::Embedded => {
+            let directory = &config.store.directory;
+            let opened = EmbeddedStore::open(directory);
+            Arc::new(opened.with_context(|| {
+                format!("the store in {} cannot be opened", directory.display())
+            })?)
+        }
+        StoreKind::Memory => Arc::new(MemoryStore::new()),
+    };
+    let rest_hook = RestHook::new(&channel_config(config), endpoint_policy(config))
+        .context("the HTTP client cannot be made")?;
+    if rest_hook.trusted_roots() == 0 {
+        tracing::warn!("no certificate authorities are known: https endpoints will all fail");
+    }
+    let node_config = node_config(config, base_url)?;
+    Node::start(node_config, store, rest_hook, Clock::system())
+        .context("the state cannot be read from the store")
+}
+
+/// Brings bundled and configured topics into force; what is wrong with one is told and left out.
+async fn load_topics(node: &Node, config: &Config) -> anyhow::Result<()> {
+    let mut files = if config.topics.bundled { topics::bundled() } else { Vec::new() };
+    if let Some(directory) = &config.topics.directory {
+        files.extend(topics::read(directory)?);
+    }
+    let problems = node.load_topics(&files).await.context("topics cannot be loaded")?;
+    for problem in problems {
+        let refused = problem.issues.has_errors();
+        for issue in problem.issues.0 {
+            let file = &problem.name;
+            if refused {
+                tracing::error!(file, issue = %issue, "a topic was left out");
+            } else {
+                tracing::warn!(file, issue = %issue, "a topic may surprise");
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Writes a line that scripts wait for; nobody reading it is no failure.
+fn announce(line: &str) {
+    let mut out = io::stdout();
+    let written = out.write_all(line.as_bytes()).and_then(|()| out.flush());
+    if let Err(error) = written {
+        tracing::debug!(%error, "standard output is closed");
+    }
+}
+
+/// Ready when the process is told to stop.
+fn wait_for_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be heard")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be heard")?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+fn api_config(config: &Config) -> cresset_api::Config {
+    cresset_api::Config {
+        body_bytes_max: config.limits.body_max.get(),
+        request_time_max: config.server.request_timeout,
+        requests_max: config.limits.requests_max.get(),
+        socket_frame_bytes_max: config.limits.socket_frame_max.get(),
+        ..cresset_api::Config::default()
+    }
+}
+
+fn endpoint_policy(config: &Config) -> EndpointPolicy {
+    EndpointPolicy {
+        addresses: AddressPolicy {
+            allow_local: config.rest_hook.allow_local_endpoints,
+            allow: config.rest_hook.allow_addresses.clone(),
+        },
+        https_only: config.rest_hook.https_only,
+    }
+}
+
+fn channel_config(config: &Config) -> cresset_channel::Config {
+    cresset_channel::Config {
+        connect_timeout: config.rest_hook.connect_timeout,
+        idle_connections_per_host_max: config.rest_hook.idle_connections_per_host_max.get(),
+        idle_connection_timeout: config.rest_hook.idle_connection_timeout,
+        extra_ca_files: config.rest_hook.extra_ca_files.clone(),
+        ..cresset_channel::Config::default()
+    }
+}
+
+fn node_config(config: &Config, base_url: String) -> anyhow::Result<cresset_node::Config> {
+    let Config { limits, subscriptions, websocket, retention, .. } = config;
+    let endpoints = endpoint_policy(config);
+    Ok(cresset_node::Config {
+        base_url,
+        authentication: authentication(&config.auth),
+        limits: cresset_node::Limits {
+            bundle_entries_max: limits.bundle_entries_max.get(),
+            search_count_default: limits.search_count_default.get(),
+            search_count_max: limits.search_count_max.get(),
+            subscriptions_per_client_max: limits.subscriptions_per_client_max.get(),
+            write_queue_max: limits.write_queue_max.get(),
+            reads_max: limits.reads_max.get(),
+        },
+        topics: cresset_node::TopicConfig { accept_draft: config.topics.accept_draft },
+        subscriptions: cresset_node::SubscriptionConfig {
+            heartbeat_min: subscriptions.heartbeat_min,
+            timeout_max: subscriptions.timeout_max,
+            max_count_max: subscriptions.max_count_max,
+            endpoints,
+        },
+        delivery: cresset_node::DeliveryConfig {
+            retry: retry_policy(config)?,
+            concurrency_max: config.rest_hook.concurrency_max,
+        },
+        websocket: cresset_node::WebsocketConfig {
+            token_lifetime: websocket.token_lifetime,
+            bind_deadline: websocket.bind_deadline,
+            expiry_grace: websocket.expiry_grace,
+            max_count_default: subscriptions.max_count_default,
+            sockets_max: limits.sockets_max.get(),
+            sockets_unbound_max: limits.sockets_unbound_max.get(),
+        },
+        retention: cresset_node::RetentionConfig {
+            events_keep: retention.events_keep,
+            events_per_subscription_max: retention.events_per_subscription_max.get() as u64,
+        },
+        search: cresset_node::SearchConfig {
+            index: match &config.search.index {
+                SearchIndex::All => cresset_node::SearchIndex::All,
+                SearchIndex::Listed(codes) => cresset_node::SearchIndex::Listed(codes.clone()),
+                SearchIndex::None => cresset_node::SearchIndex::None,
+            },
+            wait_max: config.search.wait_max,
+        },
+    })
+}
+
+fn retry_policy(config: &Config) -> anyhow::Result<RetryPolicy> {
+    let schedule = |delays: &[std::time::Duration]| {
+        RetrySchedule::new(delays).context("a retry schedule has too many entries")
+    };
+    Ok(RetryPolicy {
+        handshake_delay: config.rest_hook.handshake_delay,
+        handshake_retries: schedule(&config.rest_hook.handshake_retry_schedule)?,
+        retries: schedule(&config.rest_hook.retry_schedule)?,
+        timeout_default: config.subscriptions.timeout_default,
+        max_count_default: config.subscriptions.max_count_default,
+        flush_missed: config.subscriptions.flush_missed,
+    })
+}
+
+fn authentication(auth: &Auth) -> Authentication {
+    let clients = match auth {
+        Auth::None => return Authentication::None,
+        Auth::Tokens(clients) => clients,
+    };
+    let tokens = clients.iter().flat_map(|client| {
+        let rights = client.rights.iter().map(|right| match right {
+            Right::Admin => cresset_node::Right::Admin,
+            Right::Read => cresset_node::Right::Read,
+            Right::Subscribe => cresset_node::Right::Subscribe,
+            Right::Topics => cresset_node::Right::Topics,
+            Right::Write => cresset_node::Right::Write,
+        });
+        let caller = Caller::new(client.name.clone(), rights.collect());
+        client.token_hashes.iter().map(move |hash| (TokenHash(hash.0), caller.clone()))
+    });
+    Authentication::Tokens(tokens.collect())
+}

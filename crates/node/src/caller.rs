@@ -1,0 +1,167 @@
+//! Who asks, and what they may do: the seam that SMART access tokens fill later.
+
+use std::fmt;
+
+use cresset_model::{ClientName, IssueCode};
+use rustc_hash::FxHashMap;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Kind};
+
+/// One right of a client.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Right {
+    /// Everything, also the subscriptions of others.
+    Admin,
+    /// Read and search resources.
+    Read,
+    /// Create and manage subscriptions of its own.
+    Subscribe,
+    /// Create, change and delete topics.
+    Topics,
+    /// Create, change and delete resources that are neither topics nor subscriptions.
+    Write,
+}
+
+impl Right {
+    const fn bit(self) -> u8 {
+        match self {
+            Self::Admin => 1,
+            Self::Read => 2,
+            Self::Subscribe => 4,
+            Self::Topics => 8,
+            Self::Write => 16,
+        }
+    }
+
+    /// The word for it in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Admin => "admin",
+            Self::Read => "read",
+            Self::Subscribe => "subscribe",
+            Self::Topics => "topics",
+            Self::Write => "write",
+        }
+    }
+}
+
+/// A set of rights. `Admin` holds all others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Rights(u8);
+
+impl Rights {
+    /// Every right there is.
+    pub const ALL: Self = Self(Right::Admin.bit());
+
+    /// Whether the right is in the set.
+    pub const fn contains(self, right: Right) -> bool {
+        self.0 & (right.bit() | Right::Admin.bit()) != 0
+    }
+}
+
+impl FromIterator<Right> for Rights {
+    fn from_iter<I: IntoIterator<Item = Right>>(rights: I) -> Self {
+        Self(rights.into_iter().fold(0, |set, right| set | right.bit()))
+    }
+}
+
+/// Who asks: every use case takes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    client: ClientName,
+    rights: Rights,
+}
+
+impl Caller {
+    /// A caller with this name and these rights.
+    pub fn new(client: ClientName, rights: Rights) -> Self {
+        Self { client, rights }
+    }
+
+    /// The client's name.
+    pub fn client(&self) -> &ClientName {
+        &self.client
+    }
+
+    /// Whether the caller sees and manages subscriptions of everybody.
+    pub fn is_admin(&self) -> bool {
+        self.rights.contains(Right::Admin)
+    }
+
+    /// Refuses with 403 unless the caller has the right.
+    pub fn require(&self, right: Right) -> Result<(), Error> {
+        if self.rights.contains(right) {
+            return Ok(());
+        }
+        let text = format!("this client lacks the right '{}'", right.as_str());
+        Err(Error::of(Kind::Forbidden, IssueCode::Forbidden, text))
+    }
+
+    /// Whether this caller may see what `owner` created.
+    pub(crate) fn sees(&self, owner: &ClientName) -> bool {
+        self.is_admin() || self.client == *owner
+    }
+}
+
+/// SHA-256 of a bearer token; what the configuration and the store keep instead of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct TokenHash(pub [u8; 32]);
+
+impl TokenHash {
+    /// The hash of a token as it stands in the `Authorization` header.
+    pub fn of(token: &str) -> Self {
+        Self(Sha256::digest(token.as_bytes()).into())
+    }
+}
+
+impl fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenHash(…)")
+    }
+}
+
+/// How callers are known.
+#[derive(Debug, Clone)]
+pub enum Authentication {
+    /// Everybody is one client with all rights. Only sound on a loopback address; the
+    /// configuration sees to that.
+    None,
+    /// Static bearer tokens, by hash.
+    Tokens(FxHashMap<TokenHash, Caller>),
+}
+
+impl Authentication {
+    /// The caller who sent this `Authorization` header.
+    ///
+    /// # Errors
+    /// `Unauthenticated` when a token is needed and missing, or not known.
+    pub fn caller(&self, authorization: Option<&str>) -> Result<Caller, Error> {
+        let tokens = match self {
+            Self::None => return Ok(anonymous()),
+            Self::Tokens(tokens) => tokens,
+        };
+        let token = authorization.and_then(bearer).ok_or_else(|| {
+            let text = "send 'Authorization: Bearer <token>' with a token of this server";
+            Error::of(Kind::Unauthenticated, IssueCode::LoginRequired, text)
+        })?;
+        tokens.get(&TokenHash::of(token)).cloned().ok_or_else(|| {
+            let text = "the bearer token is not known here";
+            Error::of(Kind::Unauthenticated, IssueCode::LoginRequired, text)
+        })
+    }
+}
+
+/// The token of a `Bearer` authorization; the scheme's case does not matter.
+fn bearer(authorization: &str) -> Option<&str> {
+    let (scheme, token) = authorization.trim().split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
+}
+
+/// The one client of a server without authentication.
+fn anonymous() -> Caller {
+    Caller::new(ClientName::new("anonymous").expect("a literal of the right form"), Rights::ALL)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,125 @@
+//! What the node may be told from outside.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::time::Duration;
+
+use cresset_channel::EndpointPolicy;
+use cresset_engine::RetryPolicy;
+
+use crate::caller::Authentication;
+
+/// The node's options; the binary fills them from its configuration.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// URL under which clients reach the server, without a slash at the end and without the
+    /// version (`http://127.0.0.1:8080`).
+    pub base_url: String,
+    /// How callers are known.
+    pub authentication: Authentication,
+    /// Bounds.
+    pub limits: Limits,
+    /// Topics.
+    pub topics: TopicConfig,
+    /// What subscriptions may ask for.
+    pub subscriptions: SubscriptionConfig,
+    /// Sending to endpoints.
+    pub delivery: DeliveryConfig,
+    /// Sockets.
+    pub websocket: WebsocketConfig,
+    /// How long events are kept.
+    pub retention: RetentionConfig,
+    /// REST search.
+    pub search: SearchConfig,
+}
+
+/// Bounds of requests and of what clients may hold.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Entries of a batch or transaction.
+    pub bundle_entries_max: usize,
+    /// Resources on a page of a search when the client names no `_count`.
+    pub search_count_default: usize,
+    /// Resources on a page of a search at most.
+    pub search_count_max: usize,
+    /// Subscriptions of one client.
+    pub subscriptions_per_client_max: usize,
+    /// Requests that wait for the writer.
+    pub write_queue_max: usize,
+    /// Reads of the store at the same time.
+    pub reads_max: usize,
+}
+
+/// How topics are treated.
+#[derive(Debug, Clone)]
+pub struct TopicConfig {
+    /// Whether subscriptions may name topics with status `draft` (RQ-TP-09).
+    pub accept_draft: bool,
+}
+
+/// What subscriptions may ask for.
+#[derive(Debug, Clone)]
+pub struct SubscriptionConfig {
+    /// Shortest heartbeat period; shorter ones are raised to it.
+    pub heartbeat_min: Duration,
+    /// Longest timeout; longer ones are lowered to it.
+    pub timeout_max: Duration,
+    /// Largest `maxCount`; larger ones are lowered to it.
+    pub max_count_max: NonZeroU32,
+    /// What endpoints may be (RQ-CH-28, RQ-SS-08).
+    pub endpoints: EndpointPolicy,
+}
+
+/// Sending to endpoints.
+#[derive(Debug, Clone)]
+pub struct DeliveryConfig {
+    /// When to try again, and when to give up.
+    pub retry: RetryPolicy,
+    /// Attempts at the same time.
+    pub concurrency_max: NonZeroUsize,
+}
+
+/// Sockets.
+#[derive(Debug, Clone)]
+pub struct WebsocketConfig {
+    /// How long a binding token can be used.
+    pub token_lifetime: Duration,
+    /// How long a socket may stay without a binding.
+    pub bind_deadline: Duration,
+    /// How long after its token expired a binding goes on.
+    pub expiry_grace: Duration,
+    /// Most events in one frame where the subscription has no `maxCount`.
+    pub max_count_default: NonZeroU32,
+    /// Sockets at the same time.
+    pub sockets_max: usize,
+    /// Sockets without a binding at the same time.
+    pub sockets_unbound_max: usize,
+}
+
+/// How long events are kept for `$events` (RQ-OP-22).
+#[derive(Debug, Clone)]
+pub struct RetentionConfig {
+    /// Age at which events are forgotten.
+    pub events_keep: Duration,
+    /// Newest events kept of each subscription.
+    pub events_per_subscription_max: u64,
+}
+
+/// REST search.
+#[derive(Debug, Clone)]
+pub struct SearchConfig {
+    /// What the index on disk holds.
+    pub index: SearchIndex,
+    /// How long a search waits for the index to have seen what was written before it.
+    pub wait_max: Duration,
+}
+
+/// Which search parameters the index on disk holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SearchIndex {
+    /// Every one that is defined.
+    All,
+    /// These codes, on every type that defines them.
+    Listed(Vec<String>),
+    /// None; only `_id` and `_lastUpdated` can be searched.
+    None,
+}

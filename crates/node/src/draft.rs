@@ -1,0 +1,559 @@
+//! One group in the making: decides each wanted change against all before it.
+//!
+//! The writer makes one `Draft` per group. Nothing here is durable or visible until the store has
+//! appended the group; a request that is refused is taken back alone, a group that fails whole.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cresset_engine::{Interest, Lookup, ResourceChange};
+use cresset_fhir::{Codec, json};
+use cresset_model::{
+    Base, Change, ClientName, Interaction, IssueCode, Issues, Position, ResourceId, ResourceKey,
+    ResourceType, Subscription, SubscriptionKey, SubscriptionStatus, VersionId,
+};
+use cresset_store::{Entry, Group, Record, Store, SubscriptionLife};
+use jiff::Timestamp;
+use rustc_hash::FxHashMap;
+use serde_json::{Map, Value};
+
+use crate::bases::version_of;
+use crate::catalogs::{Catalogs, LOOKUP_ROUNDS_MAX, NEVER_A_FOCUS, evaluate_contained};
+use crate::config::Limits;
+use crate::error::{Error, Kind};
+use crate::intent::{Action, Body, Effect, Intent, Precondition, Role, StatusChange, Written};
+use crate::live::{Live, LiveSubscription};
+use crate::overlay::Overlay;
+use crate::shared::Shared;
+use crate::subscriptions::{effective_status, issues_in_wire_terms};
+
+mod catalog_changes;
+
+/// What a durable group changes in the live table.
+pub(crate) enum LiveEffect {
+    /// A subscription exists.
+    Begin(Arc<LiveSubscription>),
+    /// It exists no more.
+    End(SubscriptionKey),
+    /// An evaluation failed for it; told by `$status` (I9).
+    Problem(SubscriptionKey, String),
+    /// Its client changed it.
+    Settings(SubscriptionKey, Arc<Subscription>, Timestamp),
+    /// The server changed its status.
+    Status(StatusChange),
+    /// The topics of a base changed.
+    Topics(Base),
+}
+
+/// A group in the making.
+pub(crate) struct Draft<'w> {
+    store: &'w dyn Store,
+    live: &'w Live,
+    limits: &'w Limits,
+    catalogs: &'w mut Catalogs,
+    now: Timestamp,
+    first: Position,
+    overlay: Overlay,
+    group: Group,
+    changes: Vec<Arc<Change>>,
+    effects: Vec<LiveEffect>,
+    begun: FxHashMap<(Base, ResourceId), Arc<LiveSubscription>>,
+}
+
+/// Where a draft stood; see [`Draft::rollback`].
+pub(crate) struct Mark {
+    entries: usize,
+    effects: usize,
+    overlay: usize,
+    catalogs: Catalogs,
+}
+
+/// What a finished draft leaves to the writer.
+pub(crate) struct Finished {
+    pub(crate) group: Group,
+    pub(crate) changes: Vec<Arc<Change>>,
+    pub(crate) effects: Vec<LiveEffect>,
+}
+
+impl<'w> Draft<'w> {
+    /// An empty group that is to begin at `first`; its changes are made `now`.
+    pub(crate) fn new(
+        shared: &'w Shared,
+        catalogs: &'w mut Catalogs,
+        first: Position,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            store: shared.store.as_ref(),
+            live: &shared.live,
+            limits: &shared.config.limits,
+            catalogs,
+            now,
+            first,
+            overlay: Overlay::default(),
+            group: Group::default(),
+            changes: Vec::new(),
+            effects: Vec::new(),
+            begun: FxHashMap::default(),
+        }
+    }
+
+    /// Reads the current versions of all resources the intents name, in one go.
+    pub(crate) fn load<'i>(
+        &mut self,
+        intents: impl Iterator<Item = &'i Intent>,
+    ) -> Result<(), Error> {
+        let keys: Vec<ResourceKey> = intents
+            .filter(|intent| intent.precondition != Precondition::Fresh)
+            .map(|intent| intent.key.clone())
+            .collect();
+        if !keys.is_empty() {
+            self.overlay.load(self.store, &keys)?;
+        }
+        Ok(())
+    }
+
+    /// Where the draft stands.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark {
+            entries: self.group.entries.len(),
+            effects: self.effects.len(),
+            overlay: self.overlay.mark(),
+            catalogs: self.catalogs.clone(),
+        }
+    }
+
+    /// Takes back all that was decided since the mark.
+    pub(crate) fn rollback(&mut self, mark: Mark) {
+        self.group.entries.truncate(mark.entries);
+        self.changes.truncate(mark.entries);
+        self.effects.truncate(mark.effects);
+        self.overlay.rollback(mark.overlay);
+        *self.catalogs = mark.catalogs;
+        let position = self.next_position();
+        self.begun.retain(|_, begun| begun.key.position() < position);
+    }
+
+    /// Adds bookkeeping.
+    pub(crate) fn record(&mut self, records: Vec<Record>) {
+        self.group.records.extend(records);
+    }
+
+    pub(crate) fn finish(self) -> Finished {
+        Finished { group: self.group, changes: self.changes, effects: self.effects }
+    }
+
+    /// Decides one intent: what it does, and which subscriptions it is an event for.
+    pub(crate) fn decide(&mut self, intent: Intent) -> Result<Written, Error> {
+        let current = match intent.precondition {
+            Precondition::Fresh => None,
+            Precondition::Absent | Precondition::None | Precondition::Version(_) => {
+                self.overlay.current(self.store, &intent.key)?
+            }
+        };
+        check_precondition(&intent, current.as_deref())?;
+        self.check_owner(&intent, current.as_deref())?;
+        match intent.action {
+            Action::Delete => self.delete(&intent.key, &intent.author, current),
+            Action::Put(body) => self.put(&intent.key, &intent.author, *body, current),
+        }
+    }
+
+    /// A subscription of somebody else looks as if it were not there, to all but admins.
+    fn check_owner(&self, intent: &Intent, current: Option<&Change>) -> Result<(), Error> {
+        if intent.admin || !is_alive(current) {
+            return Ok(());
+        }
+        match self.subscription_at(&intent.key) {
+            Some(subscription) if subscription.owner != intent.author => match intent.action {
+                Action::Delete => Err(Error::not_found(&intent.key)),
+                Action::Put(_) => {
+                    let text = "this id is not free for this client";
+                    Err(Error::of(Kind::Forbidden, IssueCode::Forbidden, text))
+                }
+            },
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    fn delete(
+        &mut self,
+        key: &ResourceKey,
+        author: &ClientName,
+        current: Option<Arc<Change>>,
+    ) -> Result<Written, Error> {
+        let Some(previous) = current.filter(|current| is_alive(Some(current))) else {
+            return Ok(Written {
+                change: self.overlay.current(self.store, key)?,
+                effect: Effect::Untouched,
+                warnings: Issues::default(),
+            });
+        };
+        let events = self.events(key, Interaction::Delete, Some(&previous), None);
+        let subscription = self.subscription_at(key).map(|subscription| subscription.key);
+        if let Some(subscription) = subscription {
+            self.end_subscription(key.base, subscription);
+        }
+        let change =
+            self.change(key, previous.version.next(), Interaction::Delete, author, Bytes::new());
+        let change = self.push(change, events, subscription.map(SubscriptionLife::Ends));
+        self.remove_topic(key)?;
+        Ok(Written { change: Some(change), effect: Effect::Deleted, warnings: Issues::default() })
+    }
+
+    fn put(
+        &mut self,
+        key: &ResourceKey,
+        author: &ClientName,
+        body: Body,
+        current: Option<Arc<Change>>,
+    ) -> Result<Written, Error> {
+        let version = current.as_ref().map_or(VersionId::FIRST, |current| current.version.next());
+        let previous = current.filter(|current| is_alive(Some(current)));
+        let interaction =
+            if previous.is_some() { Interaction::Update } else { Interaction::Create };
+        let effect = if previous.is_some() { Effect::Updated } else { Effect::Created };
+        let Body { bytes, mut value, role } = body;
+        let (change, warnings) = match role {
+            Role::Plain => {
+                // A `Basic` that was a topic and is one no more.
+                self.remove_topic(key)?;
+                let bytes = self.stamp(key, version, &bytes, &mut value)?;
+                let events = self.events(key, interaction, previous.as_deref(), Some(&value));
+                let change = self.change(key, version, interaction, author, bytes);
+                (self.push(change, events, None), Issues::default())
+            }
+            Role::Topic(topic) => {
+                let bytes = self.stamp(key, version, &bytes, &mut value)?;
+                let warnings = self.insert_topic(key, &topic)?;
+                let events = self.events(key, interaction, previous.as_deref(), Some(&value));
+                let change = self.change(key, version, interaction, author, bytes);
+                let change = self.push(change, events, None);
+                self.rebind(key.base, &topic.url)?;
+                (change, warnings)
+            }
+            Role::Subscription(asked) => {
+                let life = (version, interaction);
+                self.put_subscription(key, author, life, (&bytes, &value), *asked)?
+            }
+        };
+        Ok(Written { change: Some(change), effect, warnings })
+    }
+
+    fn put_subscription(
+        &mut self,
+        key: &ResourceKey,
+        author: &ClientName,
+        (version, interaction): (VersionId, Interaction),
+        (bytes, value): (&Bytes, &Value),
+        mut asked: Subscription,
+    ) -> Result<(Arc<Change>, Issues), Error> {
+        let codec = codec_of(key.base)?;
+        let existing = self.subscription_at(key);
+        let catalog = self.catalog(key.base)?;
+        let compiled = match &existing {
+            // A topic that is retired keeps the subscriptions it has (RQ-TP-09).
+            Some(existing) if existing.state().settings.topic == asked.topic => {
+                catalog.recompile_subscription(&asked)
+            }
+            Some(_) | None => catalog.compile_subscription(&asked),
+        };
+        let compiled = compiled.map_err(|issues| {
+            Error::new(Kind::Unprocessable, issues_in_wire_terms(codec, value, issues))
+        })?;
+        asked.status = effective_status(&asked, existing.as_deref());
+        let bytes = codec.with_subscription_status(bytes, asked.status, None);
+        let mut ignored = Value::Null;
+        let bytes = self.stamp(key, version, &Bytes::from(bytes), &mut ignored)?;
+        let position = self.next_position();
+        let life = existing.is_none().then(|| SubscriptionLife::Begins { owner: author.clone() });
+        let subscription =
+            existing.as_ref().map_or(SubscriptionKey::created_at(position), |one| one.key);
+        let catalog = self.catalog_mut(key.base)?;
+        catalog.remove_subscription(subscription);
+        if is_counted(asked.status) {
+            catalog.insert_subscription(subscription, compiled);
+        }
+        asked.filters = Vec::new();
+        let settings = Arc::new(asked);
+        match existing {
+            Some(existing) => {
+                self.effects.push(LiveEffect::Settings(existing.key, settings, self.now));
+            }
+            None => {
+                self.check_room(author)?;
+                let live = Arc::new(LiveSubscription::new(
+                    subscription,
+                    key.base,
+                    key.id.clone(),
+                    author.clone(),
+                    settings,
+                    self.now,
+                ));
+                self.begun.insert((key.base, key.id.clone()), live.clone());
+                self.effects.push(LiveEffect::Begin(live));
+            }
+        }
+        let change = self.change(key, version, interaction, author, bytes);
+        Ok((self.push(change, Vec::new(), life), Issues::default()))
+    }
+
+    /// Refuses a subscription beyond those one client may have (RQ-SS-14).
+    fn check_room(&self, owner: &ClientName) -> Result<(), Error> {
+        let begun = self.begun.values().filter(|one| one.owner == *owner).count();
+        let max = self.limits.subscriptions_per_client_max;
+        if self.live.count_of(owner) + begun < max {
+            return Ok(());
+        }
+        let text = format!("a client may have at most {max} subscriptions");
+        Err(Error::of(Kind::Throttled, IssueCode::Throttled, text))
+    }
+
+    /// Makes a status change of the server's own a new version of the Subscription.
+    pub(crate) fn change_status(&mut self, change: StatusChange) -> Result<(), Error> {
+        let Some(live) = self.live.get(change.subscription) else { return Ok(()) };
+        if live.state().revision != change.revision || self.was_touched(&live) {
+            return Ok(());
+        }
+        let key = subscription_key(&live)?;
+        let Some(current) = self.overlay.current(self.store, &key)? else { return Ok(()) };
+        if !is_alive(Some(&current)) {
+            return Ok(());
+        }
+        let codec = codec_of(live.base)?;
+        let text = change.error.as_ref().map(|error| error.text.as_str());
+        let bytes = codec.with_subscription_status(&current.body, change.to, text);
+        let version = current.version.next();
+        let bytes = self.stamp(&key, version, &Bytes::from(bytes), &mut Value::Null)?;
+        if !is_counted(change.to) {
+            self.catalog_mut(live.base)?.remove_subscription(live.key);
+        }
+        let entry = self.change(&key, version, Interaction::Update, &server_name(), bytes);
+        self.push(entry, Vec::new(), None);
+        // TODO-STORE record error
+        self.effects.push(LiveEffect::Status(change));
+        Ok(())
+    }
+
+    /// Which subscriptions this change is an event for.
+    fn events(
+        &mut self,
+        key: &ResourceKey,
+        interaction: Interaction,
+        previous: Option<&Change>,
+        current: Option<&Value>,
+    ) -> Vec<SubscriptionKey> {
+        let type_name = key.resource_type.as_str();
+        if NEVER_A_FOCUS.contains(&type_name) {
+            return Vec::new();
+        }
+        let Some(catalog) = self.catalogs.of(key.base) else { return Vec::new() };
+        let needs_previous = match catalog.interest(type_name, interaction) {
+            Interest::None => return Vec::new(),
+            Interest::Current => false,
+            Interest::CurrentAndPrevious | Interest::Previous => true,
+        };
+        let previous = previous
+            .filter(|_| needs_previous)
+            .and_then(|previous| json::parse(&previous.body).ok());
+        let change = ResourceChange {
+            resource_type: type_name,
+            id: key.id.as_str(),
+            interaction,
+            previous: previous.as_ref(),
+            current,
+        };
+        self.evaluate(key.base, &change)
+    }
+
+    /// Evaluates, fetching what is missing a bounded number of times.
+    fn evaluate(&mut self, base: Base, change: &ResourceChange<'_>) -> Vec<SubscriptionKey> {
+        let mut fetched: Vec<(String, Option<Value>)> = Vec::new();
+        for _ in 0..LOOKUP_ROUNDS_MAX {
+            let Some(catalog) = self.catalogs.of(base) else { break };
+            let mut lookup = Lookup::new();
+            for (reference, value) in &fetched {
+                lookup.insert(reference.clone(), value.as_ref());
+            }
+            let Some(evaluation) = evaluate_contained(change, catalog, &lookup) else {
+                tracing::error!(change.position = %self.next_position(), "evaluation panicked");
+                break;
+            };
+            if evaluation.missing.is_empty() {
+                for problem in evaluation.problems {
+                    self.report(&problem);
+                }
+                return evaluation.matches.into_iter().map(|one| one.subscription).collect();
+            }
+            for reference in evaluation.missing {
+                let value = self.fetch(base, &reference);
+                fetched.push((reference, value));
+            }
+        }
+        Vec::new()
+    }
+
+    fn report(&mut self, problem: &cresset_engine::Problem) {
+        match problem.subscription {
+            Some(key) => self.effects.push(LiveEffect::Problem(key, problem.text.clone())),
+            None => tracing::debug!(
+                change.position = %self.next_position(),
+                topic.url = %problem.topic,
+                problem = %problem.text,
+                "a trigger could not be evaluated"
+            ),
+        }
+    }
+
+    /// The resource that a relative reference names, as it is at this point of the log.
+    fn fetch(&mut self, base: Base, reference: &str) -> Option<Value> {
+        let key = crate::reference::key_of(base, reference)?;
+        let current = self.overlay.current(self.store, &key).ok()??;
+        is_alive(Some(&current)).then(|| json::parse(&current.body).ok())?
+    }
+
+    /// Sets id and meta, in the bytes and in the parsed value.
+    fn stamp(
+        &self,
+        key: &ResourceKey,
+        version: VersionId,
+        bytes: &Bytes,
+        value: &mut Value,
+    ) -> Result<Bytes, Error> {
+        let stamp = json::Stamp { id: key.id.as_str(), version, last_updated: self.now };
+        let bytes =
+            json::stamp(bytes, &stamp).map_err(|issues| Error::new(Kind::Malformed, issues))?;
+        stamp_value(value, key.id.as_str(), version, self.now);
+        Ok(Bytes::from(bytes))
+    }
+
+    fn change(
+        &self,
+        key: &ResourceKey,
+        version: VersionId,
+        interaction: Interaction,
+        author: &ClientName,
+        body: Bytes,
+    ) -> Change {
+        Change {
+            position: self.next_position(),
+            key: key.clone(),
+            version,
+            interaction,
+            at: self.now,
+            author: author.clone(),
+            body,
+        }
+    }
+
+    fn push(
+        &mut self,
+        change: Change,
+        events: Vec<SubscriptionKey>,
+        subscription: Option<SubscriptionLife>,
+    ) -> Arc<Change> {
+        let change = Arc::new(change);
+        self.overlay.set(change.clone());
+        self.changes.push(change.clone());
+        let entry = Entry { change: Change::clone(&change), events, subscription };
+        self.group.entries.push(entry);
+        change
+    }
+
+    fn next_position(&self) -> Position {
+        let offset = u64::try_from(self.group.entries.len()).unwrap_or(u64::MAX);
+        Position::new(self.first.get() + offset).unwrap_or(self.first)
+    }
+
+    /// The subscription that exists under this key at this point of the group.
+    fn subscription_at(&self, key: &ResourceKey) -> Option<Arc<LiveSubscription>> {
+        if key.resource_type.as_str() != "Subscription" {
+            return None;
+        }
+        let begun = self.begun.get(&(key.base, key.id.clone())).cloned();
+        let found = begun.or_else(|| self.live.find(key.base, &key.id))?;
+        let ended = self
+            .effects
+            .iter()
+            .any(|effect| matches!(effect, LiveEffect::End(key) if *key == found.key));
+        (!ended).then_some(found)
+    }
+
+    /// Whether the client changes the subscription in this very group.
+    fn was_touched(&self, live: &LiveSubscription) -> bool {
+        self.effects.iter().any(|effect| match effect {
+            LiveEffect::End(key) | LiveEffect::Settings(key, ..) => *key == live.key,
+            LiveEffect::Begin(_)
+            | LiveEffect::Problem(..)
+            | LiveEffect::Status(_)
+            | LiveEffect::Topics(_) => false,
+        })
+    }
+}
+
+/// Refuses what the caller made conditional and the current version does not meet.
+fn check_precondition(intent: &Intent, current: Option<&Change>) -> Result<(), Error> {
+    let alive = current.filter(|current| is_alive(Some(current)));
+    match intent.precondition {
+        Precondition::Fresh | Precondition::None => Ok(()),
+        Precondition::Absent if alive.is_none() => Ok(()),
+        Precondition::Absent => {
+            let text = format!("{} exists already", intent.key);
+            Err(Error::of(Kind::VersionMismatch, IssueCode::VersionMismatch, text))
+        }
+        Precondition::Version(asked) => match alive {
+            Some(alive) if alive.version == asked => Ok(()),
+            Some(alive) => {
+                let text = format!("{} has version {}, not {asked}", intent.key, alive.version);
+                Err(Error::of(Kind::VersionMismatch, IssueCode::VersionMismatch, text))
+            }
+            None => {
+                let text = format!("{} does not exist", intent.key);
+                Err(Error::of(Kind::VersionMismatch, IssueCode::VersionMismatch, text))
+            }
+        },
+    }
+}
+
+/// Whether there is a version and it is not a delete.
+pub(crate) fn is_alive(current: Option<&Change>) -> bool {
+    current.is_some_and(|current| current.interaction != Interaction::Delete)
+}
+
+/// Whether events are found and counted for a subscription with this status (RQ-ER-01, RQ-ER-11).
+pub(crate) fn is_counted(status: SubscriptionStatus) -> bool {
+    match status {
+        SubscriptionStatus::Active | SubscriptionStatus::Error | SubscriptionStatus::Requested => {
+            true
+        }
+        SubscriptionStatus::EnteredInError | SubscriptionStatus::Off => false,
+    }
+}
+
+/// The key of the Subscription resource behind a live subscription.
+pub(crate) fn subscription_key(live: &LiveSubscription) -> Result<ResourceKey, Error> {
+    let resource_type = ResourceType::new("Subscription").map_err(Error::internal)?;
+    Ok(ResourceKey { base: live.base, resource_type, id: live.id.clone() })
+}
+
+/// The codec of a base.
+pub(crate) fn codec_of(base: Base) -> Result<&'static Codec, Error> {
+    let version = version_of(base).ok_or_else(|| Error::internal("a base without a version"))?;
+    Ok(Codec::of(version))
+}
+
+/// The author of the server's own changes.
+pub(crate) fn server_name() -> ClientName {
+    ClientName::new("cresset").expect("a literal of the right form")
+}
+
+/// Sets id and meta of the parsed resource, so that criteria see what is stored.
+fn stamp_value(value: &mut Value, id: &str, version: VersionId, at: Timestamp) {
+    let Some(resource) = value.as_object_mut() else { return };
+    resource.insert("id".to_owned(), Value::from(id));
+    let meta = resource.entry("meta").or_insert_with(|| Value::Object(Map::new()));
+    if let Some(meta) = meta.as_object_mut() {
+        meta.insert("versionId".to_owned(), Value::from(version.to_string()));
+        meta.insert("lastUpdated".to_owned(), Value::from(format!("{at:.3}")));
+    }
+}

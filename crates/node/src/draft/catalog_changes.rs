@@ -1,0 +1,119 @@
+//! Topics that come and go within a group, and what that means for their subscriptions.
+
+use std::sync::Arc;
+
+use cresset_engine::Catalog;
+use cresset_fhir::json;
+use cresset_model::{
+    Base, Issues, ResourceId, ResourceKey, SubscriptionError, SubscriptionKey, SubscriptionStatus,
+    Topic,
+};
+use smol_str::SmolStr;
+
+use super::{Draft, LiveEffect, codec_of, is_alive, is_counted, subscription_key};
+use crate::bases::version_of;
+use crate::catalogs::compile_topic;
+use crate::error::{Error, Kind};
+use crate::intent::StatusChange;
+use crate::live::LiveSubscription;
+use crate::load::topic_type;
+
+impl Draft<'_> {
+    /// Compiles a topic into the catalog; gives the warnings for its author.
+    pub(super) fn insert_topic(
+        &mut self,
+        key: &ResourceKey,
+        topic: &Topic,
+    ) -> Result<Issues, Error> {
+        let catalog = self.catalog_mut(key.base)?;
+        let (compiled, warnings) = compile_topic(catalog, &key.id, topic)
+            .map_err(|issues| Error::new(Kind::Unprocessable, issues))?;
+        let before = stored_topic_url(catalog, &key.id);
+        catalog.insert_topic(key.id.clone(), Arc::new(compiled));
+        self.effects.push(LiveEffect::Topics(key.base));
+        if let Some(before) = before.filter(|before| *before != topic.url) {
+            self.rebind(key.base, &before)?;
+        }
+        Ok(warnings)
+    }
+
+    /// Takes the topic that this resource was, if it was one, out of the catalog.
+    pub(super) fn remove_topic(&mut self, key: &ResourceKey) -> Result<(), Error> {
+        let resource_type = version_of(key.base).map(topic_type);
+        if resource_type != Some(key.resource_type.as_str()) {
+            return Ok(());
+        }
+        let catalog = self.catalog_mut(key.base)?;
+        let Some(url) = stored_topic_url(catalog, &key.id) else { return Ok(()) };
+        catalog.remove_topic(&key.id);
+        self.effects.push(LiveEffect::Topics(key.base));
+        self.rebind(key.base, &url)
+    }
+
+    /// Binds every subscription on a topic URL anew, as a restart would (I7). Those that cannot
+    /// be evaluated any more leave `active` with the reason (I5, I9).
+    pub(super) fn rebind(&mut self, base: Base, topic_url: &str) -> Result<(), Error> {
+        let mut subscriptions = self.live.of_base(base);
+        subscriptions.extend(self.begun.values().filter(|one| one.base == base).cloned());
+        for subscription in subscriptions {
+            let concerned = {
+                let state = subscription.state();
+                state.settings.topic.url == topic_url && is_counted(state.status)
+            };
+            if concerned {
+                self.rebind_one(&subscription)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn rebind_one(&mut self, live: &Arc<LiveSubscription>) -> Result<(), Error> {
+        let key = subscription_key(live)?;
+        let Some(current) = self.overlay.current(self.store, &key)? else { return Ok(()) };
+        if !is_alive(Some(&current)) {
+            return Ok(());
+        }
+        let codec = codec_of(live.base)?;
+        let catalog = self.catalog_mut(live.base)?;
+        let compiled = json::parse(&current.body)
+            .and_then(|value| codec.parse_subscription(&value))
+            .and_then(|(parsed, _)| catalog.recompile_subscription(&parsed));
+        catalog.remove_subscription(live.key);
+        match compiled {
+            Ok(compiled) => catalog.insert_subscription(live.key, compiled),
+            Err(issues) => {
+                let error = SubscriptionError { code: None, text: format!("topic: {issues}") };
+                let revision = live.state().revision;
+                self.change_status(StatusChange {
+                    subscription: live.key,
+                    revision,
+                    to: SubscriptionStatus::Error,
+                    error: Some(error),
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a deleted subscription out.
+    pub(super) fn end_subscription(&mut self, base: Base, key: SubscriptionKey) {
+        if let Some(catalog) = self.catalogs.of_mut(base) {
+            catalog.remove_subscription(key);
+        }
+        self.effects.push(LiveEffect::End(key));
+    }
+
+    pub(super) fn catalog(&self, base: Base) -> Result<&Catalog, Error> {
+        self.catalogs.of(base).ok_or_else(|| Error::internal("a base without a catalog"))
+    }
+
+    pub(super) fn catalog_mut(&mut self, base: Base) -> Result<&mut Catalog, Error> {
+        self.catalogs.of_mut(base).ok_or_else(|| Error::internal("a base without a catalog"))
+    }
+}
+
+/// The URL of the topic that is stored under this id.
+fn stored_topic_url(catalog: &Catalog, id: &ResourceId) -> Option<SmolStr> {
+    let mut topics = catalog.topics();
+    topics.find(|(one, _)| *one == id).map(|(_, topic)| topic.canonical().url.clone())
+}

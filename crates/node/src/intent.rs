@@ -1,0 +1,121 @@
+//! What a use case asks the writer to do, prepared as far as it can be without the writer.
+
+use bytes::Bytes;
+use cresset_model::{
+    Change, ClientName, Issues, ResourceKey, Subscription, SubscriptionError, SubscriptionKey,
+    SubscriptionStatus, Topic, VersionId,
+};
+use cresset_store::Record;
+use serde_json::Value;
+use std::sync::Arc;
+use tokio::sync::oneshot;
+
+use crate::error::Error;
+
+/// A change that somebody wants, read and checked as far as possible.
+#[derive(Debug)]
+pub(crate) struct Intent {
+    /// The resource.
+    pub(crate) key: ResourceKey,
+    /// What to do with it.
+    pub(crate) action: Action,
+    /// What must hold of the current version.
+    pub(crate) precondition: Precondition,
+    /// Who wants it.
+    pub(crate) author: ClientName,
+    /// Whether the author may touch subscriptions of others.
+    pub(crate) admin: bool,
+}
+
+/// What to do with a resource.
+#[derive(Debug)]
+pub(crate) enum Action {
+    /// Make it go.
+    Delete,
+    /// Make it this.
+    Put(Box<Body>),
+}
+
+/// A resource as it came in.
+#[derive(Debug)]
+pub(crate) struct Body {
+    /// Its bytes.
+    pub(crate) bytes: Bytes,
+    /// The same, parsed.
+    pub(crate) value: Value,
+    /// What it means to the catalog.
+    pub(crate) role: Role,
+}
+
+/// What a resource means to the catalog.
+#[derive(Debug)]
+pub(crate) enum Role {
+    /// Nothing.
+    Plain,
+    /// A subscription.
+    Subscription(Box<Subscription>),
+    /// A topic.
+    Topic(Box<Topic>),
+}
+
+/// What must hold of the current version, else the change is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Precondition {
+    /// Nothing.
+    None,
+    /// It has this version (`If-Match`).
+    Version(VersionId),
+    /// There is none (`If-None-Match: *`).
+    Absent,
+    /// The server has just drawn the id; nothing can be there.
+    Fresh,
+}
+
+/// What became of an intent.
+#[derive(Debug, Clone)]
+pub struct Written {
+    /// The change, durable. For `Untouched`: the newest change there was before, if any.
+    pub change: Option<Arc<Change>>,
+    /// What was done.
+    pub effect: Effect,
+    /// Warnings for the caller.
+    pub warnings: Issues,
+}
+
+/// What a write did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Effect {
+    /// The resource came into being.
+    Created,
+    /// It was deleted.
+    Deleted,
+    /// There was nothing to do: deleting what is not there.
+    Untouched,
+    /// It was changed.
+    Updated,
+}
+
+/// A job for the writer.
+pub(crate) enum Job {
+    /// Changes that happen together or not at all.
+    Write { intents: Vec<Intent>, reply: oneshot::Sender<Result<Vec<Written>, Error>> },
+    /// Bookkeeping; the reply tells that it is durable.
+    Record { records: Vec<Record>, reply: Option<oneshot::Sender<Result<(), Error>>> },
+    /// The server's own change of a subscription's status.
+    Status(StatusChange),
+    /// Do what is queued before this, then end.
+    Stop,
+}
+
+/// A status that the server gives a subscription.
+#[derive(Debug, Clone)]
+pub(crate) struct StatusChange {
+    /// Which subscription.
+    pub(crate) subscription: SubscriptionKey,
+    /// The client's changes that the server knew of; one in between wins.
+    pub(crate) revision: u64,
+    /// The new status.
+    pub(crate) to: SubscriptionStatus,
+    /// Why, if it is not good.
+    pub(crate) error: Option<SubscriptionError>,
+}

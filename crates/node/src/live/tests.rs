@@ -1,0 +1,88 @@
+//! Numbers, cursors and positions of one subscription in memory.
+
+use std::num::NonZeroU32;
+
+use cresset_model::{Canonical, PayloadContent};
+
+use super::*;
+
+fn subscription() -> LiveSubscription {
+    let settings = Subscription {
+        status: SubscriptionStatus::Active,
+        topic: Canonical::new("http://example.org/topic"),
+        end: None,
+        filters: Vec::new(),
+        channel_type: ChannelType::Websocket,
+        endpoint: None,
+        headers: Vec::new(),
+        heartbeat_period: None,
+        timeout: None,
+        max_count: NonZeroU32::new(3),
+        mime_type: None,
+        content: PayloadContent::Empty,
+    };
+    LiveSubscription::new(
+        SubscriptionKey::created_at(Position::FIRST),
+        Base::new(1),
+        ResourceId::new("s").unwrap(),
+        ClientName::new("app").unwrap(),
+        Arc::new(settings),
+        Timestamp::UNIX_EPOCH,
+    )
+}
+
+fn number(number: u64) -> EventNumber {
+    EventNumber::new(number).unwrap()
+}
+
+fn append(subscription: &LiveSubscription, numbers: std::ops::RangeInclusive<u64>) {
+    for one in numbers {
+        let position = Position::new(one * 10).unwrap();
+        let key = subscription.key;
+        subscription.state().append(Event { subscription: key, number: number(one), position });
+    }
+}
+
+#[test]
+fn positions_are_known_for_the_newest_events_after_the_cursor() {
+    let subscription = subscription();
+    append(&subscription, 1..=100);
+    let state = subscription.state();
+    assert_eq!(state.positions(number(36), number(37)), None, "36 is older than what is kept");
+    let found = state.positions(number(37), number(38)).unwrap();
+    assert_eq!(
+        found,
+        [(number(37), Position::new(370).unwrap()), (number(38), Position::new(380).unwrap())]
+    );
+    assert_eq!(state.positions(number(100), number(101)), None, "101 does not exist");
+}
+
+#[test]
+fn the_cursor_never_goes_back() {
+    let subscription = subscription();
+    append(&subscription, 1..=5);
+    let mut state = subscription.state();
+    state.move_cursor(number(4));
+    state.move_cursor(number(2));
+    assert_eq!(state.cursor, Some(number(4)));
+    assert_eq!(state.positions(number(5), number(5)).unwrap().len(), 1);
+    assert_eq!(state.positions(number(4), number(5)), None);
+}
+
+#[test]
+#[should_panic(expected = "I1")]
+fn a_gap_in_the_numbers_stops_it() {
+    append(&subscription(), 2..=2);
+}
+
+#[test]
+fn owners_are_counted_over_inserts_and_removes() {
+    let live = Live::default();
+    let one = Arc::new(subscription());
+    live.insert(one.clone());
+    assert_eq!(live.count_of(&one.owner), 1);
+    assert!(live.find(one.base, &one.id).is_some());
+    assert!(live.remove(one.key).is_some() && live.remove(one.key).is_none());
+    assert_eq!(live.count_of(&one.owner), 0);
+    assert!(live.find(one.base, &one.id).is_none());
+}

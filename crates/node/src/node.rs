@@ -1,0 +1,119 @@
+//! The node: every use case of the server, and the loops behind them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+
+use cresset_channel::RestHook;
+use cresset_store::{self as store, Store};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::caller::Caller;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::deliver::DeliveryLoop;
+use crate::error::Error;
+use crate::indexer;
+use crate::intent::Job;
+use crate::shared::Shared;
+use crate::socket::Socket;
+use crate::upkeep;
+use crate::writer::{Writer, WriterHandle};
+
+/// A running node. Cheap to share behind an `Arc`.
+pub struct Node {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) writer: WriterHandle,
+}
+
+/// What ends a node.
+pub struct Stopper {
+    stop: watch::Sender<bool>,
+    loops: JoinSet<()>,
+    writer: thread::JoinHandle<()>,
+}
+
+impl Node {
+    /// Opens a node on a store and starts its loops. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// Whatever the store answers while the state is read from it.
+    pub fn start(
+        config: Config,
+        store: Arc<dyn Store>,
+        rest_hook: RestHook,
+        clock: Clock,
+    ) -> Result<(Arc<Self>, Stopper), store::Error> {
+        let shared = Arc::new(Shared::new(config, store, clock));
+        let (handle, jobs) = WriterHandle::new(shared.config.limits.write_queue_max);
+        let writer = Writer::new(shared.clone())?;
+        let writer = thread::Builder::new()
+            .name("writer".to_owned())
+            .spawn(move || writer.run(jobs))
+            .map_err(|source| store::Error::Unavailable { source: Box::new(source) })?;
+        let (stop, stopped) = watch::channel(false);
+        let mut loops = JoinSet::new();
+        let delivery = DeliveryLoop::new(shared.clone(), handle.clone(), Arc::new(rest_hook));
+        loops.spawn(delivery.run(stopped.clone()));
+        loops.spawn(indexer::run(shared.clone(), stopped.clone()));
+        loops.spawn(upkeep::run(shared.clone(), handle.clone(), stopped));
+        let node = Arc::new(Self { shared, writer: handle });
+        Ok((node, Stopper { stop, loops, writer }))
+    }
+
+    /// The caller who sent this `Authorization` header.
+    ///
+    /// # Errors
+    /// `Unauthenticated` if a token is needed and missing or not known.
+    pub fn authenticate(&self, authorization: Option<&str>) -> Result<Caller, Error> {
+        self.shared.config.authentication.caller(authorization)
+    }
+
+    /// Opens a websocket.
+    ///
+    /// # Errors
+    /// `Throttled` when there are too many.
+    pub fn open_socket(&self) -> Result<Socket, Error> {
+        Socket::open(self.shared.clone())
+    }
+
+    /// Closes the sockets; the first step of an orderly end.
+    pub fn begin_stop(&self) {
+        self.shared.stopping.send_replace(true);
+    }
+
+    /// Whether the node takes writes.
+    pub fn is_ready(&self) -> bool {
+        !self.shared.stopped.load(Ordering::Acquire) && !*self.shared.stopping.borrow()
+    }
+
+    /// The URL of the server, without version and without a slash at the end.
+    pub fn base_url(&self) -> &str {
+        &self.shared.config.base_url
+    }
+
+    /// The URL of a version's base, such as `http://127.0.0.1:8080/r4`.
+    pub fn base_url_of(&self, version: cresset_definitions::FhirVersion) -> String {
+        self.shared.base_url(version)
+    }
+}
+
+impl Stopper {
+    /// Ends the loops, waits for attempts in flight, writes what is queued, closes the store.
+    ///
+    /// The caller has stopped taking requests; those that still come are refused. Sockets were
+    /// told to close by [`Node::begin_stop`].
+    pub async fn stop(mut self, node: Arc<Node>) {
+        self.stop.send_replace(true);
+        while self.loops.join_next().await.is_some() {}
+        if node.writer.send(Job::Stop).await.is_err() {
+            tracing::error!("the writer had ended before it was told to");
+        }
+        let writer = self.writer;
+        let ended = tokio::task::spawn_blocking(move || writer.join()).await;
+        if !matches!(ended, Ok(Ok(()))) {
+            tracing::error!("the writer did not end well");
+        }
+    }
+}

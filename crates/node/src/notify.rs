@@ -1,0 +1,153 @@
+//! Builds notifications from the log, at the moment they are sent (RQ-NB-10).
+//!
+//! What an event tells is the change at its position. A retry, a frame and `$events` therefore
+//! show the same number, time and focus (RQ-ER-15), whatever happened since.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cresset_definitions::FhirVersion;
+use cresset_fhir::Codec;
+use cresset_model::{
+    Change, Event, EventNumber, Interaction, Notification, NotificationEvent, NotificationResource,
+    NotificationType, PayloadContent, Position, SubscriptionError,
+};
+use uuid::Uuid;
+
+use crate::bases::version_of;
+use crate::error::Error;
+use crate::live::LiveSubscription;
+use crate::shared::Shared;
+
+/// A range of events, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Range {
+    pub(crate) first: EventNumber,
+    pub(crate) last: EventNumber,
+}
+
+/// Builds and renders a notification of one subscription.
+pub(crate) async fn render(
+    shared: &Arc<Shared>,
+    live: &LiveSubscription,
+    notification_type: NotificationType,
+    events: Option<Range>,
+) -> Result<Bytes, Error> {
+    let version =
+        version_of(live.base).ok_or_else(|| Error::internal("a base without a version"))?;
+    let content = live.state().settings.content;
+    let events = match events {
+        Some(range) => read_events(shared, live, range, content).await?,
+        None => Vec::new(),
+    };
+    let notification = notification(shared, live, version, notification_type, events);
+    let mut bytes = Vec::new();
+    Codec::of(version).render_notification(&notification, &mut bytes);
+    Ok(Bytes::from(bytes))
+}
+
+/// What a notification of this type says now about a subscription.
+pub(crate) fn notification(
+    shared: &Shared,
+    live: &LiveSubscription,
+    version: FhirVersion,
+    notification_type: NotificationType,
+    events: Vec<NotificationEvent>,
+) -> Notification {
+    let state = live.state();
+    // The count of an event notification is that of its highest event, so that a retry says what
+    // the first try said (TR-38, RQ-NB-41).
+    let count = match (notification_type, events.last()) {
+        (NotificationType::EventNotification, Some(last)) => last.number.get(),
+        _ => state.last,
+    };
+    let problem = state
+        .problem
+        .as_ref()
+        .map(|text| SubscriptionError { code: None, text: format!("not evaluated: {text}") });
+    Notification {
+        id: Uuid::now_v7().to_string(),
+        status_id: Uuid::now_v7().to_string(),
+        timestamp: shared.clock.now(),
+        base_url: shared.base_url(version),
+        subscription: live.id.clone(),
+        topic: state.settings.topic.clone(),
+        status: state.status,
+        notification_type,
+        events_since_subscription_start: count,
+        events,
+        errors: state.error.iter().cloned().chain(problem).collect(),
+        content: state.settings.content,
+    }
+}
+
+/// The events of a range with what they tell, oldest first. Events beyond retention are left out.
+pub(crate) async fn read_events(
+    shared: &Arc<Shared>,
+    live: &LiveSubscription,
+    range: Range,
+    content: PayloadContent,
+) -> Result<Vec<NotificationEvent>, Error> {
+    let known = live.state().positions(range.first, range.last);
+    let positions = match known {
+        Some(positions) => positions,
+        None => {
+            let key = live.key;
+            let limit = usize::try_from(range.last.get() - range.first.get())
+                .unwrap_or(usize::MAX)
+                .saturating_add(1);
+            let read = move |store: &dyn cresset_store::Store| {
+                store.events(key, range.first, range.last, limit)
+            };
+            let events = shared.read(read).await?;
+            events.into_iter().map(|Event { number, position, .. }| (number, position)).collect()
+        }
+    };
+    let mut events = Vec::with_capacity(positions.len());
+    for (number, change) in read_changes(shared, positions).await? {
+        events.push(event(number, &change, content));
+    }
+    Ok(events)
+}
+
+/// The changes behind events: from memory where they all are, else with one trip to the store.
+async fn read_changes(
+    shared: &Arc<Shared>,
+    positions: Vec<(EventNumber, Position)>,
+) -> Result<Vec<(EventNumber, Arc<Change>)>, Error> {
+    let recent: Option<Vec<_>> = positions
+        .iter()
+        .map(|(number, position)| Some((*number, shared.recent.get(*position)?)))
+        .collect();
+    if let Some(changes) = recent {
+        return Ok(changes);
+    }
+    shared
+        .read(move |store| {
+            let mut changes = Vec::with_capacity(positions.len());
+            for (number, position) in positions {
+                if let Some(change) = store.change(position)? {
+                    changes.push((number, Arc::new(change)));
+                }
+            }
+            Ok(changes)
+        })
+        .await
+}
+
+fn event(number: EventNumber, change: &Change, content: PayloadContent) -> NotificationEvent {
+    let wanted =
+        content == PayloadContent::FullResource && change.interaction != Interaction::Delete;
+    NotificationEvent {
+        number,
+        timestamp: change.at,
+        focus: NotificationResource {
+            resource_type: change.key.resource_type.clone(),
+            id: change.key.id.clone(),
+            version: change.version,
+            interaction: Some(change.interaction),
+            body: wanted.then(|| change.body.clone()),
+        },
+        additional_context: Vec::new(),
+    }
+}

@@ -1,0 +1,146 @@
+//! What the use cases, the writer and the loops share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use cresset_model::{Base, Canonical, ChannelType, Position, Subscription};
+use cresset_store::Store;
+use jiff::Timestamp;
+use rustc_hash::FxHashMap;
+use tokio::sync::{Notify, Semaphore, watch};
+
+use crate::catalogs::Catalogs;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::cursors::Cursors;
+use crate::error::Error;
+use crate::hint::{Hints, Hub};
+use crate::live::{Live, LiveSubscription};
+use crate::recent::Recent;
+
+/// The topics in force per base, for capability statements.
+pub(crate) type Topics = FxHashMap<Base, Arc<[Canonical]>>;
+
+/// One per node.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) clock: Clock,
+    pub(crate) live: Live,
+    pub(crate) recent: Recent,
+    pub(crate) cursors: Cursors,
+    /// Wakes the sockets.
+    pub(crate) hub: Hub,
+    /// Wakes the delivery loop.
+    pub(crate) delivery: Hints,
+    /// Wakes the indexer.
+    pub(crate) index_wake: Notify,
+    /// Tells those who wait for the index that it moved.
+    pub(crate) indexed: watch::Sender<u64>,
+    /// Position of the last change that is durable and visible; 0 before the first.
+    pub(crate) head: AtomicU64,
+    /// The writer will write no more.
+    pub(crate) stopped: AtomicBool,
+    pub(crate) topics: ArcSwap<Topics>,
+    /// When the node was started.
+    pub(crate) started: Timestamp,
+    /// Turns true when the node stops; sockets close then.
+    pub(crate) stopping: watch::Sender<bool>,
+    /// Reads of the store at the same time.
+    pub(crate) reads: Semaphore,
+    pub(crate) sockets: AtomicUsize,
+    pub(crate) sockets_unbound: AtomicUsize,
+}
+
+impl Shared {
+    pub(crate) fn new(config: Config, store: Arc<dyn Store>, clock: Clock) -> Self {
+        let reads = Semaphore::new(config.limits.reads_max);
+        Self {
+            config,
+            store,
+            clock: clock.clone(),
+            live: Live::default(),
+            recent: Recent::default(),
+            cursors: Cursors::default(),
+            hub: Hub::default(),
+            delivery: Hints::default(),
+            index_wake: Notify::new(),
+            indexed: watch::Sender::new(0),
+            head: AtomicU64::new(0),
+            stopped: AtomicBool::new(false),
+            topics: ArcSwap::default(),
+            started: clock.now(),
+            stopping: watch::Sender::new(false),
+            reads,
+            sockets: AtomicUsize::new(0),
+            sockets_unbound: AtomicUsize::new(0),
+        }
+    }
+
+    /// Asks the store on a thread that may block; at most `reads_max` at the same time.
+    pub(crate) async fn read<T, F>(self: &Arc<Self>, ask: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Store) -> Result<T, cresset_store::Error> + Send + 'static,
+    {
+        let _permit = self.reads.acquire().await.map_err(Error::internal)?;
+        let shared = self.clone();
+        let answer = tokio::task::spawn_blocking(move || ask(shared.store.as_ref()));
+        Ok(answer.await.map_err(Error::internal)??)
+    }
+
+    /// Tells whoever sends for this subscription that something is new.
+    pub(crate) fn hint(&self, subscription: &LiveSubscription) {
+        if subscription.is_websocket() {
+            self.hub.give(subscription.key);
+            if subscription.state().settings.end.is_none() {
+                return;
+            }
+        }
+        self.delivery.give(subscription.key);
+    }
+
+    /// Makes the topics of a base known to capability statements.
+    pub(crate) fn publish_topics(&self, base: Base, catalogs: &Catalogs) {
+        let Some(catalog) = catalogs.of(base) else { return };
+        let mut topics: Vec<Canonical> =
+            catalog.topics().map(|(_, topic)| topic.canonical().clone()).collect();
+        topics.sort_unstable();
+        topics.dedup();
+        let topics: Arc<[Canonical]> = topics.into();
+        self.topics.rcu(|before| {
+            let mut after = Topics::clone(before);
+            after.insert(base, topics.clone());
+            after
+        });
+    }
+
+    /// Brings what a subscription asks for within the operator's bounds (RQ-SB-14, RQ-SB-27).
+    pub(crate) fn bound(&self, subscription: &mut Subscription) {
+        let config = &self.config.subscriptions;
+        let raise = |period: Duration| period.max(config.heartbeat_min);
+        subscription.heartbeat_period = subscription.heartbeat_period.map(raise);
+        subscription.timeout = subscription.timeout.map(|one| one.min(config.timeout_max));
+        subscription.max_count = subscription.max_count.map(|one| one.min(config.max_count_max));
+    }
+
+    /// Position of the last visible change.
+    pub(crate) fn head(&self) -> Option<Position> {
+        Position::new(self.head.load(Ordering::Acquire))
+    }
+
+    /// URL of a base, such as `http://127.0.0.1:8080/r4`.
+    pub(crate) fn base_url(&self, version: cresset_definitions::FhirVersion) -> String {
+        format!("{}/{}", self.config.base_url, version.path())
+    }
+}
+
+/// Whether a channel is one that this server sends over.
+pub(crate) fn is_served(channel: &ChannelType) -> bool {
+    match channel {
+        ChannelType::RestHook | ChannelType::Websocket => true,
+        ChannelType::Custom(_) | ChannelType::Email | ChannelType::Message => false,
+    }
+}

@@ -1,0 +1,332 @@
+//! One websocket of a subscriber: binding by token, frames out of the log (RQ section 5.3).
+//!
+//! A socket is a set of cursors; what is not yet sent stays in the log, so a slow reader costs no
+//! memory. The `Bindings` machine decides, this carries out. Whoever owns the connection calls
+//! [`Socket::next`] for what to write, [`Socket::written`] when it was written, and
+//! [`Socket::receive`] for each text frame of the client.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cresset_engine::{BindingSettings, Bindings, Bound, FrameIntent, FrameKind, TokenId};
+use cresset_model::{IssueCode, NotificationType, SubscriptionKey};
+use rustc_hash::FxHashMap;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::caller::TokenHash;
+use crate::error::{Error, Kind};
+use crate::hint::Hints;
+use crate::live::LiveSubscription;
+use crate::notify::{self, Range};
+use crate::shared::Shared;
+use crate::tokens;
+
+/// Characters of a bind command at most; a token has 43.
+const COMMAND_BYTES_MAX: usize = 4096;
+
+/// Longest wait before deadlines are looked at again.
+const SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// What to do with the connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SocketOutput {
+    /// Close it with this code and text.
+    Close {
+        /// Websocket close code.
+        code: u16,
+        /// Reason for the client.
+        reason: String,
+    },
+    /// Write this as one text frame, then call [`Socket::written`].
+    Frame(Bytes),
+}
+
+/// One websocket.
+pub struct Socket {
+    shared: Arc<Shared>,
+    bindings: Bindings,
+    live: FxHashMap<SubscriptionKey, Arc<LiveSubscription>>,
+    hints: Arc<Hints>,
+    stopping: watch::Receiver<bool>,
+    /// Something to close the connection for, found while receiving.
+    refusal: Option<SocketOutput>,
+    bound: bool,
+    /// What is being sent, until it is written.
+    intent: Option<FrameIntent>,
+    /// The bytes of it, once they are built.
+    frame: Option<Bytes>,
+}
+
+impl Socket {
+    /// Takes a place among the sockets of the server.
+    ///
+    /// # Errors
+    /// `Throttled` when there are too many, or too many without a binding.
+    pub(crate) fn open(shared: Arc<Shared>) -> Result<Self, Error> {
+        let config = &shared.config.websocket;
+        let full = |text: &str| Error::of(Kind::Throttled, IssueCode::Throttled, text);
+        if shared.sockets.fetch_add(1, Ordering::AcqRel) >= config.sockets_max {
+            shared.sockets.fetch_sub(1, Ordering::AcqRel);
+            return Err(full("too many websockets are open"));
+        }
+        if shared.sockets_unbound.fetch_add(1, Ordering::AcqRel) >= config.sockets_unbound_max {
+            shared.sockets_unbound.fetch_sub(1, Ordering::AcqRel);
+            shared.sockets.fetch_sub(1, Ordering::AcqRel);
+            return Err(full("too many websockets are open that are not bound"));
+        }
+        let settings = BindingSettings {
+            bind_deadline: config.bind_deadline,
+            expiry_grace: config.expiry_grace,
+            max_count_default: config.max_count_default,
+        };
+        let bindings = Bindings::new(settings, shared.clock.now());
+        let stopping = shared.stopping.subscribe();
+        Ok(Self {
+            shared,
+            bindings,
+            live: FxHashMap::default(),
+            hints: Arc::default(),
+            stopping,
+            refusal: None,
+            bound: false,
+            intent: None,
+            frame: None,
+        })
+    }
+
+    /// Takes a text frame of the client. Whatever is wrong with it closes the connection.
+    pub async fn receive(&mut self, text: &str) {
+        let outcome = match parse_command(text) {
+            Some(token) => self.bind(&token).await,
+            None => Err("send 'bind-with-token <token>'".to_owned()),
+        };
+        if let Err(reason) = outcome {
+            self.refusal = Some(SocketOutput::Close { code: 1008, reason });
+        }
+    }
+
+    /// Waits for something to write or a reason to close.
+    ///
+    /// After a frame, it gives the same frame again until [`Self::written`] is called.
+    /// Cancel safe.
+    pub async fn next(&mut self) -> SocketOutput {
+        loop {
+            if let Some(refusal) = self.refusal.take() {
+                return refusal;
+            }
+            if *self.stopping.borrow() {
+                let reason = "the server is stopping".to_owned();
+                return SocketOutput::Close { code: 1001, reason };
+            }
+            if let Some(frame) = &self.frame {
+                return SocketOutput::Frame(frame.clone());
+            }
+            self.take_hints();
+            let now = self.shared.clock.now();
+            if let Some(reason) = self.bindings.close(now) {
+                let reason_text = reason.text().to_owned();
+                return SocketOutput::Close { code: reason.code(), reason: reason_text };
+            }
+            match self.build().await {
+                Ok(Some(frame)) => {
+                    self.frame = Some(frame.clone());
+                    return SocketOutput::Frame(frame);
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!(%error, "a frame was not built");
+                    let reason = "the server cannot read its log".to_owned();
+                    return SocketOutput::Close { code: 1011, reason };
+                }
+            }
+            let wait = self.bindings.next_deadline().duration_since(self.shared.clock.now());
+            let wait = Duration::try_from(wait).unwrap_or(Duration::ZERO).min(SLEEP_MAX);
+            tokio::select! {
+                () = self.hints.wait() => {}
+                () = tokio::time::sleep(wait) => {}
+                _ = self.stopping.changed() => {}
+            }
+        }
+    }
+
+    /// The frame handed out was written: its events count as delivered (RQ-CH-47).
+    pub fn written(&mut self) {
+        self.frame = None;
+        self.intent = None;
+        if let Some(moved) = self.bindings.frame_sent(self.shared.clock.now())
+            && let Some(live) = self.live.get(&moved.subscription)
+        {
+            live.state().move_cursor(moved.cursor);
+            self.shared.cursors.note(moved.subscription, moved.cursor);
+        }
+    }
+}
+
+impl Socket {
+    /// Binds what a token covers; the text of an error is for the client.
+    async fn bind(&mut self, token: &str) -> Result<(), String> {
+        let refused = || "the token is unknown, expired or revoked".to_owned();
+        let hash = TokenHash::of(token);
+        let grant =
+            tokens::grant(&self.shared, hash).await.map_err(|error| match error.kind() {
+                Kind::Unavailable => "try again later".to_owned(),
+                _ => refused(),
+            })?;
+        let now = self.shared.clock.now();
+        let mut any = false;
+        for live in grant.subscriptions {
+            let bound = {
+                let state = live.state();
+                if !state.is_active() {
+                    continue;
+                }
+                Bound {
+                    subscription: live.key,
+                    token: hash.id(),
+                    expires: grant.expires,
+                    heartbeat_period: state.settings.heartbeat_period,
+                    max_count: state.settings.max_count,
+                    cursor: state.cursor,
+                    last: state.last,
+                }
+            };
+            // Joined before it is bound: an event in between is seen by one of the two.
+            self.shared.hub.join(live.key, &self.hints);
+            self.live.insert(live.key, live.clone());
+            let bound = Bound { last: live.state().last, ..bound };
+            if self.bindings.bind(bound, now).is_err() {
+                return Err("too many subscriptions on one websocket".to_owned());
+            }
+            any = true;
+        }
+        if !any {
+            return Err("no subscription of this token is active".to_owned());
+        }
+        if !self.bound {
+            self.bound = true;
+            self.shared.sockets_unbound.fetch_sub(1, Ordering::AcqRel);
+        }
+        Ok(())
+    }
+
+    /// Looks at what the hints name (I8: what is new is read from the live table).
+    fn take_hints(&mut self) {
+        for key in self.hints.take() {
+            let Some(live) = self.live.get(&key) else { continue };
+            let (active, heartbeat_period, max_count, last) = {
+                let state = live.state();
+                let settings = &state.settings;
+                (state.is_active(), settings.heartbeat_period, settings.max_count, state.last)
+            };
+            if active && live.is_websocket() {
+                self.bindings.updated(key, heartbeat_period, max_count);
+                self.bindings.appended(key, last);
+            } else {
+                self.bindings.removed(key);
+                self.live.remove(&key);
+                self.shared.hub.leave(key, &self.hints);
+            }
+        }
+    }
+
+    /// The bytes of the next frame, if one is due.
+    ///
+    /// Cancel safe: the intent is kept until its frame is written.
+    async fn build(&mut self) -> Result<Option<Bytes>, Error> {
+        loop {
+            if self.intent.is_none() {
+                self.intent = self.bindings.next_frame(self.shared.clock.now());
+            }
+            let Some(intent) = self.intent else { return Ok(None) };
+            let Some(live) = self.live.get(&intent.subscription) else {
+                self.written();
+                continue;
+            };
+            let (notification_type, range) = match intent.kind {
+                FrameKind::Events { first, last } => {
+                    (NotificationType::EventNotification, Some(Range { first, last }))
+                }
+                FrameKind::Handshake => (NotificationType::Handshake, None),
+                FrameKind::Heartbeat => (NotificationType::Heartbeat, None),
+            };
+            return notify::render(&self.shared, live, notification_type, range).await.map(Some);
+        }
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        for key in self.live.keys() {
+            self.shared.hub.leave(*key, &self.hints);
+        }
+        if !self.bound {
+            self.shared.sockets_unbound.fetch_sub(1, Ordering::AcqRel);
+        }
+        self.shared.sockets.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl TokenHash {
+    /// What names the token among those of one socket.
+    fn id(self) -> TokenId {
+        let [a, b, c, d, e, f, g, h, ..] = self.0;
+        TokenId(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
+    }
+}
+
+/// The token of a bind command, in one of the forms of RQ-CH-42 and RQ-CH-43.
+fn parse_command(text: &str) -> Option<String> {
+    let text = text.trim();
+    if text.len() > COMMAND_BYTES_MAX {
+        return None;
+    }
+    let token = if text.starts_with('{') {
+        let command: Value = serde_json::from_str(text).ok()?;
+        (command.get("type")?.as_str()? == "bind-with-token").then_some(())?;
+        command.get("payload")?.get("token")?.as_str()?.trim().to_owned()
+    } else {
+        let rest = text.strip_prefix("bind-with-token")?;
+        let rest = rest.strip_prefix(':').unwrap_or(rest);
+        rest.starts_with(char::is_whitespace).then(|| rest.trim().to_owned())?
+    };
+    let valid = !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
+    valid.then_some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_the_bind_command_gives_the_token() {
+        for text in [
+            "bind-with-token abc",
+            " bind-with-token   abc \n",
+            "bind-with-token: abc",
+            r#"{"type":"bind-with-token","payload":{"token":"abc"}}"#,
+        ] {
+            assert_eq!(parse_command(text).as_deref(), Some("abc"), "{text}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_no_command() {
+        let long = format!("bind-with-token {}", "a".repeat(COMMAND_BYTES_MAX));
+        for text in [
+            "",
+            "bind-with-token",
+            "bind-with-tokenabc",
+            "bind abc",
+            "bind-with-token a b",
+            r#"{"type":"bind","payload":{"token":"abc"}}"#,
+            r#"{"type":"bind-with-token"}"#,
+            "{",
+            long.as_str(),
+        ] {
+            assert_eq!(parse_command(text), None, "{text:.40}");
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! Subscriptions as clients manage them: what is accepted, `$status`, `$events`, binding tokens.
+
+use cresset_channel::endpoint_refusal;
+use cresset_definitions::FhirVersion;
+use cresset_fhir::{
+    BindingTokenAnswer, Codec, MIME_TYPE_DEFAULT, SubscriptionValues, render_token,
+};
+use cresset_model::{
+    ChannelType, EventNumber, Issue, IssueCode, Issues, Notification, NotificationEvent,
+    NotificationType, PayloadContent, ResourceId, Subscription, SubscriptionStatus,
+};
+use serde_json::Value;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+use url::Url;
+
+use crate::bases::base_of;
+use crate::caller::{Caller, Right};
+use crate::error::{Error, Kind};
+use crate::live::LiveSubscription;
+use crate::node::Node;
+use crate::notify::{self, Range};
+use crate::shared::{Shared, is_served};
+use crate::tokens;
+
+/// Events that one `$events` answers at most; a client asks again from the next number.
+pub const EVENTS_PER_ANSWER_MAX: u64 = 1_000;
+
+/// What `$events` was asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EventsQuery {
+    /// `eventsSinceNumber`, inclusive.
+    pub since: Option<EventNumber>,
+    /// `eventsUntilNumber`, inclusive.
+    pub until: Option<EventNumber>,
+    /// `content`: a wish.
+    pub content: Option<PayloadContent>,
+}
+
+/// Reads a Subscription and checks all that needs no catalog; the catalog is the writer's.
+///
+/// Gives the subscription as it will be honoured, and the values that the server chose otherwise
+/// than asked (RQ-SB-14, RQ-SB-15, RQ-SB-27).
+pub(crate) fn prepare(
+    shared: &Shared,
+    version: FhirVersion,
+    value: &Value,
+) -> Result<(Subscription, Option<SubscriptionValues<'static>>), Error> {
+    let codec = Codec::of(version);
+    let (mut subscription, mut issues) = match codec.parse_subscription(value) {
+        Ok((subscription, issues)) => (subscription, issues),
+        Err(issues) => return Err(Error::new(kind_of(&issues), issues)),
+    };
+    check_channel(shared, &subscription, &mut issues);
+    let issues = issues_in_wire_terms(codec, value, issues);
+    if issues.has_errors() {
+        return Err(Error::new(Kind::Unprocessable, issues));
+    }
+    let asked = (
+        subscription.heartbeat_period,
+        subscription.timeout,
+        subscription.max_count,
+        subscription.mime_type.clone(),
+    );
+    shared.bound(&mut subscription);
+    let seconds = |period: Option<Duration>| period.and_then(|one| one.as_secs().try_into().ok());
+    let mut chosen = SubscriptionValues::default();
+    if subscription.heartbeat_period != asked.0 {
+        chosen.heartbeat_period = seconds(subscription.heartbeat_period);
+    }
+    if subscription.timeout != asked.1 {
+        chosen.timeout = seconds(subscription.timeout);
+    }
+    if subscription.max_count != asked.2 {
+        chosen.max_count = subscription.max_count.map(NonZeroU32::get);
+    }
+    if version == FhirVersion::R5 {
+        if value.get("contentType").is_none() {
+            chosen.mime_type = Some(MIME_TYPE_DEFAULT);
+        }
+        if value.get("content").is_none() {
+            chosen.content = Some(subscription.content);
+        }
+    }
+    let changed = chosen != SubscriptionValues::default();
+    Ok((subscription, changed.then_some(chosen)))
+}
+
+/// What cannot be read as a Subscription at all is malformed; what breaks a rule is not
+/// processable.
+fn kind_of(issues: &Issues) -> Kind {
+    let malformed =
+        |issue: &Issue| matches!(issue.code, IssueCode::NotJson | IssueCode::WrongResourceType);
+    if issues.0.iter().any(malformed) { Kind::Malformed } else { Kind::Unprocessable }
+}
+
+fn check_channel(shared: &Shared, subscription: &Subscription, issues: &mut Issues) {
+    if !is_served(&subscription.channel_type) {
+        let text = format!(
+            "the channel '{}' is not switched on here; rest-hook and websocket are",
+            subscription.channel_type.code()
+        );
+        let issue = Issue::error(IssueCode::UnknownChannelType, text);
+        issues.push(issue.at("Subscription.channelType"));
+    }
+    if subscription.channel_type != ChannelType::RestHook {
+        return;
+    }
+    let policy = &shared.config.subscriptions.endpoints;
+    let Some(endpoint) = &subscription.endpoint else {
+        let text = "a rest-hook subscription needs an endpoint";
+        let issue = Issue::error(IssueCode::MissingElement, text);
+        issues.push(issue.at("Subscription.endpoint"));
+        return;
+    };
+    let Ok(url) = Url::parse(endpoint) else { return };
+    if let Some(refusal) = endpoint_refusal(&url, policy) {
+        let issue = Issue::error(IssueCode::EndpointRefused, refusal.to_string());
+        issues.push(issue.at("Subscription.endpoint"));
+    } else if subscription.content == PayloadContent::FullResource
+        && url.scheme() == "http"
+        && !policy.addresses.allow_local
+    {
+        let text = "full-resource is sent over https only";
+        let issue = Issue::error(IssueCode::EndpointRefused, text);
+        issues.push(issue.at("Subscription.content"));
+    }
+}
+
+/// The status a subscription has once its client's wish is accepted (RQ section 3.3).
+///
+/// Only the server makes a subscription active. A websocket needs no handshake for that; an
+/// active rest-hook subscription stays so when nothing that a handshake proves was changed.
+pub(crate) fn effective_status(
+    asked: &Subscription,
+    existing: Option<&LiveSubscription>,
+) -> SubscriptionStatus {
+    match asked.status {
+        SubscriptionStatus::EnteredInError | SubscriptionStatus::Off => return asked.status,
+        SubscriptionStatus::Active | SubscriptionStatus::Error | SubscriptionStatus::Requested => {}
+    }
+    if asked.channel_type == ChannelType::Websocket {
+        return SubscriptionStatus::Active;
+    }
+    let stays = asked.status == SubscriptionStatus::Active
+        && existing.is_some_and(|existing| {
+            let state = existing.state();
+            state.status == SubscriptionStatus::Active && proven(&state.settings, asked)
+        });
+    if stays { SubscriptionStatus::Active } else { SubscriptionStatus::Requested }
+}
+
+/// Whether the handshake that made `before` active proves `after` too (RQ-SB-25).
+fn proven(before: &Subscription, after: &Subscription) -> bool {
+    before.channel_type == after.channel_type
+        && before.endpoint == after.endpoint
+        && before.headers == after.headers
+        && before.mime_type == after.mime_type
+        && before.content == after.content
+        && before.topic == after.topic
+}
+
+/// The engine's issues speak of R5 elements; the client's Subscription has those of its version.
+pub(crate) fn issues_in_wire_terms(codec: &Codec, value: &Value, issues: Issues) -> Issues {
+    let translated = issues.0.into_iter().map(|issue| Issue {
+        expression: issue.expression.map(|path| codec.subscription_path(value, &path)),
+        ..issue
+    });
+    Issues(translated.collect())
+}
+
+impl Node {
+    /// The subscription with this id, if the caller may know of it.
+    fn subscription(
+        &self,
+        caller: &Caller,
+        version: FhirVersion,
+        id: &ResourceId,
+    ) -> Result<Arc<LiveSubscription>, Error> {
+        caller.require(Right::Subscribe)?;
+        let live = self.shared.live.find(base_of(version), id);
+        live.filter(|live| caller.sees(&live.owner))
+            .ok_or_else(|| Error::not_found(format!("Subscription/{id}")))
+    }
+
+    /// `$status` of one subscription: a searchset (RQ-OP-04, RQ-OP-05).
+    ///
+    /// # Errors
+    /// `NotFound` if there is none that the caller may know of.
+    pub fn subscription_status(
+        &self,
+        caller: &Caller,
+        version: FhirVersion,
+        id: &ResourceId,
+        self_url: &str,
+    ) -> Result<Vec<u8>, Error> {
+        let live = self.subscription(caller, version, id)?;
+        let status = self.status_of(version, &live);
+        Ok(Codec::of(version).render_status_searchset(&[status], self_url))
+    }
+
+    /// `$status` of those of the caller's subscriptions that are named, or have one of these
+    /// statuses (RQ section 7.1); unknown ids are left out (RQ-OP-07).
+    pub fn subscription_statuses(
+        &self,
+        caller: &Caller,
+        version: FhirVersion,
+        ids: &[ResourceId],
+        statuses: &[SubscriptionStatus],
+        self_url: &str,
+    ) -> Result<Vec<u8>, Error> {
+        caller.require(Right::Subscribe)?;
+        let base = base_of(version);
+        let candidates = if ids.is_empty() {
+            self.shared.live.of_base(base)
+        } else {
+            let mut named: Vec<_> =
+                ids.iter().filter_map(|id| self.shared.live.find(base, id)).collect();
+            named.sort_unstable_by_key(|live| live.key);
+            named.dedup_by_key(|live| live.key);
+            named
+        };
+        let found: Vec<Notification> = candidates
+            .iter()
+            .filter(|live| caller.sees(&live.owner))
+            .filter(|live| statuses.is_empty() || statuses.contains(&live.state().status))
+            .map(|live| self.status_of(version, live))
+            .collect();
+        Ok(Codec::of(version).render_status_searchset(&found, self_url))
+    }
+
+    fn status_of(&self, version: FhirVersion, live: &LiveSubscription) -> Notification {
+        let kind = NotificationType::QueryStatus;
+        notify::notification(&self.shared, live, version, kind, Vec::new())
+    }
+
+    /// `$events`: events of a subscription again, as a notification bundle (RQ section 7.2).
+    ///
+    /// Gives at most [`EVENTS_PER_ANSWER_MAX`], oldest first; what retention has forgotten is
+    /// left out. Without any event in the range the answer is of type `query-status` (RQ-OP-25).
+    /// Takes no event number and changes nothing.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such subscription; `Unprocessable` if the bounds are the wrong
+    /// way round.
+    pub async fn subscription_events(
+        &self,
+        caller: &Caller,
+        version: FhirVersion,
+        id: &ResourceId,
+        query: EventsQuery,
+    ) -> Result<Vec<u8>, Error> {
+        let live = self.subscription(caller, version, id)?;
+        let (newest, granted) = {
+            let state = live.state();
+            (EventNumber::new(state.last), state.settings.content)
+        };
+        if let (Some(since), Some(until)) = (query.since, query.until)
+            && since > until
+        {
+            let text = "eventsSinceNumber is above eventsUntilNumber";
+            return Err(Error::of(Kind::Unprocessable, IssueCode::InvalidParameter, text));
+        }
+        let content = capped(query.content, granted);
+        let events = match newest {
+            Some(newest) => self.events_in(&live, query, newest, content).await?,
+            None => Vec::new(),
+        };
+        // A query-event must have events (sst-1 of R5); without any it is a query-status.
+        let kind = match events.is_empty() {
+            true => NotificationType::QueryStatus,
+            false => NotificationType::QueryEvent,
+        };
+        let mut answer = notify::notification(&self.shared, &live, version, kind, events);
+        answer.content = content;
+        let mut bytes = Vec::new();
+        Codec::of(version).render_notification(&answer, &mut bytes);
+        Ok(bytes)
+    }
+
+    async fn events_in(
+        &self,
+        live: &LiveSubscription,
+        query: EventsQuery,
+        newest: EventNumber,
+        content: PayloadContent,
+    ) -> Result<Vec<NotificationEvent>, Error> {
+        let first = match query.since {
+            Some(since) => since,
+            None => self.oldest_event(live).await?.unwrap_or(newest),
+        };
+        let bound = first.get().saturating_add(EVENTS_PER_ANSWER_MAX - 1);
+        let bound = EventNumber::new(bound).unwrap_or(newest);
+        let last = query.until.unwrap_or(newest).min(newest).min(bound);
+        if first > last {
+            return Ok(Vec::new());
+        }
+        notify::read_events(&self.shared, live, Range { first, last }, content).await
+    }
+
+    async fn oldest_event(&self, live: &LiveSubscription) -> Result<Option<EventNumber>, Error> {
+        let key = live.key;
+        let record = self.shared.read(move |store| store.subscription(key)).await?;
+        Ok(record.and_then(|record| record.oldest))
+    }
+
+    /// `$get-ws-binding-token` (RQ section 7.3): for these subscriptions, or for all websocket
+    /// subscriptions of the caller if none is named.
+    ///
+    /// # Errors
+    /// `NotFound` for a subscription the caller may not know of, `Unprocessable` for one of
+    /// another channel. One bad id fails all (RQ-OP-43).
+    pub async fn binding_token(
+        &self,
+        caller: &Caller,
+        version: FhirVersion,
+        ids: &[ResourceId],
+    ) -> Result<Vec<u8>, Error> {
+        caller.require(Right::Subscribe)?;
+        let base = base_of(version);
+        let issued = tokens::issue(&self.shared, &self.writer, caller, base, ids).await?;
+        Ok(render_token(&BindingTokenAnswer {
+            token: &issued.token,
+            expiration: issued.expires,
+            subscriptions: &issued.subscriptions,
+            websocket_url: &self.websocket_url(version),
+        }))
+    }
+
+    /// Where the sockets of a version are opened.
+    pub(crate) fn websocket_url(&self, version: FhirVersion) -> String {
+        let base = &self.shared.config.base_url;
+        let base = match base.strip_prefix("http") {
+            Some(rest) => format!("ws{rest}"),
+            None => base.clone(),
+        };
+        format!("{base}/{}/ws", version.path())
+    }
+}
+
+/// The content level asked for, but never above what the subscription was granted (RQ-OP-24).
+fn capped(asked: Option<PayloadContent>, granted: PayloadContent) -> PayloadContent {
+    let rank = |content: PayloadContent| match content {
+        PayloadContent::Empty => 0,
+        PayloadContent::IdOnly => 1,
+        PayloadContent::FullResource => 2,
+    };
+    asked.filter(|asked| rank(*asked) <= rank(granted)).unwrap_or(granted)
+}

@@ -1,0 +1,369 @@
+//! The single writer: orders all changes, decides what they are events of, commits in groups.
+//!
+//! It runs on a thread of its own, because deciding and flushing block. What waits in its queue
+//! while a group is flushed becomes the next group, so one disk flush serves many writes. After
+//! the flush, and only then, the group becomes visible: live table, recent changes, hints, answers.
+//!
+//! Invariants: I2, I3, I7, I11. Tests: `tests.rs` of this crate, and the crash tests of the binary.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use cresset_model::{Event, Position};
+use cresset_store::{self as store, Record};
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::catalogs::Catalogs;
+use crate::draft::{Draft, Finished, LiveEffect};
+use crate::error::{Error, Kind};
+use crate::intent::{Intent, Job, StatusChange, Written};
+use crate::load::load;
+use crate::shared::Shared;
+
+/// Changes in a group at most; a transaction that is larger is a group of its own.
+const GROUP_ENTRIES_MAX: usize = 1024;
+
+/// Sends jobs to the writer.
+#[derive(Clone)]
+pub(crate) struct WriterHandle(mpsc::Sender<Job>);
+
+impl WriterHandle {
+    /// The queue to a writer, and its other end for [`Writer::run`].
+    pub(crate) fn new(queue_max: usize) -> (Self, mpsc::Receiver<Job>) {
+        let (sender, receiver) = mpsc::channel(queue_max);
+        (Self(sender), receiver)
+    }
+
+    /// Has these changes made together or not at all; they are durable when this returns.
+    ///
+    /// Cancel safety: dropping the future does not take the request back.
+    pub(crate) async fn write(&self, intents: Vec<Intent>) -> Result<Vec<Written>, Error> {
+        self.submit(intents).await?.wait().await
+    }
+
+    /// Hands over changes without waiting for them, so that several can share a flush.
+    pub(crate) async fn submit(&self, intents: Vec<Intent>) -> Result<Pending, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Write { intents, reply }).await?;
+        Ok(Pending(answer))
+    }
+
+    /// Has bookkeeping recorded; it is durable when this returns.
+    pub(crate) async fn record(&self, records: Vec<Record>) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Record { records, reply: Some(reply) }).await?;
+        answer.await.map_err(|_| stopping())?
+    }
+
+    /// Waits for room in the queue. Cancel safe.
+    pub(crate) async fn reserve(&self) -> Result<mpsc::Permit<'_, Job>, Error> {
+        self.0.reserve().await.map_err(|_| stopping())
+    }
+
+    /// Hands over a job that nobody waits for.
+    pub(crate) async fn send(&self, job: Job) -> Result<(), Error> {
+        self.0.send(job).await.map_err(|_| stopping())
+    }
+}
+
+/// Changes that the writer was given.
+pub(crate) struct Pending(oneshot::Receiver<Result<Vec<Written>, Error>>);
+
+impl Pending {
+    /// Waits until they are durable or refused.
+    pub(crate) async fn wait(self) -> Result<Vec<Written>, Error> {
+        self.0.await.map_err(|_| stopping())?
+    }
+}
+
+fn stopping() -> Error {
+    Error::unavailable("the server is stopping")
+}
+
+/// An answer to give once the group is durable.
+enum Answer {
+    Record(Option<oneshot::Sender<Result<(), Error>>>),
+    Write(oneshot::Sender<Result<Vec<Written>, Error>>, Vec<Written>),
+}
+
+impl Answer {
+    fn give(self, outcome: Result<(), &dyn Fn() -> Error>) {
+        // A caller that went away is no fault: the change was made all the same.
+        match (self, outcome) {
+            (Self::Record(Some(reply)), outcome) => {
+                drop(reply.send(outcome.map_err(|error| error())));
+            }
+            (Self::Record(None), _) => {}
+            (Self::Write(reply, written), Ok(())) => drop(reply.send(Ok(written))),
+            (Self::Write(reply, _), Err(error)) => drop(reply.send(Err(error()))),
+        }
+    }
+}
+
+/// The writer's own state.
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    catalogs: Catalogs,
+    next: Position,
+    last_at: Timestamp,
+    health: Health,
+    /// Status changes of the open group; kept when it fails, since nobody else asks again (I5).
+    statuses: Vec<StatusChange>,
+}
+
+/// Whether the writer knows what the store holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Health {
+    /// Yes.
+    Good,
+    /// A commit may or may not have happened: read again before the next one.
+    Unsure,
+    /// Never again: another process writes, or the store is damaged.
+    Stopped,
+}
+
+impl Writer {
+    /// A writer that continues after all that the store holds.
+    pub(crate) fn new(shared: Arc<Shared>) -> Result<Self, store::Error> {
+        let catalogs = Catalogs::new(&shared.config);
+        let mut writer = Self {
+            shared,
+            catalogs,
+            next: Position::FIRST,
+            last_at: Timestamp::UNIX_EPOCH,
+            health: Health::Unsure,
+            statuses: Vec::new(),
+        };
+        writer.recover()?;
+        Ok(writer)
+    }
+
+    /// Works until the queue is closed and empty.
+    pub(crate) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut group = Vec::new();
+        let mut stop = false;
+        while !stop && let Some(first) = jobs.blocking_recv() {
+            let mut entries = 0;
+            let mut next = Some(first);
+            while let Some(job) = next {
+                stop = matches!(job, Job::Stop);
+                if stop {
+                    break;
+                }
+                entries += entries_of(&job);
+                group.push(job);
+                next = if entries < GROUP_ENTRIES_MAX { jobs.try_recv().ok() } else { None };
+            }
+            self.commit(std::mem::take(&mut group));
+        }
+    }
+
+    /// Reads the state anew from the store: at start, and when a commit's outcome is not known.
+    fn recover(&mut self) -> Result<(), store::Error> {
+        let loaded = load(&self.shared)?;
+        self.catalogs = loaded.catalogs;
+        self.next = loaded.head.map_or(Position::FIRST, Position::next);
+        self.last_at = loaded.last_at;
+        self.health = Health::Good;
+        self.shared.head.store(self.next.get() - 1, Ordering::Release);
+        Ok(())
+    }
+
+    fn commit(&mut self, mut jobs: Vec<Job>) {
+        jobs.extend(self.statuses.drain(..).map(Job::Status));
+        if self.health == Health::Unsure
+            && let Err(error) = self.recover()
+        {
+            tracing::error!(error = %error, "the store cannot be read");
+        }
+        if self.health != Health::Good {
+            for job in jobs {
+                refuse(job);
+            }
+            return;
+        }
+        self.last_at = self.last_at.max(self.shared.clock.now());
+        let saved = self.catalogs.clone();
+        let mut answers = Vec::with_capacity(jobs.len());
+        let Some(finished) = self.decide(jobs, &mut answers) else { return };
+        if finished.group.entries.is_empty() && finished.group.records.is_empty() {
+            self.statuses.clear();
+            answers.into_iter().for_each(|answer| answer.give(Ok(())));
+            return;
+        }
+        match self.shared.store.append(&finished.group) {
+            Ok(appended) => {
+                self.statuses.clear();
+                self.publish(finished, &appended.events);
+                answers.into_iter().for_each(|answer| answer.give(Ok(())));
+            }
+            Err(error) => {
+                self.catalogs = saved;
+                let failure = self.failed(&error);
+                answers.into_iter().for_each(|answer| answer.give(Err(&failure)));
+            }
+        }
+    }
+
+    /// Decides all jobs, in order. Those refused are answered at once.
+    fn decide(&mut self, jobs: Vec<Job>, answers: &mut Vec<Answer>) -> Option<Finished> {
+        let mut draft = Draft::new(&self.shared, &mut self.catalogs, self.next, self.last_at);
+        let wanted = jobs.iter().flat_map(|job| match job {
+            Job::Write { intents, .. } => intents.as_slice(),
+            Job::Record { .. } | Job::Status(_) | Job::Stop => &[],
+        });
+        if let Err(error) = draft.load(wanted) {
+            tracing::error!(%error, "current versions cannot be read");
+            drop(draft);
+            jobs.into_iter().for_each(refuse);
+            return None;
+        }
+        for job in jobs {
+            match job {
+                Job::Record { records, reply } => {
+                    draft.record(records);
+                    answers.push(Answer::Record(reply));
+                }
+                Job::Status(change) => {
+                    let mark = draft.mark();
+                    self.statuses.push(change.clone());
+                    if let Err(error) = draft.change_status(change) {
+                        tracing::error!(%error, "a status change failed");
+                        draft.rollback(mark);
+                    }
+                }
+                Job::Stop => {}
+                Job::Write { intents, reply } => {
+                    let mark = draft.mark();
+                    let written: Result<Vec<_>, _> =
+                        intents.into_iter().map(|intent| draft.decide(intent)).collect();
+                    match written {
+                        Ok(written) => answers.push(Answer::Write(reply, written)),
+                        Err(error) => {
+                            draft.rollback(mark);
+                            drop(reply.send(Err(error)));
+                        }
+                    }
+                }
+            }
+        }
+        Some(draft.finish())
+    }
+
+    /// Makes a durable group visible.
+    fn publish(&mut self, finished: Finished, events: &[Event]) {
+        let shared = &self.shared;
+        if let Some(last) = finished.changes.last() {
+            self.next = last.position.next();
+            shared.head.store(last.position.get(), Ordering::Release);
+            shared.recent.push(finished.changes);
+        }
+        let mut hints = Vec::new();
+        for effect in finished.effects {
+            apply(shared, &self.catalogs, effect, &mut hints);
+        }
+        for event in events {
+            if let Some(subscription) = shared.live.get(event.subscription) {
+                subscription.state().append(*event);
+                hints.push(subscription);
+            }
+        }
+        for subscription in hints {
+            shared.hint(&subscription);
+        }
+        shared.index_wake.notify_one();
+    }
+
+    /// What a failed append means, for the writer and for those who wait.
+    fn failed(&mut self, error: &store::Error) -> impl Fn() -> Error + use<> {
+        tracing::error!(error = error as &dyn std::error::Error, "a group was not appended");
+        let unknown = match error {
+            store::Error::Unavailable { .. } => false,
+            store::Error::Unknown { .. } => {
+                self.health = Health::Unsure;
+                true
+            }
+            // A group that contradicts itself is a bug; the next one may be better.
+            store::Error::CursorExpired | store::Error::Invalid { .. } => false,
+            store::Error::Corrupt { .. }
+            | store::Error::Fenced { .. }
+            | store::Error::InUse { .. }
+            | store::Error::NewerFormat { .. } => {
+                self.health = Health::Stopped;
+                self.shared.stopped.store(true, Ordering::Release);
+                false
+            }
+        };
+        move || {
+            if unknown {
+                let text = "whether the change was made is not known; read before trying again";
+                Error::of(Kind::Timeout, cresset_model::IssueCode::Timeout, text)
+            } else {
+                Error::unavailable("the store did not take the change; nothing was done")
+            }
+        }
+    }
+}
+
+fn entries_of(job: &Job) -> usize {
+    match job {
+        Job::Write { intents, .. } => intents.len(),
+        Job::Record { .. } | Job::Status(_) => 1,
+        Job::Stop => 0,
+    }
+}
+
+fn refuse(job: Job) {
+    let error = || Error::unavailable("the store cannot be written");
+    match job {
+        Job::Record { reply: Some(reply), .. } => drop(reply.send(Err(error()))),
+        Job::Record { reply: None, .. } | Job::Status(_) | Job::Stop => {}
+        Job::Write { reply, .. } => drop(reply.send(Err(error()))),
+    }
+}
+
+/// Applies one effect of a durable group to the live table.
+fn apply(
+    shared: &Shared,
+    catalogs: &Catalogs,
+    effect: LiveEffect,
+    hints: &mut Vec<Arc<crate::live::LiveSubscription>>,
+) {
+    match effect {
+        LiveEffect::Begin(subscription) => {
+            shared.live.insert(subscription.clone());
+            hints.push(subscription);
+        }
+        LiveEffect::End(key) => {
+            if let Some(subscription) = shared.live.remove(key) {
+                subscription.state().gone = true;
+                hints.push(subscription);
+            }
+        }
+        LiveEffect::Problem(key, text) => {
+            if let Some(subscription) = shared.live.get(key) {
+                tracing::warn!(
+                    subscription.id = %subscription.id,
+                    problem = %text,
+                    "a filter could not be evaluated; the change was not told of"
+                );
+                subscription.state().problem = Some(text);
+            }
+        }
+        LiveEffect::Settings(key, settings, at) => {
+            if let Some(subscription) = shared.live.get(key) {
+                subscription.state().take_settings(settings, at);
+                hints.push(subscription);
+            }
+        }
+        LiveEffect::Status(change) => {
+            if let Some(subscription) = shared.live.get(change.subscription) {
+                crate::status::tell(&subscription, &change);
+                subscription.state().take_status(change.to, change.error);
+                hints.push(subscription);
+            }
+        }
+        LiveEffect::Topics(base) => shared.publish_topics(base, catalogs),
+    }
+}
