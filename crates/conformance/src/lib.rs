@@ -1,1 +1,34 @@
-//! To be written.
+//! The black-box harness of the conformance tests: the real binary, spoken to as clients and
+//! endpoints do.
+//!
+//! It starts `cresset` from the target folder of the test that runs ([`Server`]), sends it HTTP
+//! ([`Client`]), listens on websockets ([`Socket`]) and is an endpoint itself ([`Receiver`]). What
+//! it reads it reads by hand from JSON ([`Notification`]), never with the product's own code, and
+//! it checks the frame rules of every notification that it reads. Nothing here sleeps: it waits
+//! for a condition, with a deadline ([`until`]).
+//!
+//! The tests are in `tests/it`. A test names the requirements it proves with [`verifies!`];
+//! `cargo xtask conformance` lists them in `docs/conformance.md`.
+
+mod client;
+mod notification;
+mod receiver;
+mod reply;
+mod resource;
+mod server;
+mod socket;
+mod subscription;
+mod verifies;
+mod version;
+mod wait;
+
+pub use client::{Client, Request, Token};
+pub use notification::{Entry, NotifiedEvent, Notification, Status};
+pub use receiver::{Answer, Receiver, Sent};
+pub use reply::{Outcome, OutcomeIssue, Reply};
+pub use resource::{encounter, observation, patient};
+pub use server::{Options, Server};
+pub use socket::{Closed, Socket};
+pub use subscription::{Channel, Filter, Subscribe, set};
+pub use version::Version;
+pub use wait::{PATIENCE, until};
