@@ -6,7 +6,7 @@ mod subscription;
 mod values;
 
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 
 pub(crate) use subscription::{is_topic_based, parse_subscription, subscription_path};
 pub(crate) use values::{set_status, set_values};

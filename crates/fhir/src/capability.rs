@@ -197,16 +197,8 @@ fn write_resource(
     o: &mut ObjectWriter<'_>,
 ) {
     let subscription = resource.resource_type == "Subscription";
-    // R4 has no topic resource to be searched (RQ-CF-05).
-    if subscription && version == FhirVersion::R4 {
-        o.array("extension", |a| {
-            for topic in facts.topics {
-                a.object(|o| {
-                    o.string("url", urls::CAPABILITY_TOPIC);
-                    o.string("valueCanonical", &topic.to_string());
-                });
-            }
-        });
+    if subscription {
+        topic_extensions(version, facts.topics, o);
     }
     o.string("type", resource.resource_type);
     if subscription && backport(version) {
@@ -239,6 +231,22 @@ fn write_resource(
             }
         });
     }
+}
+
+/// The topics, in R4 only: it has no topic resource to be searched (RQ-CF-05).
+fn topic_extensions(version: FhirVersion, topics: &[Canonical], o: &mut ObjectWriter<'_>) {
+    match version {
+        FhirVersion::R4B | FhirVersion::R5 => return,
+        FhirVersion::R4 => {}
+    }
+    o.array("extension", |a| {
+        for topic in topics {
+            a.object(|o| {
+                o.string("url", urls::CAPABILITY_TOPIC);
+                o.string("valueCanonical", &topic.to_string());
+            });
+        }
+    });
 }
 
 fn definition(version: FhirVersion, operation: SubscriptionOperation) -> String {

@@ -40,7 +40,7 @@ impl Goldens {
         self.seen.insert(name);
         // The file ends with a line feed, which the rendered bytes do not have.
         let rendered = [bytes, b"\n"].concat();
-        if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        if is_update() {
             fs::create_dir_all(&self.folder).unwrap();
             fs::write(path, rendered).unwrap();
             return;
@@ -57,6 +57,11 @@ impl Goldens {
             files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
         assert_eq!(names, self.seen, "files that no test renders");
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one switch of this test")]
+fn is_update() -> bool {
+    std::env::var_os("UPDATE_GOLDEN").is_some()
 }
 
 #[test]

@@ -46,6 +46,10 @@ pub struct SearchPage<'p> {
     pub issues: Option<&'p Issues>,
 }
 
+/// Full URL of the OperationOutcome in a page, which R5 demands (bdl-15). It is no resource that
+/// could be read, so the URL need only differ from all others in the page.
+const OUTCOME_FULL_URL: &str = "urn:uuid:6f7574c0-6d65-4000-8000-000000000000";
+
 /// Writes a searchset.
 pub fn render_searchset(page: &SearchPage<'_>) -> Vec<u8> {
     let size = page.entries.iter().map(|entry| entry.body.len() + 256).sum();
@@ -72,6 +76,7 @@ pub fn render_searchset(page: &SearchPage<'_>) -> Vec<u8> {
             }
             if let Some(issues) = page.issues {
                 a.object(|o| {
+                    o.string("fullUrl", OUTCOME_FULL_URL);
                     o.raw("resource", &render_outcome(issues));
                     o.object("search", |o| o.string("mode", "outcome"));
                 });

@@ -3,16 +3,23 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use crate::json;
+
+/// Whether data that is missing is a failure.
+#[expect(clippy::disallowed_methods, reason = "tests ask where they run")]
+fn is_ci() -> bool {
+    std::env::var("CI").as_deref() == Ok("true")
+}
 
 /// The JSON files in a folder of `shared/data` whose names start so, sorted. None, with a notice,
 /// where the data is missing; a failure where `CI=true`.
 pub(crate) fn shared_files(folder: &str, prefix: &str) -> Vec<(PathBuf, Vec<u8>)> {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data"));
     if !root.is_dir() {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "shared/data is missing");
+        assert!(!is_ci(), "shared/data is missing");
         println!("skipped: shared/data is missing");
         return Vec::new();
     }
@@ -39,4 +46,58 @@ pub(crate) fn told(issues: &cresset_model::Issues) -> Vec<String> {
         format!("{:?} {}", issue.code, issue.expression.as_deref().unwrap_or("-"))
     };
     issues.0.iter().map(told).collect()
+}
+
+/// Any JSON value, with the names a Subscription has more often than others.
+pub(crate) fn arbitrary_value() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(|number| json!(number)),
+        "[ -~]{0,12}".prop_map(Value::String),
+        Just(json!(crate::urls::FILTER_CRITERIA)),
+    ];
+    let names = [
+        "_criteria",
+        "_payload",
+        "_type",
+        "canFilterBy",
+        "channel",
+        "channelType",
+        "code",
+        "content",
+        "contentType",
+        "criteria",
+        "end",
+        "endpoint",
+        "entry",
+        "eventTrigger",
+        "extension",
+        "filterBy",
+        "header",
+        "name",
+        "notificationShape",
+        "parameter",
+        "payload",
+        "queryCriteria",
+        "reason",
+        "request",
+        "resource",
+        "resourceTrigger",
+        "status",
+        "topic",
+        "type",
+        "url",
+        "value",
+        "valueCode",
+        "valueString",
+    ];
+    leaf.prop_recursive(5, 64, 6, move |inner| {
+        let name = prop::sample::select(names.to_vec()).prop_map(str::to_owned);
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
+            prop::collection::vec((name, inner), 0..6)
+                .prop_map(|members| Value::Object(members.into_iter().collect())),
+        ]
+    })
 }

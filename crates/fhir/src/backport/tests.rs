@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::json;
-use crate::test_data::{shared_values, told};
+use crate::test_data::{arbitrary_value, shared_values, told};
 use crate::values::SubscriptionValues;
 
 const BASE: &str = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-";
@@ -442,60 +442,6 @@ fn subscriptions_of_others_parse() {
     for (path, value) in shared_values("examples/R4/Subscription", "") {
         assert!(!is_topic_based(&value), "{path:?}");
     }
-}
-
-/// Any JSON value, with the names a Subscription has more often than others.
-pub(crate) fn arbitrary_value() -> impl Strategy<Value = Value> {
-    let leaf = prop_oneof![
-        Just(Value::Null),
-        any::<bool>().prop_map(Value::Bool),
-        any::<i64>().prop_map(|number| json!(number)),
-        "[ -~]{0,12}".prop_map(Value::String),
-        Just(json!(format!("{BASE}filter-criteria"))),
-    ];
-    let names = [
-        "_criteria",
-        "_payload",
-        "_type",
-        "canFilterBy",
-        "channel",
-        "channelType",
-        "code",
-        "content",
-        "contentType",
-        "criteria",
-        "end",
-        "endpoint",
-        "entry",
-        "eventTrigger",
-        "extension",
-        "filterBy",
-        "header",
-        "name",
-        "notificationShape",
-        "parameter",
-        "payload",
-        "queryCriteria",
-        "reason",
-        "request",
-        "resource",
-        "resourceTrigger",
-        "status",
-        "topic",
-        "type",
-        "url",
-        "value",
-        "valueCode",
-        "valueString",
-    ];
-    leaf.prop_recursive(5, 64, 6, move |inner| {
-        let name = prop::sample::select(names.to_vec()).prop_map(str::to_owned);
-        prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::Array),
-            prop::collection::vec((name, inner), 0..6)
-                .prop_map(|members| Value::Object(members.into_iter().collect())),
-        ]
-    })
 }
 
 proptest! {

@@ -5,9 +5,8 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::backport::tests::arbitrary_value;
 use crate::json;
-use crate::test_data::{shared_files, told};
+use crate::test_data::{arbitrary_value, shared_files, told};
 
 fn issues_of(text: &str) -> Vec<String> {
     let value = json::parse(text.as_bytes()).unwrap();

@@ -126,13 +126,13 @@ impl<'a> Cursor<'a> {
         let start = self.at;
         self.eat(b'"')?;
         loop {
-            match self.peek()? {
-                b'"' => {
-                    self.at += 1;
-                    return Some(start..self.at);
-                }
-                b'\\' => self.at += 2,
-                _ => self.at += 1,
+            let rest = self.bytes.get(self.at..)?;
+            let length = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+            let quote = rest[length] == b'"';
+            // Behind a backslash stands at least one more byte of the escape.
+            self.at += length + if quote { 1 } else { 2 };
+            if quote {
+                return Some(start..self.at);
             }
         }
     }

@@ -11,8 +11,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::backport::tests::arbitrary_value;
-use crate::test_data::shared_values;
+use crate::test_data::{arbitrary_value, shared_values};
 use crate::{Codec, json};
 
 /// A resource at a version, with bytes unless it was deleted.

@@ -4,8 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::backport::tests::arbitrary_value;
-use crate::test_data::told;
+use crate::test_data::{arbitrary_value, told};
 
 #[test]
 fn values_of_all_primitive_types_are_read_as_text() {

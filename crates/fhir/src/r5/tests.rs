@@ -5,9 +5,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::backport::tests::arbitrary_value;
 use crate::json;
-use crate::test_data::{shared_values, told};
+use crate::test_data::{arbitrary_value, shared_values, told};
 use crate::values::SubscriptionValues;
 
 fn valid() -> Value {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::backport::tests::arbitrary_value;
+use crate::test_data::arbitrary_value;
 
 const UUID: &str = "urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0a";
 

@@ -10,8 +10,7 @@ use serde_json::{Value, json};
 use smol_str::SmolStr;
 
 use super::*;
-use crate::backport::tests::arbitrary_value;
-use crate::test_data::{shared_values, told};
+use crate::test_data::{arbitrary_value, shared_values, told};
 use crate::{Codec, json};
 
 fn id() -> ResourceId {
