@@ -28,6 +28,7 @@ mod criteria;
 mod criterion;
 mod date;
 mod extraction;
+mod implied_systems;
 mod index_key;
 mod number;
 mod operand;

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use cresset_definitions::{Definitions, SearchKind, SearchParameter};
 use cresset_fhirpath::Expression;
 
+use crate::implied_systems::implied_systems;
 use crate::index_key::IndexKey;
 
 /// Parameters that FHIR defines without saying with an expression what they find.
@@ -21,6 +22,7 @@ pub struct Parameter {
     slot: usize,
     seed: u64,
     targets: &'static [&'static str],
+    implied_systems: &'static [&'static str],
     expression: OnceLock<Result<Expression, String>>,
 }
 
@@ -39,6 +41,7 @@ impl Parameter {
             slot,
             seed: IndexKey::seed(definition.url),
             targets: if any { &[] } else { &definition.targets },
+            implied_systems: implied_systems(definitions.version(), resource_type, definition.code),
             expression: OnceLock::new(),
         }
     }
@@ -80,7 +83,7 @@ impl Parameter {
 
     /// The systems that the definitions of its `code` elements imply, as far as known.
     pub(crate) fn implied_systems(&self) -> &'static [&'static str] {
-        &[]
+        self.implied_systems
     }
 
     /// Its place among the parameters that a resource of its type has.
@@ -140,7 +143,7 @@ impl fmt::Debug for Parameter {
 /// One expression often serves thirty types (`Condition.subject | Encounter.subject | …`): each
 /// resource should cost the evaluation of its own branches only. Branches of which nothing is known
 /// stay.
-fn branches_for(source: &str, resource_type: &str, definitions: &Definitions) -> String {
+pub(crate) fn branches_for(source: &str, resource_type: &str, definitions: &Definitions) -> String {
     let mut branches = top_level_branches(source);
     branches.retain(|branch| applies(branch, resource_type, definitions));
     branches.join(" | ")
@@ -166,7 +169,7 @@ fn mentions(branch: &str, resource_type: &str) -> bool {
 }
 
 /// The operands of the unions that are not inside of parentheses or quotes.
-fn top_level_branches(source: &str) -> Vec<&str> {
+pub(crate) fn top_level_branches(source: &str) -> Vec<&str> {
     let (mut branches, mut depth, mut quote, mut start) = (Vec::new(), 0_usize, None, 0);
     for (index, c) in source.char_indices() {
         match (quote, c) {

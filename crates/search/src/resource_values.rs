@@ -22,10 +22,11 @@ pub struct ResourceValues<'a> {
     scope: Scope<'a>,
     resource_type: &'a str,
     resource: &'a Value,
-    cells: Box<[OnceCell<Extracted<'a>>]>,
+    /// By the slots of the parameters; boxed, since most are never filled.
+    cells: Box<[OnceCell<Box<Extracted<'a>>>]>,
 }
 
-type Extracted<'a> = Result<Vec<SearchValue<'a>>, Box<Problem>>;
+type Extracted<'a> = Result<Vec<SearchValue<'a>>, Problem>;
 
 impl<'a> ResourceValues<'a> {
     /// A resource of this type; whether it is one is the caller's business.
@@ -57,9 +58,9 @@ impl<'a> ResourceValues<'a> {
         else {
             return Err(Problem::new(parameter, ProblemKind::OtherType));
         };
-        match cell.get_or_init(|| self.extract(parameter)) {
+        match &**cell.get_or_init(|| Box::new(self.extract(parameter))) {
             Ok(values) => Ok(values),
-            Err(problem) => Err(Problem::clone(problem)),
+            Err(problem) => Err(problem.clone()),
         }
     }
 
@@ -79,7 +80,7 @@ impl<'a> ResourceValues<'a> {
     }
 
     fn extract(&self, parameter: &'static Parameter) -> Extracted<'a> {
-        let problem = |kind| Box::new(Problem::new(parameter, kind));
+        let problem = |kind| Problem::new(parameter, kind);
         let expression = parameter.expression().map_err(|_| problem(ProblemKind::Unsupported))?;
         let context = context(self.resource_type, self.resource);
         let items = expression.evaluate(&context).map_err(|error| {

@@ -3,6 +3,9 @@
 mod examples;
 mod properties;
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use cresset_definitions::FhirVersion;
 use cresset_model::{IssueCode, Issues};
 use serde_json::Value;
@@ -10,6 +13,25 @@ use serde_json::Value;
 use crate::{Criteria, Criterion, Parameters, Problem, ResourceValues, Scope};
 
 pub(crate) const BASE_URL: &str = "http://example.org/fhir";
+
+/// A folder of `shared/data`, which is not part of the repository: without it a test is skipped with a
+/// notice, and fails where `CI=true` says that it must be there.
+pub(crate) fn shared_data(folder: &str) -> Option<PathBuf> {
+    let data = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data");
+    let path = Path::new(data).join(folder);
+    if path.is_dir() {
+        return Some(path);
+    }
+    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{} is missing", path.display());
+    println!("skipped: {} is missing", path.display());
+    None
+}
+
+/// The text in a zstd file.
+pub(crate) fn unpacked(path: &Path) -> String {
+    let packed = fs::read(path).unwrap();
+    String::from_utf8(zstd::decode_all(packed.as_slice()).unwrap()).unwrap()
+}
 
 pub(crate) fn scope(version: FhirVersion) -> Scope<'static> {
     Scope { parameters: Parameters::of(version), base_url: BASE_URL }

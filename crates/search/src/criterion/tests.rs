@@ -81,6 +81,10 @@ fn tokens_are_found_as_fhir_defines() {
     check(&patient, "gender=female", true);
     check(&patient, "gender=male,female", true);
     check(&patient, "gender=Female", false);
+    check(&patient, "gender=http://hl7.org/fhir/administrative-gender|female", true);
+    check(&patient, "gender=http://hl7.org/fhir/administrative-gender|", true);
+    check(&patient, "gender=http://other|female", false);
+    check(&patient, "gender=|female", true);
     check(&patient, "gender:not=male", true);
     check(&patient, "gender:not=male,female", false);
     check(&patient, "email=eve@example.org", true);

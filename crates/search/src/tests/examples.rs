@@ -1,20 +1,13 @@
 //! HL7's example resources: every parameter of every one can be extracted.
-//!
-//! Reads `shared/data`, which is not part of the repository: without it the tests are skipped with a
-//! notice, and fail where `CI=true` says that it must be there.
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::path::Path;
 
 use cresset_definitions::FhirVersion;
 use serde_json::Value;
 
-use super::scope;
+use super::{scope, shared_data, unpacked};
 use crate::extraction::Source;
 use crate::{ResourceValues, SearchValue};
-
-const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data/examples");
 
 /// All examples of a version; `None` if they are not there.
 fn examples(version: FhirVersion) -> Option<Vec<Value>> {
@@ -23,13 +16,7 @@ fn examples(version: FhirVersion) -> Option<Vec<Value>> {
         FhirVersion::R4B => "all-R4B.ndjson.zst",
         FhirVersion::R5 => "all-R5.ndjson.zst",
     };
-    let path = Path::new(EXAMPLES).join(name);
-    let Ok(packed) = fs::read(&path) else {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{} is missing", path.display());
-        println!("skipped: {} is missing", path.display());
-        return None;
-    };
-    let text = String::from_utf8(zstd::decode_all(packed.as_slice()).unwrap()).unwrap();
+    let text = unpacked(&shared_data("examples")?.join(name));
     Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
 }
 
