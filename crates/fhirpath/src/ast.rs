@@ -105,13 +105,19 @@ pub(crate) enum BinaryOperator {
     GreaterOrEqual,
     Less,
     LessOrEqual,
-    Add,
+    Arithmetic(Arithmetic),
     Concatenate,
-    Subtract,
+}
+
+/// Operators on numbers, quantities and times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arithmetic {
+    Add,
     Div,
     Divide,
     Mod,
     Multiply,
+    Subtract,
 }
 
 impl BinaryOperator {
@@ -130,13 +136,13 @@ impl BinaryOperator {
             Self::GreaterOrEqual => ">=",
             Self::Less => "<",
             Self::LessOrEqual => "<=",
-            Self::Add => "+",
+            Self::Arithmetic(Arithmetic::Add) => "+",
             Self::Concatenate => "&",
-            Self::Subtract => "-",
-            Self::Div => "div",
-            Self::Divide => "/",
-            Self::Mod => "mod",
-            Self::Multiply => "*",
+            Self::Arithmetic(Arithmetic::Subtract) => "-",
+            Self::Arithmetic(Arithmetic::Div) => "div",
+            Self::Arithmetic(Arithmetic::Divide) => "/",
+            Self::Arithmetic(Arithmetic::Mod) => "mod",
+            Self::Arithmetic(Arithmetic::Multiply) => "*",
         }
     }
 }

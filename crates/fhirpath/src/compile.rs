@@ -6,22 +6,24 @@
 mod call;
 mod name;
 mod program;
+mod result;
 mod statics;
 
 use cresset_definitions::Definitions;
 use smallvec::smallvec;
 
 use crate::ast::{
-    Ast, AstKind, BinaryOperator, ChainOperator, Literal, Segment, SegmentKind, Special,
-    TypeSpecifier,
+    Arithmetic, Ast, AstKind, BinaryOperator, ChainOperator, Literal, Segment, SegmentKind,
+    Special, TypeSpecifier,
 };
 use crate::error::{CompileError, CompileErrorKind};
+use crate::function::TypeOperation;
 use crate::parser::parse;
 use crate::scope::{Mode, Scope};
 use crate::types::{ItemType, SystemType, TypeTest};
 
 pub(crate) use program::{
-    Binary, Expr, External, NameStep, Program, Step, StepKind, Target, TargetKind, TypeOperation,
+    Binary, Expr, External, NameStep, Program, Step, StepKind, Target, TargetKind,
 };
 use statics::Static;
 
@@ -146,12 +148,7 @@ impl Compiler<'_> {
         let (right, right_statics) = self.expression(right, focus)?;
         let statics = match operator {
             BinaryOperator::Concatenate => Static::system(SystemType::String),
-            BinaryOperator::Add
-            | BinaryOperator::Subtract
-            | BinaryOperator::Div
-            | BinaryOperator::Divide
-            | BinaryOperator::Mod
-            | BinaryOperator::Multiply => {
+            BinaryOperator::Arithmetic(operator) => {
                 arithmetic_statics(operator, &left_statics, &right_statics)
             }
             BinaryOperator::Implies
@@ -279,7 +276,7 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    fn external(&mut self, name: &str, offset: usize) -> Compiled {
+    fn external(&self, name: &str, offset: usize) -> Compiled {
         if let Some(defined) = self.variables.iter().rev().find(|one| one.name == name) {
             return Ok((Expr::Slot(defined.slot), defined.statics.clone()));
         }
@@ -360,13 +357,13 @@ fn literal_type(literal: &Literal) -> SystemType {
 }
 
 /// The type of an arithmetic result, where both operands' types are known.
-fn arithmetic_statics(operator: BinaryOperator, left: &Static, right: &Static) -> Static {
+fn arithmetic_statics(operator: Arithmetic, left: &Static, right: &Static) -> Static {
     let (Some(left), Some(right)) = (left.value_type(), right.value_type()) else {
         return Static::any();
     };
     let system = match (operator, left, right) {
         (_, SystemType::Quantity, _) | (_, _, SystemType::Quantity) => return Static::any(),
-        (BinaryOperator::Divide, _, _) => SystemType::Decimal,
+        (Arithmetic::Divide, _, _) => SystemType::Decimal,
         (_, one, other) if one == other => one,
         _ => SystemType::Decimal,
     };
@@ -382,10 +379,10 @@ struct Path {
 
 impl Path {
     fn new(head: Expr, statics: Static) -> Self {
-        match head {
-            Expr::Chain(head, steps) => Self { head: *head, steps: steps.into_vec(), statics },
-            head => Self { head, steps: Vec::new(), statics },
+        if let Expr::Chain(head, steps) = head {
+            return Self { head: *head, steps: steps.into_vec(), statics };
         }
+        Self { head, steps: Vec::new(), statics }
     }
 
     fn push(&mut self, offset: usize, kind: StepKind) {

@@ -12,7 +12,6 @@ use crate::error::EvaluationError;
 use crate::evaluate::Budget;
 use crate::item::{Item, Scalar, json_decimal};
 use crate::quantity::{Quantity, decimals_equivalent};
-use crate::temporal::DateTime;
 
 type Result<T> = std::result::Result<T, EvaluationError>;
 
@@ -111,7 +110,7 @@ fn scalars_equal(a: &Scalar<'_>, b: &Scalar<'_>) -> Option<bool> {
         (Scalar::String(a), Scalar::String(b)) => Some(a == b),
         (Scalar::Boolean(a), Scalar::Boolean(b)) => Some(a == b),
         (Scalar::Quantity(_), _) | (_, Scalar::Quantity(_)) => {
-            let (Some(a), Some(b)) = (as_quantity(a), as_quantity(b)) else { return Some(false) };
+            let (Some(a), Some(b)) = (a.as_quantity(), b.as_quantity()) else { return Some(false) };
             match a.compare(&b) {
                 Some(order) => Some(order == Ordering::Equal),
                 // Units of different kinds differ; calendar and definite durations do not say.
@@ -127,30 +126,26 @@ fn scalars_equal(a: &Scalar<'_>, b: &Scalar<'_>) -> Option<bool> {
 }
 
 /// The order of two scalars of types that compare; `Some(None)` if it is undecided.
+#[expect(clippy::option_option, reason = "the outer says whether the types compare")]
 fn scalars_compared(a: &Scalar<'_>, b: &Scalar<'_>) -> Option<Option<Ordering>> {
-    Some(match (a, b) {
-        (Scalar::String(a), Scalar::String(b)) => Some(a.cmp(b)),
+    match (a, b) {
+        (Scalar::Time(a), Scalar::Time(b)) => return Some(a.compare(*b)),
         (Scalar::Integer(a) | Scalar::Long(a), Scalar::Integer(b) | Scalar::Long(b)) => {
-            Some(a.cmp(b))
+            return Some(Some(a.cmp(b)));
         }
-        (Scalar::Date(a), Scalar::Date(b)) => a.compare(*b),
-        (Scalar::Date(a), Scalar::DateTime(b)) => DateTime::from(*a).compare(*b),
-        (Scalar::DateTime(a), Scalar::Date(b)) => a.compare(DateTime::from(*b)),
-        (Scalar::DateTime(a), Scalar::DateTime(b)) => a.compare(*b),
-        (Scalar::Time(a), Scalar::Time(b)) => a.compare(*b),
         (Scalar::Quantity(_), _) | (_, Scalar::Quantity(_)) => {
-            as_quantity(a)?.compare(&as_quantity(b)?)
+            return Some(a.as_quantity()?.compare(&b.as_quantity()?));
         }
-        _ => Some(a.as_decimal()?.cmp(&b.as_decimal()?)),
-    })
-}
-
-/// A quantity, or a number as one without unit.
-fn as_quantity(scalar: &Scalar<'_>) -> Option<Quantity> {
-    match scalar {
-        Scalar::Quantity(one) => Some(one.clone().into_owned()),
-        _ => scalar.as_decimal().map(Quantity::unitless),
+        _ => {}
     }
+    if let Some((a, b)) = a.as_text().zip(b.as_text()) {
+        return Some(Some(a.cmp(b)));
+    }
+    if let Some((a, b)) = a.as_decimal().zip(b.as_decimal()) {
+        return Some(Some(a.cmp(&b)));
+    }
+    let (a, b) = a.as_date_time().zip(b.as_date_time())?;
+    Some(a.compare(b))
 }
 
 fn is_duration(quantity: &Quantity) -> bool {
@@ -192,7 +187,7 @@ fn scalars_equivalent(a: &Scalar<'_>, b: &Scalar<'_>) -> bool {
     match (a, b) {
         (Scalar::String(a), Scalar::String(b)) => texts_equivalent(a, b),
         (Scalar::Quantity(_), _) | (_, Scalar::Quantity(_)) => {
-            let quantities = as_quantity(a).zip(as_quantity(b));
+            let quantities = a.as_quantity().zip(b.as_quantity());
             quantities.is_some_and(|(a, b)| a.is_equivalent(&b))
         }
         _ => match (a.as_decimal(), b.as_decimal()) {

@@ -3,6 +3,7 @@
 //! Invariants: its recursion is bounded by the program's nesting; every item that is made and every
 //! comparison costs a step. Tests: `expression/tests.rs`.
 
+mod arithmetic;
 mod budget;
 mod convert;
 mod criteria;
@@ -20,10 +21,10 @@ use serde_json::Value;
 
 use crate::ast::Literal;
 use crate::collection::{Collection, truth};
-use crate::compile::{Expr, External, Program, Step, StepKind, TypeOperation};
+use crate::compile::{Expr, External, Program, Step, StepKind};
 use crate::error::EvaluationError;
 use crate::expression::Context;
-use crate::function::Function;
+use crate::function::{Function, TypeOperation};
 use crate::item::{Item, Node, resource_definition};
 use crate::types::{ItemType, TypeTest};
 
@@ -261,7 +262,7 @@ impl<'a> Evaluator<'_, 'a> {
     }
 
     fn type_step(
-        &mut self,
+        &self,
         operation: TypeOperation,
         test: &TypeTest,
         strict: bool,
@@ -299,106 +300,23 @@ impl<'a> Evaluator<'_, 'a> {
     ) -> Result<()> {
         let call = Call { function, arguments, step, input, frame };
         match function {
-            Function::All
-            | Function::Aggregate
-            | Function::Exists
-            | Function::Iif
-            | Function::Repeat
-            | Function::RepeatAll
-            | Function::Select
-            | Function::Trace
-            | Function::Where => self.criteria_call(&call, out),
-            Function::Children
-            | Function::Descendants
-            | Function::Extension
-            | Function::GetValue
-            | Function::HasValue
-            | Function::Type => self.navigate_call(&call, out),
-            Function::AllFalse
-            | Function::AllTrue
-            | Function::AnyFalse
-            | Function::AnyTrue
-            | Function::Coalesce
-            | Function::Combine
-            | Function::Count
-            | Function::Distinct
-            | Function::Empty
-            | Function::Exclude
-            | Function::First
-            | Function::Intersect
-            | Function::IsDistinct
-            | Function::Last
-            | Function::Not
-            | Function::Single
-            | Function::Skip
-            | Function::SubsetOf
-            | Function::SupersetOf
-            | Function::Tail
-            | Function::Take
-            | Function::Union => self.sets_call(&call, out),
-            Function::Contains
-            | Function::Decode
-            | Function::Encode
-            | Function::EndsWith
-            | Function::Escape
-            | Function::IndexOf
-            | Function::Join
-            | Function::LastIndexOf
-            | Function::Length
-            | Function::Lower
-            | Function::Matches
-            | Function::MatchesFull
-            | Function::Replace
-            | Function::ReplaceMatches
-            | Function::Split
-            | Function::StartsWith
-            | Function::Substring
-            | Function::ToChars
-            | Function::Trim
-            | Function::Unescape
-            | Function::Upper => self.strings_call(&call, out),
-            Function::Abs
-            | Function::Ceiling
-            | Function::Comparable
-            | Function::Exp
-            | Function::Floor
-            | Function::HighBoundary
-            | Function::Ln
-            | Function::Log
-            | Function::LowBoundary
-            | Function::Power
-            | Function::Precision
-            | Function::Round
-            | Function::Sqrt
-            | Function::Truncate => self.math_call(&call, out),
-            Function::ConvertsToBoolean
-            | Function::ConvertsToDate
-            | Function::ConvertsToDateTime
-            | Function::ConvertsToDecimal
-            | Function::ConvertsToInteger
-            | Function::ConvertsToLong
-            | Function::ConvertsToQuantity
-            | Function::ConvertsToString
-            | Function::ConvertsToTime
-            | Function::Now
-            | Function::TimeOfDay
-            | Function::ToBoolean
-            | Function::ToDate
-            | Function::ToDateTime
-            | Function::ToDecimal
-            | Function::ToInteger
-            | Function::ToLong
-            | Function::ToQuantity
-            | Function::ToString
-            | Function::ToTime
-            | Function::Today => self.convert_call(&call, out),
+            Function::Clock(clock) => {
+                out.extend(self.clock(clock));
+                Ok(())
+            }
+            Function::Convert(target) => self.convert(target, &call, out),
+            Function::ConvertsTo(target) => self.converts_to(target, &call, out),
+            Function::Criteria(criteria) => self.criteria(criteria, &call, out),
+            Function::Math(math) => self.math(math, &call, out),
+            Function::Navigation(navigation) => self.navigation(navigation, &call, out),
+            Function::Set(set) => self.set(set, &call, out),
+            Function::SetPair(pair) => self.set_pair(pair, &call, out),
+            Function::Text(text) => self.text(text, &call, out),
+            Function::TextPair(pair) => self.text_pair(pair, &call, out),
             // These have steps of their own.
-            Function::As
-            | Function::DefineVariable
-            | Function::Is
-            | Function::OfType
-            | Function::Resolve
-            | Function::Sort => Ok(()),
+            Function::DefineVariable | Function::Resolve | Function::Sort | Function::Type(_) => {
+                Ok(())
+            }
         }
     }
 }
@@ -444,7 +362,9 @@ fn integer_argument(items: &[Item<'_>], what: &'static str, offset: usize) -> Re
     let Some(item) = single(items, what, offset)? else { return Ok(None) };
     match item.scalar() {
         Some(Scalar::Integer(value) | Scalar::Long(value)) => Ok(Some(value)),
-        _ => Err(wrong_type(&format!("{what} must be an integer"), item.item_type(), offset)),
+        Some(_) | None => {
+            Err(wrong_type(&format!("{what} must be an integer"), item.item_type(), offset))
+        }
     }
 }
 

@@ -110,18 +110,12 @@ pub(crate) fn resource_definition(
 impl<'a> Item<'a> {
     /// The JSON of an element that has a value; `None` for computed values.
     pub fn json(&self) -> Option<&'a Value> {
-        match self {
-            Self::Node(node) if !node.value.is_null() => Some(node.value),
-            _ => None,
-        }
+        self.node().map(|node| node.value).filter(|value| !value.is_null())
     }
 
     /// The element it is; `None` for computed values.
     pub fn node(&self) -> Option<&Node<'a>> {
-        match self {
-            Self::Node(node) => Some(node),
-            _ => None,
-        }
+        if let Self::Node(node) = self { Some(node) } else { None }
     }
 
     /// The exact type: FHIR's for elements (`code`, `Quantity`, `Patient.contact`, `Patient`), and
@@ -148,20 +142,18 @@ impl<'a> Item<'a> {
 
     /// The text of a string, or of a primitive that JSON writes as one (a `code`, a `date`).
     pub fn as_str(&self) -> Option<&str> {
-        match self {
-            Self::Node(node) => node.value.as_str(),
-            Self::String(text) => Some(text),
-            _ => None,
+        if let Self::String(text) = self {
+            return Some(text);
         }
+        self.node()?.value.as_str()
     }
 
     /// The value of a boolean.
     pub fn as_bool(&self) -> Option<bool> {
-        match self {
-            Self::Node(node) => node.value.as_bool(),
-            Self::Boolean(value) => Some(*value),
-            _ => None,
+        if let Self::Boolean(value) = self {
+            return Some(*value);
         }
+        self.node()?.value.as_bool()
     }
 
     /// The value of a number.
@@ -227,6 +219,33 @@ impl Scalar<'_> {
         }
     }
 
+    /// A quantity, or a number as one without unit.
+    pub(crate) fn as_quantity(&self) -> Option<Quantity> {
+        if let Self::Quantity(one) = self {
+            return Some(one.clone().into_owned());
+        }
+        self.as_decimal().map(Quantity::unitless)
+    }
+
+    /// A date or a date-time, as a date-time.
+    pub(crate) fn as_date_time(&self) -> Option<DateTime> {
+        match self {
+            Self::Date(date) => Some((*date).into()),
+            Self::DateTime(date_time) => Some(*date_time),
+            Self::Boolean(_)
+            | Self::Decimal(_)
+            | Self::Integer(_)
+            | Self::Long(_)
+            | Self::Quantity(_)
+            | Self::String(_)
+            | Self::Time(_) => None,
+        }
+    }
+
+    pub(crate) fn as_text(&self) -> Option<&str> {
+        if let Self::String(text) = self { Some(text) } else { None }
+    }
+
     pub(crate) fn into_item<'a>(self) -> Item<'a> {
         match self {
             Self::Boolean(value) => Item::Boolean(value),
@@ -254,12 +273,13 @@ impl<'a> Node<'a> {
             Value::Bool(value) => Some(Scalar::Boolean(*value)),
             Value::Number(number) => {
                 let text = number.as_str();
-                match primitive_value_type(self.definition.name) {
-                    SystemType::Integer => text.parse().ok().map(Scalar::Integer),
-                    SystemType::Long => text.parse().ok().map(Scalar::Long),
-                    _ => None,
-                }
-                .or_else(|| json_decimal(text).map(Scalar::Decimal))
+                let declared = primitive_value_type(self.definition.name);
+                let whole = match text.parse() {
+                    Ok(value) if declared == SystemType::Integer => Some(Scalar::Integer(value)),
+                    Ok(value) if declared == SystemType::Long => Some(Scalar::Long(value)),
+                    Ok(_) | Err(_) => None,
+                };
+                whole.or_else(|| json_decimal(text).map(Scalar::Decimal))
             }
             Value::String(text) => Some(self.text_scalar(text)),
             Value::Object(members) if is_quantity(self.definition) => {

@@ -7,8 +7,8 @@
 mod tests;
 
 use crate::ast::{
-    Ast, AstKind, BinaryOperator, ChainOperator, Literal, Segment, SegmentKind, Special,
-    TypeSpecifier,
+    Arithmetic, Ast, AstKind, BinaryOperator, ChainOperator, Literal, Segment, SegmentKind,
+    Special, TypeSpecifier,
 };
 use crate::error::{CompileError, CompileErrorKind};
 use crate::quantity::{Quantity, Unit};
@@ -79,13 +79,7 @@ impl Parser<'_> {
             TokenKind::Identifier(name) | TokenKind::Delimited(name) => format!("`{name}`"),
             TokenKind::Symbol(symbol) => format!("`{symbol}`"),
             TokenKind::Dollar(name) => format!("`${name}`"),
-            TokenKind::String(_) => "a string".to_owned(),
-            TokenKind::Date(_)
-            | TokenKind::DateTime(_)
-            | TokenKind::Decimal(_)
-            | TokenKind::Integer(_)
-            | TokenKind::Long(_)
-            | TokenKind::Time(_) => "a literal".to_owned(),
+            TokenKind::Literal(_) => "a literal".to_owned(),
         };
         let text = format!("expected {wanted}, found {found}");
         CompileError::new(CompileErrorKind::Syntax, self.token.offset, text)
@@ -153,22 +147,23 @@ impl Parser<'_> {
     }
 
     fn identifier(&mut self, wanted: &str) -> Result<String, CompileError> {
-        match &self.token.kind {
-            TokenKind::Identifier(_) | TokenKind::Delimited(_) => match self.advance()?.kind {
-                TokenKind::Identifier(name) | TokenKind::Delimited(name) => Ok(name),
-                _ => Err(self.unexpected(wanted)),
-            },
-            _ => Err(self.unexpected(wanted)),
-        }
+        let (TokenKind::Identifier(name) | TokenKind::Delimited(name)) = &self.token.kind else {
+            return Err(self.unexpected(wanted));
+        };
+        let name = name.clone();
+        self.advance()?;
+        Ok(name)
+    }
+
+    /// The identifier at the current token, if it is one and not in backticks.
+    fn word(&self) -> Option<&str> {
+        if let TokenKind::Identifier(word) = &self.token.kind { Some(word) } else { None }
     }
 
     /// The infix operator at the current token, and how tightly it binds.
     fn infix(&self) -> Option<(Infix, u8)> {
-        let text = match &self.token.kind {
-            TokenKind::Symbol(symbol) => symbol,
-            TokenKind::Identifier(word) => word.as_str(),
-            _ => return None,
-        };
+        let text =
+            if let TokenKind::Symbol(symbol) = self.token.kind { symbol } else { self.word()? };
         Some(match text {
             "implies" => (Infix::Binary(BinaryOperator::Implies), 1),
             "or" => (Infix::Chain(ChainOperator::Or), 2),
@@ -187,13 +182,13 @@ impl Parser<'_> {
             "|" => (Infix::Chain(ChainOperator::Union), 7),
             "is" => (Infix::Is, 8),
             "as" => (Infix::As, 8),
-            "+" => (Infix::Binary(BinaryOperator::Add), 9),
-            "-" => (Infix::Binary(BinaryOperator::Subtract), 9),
+            "+" => (Infix::Binary(BinaryOperator::Arithmetic(Arithmetic::Add)), 9),
+            "-" => (Infix::Binary(BinaryOperator::Arithmetic(Arithmetic::Subtract)), 9),
             "&" => (Infix::Binary(BinaryOperator::Concatenate), 9),
-            "*" => (Infix::Binary(BinaryOperator::Multiply), 10),
-            "/" => (Infix::Binary(BinaryOperator::Divide), 10),
-            "div" => (Infix::Binary(BinaryOperator::Div), 10),
-            "mod" => (Infix::Binary(BinaryOperator::Mod), 10),
+            "*" => (Infix::Binary(BinaryOperator::Arithmetic(Arithmetic::Multiply)), 10),
+            "/" => (Infix::Binary(BinaryOperator::Arithmetic(Arithmetic::Divide)), 10),
+            "div" => (Infix::Binary(BinaryOperator::Arithmetic(Arithmetic::Div)), 10),
+            "mod" => (Infix::Binary(BinaryOperator::Arithmetic(Arithmetic::Mod)), 10),
             _ => return None,
         })
     }
@@ -267,13 +262,12 @@ impl Parser<'_> {
             return Self::node(offset, 1, AstKind::Empty).map(Term::Ast);
         }
         if self.accept("%")? {
-            let name = match &self.token.kind {
-                TokenKind::String(name) => {
-                    let name = name.clone();
-                    self.advance()?;
-                    name
-                }
-                _ => self.identifier("the name of a variable")?,
+            let name = if let TokenKind::Literal(Literal::String(name)) = &self.token.kind {
+                let name = name.clone();
+                self.advance()?;
+                name
+            } else {
+                self.identifier("the name of a variable")?
             };
             return Self::node(offset, 1, AstKind::External(name)).map(Term::Ast);
         }
@@ -284,32 +278,24 @@ impl Parser<'_> {
     }
 
     fn literal(&mut self) -> Result<Option<Literal>, CompileError> {
-        let literal = match &self.token.kind {
-            TokenKind::Date(date) => Literal::Date(*date),
-            TokenKind::DateTime(date_time) => Literal::DateTime(*date_time),
-            TokenKind::Time(time) => Literal::Time(*time),
-            TokenKind::String(text) => Literal::String(text.clone()),
-            TokenKind::Long(value) => Literal::Long(*value),
-            TokenKind::Integer(value) => Literal::Integer(*value),
-            TokenKind::Decimal(value) => Literal::Decimal(*value),
-            TokenKind::Identifier(word) if word == "true" => Literal::Boolean(true),
-            TokenKind::Identifier(word) if word == "false" => Literal::Boolean(false),
-            TokenKind::Identifier(_)
-            | TokenKind::Delimited(_)
-            | TokenKind::Dollar(_)
-            | TokenKind::Symbol(_)
-            | TokenKind::End => return Ok(None),
+        let literal = match (&self.token.kind, self.word()) {
+            (TokenKind::Literal(literal), _) => literal.clone(),
+            (_, Some("true")) => Literal::Boolean(true),
+            (_, Some("false")) => Literal::Boolean(false),
+            _ => return Ok(None),
         };
         self.advance()?;
-        let value = match literal {
-            Literal::Integer(value) => value.into(),
-            Literal::Decimal(value) => value,
-            _ => return Ok(Some(literal)),
+        let value = if let Literal::Integer(value) = literal {
+            value.into()
+        } else if let Literal::Decimal(value) = literal {
+            value
+        } else {
+            return Ok(Some(literal));
         };
-        let unit = match &self.token.kind {
-            TokenKind::String(code) => Some(Unit::quoted(code)),
-            TokenKind::Identifier(word) => CalendarUnit::parse(word).map(Unit::Calendar),
-            _ => None,
+        let unit = if let TokenKind::Literal(Literal::String(code)) = &self.token.kind {
+            Some(Unit::quoted(code))
+        } else {
+            self.word().and_then(CalendarUnit::parse).map(Unit::Calendar)
         };
         let Some(unit) = unit else { return Ok(Some(literal)) };
         self.advance()?;
@@ -329,10 +315,8 @@ impl Parser<'_> {
             self.advance()?;
             return Ok((Segment { offset, kind: SegmentKind::Special(special) }, 0));
         }
-        if let TokenKind::Identifier(word) = &self.token.kind {
-            if matches!(word.as_str(), "and" | "or" | "xor" | "implies" | "div" | "mod") {
-                return Err(self.unexpected("an operand"));
-            }
+        if matches!(self.word(), Some("and" | "or" | "xor" | "implies" | "div" | "mod")) {
+            return Err(self.unexpected("an operand"));
         }
         let name = self.identifier("an operand")?;
         if !self.accept("(")? {
@@ -372,15 +356,13 @@ fn chain(
     left: Ast,
     right: Ast,
 ) -> Result<Ast, CompileError> {
-    let height = left.height.max(right.height + 1);
-    match left.kind {
-        AstKind::Chain(_, mut operands) if is_open => {
+    let (offset, height, operands) = match left {
+        Ast { offset, height, kind: AstKind::Chain(_, mut operands) } if is_open => {
+            let height = height.max(right.height + 1);
             operands.push(right);
-            Parser::node(left.offset, height, AstKind::Chain(operator, operands))
+            (offset, height, operands)
         }
-        _ => {
-            let height = 1 + left.height.max(right.height);
-            Parser::node(offset, height, AstKind::Chain(operator, vec![left, right]))
-        }
-    }
+        left => (offset, 1 + left.height.max(right.height), vec![left, right]),
+    };
+    Parser::node(offset, height, AstKind::Chain(operator, operands))
 }

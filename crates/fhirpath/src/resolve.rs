@@ -38,12 +38,19 @@ impl<'a> Resolver<'a> for NoResolver {
     }
 }
 
-/// The resource type a RESTful reference names, relative or absolute, versioned or not.
+/// The resource type a RESTful reference names: relative or absolute, versioned or not, or conditional
+/// (`Patient?identifier=…`).
 ///
 /// `None` for `urn:uuid:…`, `#id`, canonicals and whatever else says no type.
 pub(crate) fn literal_type(definitions: &Definitions, reference: &str) -> Option<&'static str> {
     if reference.starts_with('#') {
         return None;
+    }
+    if let Some((name, _)) = reference.split_once('?') {
+        return definitions
+            .type_named(name)
+            .filter(|one| definitions.is_resource(one.name))
+            .map(|one| one.name);
     }
     let path = reference.split_once("/_history/").map_or(reference, |(path, _)| path);
     let mut segments = path.rsplit('/');

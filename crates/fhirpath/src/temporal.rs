@@ -76,10 +76,8 @@ struct Components {
 impl Components {
     fn compare(&self, other: &Self) -> Comparison {
         let common = self.count.min(other.count);
-        match self.values[..common].cmp(&other.values[..common]) {
-            Ordering::Equal if self.count != other.count => None,
-            order => Some(order),
-        }
+        let order = self.values[..common].cmp(&other.values[..common]);
+        (order.is_ne() || self.count == other.count).then_some(order)
     }
 }
 
@@ -103,11 +101,6 @@ impl Date {
             (_, 0) => 2,
             _ => 3,
         }
-    }
-
-    /// How it compares with another date.
-    pub(crate) fn compare(self, other: Self) -> Comparison {
-        DateTime::from(self).compare(DateTime::from(other))
     }
 
     /// Days since 1970-01-01 of its first day.

@@ -5,8 +5,7 @@
 #[cfg(test)]
 mod tests;
 
-use rust_decimal::Decimal;
-
+use crate::ast::Literal;
 use crate::error::{CompileError, CompileErrorKind};
 use crate::temporal::{Date, DateTime, Time};
 
@@ -19,22 +18,17 @@ pub(crate) struct Token {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum TokenKind {
-    Date(Date),
-    DateTime(DateTime),
-    Decimal(Decimal),
-    End,
-    /// `$this` and its like, without `$`.
-    Dollar(String),
     /// An identifier in backticks, which is never a keyword.
     Delimited(String),
+    /// `$this` and its like, without `$`.
+    Dollar(String),
+    End,
     /// An identifier or keyword.
     Identifier(String),
-    Integer(i32),
-    Long(i64),
+    /// Anything but booleans, which are keywords, and quantities, which are two tokens.
+    Literal(Literal),
     /// An operator or a bracket.
     Symbol(&'static str),
-    String(String),
-    Time(Time),
 }
 
 /// Operators and brackets, longest first where one begins another.
@@ -83,10 +77,10 @@ impl<'t> Lexer<'t> {
         let offset = self.at;
         let kind = match self.peek() {
             None => TokenKind::End,
-            Some(b'0'..=b'9') => self.number()?,
-            Some(b'\'') => TokenKind::String(self.quoted(b'\'')?),
+            Some(b'0'..=b'9') => TokenKind::Literal(self.number()?),
+            Some(b'\'') => TokenKind::Literal(Literal::String(self.quoted(b'\'')?)),
             Some(b'`') => TokenKind::Delimited(self.quoted(b'`')?),
-            Some(b'@') => self.temporal()?,
+            Some(b'@') => TokenKind::Literal(self.temporal()?),
             Some(b'a'..=b'z' | b'A'..=b'Z' | b'_') => TokenKind::Identifier(self.word()),
             Some(_) => self.symbol()?,
         };
@@ -126,7 +120,7 @@ impl<'t> Lexer<'t> {
         Ok(TokenKind::Symbol(symbol))
     }
 
-    fn number(&mut self) -> Result<TokenKind, CompileError> {
+    fn number(&mut self) -> Result<Literal, CompileError> {
         let start = self.at;
         self.take_while(|byte| byte.is_ascii_digit());
         let is_decimal =
@@ -138,19 +132,19 @@ impl<'t> Lexer<'t> {
         let text = &self.text[start..self.at];
         let too_large = || syntax(start, "the number is too large");
         if is_decimal {
-            return text.parse().map(TokenKind::Decimal).map_err(|_| too_large());
+            return text.parse().map(Literal::Decimal).map_err(|_| too_large());
         }
         let value: i64 = text.parse().map_err(|_| too_large())?;
         let is_name = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
         if self.peek() == Some(b'L') && !self.peek_at(1).is_some_and(is_name) {
             self.at += 1;
-            return Ok(TokenKind::Long(value));
+            return Ok(Literal::Long(value));
         }
-        Ok(i32::try_from(value).map_or(TokenKind::Long(value), TokenKind::Integer))
+        Ok(i32::try_from(value).map_or(Literal::Long(value), Literal::Integer))
     }
 
     /// What `@` begins: the longest run of characters that a date or time may hold.
-    fn temporal(&mut self) -> Result<TokenKind, CompileError> {
+    fn temporal(&mut self) -> Result<Literal, CompileError> {
         let start = self.at;
         self.at += 1;
         let from = self.at;
@@ -160,13 +154,13 @@ impl<'t> Lexer<'t> {
             self.time_of_day();
             let text = &self.text[from + 1..self.at];
             let time = Time::parse(text).ok_or_else(|| syntax(start, "not a time (@Thh:mm:ss)"));
-            return time.map(TokenKind::Time);
+            return time.map(Literal::Time);
         }
         self.take_while(|byte| byte.is_ascii_digit() || byte == b'-');
         if self.peek() != Some(b'T') {
             let date = Date::parse(&self.text[from..self.at]);
             return date
-                .map(TokenKind::Date)
+                .map(Literal::Date)
                 .ok_or_else(|| syntax(start, "not a date (@YYYY-MM-DD)"));
         }
         self.at += 1;
@@ -182,7 +176,7 @@ impl<'t> Lexer<'t> {
         let text = self.text.get(from..self.at);
         let moment = text.and_then(DateTime::parse);
         moment
-            .map(TokenKind::DateTime)
+            .map(Literal::DateTime)
             .ok_or_else(|| syntax(start, "not a date-time (@YYYY-MM-DDThh:mm:ss+zz:zz)"))
     }
 

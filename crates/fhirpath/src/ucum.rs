@@ -284,8 +284,9 @@ fn parse_unit(text: &str) -> Option<Scale> {
 
 fn power_of_ten(power: i32) -> Option<Decimal> {
     match power {
-        0.. => Decimal::from_i128_with_scale(1, 0)
-            .checked_mul(10_i128.checked_pow(power.unsigned_abs())?.try_into().ok()?),
+        0.. => {
+            Decimal::try_from_i128_with_scale(10_i128.checked_pow(power.unsigned_abs())?, 0).ok()
+        }
         _ => Decimal::try_from_i128_with_scale(1, power.unsigned_abs()).ok(),
     }
 }

@@ -1,11 +1,11 @@
 //! Compiling function calls.
 
 use super::statics::Static;
-use super::{Compiler, Defined, Path, StepKind, TypeOperation};
+use super::{Compiler, Defined, Path, StepKind};
 use crate::ast::{Ast, AstKind, Literal, SegmentKind, TypeSpecifier};
 use crate::error::{CompileError, CompileErrorKind};
 use crate::evaluate::pattern;
-use crate::function::{self, Function, Signature};
+use crate::function::{self, Criteria, Function, Set, Signature, Text};
 use crate::types::{ItemType, SystemType};
 
 use super::{Expr, program::Step};
@@ -26,13 +26,8 @@ impl Compiler<'_> {
         let function = signature.function;
         self.check_input(path, signature, offset)?;
         match function {
-            Function::Is | Function::As | Function::OfType => {
+            Function::Type(operation) => {
                 let test = self.type_test(&type_argument(&arguments[0])?)?;
-                let operation = match function {
-                    Function::Is => TypeOperation::Is,
-                    Function::As => TypeOperation::As,
-                    _ => TypeOperation::OfType,
-                };
                 self.push_type_step(path, operation, test, offset);
                 return Ok(());
             }
@@ -43,20 +38,29 @@ impl Compiler<'_> {
             }
             Function::DefineVariable => return self.define(path, arguments, offset),
             Function::Sort => return self.sort(path, arguments, offset),
-            Function::Now | Function::Today | Function::TimeOfDay if !self.scope.clock => {
+            Function::Clock(_) if !self.scope.clock => {
                 let text = format!("`{name}()` is not available here: there is no clock");
                 return Err(CompileError::new(CompileErrorKind::Unsupported, offset, text));
             }
-            _ => {}
+            Function::Clock(_)
+            | Function::Convert(_)
+            | Function::ConvertsTo(_)
+            | Function::Criteria(_)
+            | Function::Math(_)
+            | Function::Navigation(_)
+            | Function::Set(_)
+            | Function::SetPair(_)
+            | Function::Text(_)
+            | Function::TextPair(_) => {}
         }
         let (compiled, statics) = self.arguments(path, function, arguments, focus)?;
         let pattern = literal_pattern(function, arguments)?;
-        path.statics = self.result(function, &path.statics, statics, offset)?;
+        path.statics = self.result(function, &path.statics, &statics, offset)?;
         path.steps.push(Step { offset, kind: StepKind::Call(function, compiled.into()), pattern });
         Ok(())
     }
 
-    fn fhir_type(&self, name: &str, offset: usize) -> Result<ItemType, CompileError> {
+    pub(super) fn fhir_type(&self, name: &str, offset: usize) -> Result<ItemType, CompileError> {
         ItemType::named(self.definitions(), name).ok_or_else(|| {
             let text = format!("the type `{name}` is not defined");
             CompileError::new(CompileErrorKind::UnknownType, offset, text)
@@ -70,39 +74,18 @@ impl Compiler<'_> {
         signature: &Signature,
         offset: usize,
     ) -> Result<(), CompileError> {
-        match signature.function {
-            Function::First | Function::Last | Function::Tail | Function::Skip | Function::Take => {
-                self.check_ordered(path, &format!("`{}()`", signature.name), offset)
-            }
-            Function::StartsWith
-            | Function::EndsWith
-            | Function::Contains
-            | Function::Upper
-            | Function::Lower
-            | Function::Replace
-            | Function::Matches
-            | Function::MatchesFull
-            | Function::ReplaceMatches
-            | Function::Length
-            | Function::ToChars
-            | Function::IndexOf
-            | Function::LastIndexOf
-            | Function::Substring
-            | Function::Split
-            | Function::Join
-            | Function::Trim
-            | Function::Encode
-            | Function::Decode
-            | Function::Escape
-            | Function::Unescape
-                if path.statics.excludes(SystemType::String) =>
-            {
-                let found = path.statics.names();
-                let text = format!("`{}()` needs a string, not {found}", signature.name);
-                Err(CompileError::new(CompileErrorKind::WrongType, offset, text))
-            }
-            _ => Ok(()),
+        let function = signature.function;
+        let picks = [Set::First, Set::Last, Set::Skip, Set::Tail, Set::Take];
+        if picks.into_iter().any(|one| function == Function::Set(one)) {
+            return self.check_ordered(path, &format!("`{}()`", signature.name), offset);
         }
+        let is_text = matches!(function, Function::Text(_) | Function::TextPair(_));
+        if is_text && path.statics.excludes(SystemType::String) {
+            let found = path.statics.names();
+            let text = format!("`{}()` needs a string, not {found}", signature.name);
+            return Err(CompileError::new(CompileErrorKind::WrongType, offset, text));
+        }
+        Ok(())
     }
 
     /// Compiles arguments, each over what it will be evaluated on.
@@ -122,7 +105,7 @@ impl Compiler<'_> {
                 ArgumentFocus::Input => self.expression(argument, &input)?,
                 ArgumentFocus::Item => self.lambda(argument, &input)?,
             };
-            if function == Function::Iif
+            if function == Function::Criteria(Criteria::Iif)
                 && index == 0
                 && !self.is_lenient()
                 && statics.excludes(SystemType::Boolean)
@@ -133,7 +116,8 @@ impl Compiler<'_> {
             exprs.push(expr);
             all.push(statics);
         }
-        if function == Function::Repeat || function == Function::RepeatAll {
+        let repeats = [Criteria::Repeat, Criteria::RepeatAll];
+        if repeats.into_iter().any(|one| function == Function::Criteria(one)) {
             // What is found is searched again: its types are known only if that adds none.
             let again = self.lambda(&arguments[0], &all[0]).map(|(_, statics)| statics);
             let mut both = all[0].clone();
@@ -200,128 +184,15 @@ impl Compiler<'_> {
         let keys: Result<Vec<_>, _> = arguments
             .iter()
             .map(|argument| {
-                let (key, descending) = match &argument.kind {
-                    AstKind::Negate(key) => (&**key, true),
-                    _ => (argument, false),
-                };
+                let negated =
+                    if let AstKind::Negate(key) = &argument.kind { Some(key) } else { None };
+                let (key, descending) = negated.map_or((argument, false), |key| (key, true));
                 Ok((self.lambda(key, &input)?.0, descending))
             })
             .collect();
         path.push(offset, StepKind::Sort(keys?.into()));
         path.statics.ordered = true;
         Ok(())
-    }
-
-    /// What a call yields, given what it is called on and its arguments.
-    fn result(
-        &self,
-        function: Function,
-        input: &Static,
-        mut arguments: Vec<Static>,
-        offset: usize,
-    ) -> Result<Static, CompileError> {
-        let same_value = |input: &Static| match input.value_type() {
-            Some(system) => Static::system(system),
-            None => Static::any(),
-        };
-        Ok(match function {
-            Function::All
-            | Function::AllFalse
-            | Function::AllTrue
-            | Function::AnyFalse
-            | Function::AnyTrue
-            | Function::Comparable
-            | Function::Contains
-            | Function::ConvertsToBoolean
-            | Function::ConvertsToDate
-            | Function::ConvertsToDateTime
-            | Function::ConvertsToDecimal
-            | Function::ConvertsToInteger
-            | Function::ConvertsToLong
-            | Function::ConvertsToQuantity
-            | Function::ConvertsToString
-            | Function::ConvertsToTime
-            | Function::Empty
-            | Function::EndsWith
-            | Function::Exists
-            | Function::HasValue
-            | Function::Is
-            | Function::IsDistinct
-            | Function::Matches
-            | Function::MatchesFull
-            | Function::Not
-            | Function::StartsWith
-            | Function::SubsetOf
-            | Function::SupersetOf
-            | Function::ToBoolean => Static::system(SystemType::Boolean),
-            Function::Count
-            | Function::IndexOf
-            | Function::LastIndexOf
-            | Function::Length
-            | Function::Precision
-            | Function::ToInteger => Static::system(SystemType::Integer),
-            Function::Decode
-            | Function::Encode
-            | Function::Escape
-            | Function::Join
-            | Function::Lower
-            | Function::Replace
-            | Function::ReplaceMatches
-            | Function::Split
-            | Function::Substring
-            | Function::ToChars
-            | Function::ToString
-            | Function::Trim
-            | Function::Unescape
-            | Function::Upper => Static::system(SystemType::String),
-            Function::Exp | Function::Ln | Function::Log | Function::Sqrt | Function::ToDecimal => {
-                Static::system(SystemType::Decimal)
-            }
-            Function::ToDate | Function::Today => Static::system(SystemType::Date),
-            Function::ToDateTime | Function::Now => Static::system(SystemType::DateTime),
-            Function::ToTime | Function::TimeOfDay => Static::system(SystemType::Time),
-            Function::ToLong => Static::system(SystemType::Long),
-            Function::ToQuantity => Static::system(SystemType::Quantity),
-            Function::Type => Static::system(SystemType::TypeInfo),
-            Function::Abs | Function::HighBoundary | Function::LowBoundary => same_value(input),
-            Function::Aggregate
-            | Function::Ceiling
-            | Function::Floor
-            | Function::Power
-            | Function::Round
-            | Function::Truncate => Static::any(),
-            Function::Children | Function::Descendants => Static { types: None, ordered: false },
-            Function::Extension => Static::of(self.fhir_type("Extension", offset)?),
-            Function::GetValue => same_value(input),
-            Function::Select | Function::Repeat | Function::RepeatAll => arguments.swap_remove(0),
-            Function::Iif | Function::Coalesce => {
-                let first = usize::from(function == Function::Iif);
-                let mut all = Static::nothing();
-                arguments.iter().skip(first).for_each(|one| all.add(one));
-                all
-            }
-            Function::Combine | Function::Union => {
-                let mut all = input.clone();
-                all.add(&arguments[0]);
-                all
-            }
-            Function::As
-            | Function::DefineVariable
-            | Function::Distinct
-            | Function::Exclude
-            | Function::First
-            | Function::Intersect
-            | Function::Last
-            | Function::OfType
-            | Function::Resolve
-            | Function::Single
-            | Function::Skip
-            | Function::Sort
-            | Function::Tail
-            | Function::Take
-            | Function::Trace
-            | Function::Where => input.clone(),
-        })
     }
 }
 
@@ -336,20 +207,20 @@ enum ArgumentFocus {
 }
 
 fn argument_focus(function: Function, index: usize) -> ArgumentFocus {
-    match (function, index) {
-        (
-            Function::All
-            | Function::Exists
-            | Function::Repeat
-            | Function::RepeatAll
-            | Function::Select
-            | Function::Where
-            | Function::Aggregate,
-            0,
-        )
-        | (Function::Trace, 1) => ArgumentFocus::Item,
-        (Function::Iif, _) => ArgumentFocus::Input,
-        _ => ArgumentFocus::Outer,
+    let Function::Criteria(criteria) = function else { return ArgumentFocus::Outer };
+    match criteria {
+        Criteria::Iif => ArgumentFocus::Input,
+        // The initial value of `aggregate` and the label of `trace` belong to the call.
+        Criteria::Aggregate if index == 1 => ArgumentFocus::Outer,
+        Criteria::Trace if index == 0 => ArgumentFocus::Outer,
+        Criteria::Aggregate
+        | Criteria::All
+        | Criteria::Exists
+        | Criteria::Repeat
+        | Criteria::RepeatAll
+        | Criteria::Select
+        | Criteria::Trace
+        | Criteria::Where => ArgumentFocus::Item,
     }
 }
 
@@ -407,28 +278,31 @@ fn literal_pattern(
     function: Function,
     arguments: &[Ast],
 ) -> Result<Option<Box<regex::Regex>>, CompileError> {
-    let is_pattern =
-        matches!(function, Function::Matches | Function::MatchesFull | Function::ReplaceMatches);
-    let flags = match (function, arguments.len()) {
-        (Function::Matches | Function::MatchesFull, 2) => arguments.get(1),
-        (Function::ReplaceMatches, 3) => arguments.get(2),
-        _ => None,
-    };
-    let text = |ast: &Ast| match &ast.kind {
-        AstKind::Literal(Literal::String(text)) => Some(text.clone()),
-        _ => None,
-    };
-    let Some(source) = arguments.first().filter(|_| is_pattern).and_then(text) else {
+    let flags_index = if function == Function::Text(Text::ReplaceMatches) {
+        2
+    } else if matches!(function, Function::Text(Text::Matches | Text::MatchesFull)) {
+        1
+    } else {
         return Ok(None);
     };
-    let flags = match flags {
+    let text = |ast: &Ast| {
+        if let AstKind::Literal(Literal::String(text)) = &ast.kind {
+            Some(text.clone())
+        } else {
+            None
+        }
+    };
+    let Some(source) = arguments.first().and_then(text) else {
+        return Ok(None);
+    };
+    let flags = match arguments.get(flags_index) {
         None => String::new(),
         Some(flags) => match text(flags) {
             Some(flags) => flags,
             None => return Ok(None),
         },
     };
-    match pattern(&source, &flags, function == Function::MatchesFull) {
+    match pattern(&source, &flags, function == Function::Text(Text::MatchesFull)) {
         Some(pattern) => Ok(Some(Box::new(pattern))),
         None => {
             let text = "the regular expression is not understood, or too large";

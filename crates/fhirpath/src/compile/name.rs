@@ -4,8 +4,9 @@ use cresset_definitions::{Element, TypeDefinition, TypeKind};
 use smallvec::SmallVec;
 
 use super::statics::Static;
-use super::{Compiler, NameStep, Path, StepKind, Target, TargetKind, TypeOperation};
+use super::{Compiler, NameStep, Path, StepKind, Target, TargetKind};
 use crate::error::{CompileError, CompileErrorKind};
+use crate::function::TypeOperation;
 use crate::types::{ItemType, SystemType, TypeTest};
 
 /// Names of elements shown in a message.
@@ -167,11 +168,16 @@ impl Compiler<'_> {
         let mut text = format!("`{name}` is not an element of {}", statics.names());
         if let Some(owner) = owner {
             if let Some((element, type_name)) = owner.element_for_json(name) {
-                text += &format!("; write `{}.ofType({type_name})`", element.name);
+                text.push_str("; write `");
+                text.push_str(element.name);
+                text.push_str(".ofType(");
+                text.push_str(type_name);
+                text.push_str(")`");
             } else {
                 let names = owner.elements().iter().map(|one| one.name);
                 let names: Vec<_> = names.take(SUGGESTIONS_MAX).collect();
-                text += &format!("; it has {}", names.join(", "));
+                text.push_str("; it has ");
+                text.push_str(&names.join(", "));
             }
         }
         CompileError::new(CompileErrorKind::UnknownElement, offset, text)

@@ -4,7 +4,7 @@ use cresset_definitions::{Definitions, TypeDefinition};
 use regex::Regex;
 
 use crate::ast::{BinaryOperator, Literal};
-use crate::function::Function;
+use crate::function::{Function, TypeOperation};
 use crate::types::{SystemType, TypeTest};
 
 /// A compiled expression with what it needs to run.
@@ -16,10 +16,10 @@ pub(crate) struct Program {
 }
 
 pub(crate) enum Expr {
-    And(Box<[Expr]>, usize),
+    And(Box<[Self]>, usize),
     Binary(Box<Binary>),
     /// Something, and what is then done to it.
-    Chain(Box<Expr>, Box<[Step]>),
+    Chain(Box<Self>, Box<[Step]>),
     /// `%context`
     Context,
     Empty,
@@ -28,12 +28,12 @@ pub(crate) enum Expr {
     Focus,
     Index,
     Literal(Literal),
-    Negate(Box<Expr>, usize),
-    Or(Box<[Expr]>, usize),
+    Negate(Box<Self>, usize),
+    Or(Box<[Self]>, usize),
     /// A variable of the expression's own.
     Slot(usize),
     Total,
-    Union(Box<[Expr]>, usize),
+    Union(Box<[Self]>, usize),
 }
 
 pub(crate) struct Binary {
@@ -79,15 +79,6 @@ pub(crate) enum StepKind {
         test: TypeTest,
         strict: bool,
     },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum TypeOperation {
-    As,
-    /// A type's name at the start of a path: what is of it or a specialisation.
-    Head,
-    Is,
-    OfType,
 }
 
 /// An element's name and what it means for the types that are expected.

@@ -7,60 +7,62 @@ use crate::collection::{Collection, truth};
 use crate::compile::Expr;
 use crate::equality::{compare, contains};
 use crate::error::EvaluationError;
-use crate::function::Function;
+use crate::function::Criteria;
 use crate::item::Item;
 
 impl<'a> Evaluator<'_, 'a> {
-    pub(super) fn criteria_call(
+    pub(super) fn criteria(
         &mut self,
+        criteria: Criteria,
         call: &Call<'_, 'a>,
         out: &mut Collection<'a>,
     ) -> Result<()> {
-        match call.function {
-            Function::Where => {
+        match criteria {
+            Criteria::Where => {
                 for (index, item) in call.input.iter().enumerate() {
                     if self.holds(call, index)? == Some(true) {
                         out.push(item.clone());
                     }
                 }
-                Ok(())
             }
-            Function::Exists => {
-                let mut found = call.arguments.is_empty() && !call.input.is_empty();
-                for index in 0..call.arguments.len() * call.input.len() {
-                    if found {
-                        break;
-                    }
-                    found = self.holds(call, index)? == Some(true);
-                }
-                out.push(Item::Boolean(found));
-                Ok(())
+            Criteria::Exists => {
+                let exists = self.exists(call)?;
+                out.push(Item::Boolean(exists));
             }
-            Function::All => {
+            Criteria::All => {
                 let mut all = true;
                 for index in 0..call.input.len() {
                     all = all && self.holds(call, index)? == Some(true);
                 }
                 out.push(Item::Boolean(all));
-                Ok(())
             }
-            Function::Select => {
+            Criteria::Select => {
                 for index in 0..call.input.len() {
                     let frame = item_frame(call.input, index, call.frame);
                     self.expr(&call.arguments[0], &frame, out)?;
                     self.budget.made(0, out.len(), call.step.offset)?;
                 }
-                Ok(())
             }
-            Function::Repeat | Function::RepeatAll => self.repeat(call, out),
-            Function::Aggregate => self.aggregate(call, out),
-            Function::Iif => self.iif(call, out),
-            // `trace` has no log to write to: it passes its input on.
-            _ => {
-                out.extend(call.input.iter().cloned());
-                Ok(())
+            Criteria::Repeat => self.repeat(call, true, out)?,
+            Criteria::RepeatAll => self.repeat(call, false, out)?,
+            Criteria::Aggregate => self.aggregate(call, out)?,
+            Criteria::Iif => self.iif(call, out)?,
+            // There is no log to write to: the input is passed on.
+            Criteria::Trace => out.extend(call.input.iter().cloned()),
+        }
+        Ok(())
+    }
+
+    fn exists(&mut self, call: &Call<'_, 'a>) -> Result<bool> {
+        if call.arguments.is_empty() {
+            return Ok(!call.input.is_empty());
+        }
+        for index in 0..call.input.len() {
+            if self.holds(call, index)? == Some(true) {
+                return Ok(true);
             }
         }
+        Ok(false)
     }
 
     /// The truth of the criterion for one item.
@@ -69,8 +71,12 @@ impl<'a> Evaluator<'_, 'a> {
         self.condition(&call.arguments[0], &frame, "a criterion", call.step.offset)
     }
 
-    fn repeat(&mut self, call: &Call<'_, 'a>, out: &mut Collection<'a>) -> Result<()> {
-        let distinct = call.function == Function::Repeat;
+    fn repeat(
+        &mut self,
+        call: &Call<'_, 'a>,
+        distinct: bool,
+        out: &mut Collection<'a>,
+    ) -> Result<()> {
         let mut all = Collection::new();
         let mut pending: Vec<Item<'a>> = call.input.to_vec();
         while !pending.is_empty() {

@@ -17,7 +17,7 @@ pub(super) fn decode(text: &str, encoding: &str) -> Option<String> {
     let bytes = match encoding {
         "hex" => {
             let digits = text.as_bytes();
-            if digits.len() % 2 != 0 || !digits.iter().all(u8::is_ascii_hexdigit) {
+            if !digits.len().is_multiple_of(2) || !digits.iter().all(u8::is_ascii_hexdigit) {
                 return None;
             }
             let pairs = (0..text.len()).step_by(2);
@@ -83,8 +83,8 @@ fn unescape_json(text: &str) -> Option<String> {
         match one {
             '\\' => quoted.extend([one, rest.next()?]),
             '"' => quoted.push_str("\\\""),
-            control if control < ' ' => quoted.push_str(&format!("\\u{:04x}", u32::from(control))),
-            plain => quoted.push(plain),
+            plain if plain >= ' ' => quoted.push(plain),
+            control => quoted.push_str(&escape(&control.to_string(), "json")?),
         }
     }
     quoted.push('"');

@@ -6,7 +6,7 @@ use rust_decimal::{Decimal, MathematicalOps, RoundingStrategy};
 use super::{Call, Evaluator, Result, wrong_type};
 use crate::collection::Collection;
 use crate::error::EvaluationError;
-use crate::function::Function;
+use crate::function::Math;
 use crate::item::{Item, Scalar, integer};
 use crate::quantity::Quantity;
 use crate::temporal::Boundary;
@@ -17,8 +17,9 @@ const BOUNDARY_DIGITS: i64 = 8;
 const DECIMAL_DIGITS_MAX: i64 = 28;
 
 impl<'a> Evaluator<'_, 'a> {
-    pub(super) fn math_call(
+    pub(super) fn math(
         &mut self,
+        math: Math,
         call: &Call<'_, 'a>,
         out: &mut Collection<'a>,
     ) -> Result<()> {
@@ -28,57 +29,49 @@ impl<'a> Evaluator<'_, 'a> {
             wrong_type(&wanted, item.item_type(), call.step.offset)
         };
         let scalar = item.scalar().ok_or_else(error)?;
-        let made = match call.function {
-            Function::LowBoundary | Function::HighBoundary => {
-                let digits = self.optional_integer(call)?;
-                let which = match call.function {
-                    Function::LowBoundary => Boundary::Low,
-                    _ => Boundary::High,
+        let number = || scalar.as_decimal().ok_or_else(error);
+        let made = match math {
+            Math::Abs => absolute(&scalar).ok_or_else(error)?,
+            Math::Ceiling => number()?.ceil().to_i64().map(integer),
+            Math::Floor => number()?.floor().to_i64().map(integer),
+            Math::Truncate => number()?.trunc().to_i64().map(integer),
+            Math::Exp => number()?.checked_exp().map(Item::Decimal),
+            Math::Ln => number()?.checked_ln().map(Item::Decimal),
+            Math::Sqrt => number()?.sqrt().map(Item::Decimal),
+            Math::Log | Math::Power => {
+                let value = number()?;
+                let other = self.collect(&call.arguments[0], call.frame)?;
+                let Some(other) = super::single(&other, call.name(), call.step.offset)? else {
+                    return Ok(());
                 };
-                boundary(&scalar, which, digits).ok_or_else(error)?
-            }
-            Function::Precision => Some(Item::Integer(precision(&scalar).ok_or_else(error)?)),
-            Function::Comparable => {
-                let other = self.collect(&call.arguments[0], call.frame)?;
-                let other = super::single(&other, "comparable", call.step.offset)?;
-                let Some(other) = other.and_then(Item::scalar) else { return Ok(()) };
-                match (&scalar, &other) {
-                    (Scalar::Quantity(a), Scalar::Quantity(b)) => {
-                        Some(Item::Boolean(a.is_comparable(b)))
-                    }
-                    _ => return Err(error()),
-                }
-            }
-            Function::Abs => absolute(scalar).ok_or_else(error)?,
-            Function::Power | Function::Log => {
-                let value = scalar.as_decimal().ok_or_else(error)?;
-                let other = self.collect(&call.arguments[0], call.frame)?;
-                let other = super::single(&other, call.name(), call.step.offset)?;
-                let Some(other) = other else { return Ok(()) };
                 let other = other.as_decimal().ok_or_else(error)?;
-                match call.function {
-                    Function::Power => power(&scalar, value, other),
-                    _ => logarithm(value, other).map(Item::Decimal),
+                if math == Math::Log {
+                    logarithm(value, other).map(Item::Decimal)
+                } else {
+                    power(&scalar, value, other)
                 }
             }
-            Function::Round => {
+            Math::Round => {
                 let digits = self.optional_integer(call)?.unwrap_or(0);
-                let value = scalar.as_decimal().ok_or_else(error)?;
-                Some(round(value, digits).ok_or_else(|| EvaluationError::Type {
+                Some(round(number()?, digits).ok_or_else(|| EvaluationError::Type {
                     text: "`round()` needs a number of digits from 0 to 28".to_owned(),
                     offset: call.step.offset,
                 })?)
             }
-            function => {
-                let value = scalar.as_decimal().ok_or_else(error)?;
-                match function {
-                    Function::Ceiling => value.ceil().to_i64().map(integer),
-                    Function::Floor => value.floor().to_i64().map(integer),
-                    Function::Truncate => value.trunc().to_i64().map(integer),
-                    Function::Exp => value.checked_exp().map(Item::Decimal),
-                    Function::Ln => value.checked_ln().map(Item::Decimal),
-                    _ => value.sqrt().map(Item::Decimal),
-                }
+            Math::LowBoundary => {
+                boundary(&scalar, Boundary::Low, self.optional_integer(call)?).ok_or_else(error)?
+            }
+            Math::HighBoundary => {
+                boundary(&scalar, Boundary::High, self.optional_integer(call)?).ok_or_else(error)?
+            }
+            Math::Precision => Some(Item::Integer(precision(&scalar).ok_or_else(error)?)),
+            Math::Comparable => {
+                let other = self.collect(&call.arguments[0], call.frame)?;
+                let other = super::single(&other, "comparable", call.step.offset)?;
+                let Some(other) = other.and_then(Item::scalar) else { return Ok(()) };
+                let pair = scalar.as_quantity().zip(other.as_quantity());
+                let (a, b) = pair.ok_or_else(error)?;
+                Some(Item::Boolean(a.is_comparable(&b)))
             }
         };
         out.extend(made);
@@ -91,7 +84,7 @@ impl<'a> Evaluator<'_, 'a> {
 }
 
 #[expect(clippy::option_option, reason = "the outer says whether the operation is defined")]
-fn absolute<'a>(scalar: Scalar<'_>) -> Option<Option<Item<'a>>> {
+fn absolute<'a>(scalar: &Scalar<'_>) -> Option<Option<Item<'a>>> {
     Some(match scalar {
         Scalar::Integer(value) => value.checked_abs().map(integer),
         Scalar::Long(value) => value.checked_abs().map(Item::Long),

@@ -9,8 +9,8 @@ use super::{Call, Evaluator, Result, single};
 use crate::collection::Collection;
 use crate::compile::{NameStep, TargetKind};
 use crate::error::EvaluationError;
-use crate::function::Function;
-use crate::item::{Item, Node, resource_definition};
+use crate::function::Navigation;
+use crate::item::{Item, Node, Scalar, resource_definition};
 use crate::resolve::{Resolution, literal_type};
 use crate::types::{ItemType, TypeTest};
 
@@ -32,27 +32,26 @@ impl<'a> Evaluator<'_, 'a> {
             return Ok(());
         };
         self.budget.spend(1)?;
-        match item {
-            Item::Node(node) if rest.is_empty() => {
+        if let Item::Type { namespace, name: type_name } = item {
+            let text = match name.name.as_str() {
+                "namespace" if rest.is_empty() => Some(*namespace),
+                "name" if rest.is_empty() => Some(*type_name),
+                _ => None,
+            };
+            out.extend(text.map(|text| Item::String(Cow::Borrowed(text))));
+        }
+        match item.node() {
+            Some(node) if rest.is_empty() => {
                 self.element(node, name, &mut |_, item| {
                     out.push(item);
                     Ok(())
                 })?;
                 self.budget.made(0, out.len(), name.offset)
             }
-            Item::Node(node) => {
+            Some(node) => {
                 self.element(node, name, &mut |evaluator, item| evaluator.names(&item, rest, out))
             }
-            Item::Type { namespace, name: type_name } if rest.is_empty() => {
-                let text = match name.name.as_str() {
-                    "namespace" => Some(*namespace),
-                    "name" => Some(*type_name),
-                    _ => None,
-                };
-                out.extend(text.map(|text| Item::String(Cow::Borrowed(text))));
-                Ok(())
-            }
-            _ => Ok(()),
+            None => Ok(()),
         }
     }
 
@@ -197,43 +196,33 @@ impl<'a> Evaluator<'_, 'a> {
         Ok(())
     }
 
-    pub(super) fn navigate_call(
+    pub(super) fn navigation(
         &mut self,
+        navigation: Navigation,
         call: &Call<'_, 'a>,
         out: &mut Collection<'a>,
     ) -> Result<()> {
-        match call.function {
-            Function::Children => self.all_children(call.input, out),
-            Function::Descendants => {
-                let mut all = Collection::new();
-                self.all_children(call.input, &mut all)?;
-                // What is found is searched in turn; no recursion, however deep the resource is.
-                let mut next = 0;
-                while next < all.len() {
-                    let item = all[next].clone();
-                    next += 1;
-                    self.all_children(&[item], &mut all)?;
-                    self.budget.made(1, all.len(), call.step.offset)?;
-                }
-                out.extend(all);
-                Ok(())
-            }
-            Function::Extension => self.extension(call, out),
-            Function::HasValue => {
-                let has = matches!(call.input, [Item::Node(node)] if is_primitive_value(node))
-                    || matches!(call.input, [item] if item.node().is_none());
+        match navigation {
+            Navigation::Children => self.all_children(call.input, out),
+            Navigation::Descendants => self.descendants(call, out),
+            Navigation::Extension => self.extension(call, out),
+            Navigation::HasValue => {
+                let has = match call.input {
+                    [item] => item.node().is_none_or(is_primitive_value),
+                    _ => false,
+                };
                 out.push(Item::Boolean(has));
                 Ok(())
             }
-            Function::GetValue => {
+            Navigation::GetValue => {
                 if let [item] = call.input
                     && item.node().is_none_or(is_primitive_value)
                 {
-                    out.extend(item.scalar().map(|one| one.into_item()));
+                    out.extend(item.scalar().map(Scalar::into_item));
                 }
                 Ok(())
             }
-            _ => {
+            Navigation::Type => {
                 out.extend(call.input.iter().map(|item| {
                     let found = item.item_type();
                     Item::Type { namespace: found.namespace(), name: found.name() }
@@ -241,6 +230,21 @@ impl<'a> Evaluator<'_, 'a> {
                 Ok(())
             }
         }
+    }
+
+    fn descendants(&mut self, call: &Call<'_, 'a>, out: &mut Collection<'a>) -> Result<()> {
+        let mut all = Collection::new();
+        self.all_children(call.input, &mut all)?;
+        // What is found is searched in turn; no recursion, however deep the resource is.
+        let mut next = 0;
+        while next < all.len() {
+            let item = all[next].clone();
+            next += 1;
+            self.all_children(&[item], &mut all)?;
+            self.budget.made(1, all.len(), call.step.offset)?;
+        }
+        out.extend(all);
+        Ok(())
     }
 
     fn all_children(&mut self, input: &[Item<'a>], out: &mut Collection<'a>) -> Result<()> {

@@ -4,74 +4,88 @@ use super::{Call, Evaluator, Frame, Result, single};
 use crate::collection::Collection;
 use crate::compile::Expr;
 use crate::equality::{contains, is_distinct};
-use crate::function::Function;
+use crate::function::{Set, SetPair};
 use crate::item::Item;
 
 impl<'a> Evaluator<'_, 'a> {
-    pub(super) fn sets_call(
+    pub(super) fn set(
         &mut self,
+        set: Set,
         call: &Call<'_, 'a>,
         out: &mut Collection<'a>,
     ) -> Result<()> {
         let input = call.input;
-        match call.function {
-            Function::Empty => out.push(Item::Boolean(input.is_empty())),
-            Function::Count => out.extend(i32::try_from(input.len()).map(Item::Integer)),
-            Function::Not => out.extend(self.truth(call)?.map(|value| Item::Boolean(!value))),
-            Function::AllTrue => {
-                out.push(Item::Boolean(self.booleans(call)?.into_iter().all(|one| one)));
+        let answer = match set {
+            Set::First => return picked(input.first(), out),
+            Set::Last => return picked(input.last(), out),
+            Set::Single => {
+                return picked(single(input, "single", call.step.offset)?, out);
             }
-            Function::AllFalse => {
-                out.push(Item::Boolean(self.booleans(call)?.into_iter().all(|one| !one)));
+            Set::Tail => return picked(input.iter().skip(1), out),
+            Set::Skip => {
+                let count = self.count_argument(call)?;
+                return picked(count.into_iter().flat_map(|one| input.iter().skip(one)), out);
             }
-            Function::AnyTrue => {
-                out.push(Item::Boolean(self.booleans(call)?.into_iter().any(|one| one)));
+            Set::Take => {
+                let count = self.count_argument(call)?;
+                return picked(count.into_iter().flat_map(|one| input.iter().take(one)), out);
             }
-            Function::AnyFalse => {
-                out.push(Item::Boolean(self.booleans(call)?.into_iter().any(|one| !one)));
+            Set::Distinct => {
+                out.extend(self.distinct(input)?);
+                return Ok(());
             }
-            Function::Distinct => out.extend(self.distinct(input)?),
-            Function::IsDistinct => {
-                out.push(Item::Boolean(is_distinct(input, &mut self.budget)?));
+            Set::Coalesce => return self.coalesce(call, out),
+            Set::Count => {
+                out.extend(i32::try_from(input.len()).map(Item::Integer));
+                return Ok(());
             }
-            Function::Single => out.extend(single(input, "single", call.step.offset)?.cloned()),
-            Function::First => out.extend(input.first().cloned()),
-            Function::Last => out.extend(input.last().cloned()),
-            Function::Tail => out.extend(input.iter().skip(1).cloned()),
-            Function::Skip | Function::Take => {
-                let Some(count) = self.integer(call, 0)? else { return Ok(()) };
-                let count = usize::try_from(count.max(0)).unwrap_or(usize::MAX);
-                if call.function == Function::Skip {
-                    out.extend(input.iter().skip(count).cloned());
-                } else {
-                    out.extend(input.iter().take(count).cloned());
-                }
+            Set::Not => {
+                out.extend(self.truth(call)?.map(|value| Item::Boolean(!value)));
+                return Ok(());
             }
-            Function::Coalesce => {
-                for argument in call.arguments {
-                    let found = self.collect(argument, call.frame)?;
-                    if !found.is_empty() {
-                        out.extend(found);
-                        break;
-                    }
-                }
+            Set::Empty => input.is_empty(),
+            Set::AllTrue => self.booleans(call)?.into_iter().all(|one| one),
+            Set::AllFalse => self.booleans(call)?.into_iter().all(|one| !one),
+            Set::AnyTrue => self.booleans(call)?.into_iter().any(|one| one),
+            Set::AnyFalse => self.booleans(call)?.into_iter().any(|one| !one),
+            Set::IsDistinct => is_distinct(input, &mut self.budget)?,
+        };
+        out.push(Item::Boolean(answer));
+        Ok(())
+    }
+
+    /// How many items `skip` and `take` mean; a negative number is none.
+    fn count_argument(&mut self, call: &Call<'_, 'a>) -> Result<Option<usize>> {
+        let count = self.integer(call, 0)?;
+        Ok(count.map(|count| usize::try_from(count.max(0)).unwrap_or(usize::MAX)))
+    }
+
+    fn coalesce(&mut self, call: &Call<'_, 'a>, out: &mut Collection<'a>) -> Result<()> {
+        for argument in call.arguments {
+            let found = self.collect(argument, call.frame)?;
+            if !found.is_empty() {
+                out.extend(found);
+                break;
             }
-            _ => return self.with_other(call, out),
         }
         Ok(())
     }
 
-    /// Functions that take another collection.
-    fn with_other(&mut self, call: &Call<'_, 'a>, out: &mut Collection<'a>) -> Result<()> {
+    pub(super) fn set_pair(
+        &mut self,
+        pair: SetPair,
+        call: &Call<'_, 'a>,
+        out: &mut Collection<'a>,
+    ) -> Result<()> {
         let input = call.input;
         let other = self.collect(&call.arguments[0], call.frame)?;
-        match call.function {
-            Function::Combine => out.extend(input.iter().cloned().chain(other)),
-            Function::Union => {
+        match pair {
+            SetPair::Combine => out.extend(input.iter().cloned().chain(other)),
+            SetPair::Union => {
                 let all: Vec<_> = input.iter().cloned().chain(other).collect();
                 out.extend(self.distinct(&all)?);
             }
-            Function::Intersect => {
+            SetPair::Intersect => {
                 let mut common = Vec::new();
                 for item in input {
                     if contains(&other, item, &mut self.budget)? {
@@ -80,21 +94,15 @@ impl<'a> Evaluator<'_, 'a> {
                 }
                 out.extend(self.distinct(&common)?);
             }
-            Function::Exclude => {
+            SetPair::Exclude => {
                 for item in input {
                     if !contains(&other, item, &mut self.budget)? {
                         out.push(item.clone());
                     }
                 }
             }
-            Function::SubsetOf => {
-                let subset = self.is_subset(input, &other)?;
-                out.push(Item::Boolean(subset));
-            }
-            _ => {
-                let superset = self.is_subset(&other, input)?;
-                out.push(Item::Boolean(superset));
-            }
+            SetPair::SubsetOf => out.push(Item::Boolean(self.is_subset(input, &other)?)),
+            SetPair::SupersetOf => out.push(Item::Boolean(self.is_subset(&other, input)?)),
         }
         Ok(())
     }
@@ -133,4 +141,12 @@ impl<'a> Evaluator<'_, 'a> {
         out.extend(self.distinct(&all)?);
         Ok(())
     }
+}
+
+fn picked<'i, 'a: 'i>(
+    items: impl IntoIterator<Item = &'i Item<'a>>,
+    out: &mut Collection<'a>,
+) -> Result<()> {
+    out.extend(items.into_iter().cloned());
+    Ok(())
 }

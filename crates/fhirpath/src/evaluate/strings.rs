@@ -6,7 +6,7 @@ use super::encoding::{decode, encode, escape, unescape};
 use super::{Call, Evaluator, Result, single, wrong_type};
 use crate::collection::Collection;
 use crate::error::EvaluationError;
-use crate::function::Function;
+use crate::function::{Text, TextPair};
 use crate::item::{Item, Scalar};
 
 /// The largest compiled regular expression, in bytes.
@@ -29,89 +29,104 @@ pub(crate) fn pattern(source: &str, flags: &str, full: bool) -> Option<Regex> {
 }
 
 fn text<'i>(item: &'i Item<'_>, call: &Call<'_, '_>) -> Result<&'i str> {
-    match item.scalar() {
-        Some(Scalar::String(text)) => Ok(text),
-        _ => {
-            let wanted = format!("`{}()` needs a string", call.name());
-            Err(wrong_type(&wanted, item.item_type(), call.step.offset))
-        }
+    if let Some(Scalar::String(text)) = item.scalar() {
+        return Ok(text);
     }
+    let wanted = format!("`{}()` needs a string", call.name());
+    Err(wrong_type(&wanted, item.item_type(), call.step.offset))
 }
 
 impl<'a> Evaluator<'_, 'a> {
-    pub(super) fn strings_call(
+    pub(super) fn text(
         &mut self,
+        function: Text,
         call: &Call<'_, 'a>,
         out: &mut Collection<'a>,
     ) -> Result<()> {
-        if call.function == Function::Join {
+        if function == Text::Join {
             return self.join(call, out);
         }
         let Some(item) = call.single()? else { return Ok(()) };
         let input = text(item, call)?;
         self.budget.bytes(input.len(), call.step.offset)?;
-        match call.function {
-            Function::Length => {
+        match function {
+            Text::Join => Ok(()),
+            Text::Length => {
                 out.extend(i32::try_from(input.chars().count()).map(Item::Integer));
                 Ok(())
             }
-            Function::Upper => self.made(input.to_uppercase(), call, out),
-            Function::Lower => self.made(input.to_lowercase(), call, out),
-            Function::Trim => self.made(input.trim().to_owned(), call, out),
-            Function::ToChars => {
+            Text::Upper => self.made(input.to_uppercase(), call, out),
+            Text::Lower => self.made(input.to_lowercase(), call, out),
+            Text::Trim => self.made(input.trim().to_owned(), call, out),
+            Text::ToChars => {
                 self.budget.made(input.len(), input.len(), call.step.offset)?;
                 out.extend(input.chars().map(|one| Item::String(one.to_string().into())));
                 Ok(())
             }
-            Function::Substring => self.substring(input, call, out),
-            Function::Matches | Function::MatchesFull => {
-                if let Some(matched) = self.matched(call, 1, |regex, _| regex.is_match(input))? {
-                    out.push(Item::Boolean(matched));
-                }
-                Ok(())
-            }
-            Function::ReplaceMatches => self.replace_matches(input, call, out),
-            Function::Replace => self.replace(input, call, out),
-            _ => self.with_text(input, call, out),
+            Text::Substring => self.substring(input, call, out),
+            Text::Matches => self.matches(input, false, call, out),
+            Text::MatchesFull => self.matches(input, true, call, out),
+            Text::ReplaceMatches => self.replace_matches(input, call, out),
+            Text::Replace => self.replace(input, call, out),
         }
     }
 
-    /// Functions of a string and one more.
-    fn with_text(
+    pub(super) fn text_pair(
         &mut self,
-        input: &str,
+        function: TextPair,
         call: &Call<'_, 'a>,
         out: &mut Collection<'a>,
     ) -> Result<()> {
+        let Some(item) = call.single()? else { return Ok(()) };
+        let input = text(item, call)?;
+        self.budget.bytes(input.len(), call.step.offset)?;
         let Some(other) = self.text_argument(call, 0)? else { return Ok(()) };
         let position = |found: Option<usize>| match found {
             Some(at) => i32::try_from(input[..at].chars().count()).unwrap_or(i32::MAX),
             None => -1,
         };
-        match call.function {
-            Function::Contains => out.push(Item::Boolean(input.contains(&other))),
-            Function::StartsWith => out.push(Item::Boolean(input.starts_with(&other))),
-            Function::EndsWith => out.push(Item::Boolean(input.ends_with(&other))),
-            Function::IndexOf => out.push(Item::Integer(position(input.find(&other)))),
-            Function::LastIndexOf => out.push(Item::Integer(position(input.rfind(&other)))),
-            Function::Split => {
+        let made = match function {
+            TextPair::Contains => Item::Boolean(input.contains(&other)),
+            TextPair::StartsWith => Item::Boolean(input.starts_with(&other)),
+            TextPair::EndsWith => Item::Boolean(input.ends_with(&other)),
+            TextPair::IndexOf => Item::Integer(position(input.find(&other))),
+            TextPair::LastIndexOf => Item::Integer(position(input.rfind(&other))),
+            TextPair::Split => {
                 self.budget.made(input.len(), input.len(), call.step.offset)?;
                 let parts = input.split(other.as_str());
                 out.extend(parts.map(|one| Item::String(one.to_owned().into())));
+                return Ok(());
             }
-            function => {
-                let made = match function {
-                    Function::Encode => encode(input, &other),
-                    Function::Decode => decode(input, &other),
-                    Function::Escape => escape(input, &other),
-                    _ => unescape(input, &other),
-                };
-                if let Some(text) = made {
-                    return self.made(text, call, out);
-                }
-            }
+            TextPair::Encode => return self.made_if(encode(input, &other), call, out),
+            TextPair::Decode => return self.made_if(decode(input, &other), call, out),
+            TextPair::Escape => return self.made_if(escape(input, &other), call, out),
+            TextPair::Unescape => return self.made_if(unescape(input, &other), call, out),
+        };
+        out.push(made);
+        Ok(())
+    }
+
+    fn matches(
+        &mut self,
+        input: &str,
+        full: bool,
+        call: &Call<'_, 'a>,
+        out: &mut Collection<'a>,
+    ) -> Result<()> {
+        let regex = Pattern { flags: 1, full };
+        if let Some(matched) = self.matched(call, &regex, |regex| regex.is_match(input))? {
+            out.push(Item::Boolean(matched));
         }
         Ok(())
+    }
+
+    fn made_if(
+        &mut self,
+        text: Option<String>,
+        call: &Call<'_, 'a>,
+        out: &mut Collection<'a>,
+    ) -> Result<()> {
+        text.map_or(Ok(()), |text| self.made(text, call, out))
     }
 
     fn made(&mut self, text: String, call: &Call<'_, 'a>, out: &mut Collection<'a>) -> Result<()> {
@@ -186,8 +201,9 @@ impl<'a> Evaluator<'_, 'a> {
         out: &mut Collection<'a>,
     ) -> Result<()> {
         let Some(substitute) = self.text_argument(call, 1)? else { return Ok(()) };
-        let replaced = self.matched(call, 2, |regex, source| {
-            if source.is_some_and(str::is_empty) {
+        let replaced = self.matched(call, &Pattern { flags: 2, full: false }, |regex| {
+            // An empty pattern replaces nothing, unlike in `replace`.
+            if regex.as_str().is_empty() {
                 return (input.len(), input.to_owned());
             }
             let found = regex.find_iter(input).count();
@@ -208,22 +224,29 @@ impl<'a> Evaluator<'_, 'a> {
     fn matched<T>(
         &mut self,
         call: &Call<'_, 'a>,
-        flags: usize,
-        apply: impl FnOnce(&Regex, Option<&str>) -> T,
+        wanted: &Pattern,
+        apply: impl FnOnce(&Regex) -> T,
     ) -> Result<Option<T>> {
         if let Some(regex) = &call.step.pattern {
-            let source = regex.as_str();
-            return Ok(Some(apply(regex, Some(source))));
+            return Ok(Some(apply(regex)));
         }
         let Some(source) = self.text_argument(call, 0)? else { return Ok(None) };
-        let flags = self.text_argument(call, flags)?.unwrap_or_default();
+        let flags = self.text_argument(call, wanted.flags)?.unwrap_or_default();
         self.budget.spend(PATTERN_STEPS)?;
-        match pattern(&source, &flags, call.function == Function::MatchesFull) {
-            Some(regex) => Ok(Some(apply(&regex, Some(&source)))),
+        match pattern(&source, &flags, wanted.full) {
+            Some(regex) => Ok(Some(apply(&regex))),
             None => Err(EvaluationError::Type {
                 text: "the regular expression is not understood, or too large".to_owned(),
                 offset: call.step.offset,
             }),
         }
     }
+}
+
+/// How a function takes its regular expression.
+struct Pattern {
+    /// Which argument holds the flags.
+    flags: usize,
+    /// Whether the whole string must match.
+    full: bool,
 }

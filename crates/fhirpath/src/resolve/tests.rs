@@ -12,6 +12,8 @@ fn a_literal_reference_says_its_type() {
     check("Patient/1/_history/2", Some("Patient"));
     check("https://example.org/fhir/r4/Group/a-b.c", Some("Group"));
     check("https://example.org/fhir/r4/Group/a/_history/1", Some("Group"));
+    check("Patient?identifier=http://example.org|1", Some("Patient"));
+    check("Nothing?a=b", None);
     check("#p1", None);
     check("Patient", None);
     check("Patient/", None);

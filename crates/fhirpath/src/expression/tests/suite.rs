@@ -15,7 +15,7 @@ use super::xml::{self, Xml};
 use crate::{Context, EvaluationError, Expression, Item, Quantity, Scope};
 
 /// Tests that must pass at least.
-const PASSED_MIN: usize = 0;
+const PASSED_MIN: usize = 2_888;
 
 const LISTED: &str = include_str!("../../../tests-data/suite.txt");
 
@@ -77,7 +77,12 @@ fn listed(name: &str, case: &Case<'_>) -> Option<(&'static str, &'static str)> {
 }
 
 impl Tally {
-    fn count(&mut self, name: &str, listed: Option<(&'static str, &'static str)>, outcome: Outcome) {
+    fn count(
+        &mut self,
+        name: &str,
+        listed: Option<(&'static str, &'static str)>,
+        outcome: Outcome,
+    ) {
         match (outcome, listed) {
             (Outcome::Passed, None) => self.passed += 1,
             (Outcome::Passed, Some(("fail", _))) => {
@@ -182,7 +187,7 @@ fn judge(case: &Case<'_>, found: &[&Item<'_>]) -> Outcome {
             let at = if is_ordered {
                 left.first().filter(|one| fits(one)).map(|_| 0)
             } else {
-                left.iter().position(|one| fits(&one))
+                left.iter().position(fits)
             };
             at.map(|at| left.remove(at)).is_some()
         });
@@ -206,13 +211,12 @@ fn show(item: &Item<'_>) -> String {
         Item::Quantity(value) => value.to_string(),
         Item::String(value) => value.to_string(),
         Item::Type { name, .. } => (*name).to_owned(),
-        Item::Node(node) => match node.value() {
-            Value::String(text) if matches!(item.type_name(), "date" | "dateTime" | "instant") => {
-                format!("@{text}")
-            }
-            Value::String(text) => text.clone(),
-            value => value.to_string(),
-        },
+        Item::Node(node) => {
+            let text = node.value().as_str().map(str::to_owned);
+            let text = text.unwrap_or_else(|| node.value().to_string());
+            let is_date = matches!(item.type_name(), "date" | "dateTime" | "instant");
+            if is_date { format!("@{text}") } else { text }
+        }
     }
 }
 
@@ -222,11 +226,10 @@ fn is_same(item: &Item<'_>, type_name: Option<&str>, text: &str) -> bool {
         Some((found, wanted)) => found == wanted && found.scale() == wanted.scale(),
         None => shown == text,
     };
-    let quantity = match item {
-        Item::Quantity(found) => {
-            Quantity::parse(text).is_some_and(|wanted| **found == wanted)
-        }
-        _ => false,
+    let quantity = if let Item::Quantity(found) = item {
+        Quantity::parse(text).is_some_and(|wanted| **found == wanted)
+    } else {
+        false
     };
     let type_fits = match (type_name, item) {
         (None, _) => true,

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 pub(super) struct Xml {
     pub(super) name: String,
     pub(super) attributes: Vec<(String, String)>,
-    pub(super) children: Vec<Xml>,
+    pub(super) children: Vec<Self>,
     pub(super) text: String,
 }
 
@@ -67,7 +67,7 @@ pub(super) fn read(text: &str) -> Xml {
                 open.last_mut().expect("open").text.push_str(&data);
             }
             Event::Eof => return open.remove(0).children.remove(0),
-            _ => {}
+            Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
         }
     }
 }
@@ -152,8 +152,6 @@ fn add(members: &mut Map<String, Value>, name: &str, value: Value, is_list: bool
         members.insert(name.to_owned(), value);
         return;
     }
-    match members.entry(name).or_insert_with(|| Value::Array(Vec::new())) {
-        Value::Array(values) => values.push(value),
-        other => panic!("{other} is no array"),
-    }
+    let values = members.entry(name).or_insert_with(|| Value::Array(Vec::new()));
+    values.as_array_mut().expect("an array").push(value);
 }
