@@ -97,12 +97,21 @@ fn parse_pair(scope: &Scope<'_>, resource_type: &str, pair: &str) -> Result<Crit
     let encoding = |_| invalid("criteria must be UTF-8 where they are percent-encoded");
     let name = syntax::decode(name).map_err(encoding)?;
     let value = syntax::decode(value).map_err(encoding)?;
-    let (name, modifier) = match name.split_once(':') {
-        Some((name, modifier)) if name != "_has" => (name, Some(modifier)),
-        Some((name, _)) => (name, None),
-        None => (&*name, None),
-    };
+    let (name, modifier) = split_modifier(&name);
     Criterion::new(scope, resource_type, name, modifier, None, &value)
+}
+
+/// The name, which may be a URL, and the modifier.
+fn split_modifier(text: &str) -> (&str, Option<&str>) {
+    let start = match text.find("://") {
+        Some(scheme_end) => scheme_end + 3,
+        None if text.starts_with("urn:") || text.starts_with("_has:") => text.len(),
+        None => 0,
+    };
+    match text[start..].find(':') {
+        Some(colon) => (&text[..start + colon], Some(&text[start + colon + 1..])),
+        None => (text, None),
+    }
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use crate::operand::{ALTERNATIVES_MAX, Operand, Reader};
 use crate::syntax;
 use crate::{Parameter, Problem, ResourceValues, Scope};
 
+const CHAINED: &str = "chained parameters are not supported";
+
 /// A search criterion, compiled: `name:modifier=value,value`.
 #[derive(Clone, PartialEq)]
 pub struct Criterion {
@@ -164,7 +166,7 @@ fn unknown_parameter(scope: &Scope<'_>, resource_type: &str, name: &str) -> Issu
     }
     let head = name.split_once('.').map(|(head, _)| head);
     if head.is_some_and(|head| scope.parameters.get(resource_type, head).is_some()) {
-        return unsupported("chained parameters are not supported".into());
+        return unsupported(CHAINED.into());
     }
     let mut known: Vec<_> = scope
         .parameters
@@ -189,6 +191,9 @@ fn read_modifier(
     text: Option<&str>,
 ) -> Result<(Option<Modifier>, Option<&'static str>), Issues> {
     let Some(text) = text else { return Ok((None, None)) };
+    if text.contains('.') {
+        return Err(unsupported(CHAINED.into()));
+    }
     let definitions = scope.parameters.definitions();
     let is_type = definitions.is_resource(text);
     let only = definitions.type_named(text).filter(|_| is_type).map(|definition| definition.name);
@@ -283,13 +288,15 @@ fn read_alternatives(
             let text = format!("`{}` has more than {ALTERNATIVES_MAX} values", parameter.code());
             return Err(Issue::error(IssueCode::OutOfBounds, text).into());
         }
-        let alternative = match alternative.split_once('/') {
-            Some((named, id)) if is_id && named == resource_type => id,
-            Some(_) if is_id => {
-                return Err(bad_value(parameter, "an id, or Type/id of the type searched"));
-            }
-            Some(_) | None => alternative,
+        let alternative = if is_id {
+            let id = alternative.strip_prefix(resource_type).and_then(|id| id.strip_prefix('/'));
+            id.unwrap_or(alternative)
+        } else {
+            alternative
         };
+        if is_id && alternative.contains(['/', '|', '\\']) {
+            return Err(bad_value(parameter, "an id, or Type/id of the type searched"));
+        }
         operands.push(reader.read(alternative).map_err(|expected| bad_value(parameter, expected))?);
     }
     Ok(operands.into_vec().into_boxed_slice())

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::date::Malformed;
 
 /// Longest text that is read as a number.
-const TEXT_BYTES_MAX: usize = 64;
+const TEXT_BYTES_MAX: usize = 1_024;
 /// The most digits after the point that a `Decimal` keeps.
 const SCALE_MAX: i32 = 28;
 /// The most a `Decimal` counts in its last digit.

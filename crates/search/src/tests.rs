@@ -14,6 +14,12 @@ use crate::{Criteria, Criterion, Parameters, Problem, ResourceValues, Scope};
 
 pub(crate) const BASE_URL: &str = "http://example.org/fhir";
 
+/// Whether an environment variable has this value.
+#[expect(clippy::disallowed_methods, reason = "tests alone are told by their environment")]
+pub(crate) fn env_is(name: &str, value: &str) -> bool {
+    std::env::var(name).as_deref() == Ok(value)
+}
+
 /// A folder of `shared/data`, which is not part of the repository: without it a test is skipped with a
 /// notice, and fails where `CI=true` says that it must be there.
 pub(crate) fn shared_data(folder: &str) -> Option<PathBuf> {
@@ -22,7 +28,7 @@ pub(crate) fn shared_data(folder: &str) -> Option<PathBuf> {
     if path.is_dir() {
         return Some(path);
     }
-    assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "{} is missing", path.display());
+    assert!(!env_is("CI", "true"), "{} is missing", path.display());
     println!("skipped: {} is missing", path.display());
     None
 }

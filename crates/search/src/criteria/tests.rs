@@ -35,6 +35,15 @@ fn a_query_may_begin_with_its_type_and_no_other() {
 }
 
 #[test]
+fn a_parameter_may_be_named_by_its_url() {
+    let observation = json!({"resourceType": "Observation", "subject": {"reference": "Patient/1"}});
+    let url = "http://hl7.org/fhir/SearchParameter/clinical-patient";
+    check(&observation, &format!("{url}=Patient/1"), true);
+    check(&observation, &format!("{url}:missing=true"), false);
+    check(&observation, &format!("{}:missing=true", url.replace(':', "%3A")), false);
+}
+
+#[test]
 fn encoded_and_plain_queries_mean_the_same() {
     let encounter = json!({
         "resourceType": "Encounter", "status": "planned",

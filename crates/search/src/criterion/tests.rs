@@ -255,6 +255,8 @@ fn what_fhir_does_not_define_is_refused() {
     check("organization:Patient=Organization/1", Code::InvalidSearchValue);
     check("organization:type=1", Code::InvalidSearchValue);
     check("_id=Observation/1", Code::InvalidSearchValue);
+    check("_id=|1", Code::InvalidSearchValue);
+    check("_id=Patient/", Code::InvalidSearchValue);
     check("identifier:of-type=a|b", Code::InvalidSearchValue);
     check("gender:exact=male", Code::UnsupportedModifier);
     check("gender:foo=male", Code::UnsupportedModifier);
@@ -268,7 +270,7 @@ fn what_fhir_does_not_define_is_refused() {
     check("gender:below=x", Code::UnsupportedSearch);
     check("name:text=eve", Code::UnsupportedSearch);
     check("organization.name=acme", Code::UnsupportedSearch);
-    check("organization:Organization.name=acme", Code::UnsupportedModifier);
+    check("organization:Organization.name=acme", Code::UnsupportedSearch);
     check("_has:Observation:patient:code=1", Code::UnsupportedSearch);
     check("_text=x", Code::UnsupportedSearch);
     check("_content=x", Code::UnsupportedSearch);

@@ -7,7 +7,7 @@ use cresset_definitions::{Definitions, SearchKind};
 use serde_json::Value;
 
 use crate::parameter::{branches_for, top_level_branches};
-use crate::tests::{shared_data, unpacked};
+use crate::tests::{env_is, shared_data, unpacked};
 use crate::{Parameter, Parameters};
 
 use super::*;
@@ -141,7 +141,7 @@ fn the_tables_are_what_hl7_s_definitions_say() {
         let text: String = lines.into_iter().collect();
         let name = format!("data/implied-systems-{}.txt", version.path());
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
-        if std::env::var("UPDATE_GOLDEN").as_deref() == Ok("1") {
+        if env_is("UPDATE_GOLDEN", "1") {
             fs::write(&path, &text).unwrap();
         }
         let committed = fs::read_to_string(&path).unwrap();

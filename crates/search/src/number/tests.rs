@@ -36,11 +36,12 @@ fn what_is_no_number_is_refused() {
     ] {
         assert_eq!(NumberOperand::parse(Comparator::Eq, text), None, "{text}");
     }
-    assert_eq!(NumberOperand::parse(Comparator::Eq, &"9".repeat(100)), None);
+    assert_eq!(NumberOperand::parse(Comparator::Eq, &"9".repeat(1_025)), None);
 }
 
 #[test]
 fn tiny_and_long_numbers_lose_only_digits_that_do_not_fit() {
+    assert_eq!(NumberOperand::parse(Comparator::Eq, &"9".repeat(100)), None);
     assert_eq!(dec("1e-40"), Decimal::ZERO);
     assert_eq!(dec("0e99"), Decimal::ZERO);
     assert_eq!(dec("3.14159265358979323846264338327"), dec("3.1415926535897932384626433832"));
