@@ -90,23 +90,12 @@ pub(crate) enum ChainOperator {
     Union,
 }
 
-/// The other operators, by precedence.
+/// Operators with two operands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BinaryOperator {
-    Implies,
-    Xor,
-    Contains,
-    In,
-    Equal,
-    Equivalent,
-    NotEqual,
-    NotEquivalent,
-    Greater,
-    GreaterOrEqual,
-    Less,
-    LessOrEqual,
     Arithmetic(Arithmetic),
     Concatenate,
+    Relation(Relation),
 }
 
 /// Operators on numbers, quantities and times.
@@ -120,29 +109,39 @@ pub(crate) enum Arithmetic {
     Subtract,
 }
 
-impl BinaryOperator {
+/// Operators that yield a boolean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Relation {
+    Contains,
+    Equal,
+    Equivalent,
+    Greater,
+    GreaterOrEqual,
+    Implies,
+    In,
+    Less,
+    LessOrEqual,
+    NotEqual,
+    NotEquivalent,
+    Xor,
+}
+
+impl Relation {
     /// How it is written.
     pub(crate) const fn text(self) -> &'static str {
         match self {
-            Self::Implies => "implies",
-            Self::Xor => "xor",
-            Self::Contains => "contains",
-            Self::In => "in",
-            Self::Equal => "=",
-            Self::Equivalent => "~",
-            Self::NotEqual => "!=",
-            Self::NotEquivalent => "!~",
-            Self::Greater => ">",
-            Self::GreaterOrEqual => ">=",
-            Self::Less => "<",
-            Self::LessOrEqual => "<=",
-            Self::Arithmetic(Arithmetic::Add) => "+",
-            Self::Concatenate => "&",
-            Self::Arithmetic(Arithmetic::Subtract) => "-",
-            Self::Arithmetic(Arithmetic::Div) => "div",
-            Self::Arithmetic(Arithmetic::Divide) => "/",
-            Self::Arithmetic(Arithmetic::Mod) => "mod",
-            Self::Arithmetic(Arithmetic::Multiply) => "*",
+            Self::Contains => "`contains`",
+            Self::Equal => "`=`",
+            Self::Equivalent => "`~`",
+            Self::Greater => "`>`",
+            Self::GreaterOrEqual => "`>=`",
+            Self::Implies => "`implies`",
+            Self::In => "`in`",
+            Self::Less => "`<`",
+            Self::LessOrEqual => "`<=`",
+            Self::NotEqual => "`!=`",
+            Self::NotEquivalent => "`!~`",
+            Self::Xor => "`xor`",
         }
     }
 }

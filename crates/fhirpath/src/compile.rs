@@ -23,7 +23,7 @@ use crate::scope::{Mode, Scope};
 use crate::types::{ItemType, SystemType, TypeTest};
 
 pub(crate) use program::{
-    Binary, Expr, External, NameStep, Program, Step, StepKind, Target, TargetKind,
+    Expr, External, NameStep, Operands, Program, Step, StepKind, Target, TargetKind,
 };
 use statics::Static;
 
@@ -40,7 +40,9 @@ pub(crate) fn compile(source: &str, scope: &Scope<'_>) -> Result<Program, Compil
     let mut compiler =
         Compiler { scope, root: root.clone(), variables: Vec::new(), slots: 0, lambda: false };
     let (expr, _) = compiler.expression(&ast, &root)?;
-    Ok(Program { definitions: scope.definitions, slots: compiler.slots, expr })
+    let slots = compiler.slots;
+    let root = scope.root.and_then(|name| scope.definitions.type_named(name));
+    Ok(Program { definitions: scope.definitions, root, slots, expr })
 }
 
 /// A variable that `defineVariable` defines, visible to the end of its path.
@@ -146,25 +148,19 @@ impl Compiler<'_> {
     ) -> Compiled {
         let (left, left_statics) = self.expression(left, focus)?;
         let (right, right_statics) = self.expression(right, focus)?;
-        let statics = match operator {
-            BinaryOperator::Concatenate => Static::system(SystemType::String),
+        let operands = Box::new(Operands { left, right, offset });
+        Ok(match operator {
             BinaryOperator::Arithmetic(operator) => {
-                arithmetic_statics(operator, &left_statics, &right_statics)
+                let statics = arithmetic_statics(operator, &left_statics, &right_statics);
+                (Expr::Arithmetic(operator, operands), statics)
             }
-            BinaryOperator::Implies
-            | BinaryOperator::Xor
-            | BinaryOperator::Contains
-            | BinaryOperator::In
-            | BinaryOperator::Equal
-            | BinaryOperator::Equivalent
-            | BinaryOperator::NotEqual
-            | BinaryOperator::NotEquivalent
-            | BinaryOperator::Greater
-            | BinaryOperator::GreaterOrEqual
-            | BinaryOperator::Less
-            | BinaryOperator::LessOrEqual => Static::system(SystemType::Boolean),
-        };
-        Ok((Expr::Binary(Box::new(Binary { operator, left, right, offset })), statics))
+            BinaryOperator::Concatenate => {
+                (Expr::Concatenate(operands), Static::system(SystemType::String))
+            }
+            BinaryOperator::Relation(relation) => {
+                (Expr::Relation(relation, operands), Static::system(SystemType::Boolean))
+            }
+        })
     }
 
     fn type_operator(
@@ -209,6 +205,9 @@ impl Compiler<'_> {
             step.kind = StepKind::Resolve(Some(test));
         }
         let strict = operation == TypeOperation::As && !self.is_lenient();
+        if operation != TypeOperation::Is && !strict {
+            path.narrow(&test);
+        }
         path.push(offset, StepKind::Type { operation, test, strict });
     }
 
@@ -393,6 +392,16 @@ impl Path {
         match self.steps.last_mut() {
             Some(Step { kind: StepKind::Names(names), .. }) => names.push(name),
             _ => self.push(name.offset, StepKind::Names(vec![name])),
+        }
+    }
+
+    /// Forgets the types of a choice that are dropped right away.
+    fn narrow(&mut self, test: &TypeTest) {
+        let Some(Step { kind: StepKind::Names(names), .. }) = self.steps.last_mut() else { return };
+        for target in names.last_mut().into_iter().flat_map(|one| &mut one.targets) {
+            if let TargetKind::Choice(types) = &mut target.kind {
+                types.retain(|(_, definition)| test.selects(ItemType::Fhir(definition)));
+            }
         }
     }
 

@@ -96,8 +96,8 @@ fn items_equal(a: &Item<'_>, b: &Item<'_>, budget: &mut Budget) -> Result<Option
                 Some(siblings && json_equal(a.value(), b.value(), budget)?)
             }
             (
-                Item::Type { namespace: a, name: a_name },
-                Item::Type { namespace: b, name: b_name },
+                Item::Type { is_system: a, name: a_name },
+                Item::Type { is_system: b, name: b_name },
             ) => Some(a == b && a_name == b_name),
             _ => Some(false),
         },

@@ -41,11 +41,12 @@ pub(crate) fn evaluate<'a>(program: &'a Program, context: &Context<'a>) -> Resul
         definitions: program.definitions,
         budget: Budget::new(context.step_max),
         missing: Vec::new(),
-        slots: vec![Collection::new(); program.slots],
+        slots: Vec::new(),
         root: None,
     };
-    evaluator.root = evaluator.focus();
-    let root = evaluator.root.clone();
+    evaluator.slots.resize_with(program.slots, Collection::new);
+    let root = evaluator.focus(program.root);
+    evaluator.root.clone_from(&root);
     let frame = Frame { focus: root.as_slice(), index: None, total: None };
     let mut out = Collection::new();
     let outcome = evaluator.expr(&program.expr, &frame, &mut out);
@@ -78,8 +79,14 @@ struct Evaluator<'e, 'a> {
 
 impl<'a> Evaluator<'_, 'a> {
     /// The focus with its type; nothing if the type is not known at all.
-    fn focus(&self) -> Option<Item<'a>> {
+    fn focus(&self, root: Option<&'static TypeDefinition>) -> Option<Item<'a>> {
         let value = self.context.focus?;
+        // A concrete type that the expression was compiled for needs no look-up.
+        if let Some(root) = root.filter(|root| root.name == self.context.focus_type)
+            && !root.is_abstract
+        {
+            return Some(Item::Node(Node::new(Some(value), None, root)));
+        }
         let declared = self.definitions.type_named(self.context.focus_type);
         self.value_item(value, declared)
     }
@@ -129,7 +136,13 @@ impl<'a> Evaluator<'_, 'a> {
             Expr::Or(operands, offset) => {
                 out.extend(self.junction(operands, *offset, frame, true)?.map(Item::Boolean));
             }
-            Expr::Binary(binary) => return self.binary(binary, frame, out),
+            Expr::Arithmetic(operator, operands) => {
+                return self.arithmetic(*operator, operands, frame, out);
+            }
+            Expr::Concatenate(operands) => return self.concatenate(operands, frame, out),
+            Expr::Relation(relation, operands) => {
+                out.extend(self.relation(*relation, operands, frame)?.map(Item::Boolean));
+            }
             Expr::Negate(operand, offset) => return self.negate(operand, *offset, frame, out),
         }
         Ok(())
@@ -150,7 +163,26 @@ impl<'a> Evaluator<'_, 'a> {
         what: &'static str,
         offset: usize,
     ) -> Result<Option<bool>> {
-        let items = self.collect(expr, frame)?;
+        match expr {
+            Expr::Relation(relation, operands) => return self.relation(*relation, operands, frame),
+            Expr::And(operands, offset) => return self.junction(operands, *offset, frame, false),
+            Expr::Or(operands, offset) => return self.junction(operands, *offset, frame, true),
+            Expr::Arithmetic(..)
+            | Expr::Chain(..)
+            | Expr::Concatenate(_)
+            | Expr::Context
+            | Expr::Empty
+            | Expr::External(_)
+            | Expr::Focus
+            | Expr::Index
+            | Expr::Literal(_)
+            | Expr::Negate(..)
+            | Expr::Slot(_)
+            | Expr::Total
+            | Expr::Union(..) => {}
+        }
+        let mut items = Collection::new();
+        self.expr(expr, frame, &mut items)?;
         truth(&items).ok_or(EvaluationError::Singleton { what, offset })
     }
 

@@ -40,9 +40,9 @@ pub enum Item<'a> {
     Time(Time),
     /// What `type()` yields.
     Type {
-        /// `FHIR` or `System`.
-        namespace: &'static str,
-        /// The name in it.
+        /// Whether it is one of FHIRPath's own types, of the namespace `System`, and none of FHIR's.
+        is_system: bool,
+        /// The name in the namespace.
         name: &'static str,
     },
 }
@@ -205,7 +205,7 @@ pub(crate) enum Scalar<'v> {
     Time(Time),
 }
 
-impl Scalar<'_> {
+impl<'v> Scalar<'v> {
     pub(crate) fn as_decimal(&self) -> Option<Decimal> {
         match self {
             Self::Decimal(value) => Some(*value),
@@ -246,7 +246,7 @@ impl Scalar<'_> {
         if let Self::String(text) = self { Some(text) } else { None }
     }
 
-    pub(crate) fn into_item<'a>(self) -> Item<'a> {
+    pub(crate) fn into_item(self) -> Item<'v> {
         match self {
             Self::Boolean(value) => Item::Boolean(value),
             Self::Date(value) => Item::Date(value),
@@ -255,7 +255,7 @@ impl Scalar<'_> {
             Self::Integer(value) => integer(value),
             Self::Long(value) => Item::Long(value),
             Self::Quantity(value) => Item::Quantity(Box::new(value.into_owned())),
-            Self::String(text) => Item::String(Cow::Owned(text.to_owned())),
+            Self::String(text) => Item::String(Cow::Borrowed(text)),
             Self::Time(value) => Item::Time(value),
         }
     }

@@ -7,8 +7,8 @@
 mod tests;
 
 use crate::ast::{
-    Arithmetic, Ast, AstKind, BinaryOperator, ChainOperator, Literal, Segment, SegmentKind,
-    Special, TypeSpecifier,
+    Arithmetic, Ast, AstKind, BinaryOperator, ChainOperator, Literal, Relation, Segment,
+    SegmentKind, Special, TypeSpecifier,
 };
 use crate::error::{CompileError, CompileErrorKind};
 use crate::quantity::{Quantity, Unit};
@@ -164,31 +164,33 @@ impl Parser<'_> {
     fn infix(&self) -> Option<(Infix, u8)> {
         let text =
             if let TokenKind::Symbol(symbol) = self.token.kind { symbol } else { self.word()? };
+        let relation = |one| Infix::Binary(BinaryOperator::Relation(one));
+        let arithmetic = |one| Infix::Binary(BinaryOperator::Arithmetic(one));
         Some(match text {
-            "implies" => (Infix::Binary(BinaryOperator::Implies), 1),
+            "implies" => (relation(Relation::Implies), 1),
             "or" => (Infix::Chain(ChainOperator::Or), 2),
-            "xor" => (Infix::Binary(BinaryOperator::Xor), 2),
+            "xor" => (relation(Relation::Xor), 2),
             "and" => (Infix::Chain(ChainOperator::And), 3),
-            "in" => (Infix::Binary(BinaryOperator::In), 4),
-            "contains" => (Infix::Binary(BinaryOperator::Contains), 4),
-            "=" => (Infix::Binary(BinaryOperator::Equal), 5),
-            "~" => (Infix::Binary(BinaryOperator::Equivalent), 5),
-            "!=" => (Infix::Binary(BinaryOperator::NotEqual), 5),
-            "!~" => (Infix::Binary(BinaryOperator::NotEquivalent), 5),
-            ">" => (Infix::Binary(BinaryOperator::Greater), 6),
-            ">=" => (Infix::Binary(BinaryOperator::GreaterOrEqual), 6),
-            "<" => (Infix::Binary(BinaryOperator::Less), 6),
-            "<=" => (Infix::Binary(BinaryOperator::LessOrEqual), 6),
+            "in" => (relation(Relation::In), 4),
+            "contains" => (relation(Relation::Contains), 4),
+            "=" => (relation(Relation::Equal), 5),
+            "~" => (relation(Relation::Equivalent), 5),
+            "!=" => (relation(Relation::NotEqual), 5),
+            "!~" => (relation(Relation::NotEquivalent), 5),
+            ">" => (relation(Relation::Greater), 6),
+            ">=" => (relation(Relation::GreaterOrEqual), 6),
+            "<" => (relation(Relation::Less), 6),
+            "<=" => (relation(Relation::LessOrEqual), 6),
             "|" => (Infix::Chain(ChainOperator::Union), 7),
             "is" => (Infix::Is, 8),
             "as" => (Infix::As, 8),
-            "+" => (Infix::Binary(BinaryOperator::Arithmetic(Arithmetic::Add)), 9),
-            "-" => (Infix::Binary(BinaryOperator::Arithmetic(Arithmetic::Subtract)), 9),
+            "+" => (arithmetic(Arithmetic::Add), 9),
+            "-" => (arithmetic(Arithmetic::Subtract), 9),
             "&" => (Infix::Binary(BinaryOperator::Concatenate), 9),
-            "*" => (Infix::Binary(BinaryOperator::Arithmetic(Arithmetic::Multiply)), 10),
-            "/" => (Infix::Binary(BinaryOperator::Arithmetic(Arithmetic::Divide)), 10),
-            "div" => (Infix::Binary(BinaryOperator::Arithmetic(Arithmetic::Div)), 10),
-            "mod" => (Infix::Binary(BinaryOperator::Arithmetic(Arithmetic::Mod)), 10),
+            "*" => (arithmetic(Arithmetic::Multiply), 10),
+            "/" => (arithmetic(Arithmetic::Divide), 10),
+            "div" => (arithmetic(Arithmetic::Div), 10),
+            "mod" => (arithmetic(Arithmetic::Mod), 10),
             _ => return None,
         })
     }

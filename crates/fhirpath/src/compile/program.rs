@@ -3,13 +3,15 @@
 use cresset_definitions::{Definitions, TypeDefinition};
 use regex::Regex;
 
-use crate::ast::{BinaryOperator, Literal};
+use crate::ast::{Arithmetic, Literal, Relation};
 use crate::function::{Function, TypeOperation};
 use crate::types::{SystemType, TypeTest};
 
 /// A compiled expression with what it needs to run.
 pub(crate) struct Program {
     pub(crate) definitions: &'static Definitions,
+    /// The type of the focus, if it is known.
+    pub(crate) root: Option<&'static TypeDefinition>,
     /// How many variables it defines.
     pub(crate) slots: usize,
     pub(crate) expr: Expr,
@@ -17,9 +19,10 @@ pub(crate) struct Program {
 
 pub(crate) enum Expr {
     And(Box<[Self]>, usize),
-    Binary(Box<Binary>),
+    Arithmetic(Arithmetic, Box<Operands>),
     /// Something, and what is then done to it.
     Chain(Box<Self>, Box<[Step]>),
+    Concatenate(Box<Operands>),
     /// `%context`
     Context,
     Empty,
@@ -30,14 +33,15 @@ pub(crate) enum Expr {
     Literal(Literal),
     Negate(Box<Self>, usize),
     Or(Box<[Self]>, usize),
+    Relation(Relation, Box<Operands>),
     /// A variable of the expression's own.
     Slot(usize),
     Total,
     Union(Box<[Self]>, usize),
 }
 
-pub(crate) struct Binary {
-    pub(crate) operator: BinaryOperator,
+/// The operands of an operator, and where it is written.
+pub(crate) struct Operands {
     pub(crate) left: Expr,
     pub(crate) right: Expr,
     pub(crate) offset: usize,

@@ -20,164 +20,158 @@ const MISSING_MAX: usize = 100;
 type Members = Map<String, Value>;
 
 impl<'a> Evaluator<'_, 'a> {
-    /// The elements a path of names leads to, one item at a time.
+    /// The elements a path of names leads to.
     pub(super) fn names(
         &mut self,
         item: &Item<'a>,
         names: &'a [NameStep],
         out: &mut Collection<'a>,
     ) -> Result<()> {
-        let Some((name, rest)) = names.split_first() else {
-            out.push(item.clone());
-            return Ok(());
-        };
-        self.budget.spend(1)?;
-        if let Item::Type { namespace, name: type_name } = item {
+        if let Item::Type { is_system, name: type_name } = item
+            && let [name] = names
+        {
+            let namespace = if *is_system { "System" } else { "FHIR" };
             let text = match name.name.as_str() {
-                "namespace" if rest.is_empty() => Some(*namespace),
-                "name" if rest.is_empty() => Some(*type_name),
+                "namespace" => Some(namespace),
+                "name" => Some(*type_name),
                 _ => None,
             };
             out.extend(text.map(|text| Item::String(Cow::Borrowed(text))));
         }
-        match item.node() {
-            Some(node) if rest.is_empty() => {
-                self.element(node, name, &mut |_, item| {
-                    out.push(item);
-                    Ok(())
-                })?;
-                self.budget.made(0, out.len(), name.offset)
-            }
-            Some(node) => {
-                self.element(node, name, &mut |evaluator, item| evaluator.names(&item, rest, out))
-            }
-            None => Ok(()),
-        }
+        item.node().map_or(Ok(()), |node| self.below(*node, names, out))
     }
 
-    /// Yields the elements of one name.
-    fn element(
+    /// The same from a node: depth first, so that nothing is collected in between.
+    fn below(
         &mut self,
-        node: &Node<'a>,
-        name: &NameStep,
-        yielded: &mut dyn FnMut(&mut Self, Item<'a>) -> Result<()>,
+        node: Node<'a>,
+        names: &'a [NameStep],
+        out: &mut Collection<'a>,
     ) -> Result<()> {
-        let definition = node.definition();
-        let target = name.targets.iter().find(|one| std::ptr::eq(one.owner, definition));
+        let Some((name, rest)) = names.split_first() else {
+            out.push(Item::Node(node));
+            return Ok(());
+        };
+        self.budget.spend(1)?;
+        let owner = node.definition();
+        let target = name.targets.iter().find(|one| std::ptr::eq(one.owner, owner));
         match target.map(|one| &one.kind) {
+            Some(TargetKind::Value(_)) => value_of(&node, rest, out),
             Some(TargetKind::Plain(definition)) => {
                 let Some(members) = node.members() else { return Ok(()) };
-                let (value, sibling) = member(members, &name.name, definition.kind);
-                self.values(value, sibling, definition, yielded)
+                self.values(member(members, &name.name, definition.kind), definition, rest, out)
             }
             Some(TargetKind::Choice(types)) => {
                 let Some(members) = node.members() else { return Ok(()) };
-                let prefix = if name.json { "" } else { name.name.as_str() };
-                for (json, definition) in present_choices(members, prefix, types) {
-                    let (value, sibling) = member(members, json, definition.kind);
-                    self.values(value, sibling, definition, yielded)?;
+                if let [(json, definition)] = types.as_slice() {
+                    let found = member(members, json, definition.kind);
+                    return self.values(found, definition, rest, out);
+                }
+                for key in choice_keys(members, &name.name) {
+                    if let Some((_, definition)) = types.iter().find(|(json, _)| json == key) {
+                        let found = member(members, key, definition.kind);
+                        self.values(found, definition, rest, out)?;
+                    }
                 }
                 Ok(())
             }
-            Some(TargetKind::Value(_)) => match node.scalar() {
-                Some(scalar) => yielded(self, scalar.into_item()),
-                None => Ok(()),
-            },
-            None => self.unexpected_element(node, name, yielded),
+            None => self.unforeseen(&node, name, rest, out),
         }
     }
 
     /// The same for a type that was not foreseen when the expression was compiled.
-    fn unexpected_element(
+    fn unforeseen(
         &mut self,
         node: &Node<'a>,
-        name: &NameStep,
-        yielded: &mut dyn FnMut(&mut Self, Item<'a>) -> Result<()>,
+        name: &'a NameStep,
+        rest: &'a [NameStep],
+        out: &mut Collection<'a>,
     ) -> Result<()> {
         let owner = node.definition();
-        let Some(element) = owner.element(&name.name) else {
-            let json = owner.element_for_json(&name.name).filter(|_| name.json);
-            let Some(definition) =
-                json.and_then(|(_, type_name)| self.definitions.type_named(type_name))
+        let element = owner.element(&name.name);
+        if let Some(element) = element.filter(|one| !one.choice) {
+            let type_name = element.types.first().map_or("", |one| one.name);
+            let Some(ItemType::Fhir(definition)) = ItemType::named(self.definitions, type_name)
             else {
-                return Ok(());
+                return value_of(node, rest, out);
             };
             let Some(members) = node.members() else { return Ok(()) };
-            let (value, sibling) = member(members, &name.name, definition.kind);
-            return self.values(value, sibling, definition, yielded);
-        };
-        if !element.choice {
-            let type_name = element.types.first().map_or("", |one| one.name);
-            return match ItemType::named(self.definitions, type_name) {
-                Some(ItemType::Fhir(definition)) => {
-                    let Some(members) = node.members() else { return Ok(()) };
-                    let (value, sibling) = member(members, element.name, definition.kind);
-                    self.values(value, sibling, definition, yielded)
-                }
-                Some(ItemType::System(_)) => match node.scalar() {
-                    Some(scalar) => yielded(self, scalar.into_item()),
-                    None => Ok(()),
-                },
-                None => Ok(()),
-            };
+            return self.values(
+                member(members, element.name, definition.kind),
+                definition,
+                rest,
+                out,
+            );
+        }
+        if element.is_none() && !name.json {
+            return Ok(());
         }
         let Some(members) = node.members() else { return Ok(()) };
-        for key in choice_keys(members, element.name) {
+        for key in choice_keys(members, &name.name) {
             let Some((found, type_name)) = owner.element_for_json(key) else { continue };
-            let Some(definition) = self.definitions.type_named(type_name) else { continue };
-            if std::ptr::eq(found, element) {
-                let (value, sibling) = member(members, key, definition.kind);
-                self.values(value, sibling, definition, yielded)?;
+            let fits = match element {
+                Some(element) => std::ptr::eq(found, element),
+                None => key == name.name,
+            };
+            if let Some(definition) = self.definitions.type_named(type_name).filter(|_| fits) {
+                self.values(member(members, key, definition.kind), definition, rest, out)?;
             }
         }
         Ok(())
     }
 
-    /// Yields what a member holds: one value or the values of an array, nulls with their siblings.
+    /// What a member holds: one value or the values of an array, nulls with their siblings.
     fn values(
+        &mut self,
+        found: Found<'a>,
+        definition: &'static TypeDefinition,
+        rest: &'a [NameStep],
+        out: &mut Collection<'a>,
+    ) -> Result<()> {
+        let siblings = found.sibling.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        match found.value {
+            Some(Value::Array(values)) => {
+                for (index, value) in values.iter().enumerate() {
+                    self.value(Some(value), siblings.get(index), definition, rest, out)?;
+                }
+                for sibling in siblings.iter().skip(values.len()) {
+                    self.value(None, Some(sibling), definition, rest, out)?;
+                }
+            }
+            None if !siblings.is_empty() => {
+                for sibling in siblings {
+                    self.value(None, Some(sibling), definition, rest, out)?;
+                }
+            }
+            value => self.value(value, found.sibling, definition, rest, out)?,
+        }
+        Ok(())
+    }
+
+    fn value(
         &mut self,
         value: Option<&'a Value>,
         sibling: Option<&'a Value>,
         definition: &'static TypeDefinition,
-        yielded: &mut dyn FnMut(&mut Self, Item<'a>) -> Result<()>,
+        rest: &'a [NameStep],
+        out: &mut Collection<'a>,
     ) -> Result<()> {
-        let mut one =
-            |evaluator: &mut Self, value: Option<&'a Value>, sibling: Option<&'a Value>| {
-                let value = value.filter(|one| !one.is_null());
-                let sibling = sibling.filter(|one| one.is_object());
-                if value.is_none() && sibling.is_none() {
-                    return Ok(());
-                }
-                let definition = match value {
-                    Some(value) if definition.kind == TypeKind::Resource => {
-                        resource_definition(evaluator.definitions, value, definition)
-                    }
-                    _ => definition,
-                };
-                yielded(evaluator, Item::Node(Node::new(value, sibling, definition)))
-            };
-        match (value, sibling) {
-            (Some(Value::Array(values)), None) => {
-                values.iter().try_for_each(|value| one(self, Some(value), None))
-            }
-            (Some(Value::Array(_)) | None, Some(Value::Array(siblings))) => {
-                let values = value.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-                (0..values.len().max(siblings.len()))
-                    .try_for_each(|index| one(self, values.get(index), siblings.get(index)))
-            }
-            (Some(Value::Array(values)), Some(_)) => {
-                values.iter().try_for_each(|value| one(self, Some(value), None))
-            }
-            _ => one(self, value, sibling),
+        let value = value.filter(|one| !one.is_null());
+        let sibling = sibling.filter(|one| one.is_object());
+        if value.is_none() && sibling.is_none() {
+            return Ok(());
         }
+        let definition = match value {
+            Some(value) if definition.kind == TypeKind::Resource => {
+                resource_definition(self.definitions, value, definition)
+            }
+            _ => definition,
+        };
+        self.below(Node::new(value, sibling, definition), rest, out)
     }
 
-    /// Yields all elements of a node, in the order they are written.
-    fn children(
-        &mut self,
-        node: &Node<'a>,
-        yielded: &mut dyn FnMut(&mut Self, Item<'a>) -> Result<()>,
-    ) -> Result<()> {
+    /// All elements of a node, in the order they are written.
+    fn children(&mut self, node: &Node<'a>, out: &mut Collection<'a>) -> Result<()> {
         let Some(members) = node.members() else { return Ok(()) };
         let owner = node.definition();
         for key in members.keys() {
@@ -189,9 +183,8 @@ impl<'a> Evaluator<'_, 'a> {
             };
             let Some((_, type_name)) = owner.element_for_json(name) else { continue };
             let Some(definition) = self.definitions.type_named(type_name) else { continue };
-            let (value, sibling) = member(members, name, definition.kind);
             self.budget.spend(1)?;
-            self.values(value, sibling, definition, yielded)?;
+            self.values(member(members, name, definition.kind), definition, &[], out)?;
         }
         Ok(())
     }
@@ -215,17 +208,20 @@ impl<'a> Evaluator<'_, 'a> {
                 Ok(())
             }
             Navigation::GetValue => {
-                if let [item] = call.input
-                    && item.node().is_none_or(is_primitive_value)
-                {
-                    out.extend(item.scalar().map(Scalar::into_item));
+                match call.input {
+                    [Item::Node(node)] if is_primitive_value(node) => {
+                        out.extend(node.scalar().map(Scalar::into_item));
+                    }
+                    [item] if item.node().is_none() => out.push(item.clone()),
+                    _ => {}
                 }
                 Ok(())
             }
             Navigation::Type => {
                 out.extend(call.input.iter().map(|item| {
                     let found = item.item_type();
-                    Item::Type { namespace: found.namespace(), name: found.name() }
+                    let is_system = matches!(found, ItemType::System(_));
+                    Item::Type { is_system, name: found.name() }
                 }));
                 Ok(())
             }
@@ -250,10 +246,7 @@ impl<'a> Evaluator<'_, 'a> {
     fn all_children(&mut self, input: &[Item<'a>], out: &mut Collection<'a>) -> Result<()> {
         for item in input {
             if let Item::Node(node) = item {
-                self.children(node, &mut |_, item| {
-                    out.push(item);
-                    Ok(())
-                })?;
+                self.children(node, out)?;
             }
         }
         Ok(())
@@ -379,57 +372,56 @@ fn is_primitive_value(node: &Node<'_>) -> bool {
     matches!(node.value(), Value::Bool(_) | Value::Number(_) | Value::String(_))
 }
 
+/// The value of a primitive; it has no elements.
+fn value_of<'a>(node: &Node<'a>, rest: &[NameStep], out: &mut Collection<'a>) -> Result<()> {
+    if rest.is_empty() {
+        out.extend(node.scalar().map(Scalar::into_item));
+    }
+    Ok(())
+}
+
 /// A member and, of a primitive, the one with an underscore beside it.
-fn member<'a>(
-    members: &'a Members,
-    name: &str,
-    kind: TypeKind,
-) -> (Option<&'a Value>, Option<&'a Value>) {
+struct Found<'a> {
+    value: Option<&'a Value>,
+    sibling: Option<&'a Value>,
+}
+
+/// Objects with more members are looked up by hash.
+const SCAN_MAX: usize = 32;
+
+fn member<'a>(members: &'a Members, name: &str, kind: TypeKind) -> Found<'a> {
     let wants_sibling = kind == TypeKind::Primitive;
-    // Most objects are small, and comparing lengths first beats hashing.
     if members.len() > SCAN_MAX {
         let sibling = if wants_sibling { members.get(&format!("_{name}")) } else { None };
-        return (members.get(name), sibling);
+        return Found { value: members.get(name), sibling };
     }
+    // Most objects are small, and comparing lengths first beats hashing.
     let (mut value, mut sibling) = (None, None);
+    let wanted = name.as_bytes();
     for (key, one) in members {
-        if key.len() == name.len() {
-            if key == name {
+        let key = key.as_bytes();
+        if key.len() == wanted.len() {
+            if key == wanted {
                 value = Some(one);
                 if !wants_sibling {
                     break;
                 }
             }
         } else if wants_sibling
-            && key.len() == name.len() + 1
-            && key.as_bytes()[0] == b'_'
-            && key.as_bytes()[1..] == *name.as_bytes()
+            && key.len() == wanted.len() + 1
+            && key[0] == b'_'
+            && key[1..] == *wanted
         {
             sibling = Some(one);
         }
     }
-    (value, sibling)
+    Found { value, sibling }
 }
-
-/// Objects with more members are looked up by hash.
-const SCAN_MAX: usize = 32;
 
 /// The members, without underscore, whose names begin as a choice's do.
 fn choice_keys<'a>(members: &'a Members, prefix: &str) -> impl Iterator<Item = &'a str> {
     members.keys().filter_map(move |key| match key.strip_prefix('_') {
         Some(name) => (name.starts_with(prefix) && !members.contains_key(name)).then_some(name),
         None => key.starts_with(prefix).then_some(key.as_str()),
-    })
-}
-
-/// The choices of an element that a resource has.
-fn present_choices<'a>(
-    members: &'a Members,
-    prefix: &str,
-    types: &[(String, &'static TypeDefinition)],
-) -> impl Iterator<Item = (&'a str, &'static TypeDefinition)> {
-    choice_keys(members, prefix).filter_map(move |key| {
-        let (_, definition) = types.iter().find(|(json, _)| json == key)?;
-        Some((key, *definition))
     })
 }

@@ -3,74 +3,101 @@
 use std::cmp::Ordering;
 
 use super::arithmetic::arithmetic;
-use super::{Evaluator, Frame, Result, single};
-use crate::ast::BinaryOperator;
+use super::{Evaluator, Frame, Result, single, wrong_type};
+use crate::ast::{Arithmetic, Relation};
 use crate::collection::{Collection, truth};
-use crate::compile::{Binary, Expr};
+use crate::compile::{Expr, Operands};
 use crate::equality::{compare, contains, equal, equivalent};
 use crate::error::EvaluationError;
 use crate::item::{Item, Scalar, integer};
 use crate::quantity::Quantity;
 
 impl<'a> Evaluator<'_, 'a> {
-    pub(super) fn binary(
+    /// The answer of an operator that yields a boolean.
+    pub(super) fn relation(
         &mut self,
-        binary: &'a Binary,
+        relation: Relation,
+        operands: &'a Operands,
+        frame: &Frame<'_, 'a>,
+    ) -> Result<Option<bool>> {
+        let offset = operands.offset;
+        let boolean = |items: &[Item<'_>]| {
+            truth(items).ok_or(EvaluationError::Singleton { what: relation.text(), offset })
+        };
+        let mut left = Collection::new();
+        self.expr(&operands.left, frame, &mut left)?;
+        if relation == Relation::Implies && boolean(&left)? == Some(false) {
+            return Ok(Some(true));
+        }
+        let mut right = Collection::new();
+        self.expr(&operands.right, frame, &mut right)?;
+        let order = || order(&left, &right, relation.text(), offset);
+        let budget = &mut self.budget;
+        Ok(match relation {
+            Relation::Implies => implies(boolean(&left)?, boolean(&right)?),
+            Relation::Xor => {
+                boolean(&left)?.zip(boolean(&right)?).map(|(left, right)| left != right)
+            }
+            Relation::Equal => equal(&left, &right, budget)?,
+            Relation::NotEqual => equal(&left, &right, budget)?.map(|value| !value),
+            Relation::Equivalent => Some(equivalent(&left, &right, budget)?),
+            Relation::NotEquivalent => Some(!equivalent(&left, &right, budget)?),
+            Relation::In => match single(&left, relation.text(), offset)? {
+                Some(item) => Some(contains(&right, item, budget)?),
+                None => None,
+            },
+            Relation::Contains => match single(&right, relation.text(), offset)? {
+                Some(item) => Some(contains(&left, item, budget)?),
+                None => None,
+            },
+            Relation::Less => order()?.map(Ordering::is_lt),
+            Relation::LessOrEqual => order()?.map(Ordering::is_le),
+            Relation::Greater => order()?.map(Ordering::is_gt),
+            Relation::GreaterOrEqual => order()?.map(Ordering::is_ge),
+        })
+    }
+
+    pub(super) fn arithmetic(
+        &mut self,
+        operator: Arithmetic,
+        operands: &'a Operands,
         frame: &Frame<'_, 'a>,
         out: &mut Collection<'a>,
     ) -> Result<()> {
-        let left = self.collect(&binary.left, frame)?;
-        if binary.operator == BinaryOperator::Implies && boolean(&left, binary)? == Some(false) {
-            out.push(Item::Boolean(true));
-            return Ok(());
+        let left = self.collect(&operands.left, frame)?;
+        let right = self.collect(&operands.right, frame)?;
+        let left = single(&left, "arithmetic", operands.offset)?;
+        let right = single(&right, "arithmetic", operands.offset)?;
+        let Some((left, right)) = left.zip(right) else { return Ok(()) };
+        let item = arithmetic(operator, left, right, operands.offset)?;
+        if let Some(Item::String(text)) = &item {
+            self.budget.bytes(text.len(), operands.offset)?;
         }
-        let right = self.collect(&binary.right, frame)?;
-        let answer = match binary.operator {
-            BinaryOperator::Implies => implies(boolean(&left, binary)?, boolean(&right, binary)?),
-            BinaryOperator::Xor => boolean(&left, binary)?
-                .zip(boolean(&right, binary)?)
-                .map(|(left, right)| left != right),
-            BinaryOperator::Equal => equal(&left, &right, &mut self.budget)?,
-            BinaryOperator::NotEqual => equal(&left, &right, &mut self.budget)?.map(|value| !value),
-            BinaryOperator::Equivalent => Some(equivalent(&left, &right, &mut self.budget)?),
-            BinaryOperator::NotEquivalent => Some(!equivalent(&left, &right, &mut self.budget)?),
-            BinaryOperator::In => self.membership(&left, &right, binary)?,
-            BinaryOperator::Contains => self.membership(&right, &left, binary)?,
-            BinaryOperator::Less => order(&left, &right, binary)?.map(Ordering::is_lt),
-            BinaryOperator::LessOrEqual => order(&left, &right, binary)?.map(Ordering::is_le),
-            BinaryOperator::Greater => order(&left, &right, binary)?.map(Ordering::is_gt),
-            BinaryOperator::GreaterOrEqual => order(&left, &right, binary)?.map(Ordering::is_ge),
-            BinaryOperator::Concatenate => {
-                let text = concatenate(&left, &right, binary)?;
-                self.budget.bytes(text.len(), binary.offset)?;
-                out.push(Item::String(text.into()));
-                return Ok(());
-            }
-            BinaryOperator::Arithmetic(operator) => {
-                let item = match operands(&left, &right, binary)? {
-                    Some((left, right)) => arithmetic(operator, left, right, binary.offset)?,
-                    None => None,
-                };
-                if let Some(Item::String(text)) = &item {
-                    self.budget.bytes(text.len(), binary.offset)?;
-                }
-                out.extend(item);
-                return Ok(());
-            }
-        };
-        out.extend(answer.map(Item::Boolean));
+        out.extend(item);
         Ok(())
     }
 
-    fn membership(
+    /// `&`: an empty operand counts as an empty string.
+    pub(super) fn concatenate(
         &mut self,
-        item: &[Item<'a>],
-        items: &[Item<'a>],
-        binary: &Binary,
-    ) -> Result<Option<bool>> {
-        let what = binary.operator.text();
-        let Some(item) = single(item, what, binary.offset)? else { return Ok(None) };
-        contains(items, item, &mut self.budget).map(Some)
+        operands: &'a Operands,
+        frame: &Frame<'_, 'a>,
+        out: &mut Collection<'a>,
+    ) -> Result<()> {
+        let offset = operands.offset;
+        let mut text = String::new();
+        for operand in [&operands.left, &operands.right] {
+            let items = self.collect(operand, frame)?;
+            if let Some(item) = single(&items, "`&`", offset)? {
+                let Some(Scalar::String(part)) = item.scalar() else {
+                    return Err(wrong_type("`&` needs strings", item.item_type(), offset));
+                };
+                text.push_str(part);
+                self.budget.bytes(text.len(), offset)?;
+            }
+        }
+        out.push(Item::String(text.into()));
+        Ok(())
     }
 
     pub(super) fn negate(
@@ -90,16 +117,11 @@ impl<'a> Evaluator<'_, 'a> {
                 let quantity = Quantity { value: -one.value, unit: one.unit.clone() };
                 Some(Item::Quantity(Box::new(quantity)))
             }
-            _ => return Err(super::wrong_type("`-` needs a number", item.item_type(), offset)),
+            _ => return Err(wrong_type("`-` needs a number", item.item_type(), offset)),
         };
         out.extend(negated);
         Ok(())
     }
-}
-
-fn boolean(items: &[Item<'_>], binary: &Binary) -> Result<Option<bool>> {
-    let error = EvaluationError::Singleton { what: binary.operator.text(), offset: binary.offset };
-    truth(items).ok_or(error)
 }
 
 fn implies(left: Option<bool>, right: Option<bool>) -> Option<bool> {
@@ -110,36 +132,14 @@ fn implies(left: Option<bool>, right: Option<bool>) -> Option<bool> {
     }
 }
 
-fn order(left: &[Item<'_>], right: &[Item<'_>], binary: &Binary) -> Result<Option<Ordering>> {
-    let Some((left, right)) = operands(left, right, binary)? else { return Ok(None) };
-    compare(left, right, binary.offset)
-}
-
-/// The single operands; `None` if either is empty.
-fn operands<'i, 'a>(
-    left: &'i [Item<'a>],
-    right: &'i [Item<'a>],
-    binary: &Binary,
-) -> Result<Option<(&'i Item<'a>, &'i Item<'a>)>> {
-    let what = binary.operator.text();
-    let left = single(left, what, binary.offset)?;
-    let right = single(right, what, binary.offset)?;
-    Ok(left.zip(right))
-}
-
-fn concatenate(left: &[Item<'_>], right: &[Item<'_>], binary: &Binary) -> Result<String> {
-    let mut text = String::new();
-    for side in [left, right] {
-        if let Some(item) = single(side, "&", binary.offset)? {
-            let Some(Scalar::String(part)) = item.scalar() else {
-                return Err(super::wrong_type(
-                    "`&` needs strings",
-                    item.item_type(),
-                    binary.offset,
-                ));
-            };
-            text.push_str(part);
-        }
+fn order(
+    left: &[Item<'_>],
+    right: &[Item<'_>],
+    what: &'static str,
+    offset: usize,
+) -> Result<Option<Ordering>> {
+    match single(left, what, offset)?.zip(single(right, what, offset)?) {
+        Some((left, right)) => compare(left, right, offset),
+        None => Ok(None),
     }
-    Ok(text)
 }
