@@ -143,6 +143,7 @@ impl MainPath {
             rates: vec![100, 1_000],
             open_loop_clients: if tiny { 16 } else { 64 },
             subscriptions: if tiny { 100 } else { 10_000 },
+            warm_up_creates: if tiny { 100 } else { 40_000 },
             sockets: if tiny { 20 } else { 1_000 },
             fan_out: if tiny { 8 } else { 64 },
             filters: if tiny { vec![1_000] } else { vec![1_000, 1_000_000] },

@@ -47,6 +47,8 @@ pub struct Settings {
     pub open_loop_clients: usize,
     /// Idle subscriptions of W7.
     pub subscriptions: usize,
+    /// Creates that warm the target of W7: more than any cache of its own holds.
+    pub warm_up_creates: u64,
     /// Idle sockets of W7.
     pub sockets: usize,
     /// Sockets of W.

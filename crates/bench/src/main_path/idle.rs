@@ -22,8 +22,10 @@ use crate::target::{Kind, Target};
 
 /// Connections that subscribe and bind at a time.
 const CONNECTIONS: usize = 16;
-/// Clients of the warm-up, and subscriptions that they make.
-const WARM_UP_CLIENTS: usize = 16;
+/// Clients of the warm-up, each with a subscription.
+const WARM_UP_CLIENTS: usize = 64;
+/// Between two looks at how many creates the warm-up has made.
+const WARM_UP_STRETCH: Duration = Duration::from_millis(200);
 /// Files that a process needs beside its sockets and the connections of their audit.
 const OTHER_FILES: u64 = 512;
 /// Numbers of the idle patients begin here, past those of the warm-up.
@@ -124,10 +126,14 @@ async fn grow(settings: &Settings, target: &Target) -> anyhow::Result<(Growth, P
     Ok((growth, passed))
 }
 
-/// Some subscriptions, sockets and creates, so that what comes up once is up.
+/// Some subscriptions, sockets and creates, so that what comes up once is up, and caches with a bound are full.
 async fn warm_up(settings: &Settings, target: &Target) -> anyhow::Result<Passed> {
     let mut clients = open_clients(target, WARM_UP_CLIENTS, true).await?;
-    closed_loop(target, &mut clients, Duration::ZERO, settings.length).await?;
+    let mut created = 0;
+    while created < settings.warm_up_creates {
+        created +=
+            closed_loop(target, &mut clients, Duration::ZERO, WARM_UP_STRETCH).await?.creates;
+    }
     audit(target, &mut clients).await
 }
 
