@@ -91,6 +91,11 @@ impl Parameter {
         self.slot
     }
 
+    /// Whether it is one of this version's.
+    pub(crate) fn is_of(&self, definitions: &'static Definitions) -> bool {
+        std::ptr::eq(self.definitions, definitions)
+    }
+
     /// The hash from which its index keys are made.
     pub(crate) fn seed(&self) -> u64 {
         self.seed

@@ -23,7 +23,32 @@ pub struct Parameters {
     definitions: &'static Definitions,
     /// Those of `Resource` and `DomainResource`, which take the slots from 0 in every type.
     shared: Vec<Parameter>,
-    own: FxHashMap<&'static str, Vec<Parameter>>,
+    own: FxHashMap<&'static str, TypeParameters>,
+}
+
+/// The parameters that a concrete resource type has of its own.
+#[derive(Debug)]
+pub(crate) struct TypeParameters {
+    resource_type: &'static str,
+    is_domain_resource: bool,
+    own: Vec<Parameter>,
+    /// How many slots they and the shared ones take.
+    slots: usize,
+}
+
+impl TypeParameters {
+    /// Whether resources of this type have the parameter.
+    pub(crate) fn have(&self, parameter: &Parameter) -> bool {
+        match parameter.resource_type() {
+            "Resource" => true,
+            "DomainResource" => self.is_domain_resource,
+            resource_type => resource_type == self.resource_type,
+        }
+    }
+
+    pub(crate) fn slots(&self) -> usize {
+        self.slots
+    }
 }
 
 impl Parameters {
@@ -47,7 +72,7 @@ impl Parameters {
             })
             .collect();
         let own = definitions.resource_types().map(|resource_type| {
-            let own = definitions
+            let own: Vec<_> = definitions
                 .search_parameters(resource_type)
                 .filter(|definition| !SHARING.iter().any(|one| definition.base.contains(one)))
                 .zip(shared.len()..)
@@ -55,7 +80,9 @@ impl Parameters {
                     Parameter::new(definitions, definition, resource_type, slot)
                 })
                 .collect();
-            (resource_type, own)
+            let is_domain_resource = definitions.is_subtype(resource_type, "DomainResource");
+            let slots = shared.len() + own.len();
+            (resource_type, TypeParameters { resource_type, is_domain_resource, own, slots })
         });
         Self { definitions, own: own.collect(), shared }
     }
@@ -71,14 +98,14 @@ impl Parameters {
             let index = all.binary_search_by(|one| one.code().cmp(code)).ok()?;
             Some(&all[index])
         };
-        let own = self.own.get(resource_type).and_then(|own| find(own));
-        own.or_else(|| find(&self.shared).filter(|one| self.applies(one, resource_type)))
+        let own = self.own.get(resource_type).and_then(|of| find(&of.own));
+        own.or_else(|| find(&self.shared).filter(|one| self.shares(one, resource_type)))
     }
 
     /// All parameters of a resource type, its own first.
     pub fn of_type(&'static self, resource_type: &str) -> impl Iterator<Item = &'static Parameter> {
-        let own = self.own.get(resource_type).into_iter().flatten();
-        own.chain(self.shared.iter().filter(move |one| self.applies(one, resource_type)))
+        let own = self.own.get(resource_type).into_iter().flat_map(|of| &of.own);
+        own.chain(self.shared.iter().filter(move |one| self.shares(one, resource_type)))
     }
 
     /// The parameter of this canonical URL, as it applies to a resource type.
@@ -87,16 +114,17 @@ impl Parameters {
         self.get(resource_type, definition.code).filter(|one| one.url() == definition.url)
     }
 
-    /// Whether resources of this type have the parameter.
-    pub(crate) fn applies(&self, parameter: &Parameter, resource_type: &str) -> bool {
-        parameter.resource_type() == resource_type
-            || SHARING.contains(&parameter.resource_type())
-                && self.definitions.is_subtype(resource_type, parameter.resource_type())
+    /// The own parameters of a concrete resource type.
+    pub(crate) fn of_concrete(
+        &'static self,
+        resource_type: &str,
+    ) -> Option<&'static TypeParameters> {
+        self.own.get(resource_type)
     }
 
-    /// How many slots the parameters of a type take.
-    pub(crate) fn slots(&self, resource_type: &str) -> usize {
-        self.shared.len() + self.own.get(resource_type).map_or(0, Vec::len)
+    /// Whether a type, which may be abstract, has a shared parameter.
+    fn shares(&self, parameter: &Parameter, resource_type: &str) -> bool {
+        self.definitions.is_subtype(resource_type, parameter.resource_type())
     }
 }
 

@@ -27,7 +27,7 @@ pub enum ProblemKind {
     /// The expression needs other resources.
     #[error("it needs {} other resources", .0.len())]
     Missing(Vec<String>),
-    /// The parameter belongs to another resource type.
+    /// The parameter belongs to another resource type, or to another FHIR version.
     #[error("the resource has another type")]
     OtherType,
     /// The expression took more steps than [`crate::STEPS_MAX`].

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::extraction;
 use crate::index_key::{self, IndexKeys};
+use crate::parameters::TypeParameters;
 use crate::{IndexKey, Parameter, Problem, ProblemKind, Scope, SearchValue, Target};
 
 /// The most evaluation steps an expression may take on one resource (I10).
@@ -22,6 +23,8 @@ pub struct ResourceValues<'a> {
     scope: Scope<'a>,
     resource_type: &'a str,
     resource: &'a Value,
+    /// Of its type; `None` where the FHIR version has no such type.
+    own: Option<&'static TypeParameters>,
     /// By the slots of the parameters; boxed, since most are never filled.
     cells: Box<[OnceCell<Box<Extracted<'a>>>]>,
 }
@@ -32,9 +35,10 @@ impl<'a> ResourceValues<'a> {
     /// A resource of this type; whether it is one is the caller's business.
     pub fn new(scope: Scope<'a>, resource_type: &'a str, resource: &'a Value) -> Self {
         let scope = Scope { base_url: scope.base_url.trim_end_matches('/'), ..scope };
-        let slots = scope.parameters.slots(resource_type);
+        let own = scope.parameters.of_concrete(resource_type);
+        let slots = own.map_or(0, TypeParameters::slots);
         let cells = std::iter::repeat_with(OnceCell::new).take(slots).collect();
-        Self { scope, resource_type, resource, cells }
+        Self { scope, resource_type, resource, own, cells }
     }
 
     /// The type it was made for.
@@ -52,10 +56,9 @@ impl<'a> ResourceValues<'a> {
     /// # Errors
     /// A [`Problem`] where that cannot be told: the caller must not take it for "no value" (I9).
     pub fn of(&self, parameter: &'static Parameter) -> Result<&[SearchValue<'a>], Problem> {
-        let cell = self.cells.get(parameter.slot());
-        let Some(cell) =
-            cell.filter(|_| self.scope.parameters.applies(parameter, self.resource_type))
-        else {
+        let is_ours = parameter.is_of(self.scope.parameters.definitions())
+            && self.own.is_some_and(|own| own.have(parameter));
+        let Some(cell) = self.cells.get(parameter.slot()).filter(|_| is_ours) else {
             return Err(Problem::new(parameter, ProblemKind::OtherType));
         };
         match &**cell.get_or_init(|| Box::new(self.extract(parameter))) {

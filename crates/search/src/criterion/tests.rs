@@ -335,6 +335,11 @@ fn a_criterion_of_another_type_is_a_problem() {
     };
     let problem = of("Encounter", "status", "planned").unwrap_err();
     assert_eq!(problem.kind(), &crate::ProblemKind::OtherType);
+    let r5 = crate::Parameters::of(FhirVersion::R5).get("Patient", "gender").unwrap();
+    assert_eq!(values.of(r5).unwrap_err().kind(), &crate::ProblemKind::OtherType);
+    let unknown = ResourceValues::new(scope, "Foo", &patient);
+    let id = scope.parameters.get("Resource", "_id").unwrap();
+    assert_eq!(unknown.of(id).unwrap_err().kind(), &crate::ProblemKind::OtherType);
     assert_eq!(of("Resource", "_tag", "vip"), Ok(true));
     assert_eq!(of("Encounter", "_tag", "vip"), Ok(true));
 }
