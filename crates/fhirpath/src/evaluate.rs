@@ -44,9 +44,11 @@ pub(crate) fn evaluate<'a>(program: &'a Program, context: &Context<'a>) -> Resul
         slots: Vec::new(),
         root: None,
     };
-    evaluator.slots.resize_with(program.slots, Collection::new);
-    let root = evaluator.focus(program.root);
-    evaluator.root.clone_from(&root);
+    if program.slots > 0 {
+        evaluator.slots.resize_with(program.slots, Collection::new);
+    }
+    evaluator.root = evaluator.focus(program.root);
+    let root = evaluator.root.map(Item::Node);
     let frame = Frame { focus: root.as_slice(), index: None, total: None };
     let mut out = Collection::new();
     let outcome = evaluator.expr(&program.expr, &frame, &mut out);
@@ -74,29 +76,29 @@ struct Evaluator<'e, 'a> {
     /// The variables that the expression defines.
     slots: Vec<Collection<'a>>,
     /// The context's focus.
-    root: Option<Item<'a>>,
+    root: Option<Node<'a>>,
 }
 
 impl<'a> Evaluator<'_, 'a> {
     /// The focus with its type; nothing if the type is not known at all.
-    fn focus(&self, root: Option<&'static TypeDefinition>) -> Option<Item<'a>> {
+    fn focus(&self, root: Option<&'static TypeDefinition>) -> Option<Node<'a>> {
         let value = self.context.focus?;
         // A concrete type that the expression was compiled for needs no look-up.
         if let Some(root) = root.filter(|root| root.name == self.context.focus_type)
             && !root.is_abstract
         {
-            return Some(Item::Node(Node::new(Some(value), None, root)));
+            return Some(Node::new(Some(value), None, root));
         }
         let declared = self.definitions.type_named(self.context.focus_type);
-        self.value_item(value, declared)
+        self.value_node(value, declared)
     }
 
-    /// A value from outside as an item: a resource, an element of a declared type, or a scalar.
-    fn value_item(
+    /// A value from outside as a node: a resource, an element of a declared type, or a scalar.
+    fn value_node(
         &self,
         value: &'a Value,
         declared: Option<&'static TypeDefinition>,
-    ) -> Option<Item<'a>> {
+    ) -> Option<Node<'a>> {
         let fallback = declared.or_else(|| {
             self.definitions.type_named(match value {
                 Value::Null | Value::Array(_) => return None,
@@ -107,7 +109,7 @@ impl<'a> Evaluator<'_, 'a> {
             })
         })?;
         let definition = resource_definition(self.definitions, value, fallback);
-        Some(Item::Node(Node::new(Some(value), None, definition)))
+        Some(Node::new(Some(value), None, definition))
     }
 
     fn expr(
@@ -122,7 +124,7 @@ impl<'a> Evaluator<'_, 'a> {
             Expr::Focus => out.extend(frame.focus.iter().cloned()),
             Expr::Literal(literal) => out.push(literal_item(literal)),
             Expr::Empty => {}
-            Expr::Context => out.extend(self.root.clone()),
+            Expr::Context => out.extend(self.root.map(Item::Node)),
             Expr::External(external) => self.external(external, out)?,
             Expr::Slot(slot) => out.extend(self.slots[*slot].iter().cloned()),
             Expr::Index => {
@@ -192,7 +194,7 @@ impl<'a> Evaluator<'_, 'a> {
             return Err(EvaluationError::Variable(external.name.clone()));
         };
         if let Some(value) = value {
-            out.extend(self.value_item(value, external.definition));
+            out.extend(self.value_node(value, external.definition).map(Item::Node));
         }
         Ok(())
     }

@@ -20,6 +20,7 @@ impl Budget {
     }
 
     /// Takes steps away.
+    #[inline]
     pub(crate) fn spend(&mut self, steps: u32) -> Result<(), EvaluationError> {
         match self.left.checked_sub(steps) {
             Some(left) => {

@@ -130,6 +130,15 @@ impl<'a> Evaluator<'_, 'a> {
     ) -> Result<()> {
         let siblings = found.sibling.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         match found.value {
+            // The common case: the last name of a path, and no element has extensions only.
+            Some(Value::Array(values))
+                if rest.is_empty()
+                    && siblings.is_empty()
+                    && definition.kind != TypeKind::Resource =>
+            {
+                let present = values.iter().filter(|one| !one.is_null());
+                out.extend(present.map(|one| Item::Node(Node::new(Some(one), None, definition))));
+            }
             Some(Value::Array(values)) => {
                 for (index, value) in values.iter().enumerate() {
                     self.value(Some(value), siblings.get(index), definition, rest, out)?;
