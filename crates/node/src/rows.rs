@@ -74,6 +74,11 @@ fn token_row(token: &Token<'_>) -> IndexedValue {
 /// What narrows a search down to where the criterion may hold; none if nothing does.
 pub(crate) fn clause(criterion: &Criterion) -> Option<Clause> {
     let parameter = SmolStr::new(criterion.parameter().code());
+    let built_in = matches!(parameter.as_str(), "_id" | "_lastUpdated");
+    if built_in && criterion.modifier().is_some() {
+        // The index has no rows of these; the criterion itself looks at every resource.
+        return None;
+    }
     let operands = match criterion.test() {
         cresset_search::Test::Any(operands) => operands,
         cresset_search::Test::Missing(missing) => {
@@ -87,13 +92,8 @@ pub(crate) fn clause(criterion: &Criterion) -> Option<Clause> {
 }
 
 fn conditions(parameter: &SmolStr, operand: &Operand) -> Vec<Condition> {
-    if parameter == "_id" {
-        return match operand {
-            Operand::Token(TokenOperand::Code(id)) => {
-                cresset_model::ResourceId::new(id).ok().map(Condition::Id).into_iter().collect()
-            }
-            _ => Vec::new(),
-        };
+    if let ("_id", Operand::Token(TokenOperand::Code(id))) = (parameter.as_str(), operand) {
+        return cresset_model::ResourceId::new(id).ok().map(Condition::Id).into_iter().collect();
     }
     if let ("_lastUpdated", Operand::Date(date)) = (parameter.as_str(), operand) {
         let (from, to) = last_updated(date);
@@ -190,7 +190,8 @@ fn token_test(token: &TokenOperand) -> Option<Test> {
 fn uri_test(uri: &UriOperand) -> Option<Test> {
     match uri.test {
         UriTest::Exact => Some(Test::Uri(uri.url.clone())),
-        UriTest::Below => Some(Test::UriPrefix(uri.url.clone())),
+        // What is at the URL counts as below it, with or without a slash at the end.
+        UriTest::Below => Some(Test::UriPrefix(SmolStr::new(uri.url.trim_end_matches('/')))),
         UriTest::Above | UriTest::Contains => None,
     }
 }

@@ -1,0 +1,376 @@
+//! A node on a store that can be told to fail, and short ways to ask it things.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use cresset_channel::{AddressPolicy, EndpointPolicy, RestHook};
+use cresset_definitions::FhirVersion;
+use cresset_engine::RetryPolicy;
+use cresset_model::{
+    Base, Change, ClientName, Event, EventNumber, Position, ResourceId, ResourceKey, ResourceType,
+    SubscriptionKey, VersionId,
+};
+use cresset_store::{
+    Appended, ChangeLog, Error as StoreError, Forgotten, Group, IndexBatch, MemoryStore, Page,
+    Query, Retention, Store, SubscriptionRecord, TokenRecord,
+};
+use serde_json::{Value, json};
+
+use crate::{
+    Authentication, Caller, Clock, Condition, Config, DeliveryConfig, Effect, Error, EventsQuery,
+    Limits, Node, RetentionConfig, Right, SearchConfig, SearchIndex, Stopper, SubscriptionConfig,
+    TopicConfig, WebsocketConfig, Written,
+};
+
+/// What the next append does instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// Fails, and has done nothing.
+    Unavailable,
+    /// Fails, and has done it all the same.
+    UnknownDone,
+    /// Fails for an unknown reason, and has done nothing.
+    UnknownNotDone,
+}
+
+/// A memory store with faults.
+#[derive(Default)]
+pub(super) struct FaultyStore {
+    inner: MemoryStore,
+    next: Mutex<Option<Fault>>,
+}
+
+impl FaultyStore {
+    pub(super) fn fail_next(&self, fault: Fault) {
+        *self.next.lock().unwrap() = Some(fault);
+    }
+}
+
+impl ChangeLog for FaultyStore {
+    fn head(&self) -> Result<Option<Position>, StoreError> {
+        self.inner.head()
+    }
+
+    fn append(&self, group: &Group) -> Result<Appended, StoreError> {
+        // Bookkeeping alone is not what the tests are about.
+        let fault = if group.entries.is_empty() { None } else { self.next.lock().unwrap().take() };
+        let source = || Box::new(std::io::Error::other("planted"));
+        match fault {
+            None => self.inner.append(group),
+            Some(Fault::Unavailable) => Err(StoreError::Unavailable { source: source() }),
+            Some(Fault::UnknownNotDone) => Err(StoreError::Unknown { source: source() }),
+            Some(Fault::UnknownDone) => {
+                self.inner.append(group)?;
+                Err(StoreError::Unknown { source: source() })
+            }
+        }
+    }
+
+    fn changes(&self, after: Option<Position>, limit: usize) -> Result<Vec<Change>, StoreError> {
+        self.inner.changes(after, limit)
+    }
+
+    fn change(&self, position: Position) -> Result<Option<Change>, StoreError> {
+        self.inner.change(position)
+    }
+}
+
+impl Store for FaultyStore {
+    fn current(&self, keys: &[ResourceKey]) -> Result<Vec<Option<Change>>, StoreError> {
+        self.inner.current(keys)
+    }
+
+    fn version(&self, key: &ResourceKey, version: VersionId) -> Result<Option<Change>, StoreError> {
+        self.inner.version(key, version)
+    }
+
+    fn history(
+        &self,
+        key: &ResourceKey,
+        before: Option<VersionId>,
+        limit: usize,
+    ) -> Result<Vec<Change>, StoreError> {
+        self.inner.history(key, before, limit)
+    }
+
+    fn resources(
+        &self,
+        base: Base,
+        resource_type: &ResourceType,
+        after: Option<&ResourceId>,
+        limit: usize,
+    ) -> Result<Vec<Change>, StoreError> {
+        self.inner.resources(base, resource_type, after, limit)
+    }
+
+    fn subscriptions(
+        &self,
+        after: Option<SubscriptionKey>,
+        limit: usize,
+    ) -> Result<Vec<SubscriptionRecord>, StoreError> {
+        self.inner.subscriptions(after, limit)
+    }
+
+    fn subscription(&self, key: SubscriptionKey) -> Result<Option<SubscriptionRecord>, StoreError> {
+        self.inner.subscription(key)
+    }
+
+    fn events(
+        &self,
+        subscription: SubscriptionKey,
+        from: EventNumber,
+        to: EventNumber,
+        limit: usize,
+    ) -> Result<Vec<Event>, StoreError> {
+        self.inner.events(subscription, from, to, limit)
+    }
+
+    fn token(&self, hash: &[u8; 32]) -> Result<Option<TokenRecord>, StoreError> {
+        self.inner.token(hash)
+    }
+
+    fn forget(&self, retention: &Retention, limit: usize) -> Result<Forgotten, StoreError> {
+        self.inner.forget(retention, limit)
+    }
+
+    fn index_position(&self) -> Result<Option<Position>, StoreError> {
+        self.inner.index_position()
+    }
+
+    fn index(&self, batch: &IndexBatch) -> Result<(), StoreError> {
+        self.inner.index(batch)
+    }
+
+    fn reset_index(&self) -> Result<(), StoreError> {
+        self.inner.reset_index()
+    }
+
+    fn search(&self, query: &Query) -> Result<Page, StoreError> {
+        self.inner.search(query)
+    }
+}
+
+/// A running node, R4 where nothing else is said.
+pub(super) struct Fixture {
+    pub(super) store: Arc<FaultyStore>,
+    pub(super) node: Arc<Node>,
+    pub(super) clock: Clock,
+    stopper: Stopper,
+}
+
+impl Fixture {
+    /// A node on an empty store.
+    pub(super) fn new() -> Self {
+        Self::on(Arc::default())
+    }
+
+    /// A node on a store that may hold something, as after a restart.
+    pub(super) fn on(store: Arc<FaultyStore>) -> Self {
+        let clock = Clock::manual("2026-01-01T00:00:00Z".parse().unwrap());
+        let rest_hook = RestHook::new(&cresset_channel::Config::default(), endpoints()).unwrap();
+        let (node, stopper) =
+            Node::start(config(), store.clone(), rest_hook, clock.clone()).unwrap();
+        Self { store, node, clock, stopper }
+    }
+
+    /// Stops the node in order and starts another on the same store.
+    pub(super) async fn restart(self) -> Self {
+        let store = self.store.clone();
+        self.node.begin_stop();
+        self.stopper.stop(self.node).await;
+        Self::on(store)
+    }
+
+    pub(super) async fn create(&self, resource: &Value) -> Result<Written, Error> {
+        let resource_type = resource["resourceType"].as_str().unwrap();
+        let bytes = Bytes::from(resource.to_string());
+        self.node.create(&admin(), FhirVersion::R4, resource_type, bytes).await
+    }
+
+    pub(super) async fn put(&self, resource: &Value) -> Result<Written, Error> {
+        self.put_if(resource, Condition::None).await
+    }
+
+    pub(super) async fn put_if(
+        &self,
+        resource: &Value,
+        condition: Condition,
+    ) -> Result<Written, Error> {
+        let target = (resource["resourceType"].as_str().unwrap(), resource["id"].as_str().unwrap());
+        let bytes = Bytes::from(resource.to_string());
+        self.node.update(&admin(), FhirVersion::R4, target, condition, bytes).await
+    }
+
+    pub(super) async fn delete(&self, resource_type: &str, id: &str) -> Effect {
+        let target = (resource_type, id);
+        let deleted = self.node.delete(&admin(), FhirVersion::R4, target, Condition::None).await;
+        deleted.unwrap().effect
+    }
+
+    /// The id of a resource just written.
+    pub(super) fn id(written: &Written) -> String {
+        written.change.as_ref().unwrap().key.id.to_string()
+    }
+
+    /// Creates a subscription and gives its id.
+    pub(super) async fn subscribe(&self, topic: &str, filters: &[&str]) -> String {
+        let created = self.create(&subscription(topic, filters)).await;
+        Self::id(&created.unwrap_or_else(|error| panic!("{error}")))
+    }
+
+    /// Status, number of events and errors, as `$status` tells them.
+    pub(super) fn status(&self, id: &str) -> (String, u64, Vec<String>) {
+        let id = ResourceId::new(id).unwrap();
+        let bytes = self
+            .node
+            .subscription_status(&admin(), FhirVersion::R4, &id, "http://test/self")
+            .unwrap();
+        let bundle: Value = serde_json::from_slice(&bytes).unwrap();
+        let parameters = bundle["entry"][0]["resource"]["parameter"].as_array().unwrap().clone();
+        let find = |name: &str| {
+            parameters.iter().filter(move |one| one["name"] == name).cloned().collect::<Vec<_>>()
+        };
+        let status = find("status")[0]["valueCode"].as_str().unwrap().to_owned();
+        let count =
+            find("events-since-subscription-start")[0]["valueString"].as_str().unwrap().parse();
+        let errors = find("error").iter().map(|error| error.to_string()).collect();
+        (status, count.unwrap(), errors)
+    }
+
+    /// Number and focus of each event that `$events` gives.
+    pub(super) async fn events(&self, id: &str) -> Vec<(u64, String)> {
+        let id = ResourceId::new(id).unwrap();
+        let query = EventsQuery::default();
+        let bytes =
+            self.node.subscription_events(&admin(), FhirVersion::R4, &id, query).await.unwrap();
+        let bundle: Value = serde_json::from_slice(&bytes).unwrap();
+        let parameters = bundle["entry"][0]["resource"]["parameter"].as_array().unwrap();
+        let events = parameters.iter().filter(|one| one["name"] == "notification-event");
+        events
+            .map(|event| {
+                let part = |name: &str| {
+                    event["part"]
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .find(|one| one["name"] == name)
+                        .unwrap()
+                };
+                let number = part("event-number")["valueString"].as_str().unwrap().parse().unwrap();
+                let focus = part("focus")["valueReference"]["reference"].as_str().unwrap();
+                (number, focus.trim_start_matches("http://test/r4/").to_owned())
+            })
+            .collect()
+    }
+}
+
+pub(super) fn admin() -> Caller {
+    Caller::new(ClientName::new("admin").unwrap(), [Right::Admin].into_iter().collect())
+}
+
+fn endpoints() -> EndpointPolicy {
+    EndpointPolicy {
+        addresses: AddressPolicy { allow_local: true, allow: Vec::new() },
+        https_only: false,
+    }
+}
+
+fn config() -> Config {
+    Config {
+        base_url: "http://test".to_owned(),
+        authentication: Authentication::None,
+        limits: Limits {
+            bundle_entries_max: 100,
+            search_count_default: 50,
+            search_count_max: 100,
+            subscriptions_per_client_max: 100,
+            write_queue_max: 100,
+            reads_max: 4,
+        },
+        topics: TopicConfig { accept_draft: false },
+        subscriptions: SubscriptionConfig {
+            heartbeat_min: Duration::from_secs(1),
+            timeout_max: Duration::from_secs(60),
+            max_count_max: NonZeroU32::new(100).unwrap(),
+            endpoints: endpoints(),
+        },
+        delivery: DeliveryConfig {
+            retry: RetryPolicy::default(),
+            concurrency_max: NonZeroUsize::new(8).unwrap(),
+        },
+        websocket: WebsocketConfig {
+            token_lifetime: Duration::from_secs(1800),
+            bind_deadline: Duration::from_secs(30),
+            expiry_grace: Duration::from_secs(5),
+            max_count_default: NonZeroU32::new(100).unwrap(),
+            sockets_max: 4,
+            sockets_unbound_max: 2,
+        },
+        retention: RetentionConfig {
+            events_keep: Duration::from_secs(86_400),
+            events_per_subscription_max: 1_000,
+        },
+        search: SearchConfig {
+            index: SearchIndex::Listed(vec!["status".to_owned()]),
+            wait_max: Duration::from_secs(10),
+        },
+    }
+}
+
+/// A topic on every change of Encounters, in R4's form; `criteria` are extra parts of its trigger.
+pub(super) fn topic(id: &str, criteria: &[Value]) -> Value {
+    const BASE: &str = "http://hl7.org/fhir/5.0/StructureDefinition/extension-SubscriptionTopic";
+    let mut trigger = vec![json!({"url": "resource", "valueUri": "Encounter"})];
+    trigger.extend(criteria.iter().cloned());
+    json!({
+        "resourceType": "Basic",
+        "id": id,
+        "code": {"coding": [{"system": "http://hl7.org/fhir/fhir-types", "code": "SubscriptionTopic"}]},
+        "modifierExtension": [{"url": format!("{BASE}.status"), "valueCode": "active"}],
+        "extension": [
+            {"url": format!("{BASE}.url"), "valueUri": format!("http://test/topic/{id}")},
+            {"url": format!("{BASE}.resourceTrigger"), "extension": trigger},
+            {"url": format!("{BASE}.canFilterBy"), "extension": [
+                {"url": "resource", "valueUri": "Encounter"},
+                {"url": "filterParameter", "valueString": "patient"},
+            ]},
+        ],
+    })
+}
+
+/// A websocket subscription on a topic of [`topic`].
+pub(super) fn subscription(topic: &str, filters: &[&str]) -> Value {
+    const GUIDE: &str = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition";
+    let url = format!("{GUIDE}/backport-filter-criteria");
+    let extensions: Vec<Value> =
+        filters.iter().map(|filter| json!({"url": url, "valueString": filter})).collect();
+    let mut subscription = json!({
+        "resourceType": "Subscription",
+        "status": "requested",
+        "reason": "test",
+        "criteria": format!("http://test/topic/{topic}"),
+        "channel": {
+            "type": "websocket",
+            "payload": "application/fhir+json",
+            "_payload": {"extension": [
+                {"url": format!("{GUIDE}/backport-payload-content"), "valueCode": "id-only"},
+            ]},
+        },
+    });
+    if !extensions.is_empty() {
+        subscription["_criteria"] = json!({"extension": extensions});
+    }
+    subscription
+}
+
+pub(super) fn encounter(id: &str, status: &str, patient: &str) -> Value {
+    json!({
+        "resourceType": "Encounter",
+        "id": id,
+        "status": status,
+        "class": {"code": "IMP"},
+        "subject": {"reference": format!("Patient/{patient}")},
+    })
+}

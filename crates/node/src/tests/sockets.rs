@@ -1,0 +1,135 @@
+//! Sockets: binding, resuming, ending.
+
+use std::time::Duration;
+
+use cresset_definitions::FhirVersion;
+use cresset_model::ResourceId;
+use serde_json::Value;
+
+use super::fixture::{Fixture, admin, encounter, topic};
+use crate::{Kind, Socket, SocketOutput};
+
+/// Longest wait for something that is due at once.
+const SOON: Duration = Duration::from_secs(10);
+
+async fn token(fixture: &Fixture, ids: &[&str]) -> String {
+    let ids: Vec<ResourceId> = ids.iter().map(|id| ResourceId::new(id).unwrap()).collect();
+    let bytes = fixture.node.binding_token(&admin(), FhirVersion::R4, &ids).await.unwrap();
+    let answer: Value = serde_json::from_slice(&bytes).unwrap();
+    let parameters = answer["parameter"].as_array().unwrap();
+    let token = parameters.iter().find(|one| one["name"] == "token").unwrap();
+    token["valueString"].as_str().unwrap().to_owned()
+}
+
+/// Type and count of the next frame, which then counts as written.
+async fn frame(socket: &mut Socket) -> (String, u64) {
+    match tokio::time::timeout(SOON, socket.next()).await.expect("a frame is due") {
+        SocketOutput::Frame(bytes) => {
+            socket.written();
+            let bundle: Value = serde_json::from_slice(&bytes).unwrap();
+            let parameters = bundle["entry"][0]["resource"]["parameter"].as_array().unwrap();
+            let value = |name: &str, member: &str| {
+                let found = parameters.iter().find(|one| one["name"] == name).unwrap();
+                found[member].as_str().unwrap().to_owned()
+            };
+            let count = value("events-since-subscription-start", "valueString");
+            (value("type", "valueCode"), count.parse().unwrap())
+        }
+        SocketOutput::Close { code, reason } => panic!("closed with {code}: {reason}"),
+    }
+}
+
+async fn closed(socket: &mut Socket) -> u16 {
+    match tokio::time::timeout(SOON, socket.next()).await.expect("a close is due") {
+        SocketOutput::Close { code, .. } => code,
+        SocketOutput::Frame(bytes) => panic!("{}", String::from_utf8_lossy(&bytes)),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_socket_resumes_where_the_last_one_ended() {
+    let fixture = Fixture::new();
+    fixture.create(&topic("any", &[])).await.unwrap();
+    let id = fixture.subscribe("any", &[]).await;
+    let token = token(&fixture, &[&id]).await;
+    let command = format!("bind-with-token {token}");
+    let mut first = fixture.node.open_socket().unwrap();
+    first.receive(&command).await;
+    assert_eq!(frame(&mut first).await, ("handshake".to_owned(), 0));
+    fixture.put(&encounter("a", "planned", "p")).await.unwrap();
+    assert_eq!(frame(&mut first).await, ("event-notification".to_owned(), 1));
+    fixture.put(&encounter("b", "planned", "p")).await.unwrap();
+    // Handed out but never written: not sent.
+    assert!(matches!(first.next().await, SocketOutput::Frame(_)));
+    drop(first);
+    fixture.put(&encounter("c", "planned", "p")).await.unwrap();
+    let fixture = fixture.restart().await;
+    let mut second = fixture.node.open_socket().unwrap();
+    second.receive(&command).await;
+    assert_eq!(frame(&mut second).await.0, "handshake");
+    assert_eq!(frame(&mut second).await, ("event-notification".to_owned(), 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_for_a_frame_can_be_cut_off_without_losing_it() {
+    let fixture = Fixture::new();
+    fixture.create(&topic("any", &[])).await.unwrap();
+    let id = fixture.subscribe("any", &[]).await;
+    let token = token(&fixture, &[&id]).await;
+    let mut socket = fixture.node.open_socket().unwrap();
+    socket.receive(&format!("bind-with-token {token}")).await;
+    assert_eq!(frame(&mut socket).await.0, "handshake");
+    fixture.put(&encounter("a", "planned", "p")).await.unwrap();
+    for _ in 0..3 {
+        // Polled once, then dropped, as a select does when something else is ready first.
+        let polled = tokio::select! {
+            biased;
+            output = socket.next() => Some(output),
+            () = std::future::ready(()) => None,
+        };
+        drop(polled);
+    }
+    assert_eq!(frame(&mut socket).await, ("event-notification".to_owned(), 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bad_token_closes_and_so_does_the_end_of_the_subscription() {
+    let fixture = Fixture::new();
+    fixture.create(&topic("any", &[])).await.unwrap();
+    let id = fixture.subscribe("any", &[]).await;
+    let token = token(&fixture, &[&id]).await;
+    let mut socket = fixture.node.open_socket().unwrap();
+    socket.receive("bind-with-token nonsense").await;
+    assert_eq!(closed(&mut socket).await, 1008);
+    let mut socket = fixture.node.open_socket().unwrap();
+    socket.receive(&format!("bind-with-token: {token}")).await;
+    assert_eq!(frame(&mut socket).await.0, "handshake");
+    fixture.delete("Subscription", &id).await;
+    assert_eq!(closed(&mut socket).await, 1000);
+    let mut socket = fixture.node.open_socket().unwrap();
+    socket.receive(&format!("bind-with-token {token}")).await;
+    assert_eq!(closed(&mut socket).await, 1008, "a token dies with its subscription");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_token_is_refused() {
+    let fixture = Fixture::new();
+    fixture.create(&topic("any", &[])).await.unwrap();
+    let id = fixture.subscribe("any", &[]).await;
+    let token = token(&fixture, &[&id]).await;
+    fixture.clock.set("2026-01-01T00:30:00Z".parse().unwrap());
+    let mut socket = fixture.node.open_socket().unwrap();
+    socket.receive(&format!("bind-with-token {token}")).await;
+    assert_eq!(closed(&mut socket).await, 1008);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sockets_are_bounded_and_places_come_free() {
+    let fixture = Fixture::new();
+    let first = fixture.node.open_socket().unwrap();
+    let _second = fixture.node.open_socket().unwrap();
+    let refused = fixture.node.open_socket().err().unwrap();
+    assert_eq!(refused.kind(), Kind::Throttled);
+    drop(first);
+    assert!(fixture.node.open_socket().is_ok());
+}
