@@ -44,6 +44,7 @@ impl Node {
             .map(|resource_type| {
                 let searchable = parameters.of_type(resource_type).filter(|parameter| {
                     is_searchable(&self.shared.config.search.index, parameter.code())
+                        && parameter.check().is_ok()
                 });
                 searchable
                     .map(|parameter| SearchParameterFacts {
