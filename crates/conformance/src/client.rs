@@ -59,10 +59,10 @@ impl Client {
 
     /// A request to a path of the base, or to a whole URL.
     pub fn request(&self, method: Method, path: &str) -> Request {
-        let url = match path.split_once("://") {
-            Some(_) => path.to_owned(),
-            None if path.is_empty() => self.url.clone(),
-            None => format!("{}/{path}", self.url),
+        let url = match path {
+            "" => self.url.clone(),
+            _ if path.starts_with("http://") => path.to_owned(),
+            _ => format!("{}/{path}", self.url),
         };
         let asked = format!("{method} {url}");
         let mut builder = self.http.request(method, url);

@@ -23,7 +23,7 @@ mod version;
 mod wait;
 
 pub use client::{Client, Request, Token};
-pub use notification::{Entry, NotifiedEvent, Notification, Status};
+pub use notification::{Entry, Notification, NotifiedEvent, Status};
 pub use receiver::{Answer, Receiver, Sent};
 pub use reply::{Outcome, OutcomeIssue, Reply};
 pub use resource::{encounter, observation, patient};

@@ -147,7 +147,11 @@ impl Entry {
         assert!(!full_url.contains("/_history"), "RQ-NB-07: {entry}");
         let resource = entry.get("resource").cloned();
         if let Some(resource) = &resource {
-            let end = format!("/{}/{}", text(&resource["resourceType"], entry), text(&resource["id"], entry));
+            let end = format!(
+                "/{}/{}",
+                text(&resource["resourceType"], entry),
+                text(&resource["id"], entry)
+            );
             assert!(full_url.ends_with(&end), "RQ-NB-07: {entry}");
         }
         let status = match version {
@@ -219,8 +223,8 @@ impl Status {
             status: part(parameters, "status", "valueCode"),
             topic: parts(parameters, "topic", "valueCanonical").pop(),
             subscription: text(
-                &named(parameters, "subscription").next().expect("a subscription")
-                    ["valueReference"]["reference"],
+                &named(parameters, "subscription").next().expect("a subscription")["valueReference"]
+                    ["reference"],
                 resource,
             ),
             count: number(&part(parameters, "events-since-subscription-start", "valueString")),

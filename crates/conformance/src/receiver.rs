@@ -116,7 +116,8 @@ impl Receiver {
     /// If there is none in time.
     pub async fn next(&self, path: &str) -> Sent {
         let mut changed = self.shared.changed.subscribe();
-        let next = changed.wait_for(|_| self.shared.scripts().get(path).is_some_and(Script::has_more));
+        let next =
+            changed.wait_for(|_| self.shared.scripts().get(path).is_some_and(Script::has_more));
         let waited = tokio::time::timeout(PATIENCE, next).await;
         assert!(waited.is_ok(), "nothing was sent to {path} within {PATIENCE:?}");
         let mut scripts = self.shared.scripts();
@@ -213,7 +214,8 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
             StatusCode::from_u16(status).expect("a status of the test's").into_response()
         }
         Answer::TryAgainAfter(seconds) => {
-            (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", seconds.to_string())]).into_response()
+            (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", seconds.to_string())])
+                .into_response()
         }
     }
 }

@@ -45,7 +45,6 @@ impl Reply {
     /// # Panics
     /// If it has another one.
     #[track_caller]
-    #[must_use]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{self}");
         self

@@ -114,8 +114,9 @@ impl Socket {
             let message = message.unwrap_or_else(|_| panic!("no frame within {PATIENCE:?}"));
             match message {
                 Some(Ok(Message::Text(text))) => {
-                    let value = serde_json::from_str(&text)
-                        .unwrap_or_else(|error| panic!("a frame that is no JSON ({error}): {text}"));
+                    let value = serde_json::from_str(&text).unwrap_or_else(|error| {
+                        panic!("a frame that is no JSON ({error}): {text}")
+                    });
                     return Ok(Notification::read(self.version, &value));
                 }
                 Some(Ok(Message::Close(Some(frame)))) => {

@@ -1,0 +1,281 @@
+//! The CapabilityStatement, and that it is true.
+
+use cresset_conformance::{Client, Options, Reply, Server, Subscribe, Version, verifies};
+use serde_json::{Value, json};
+
+use crate::topic_forms::{topic, url};
+
+const GUIDE: &str = "http://hl7.org/fhir/uv/subscriptions-backport";
+const TOPIC: &str = "http://cresset.test/topics/patient-any";
+
+async fn statement(base: &Client) -> Value {
+    let statement = base.read("metadata").await;
+    assert_eq!(statement["resourceType"], "CapabilityStatement", "{statement}");
+    statement
+}
+
+fn resource<'s>(statement: &'s Value, resource_type: &str) -> &'s Value {
+    let resources = statement["rest"][0]["resource"].as_array().expect("resources");
+    let found: Vec<_> = resources.iter().filter(|one| one["type"] == resource_type).collect();
+    assert_eq!(found.len(), 1, "{resource_type}");
+    found[0]
+}
+
+fn strings(list: &Value, member: &str) -> Vec<String> {
+    let text = |one: &Value| one[member].as_str().expect("text").to_owned();
+    list.as_array().into_iter().flatten().map(text).collect()
+}
+
+/// The topics that a statement names by the guide's extension.
+pub(crate) async fn advertised_topics(base: &Client) -> Vec<String> {
+    let statement = statement(base).await;
+    let url =
+        format!("{GUIDE}/StructureDefinition/capabilitystatement-subscriptiontopic-canonical");
+    let extensions = resource(&statement, "Subscription")["extension"].as_array();
+    let topics = extensions.into_iter().flatten().filter(|one| one["url"] == url);
+    topics.map(|one| one["valueCanonical"].as_str().expect("a canonical").to_owned()).collect()
+}
+
+#[tokio::test]
+async fn each_base_states_its_version() {
+    verifies!("RQ-CF-14", "RQ-CF-01");
+    let server = Server::start().await;
+    for base in server.bases() {
+        let reply = base.get("metadata").await.expect(200);
+        assert!(reply.header("content-type").starts_with("application/fhir+json"));
+        let statement = reply.json();
+        assert_eq!(statement["fhirVersion"], base.version.full());
+        assert_eq!(statement["kind"], "instance");
+        assert_eq!(statement["status"], "active");
+        assert!(statement["date"].is_string());
+        assert_eq!(statement["implementation"]["url"], base.url);
+        let formats = statement["format"].as_array().expect("formats");
+        assert!(formats.contains(&"application/fhir+json".into()), "{statement}");
+        assert_eq!(statement["rest"].as_array().map(Vec::len), Some(1));
+        assert_eq!(statement["rest"][0]["mode"], "server");
+        resource(&statement, "Subscription");
+    }
+}
+
+#[tokio::test]
+async fn the_statement_has_what_the_guide_asks_for() {
+    verifies!("RQ-CF-08", "RQ-CF-09", "RQ-CF-10", "RQ-CF-03");
+    let server = Server::start().await;
+    for (version, canonical) in [
+        (Version::R4, "backport-subscription-server-r4"),
+        (Version::R4B, "backport-subscription-server"),
+    ] {
+        let statement = statement(&server.base(version)).await;
+        let canonical = format!("{GUIDE}/CapabilityStatement/{canonical}");
+        assert!(
+            statement["instantiates"].as_array().is_some_and(|all| all.contains(&json!(canonical)))
+        );
+        let subscription = resource(&statement, "Subscription");
+        let profile = format!("{GUIDE}/StructureDefinition/backport-subscription");
+        assert_eq!(subscription["supportedProfile"], json!([profile]));
+        let interactions = strings(&subscription["interaction"], "code");
+        for code in ["read", "create", "update", "delete", "search-type"] {
+            assert!(interactions.iter().any(|one| one == code), "{code}");
+        }
+        let parameters = strings(&subscription["searchParam"], "definition");
+        for code in ["url", "status"] {
+            let definition = format!("http://hl7.org/fhir/SearchParameter/Subscription-{code}");
+            assert!(parameters.contains(&definition), "{parameters:?}");
+        }
+        check_operations(subscription, |name| {
+            format!("{GUIDE}/OperationDefinition/backport-subscription-{name}")
+        });
+        if version == Version::R4B {
+            let topic = resource(&statement, "SubscriptionTopic");
+            let parameters = strings(&topic["searchParam"], "definition");
+            for code in ["url", "derived-or-self", "resource", "title"] {
+                let definition =
+                    format!("http://hl7.org/fhir/SearchParameter/SubscriptionTopic-{code}");
+                assert!(parameters.contains(&definition), "{code} in {parameters:?}");
+            }
+        }
+    }
+}
+
+fn check_operations(subscription: &Value, definition: impl Fn(&str) -> String) {
+    let operations = subscription["operation"].as_array().expect("operations");
+    for name in ["status", "events", "get-ws-binding-token"] {
+        let found = operations.iter().any(|one| {
+            let named = one["name"].as_str().is_some_and(|it| it.trim_start_matches('$') == name);
+            named && one["definition"] == definition(name)
+        });
+        assert!(found, "{name} in {operations:?}");
+    }
+}
+
+#[tokio::test]
+async fn r5_lists_interactions_and_operations() {
+    verifies!("RQ-CF-16", "RQ-CF-15");
+    let server = Server::start().await;
+    let statement = statement(&server.base(Version::R5)).await;
+    let subscription = resource(&statement, "Subscription");
+    let interactions = strings(&subscription["interaction"], "code");
+    for code in ["create", "read", "update", "delete", "search-type"] {
+        assert!(interactions.iter().any(|one| one == code), "{code}");
+    }
+    check_operations(subscription, |name| {
+        format!("http://hl7.org/fhir/OperationDefinition/Subscription-{name}")
+    });
+    let topic = strings(&resource(&statement, "SubscriptionTopic")["interaction"], "code");
+    assert!(["read", "search-type"].iter().all(|code| topic.iter().any(|one| one == code)));
+}
+
+#[tokio::test]
+async fn topics_in_force_are_advertised_in_r4() {
+    verifies!("RQ-CF-05", "RQ-OP-60");
+    let server = Server::start().await;
+    let base = server.base(Version::R4);
+    let topics = advertised_topics(&base).await;
+    for id in ["encounter-start", "observation-created", "patient-any", "visit-or-finding"] {
+        let canonical = format!("http://cresset.test/topics/{id}");
+        assert!(topics.iter().any(|one| one.starts_with(&canonical)), "{topics:?}");
+    }
+    let trigger = json!({"resourceTrigger": [{"resource": "Patient"}]});
+    base.save(&topic(Version::R4, "fresh", trigger)).await;
+    assert!(advertised_topics(&base).await.contains(&url("fresh")));
+    base.remove("Basic/fresh").await;
+    assert!(!advertised_topics(&base).await.contains(&url("fresh")));
+}
+
+#[tokio::test]
+async fn the_status_resource_has_no_place_of_its_own() {
+    verifies!("RQ-NB-11", "RQ-OP-64");
+    let server = Server::start().await;
+    for base in server.bases() {
+        let id = base.subscribe(&Subscribe::websocket(TOPIC)).await;
+        base.get("SubscriptionStatus").await.refused(404);
+        base.get(&format!("SubscriptionStatus/{id}")).await.refused(404);
+        let status = json!({"resourceType": "SubscriptionStatus", "type": "heartbeat"});
+        base.post("SubscriptionStatus", &status).await.refused(404);
+        for path in ["Subscription/$topic-list", "$status", "Patient/$status"] {
+            base.get(path).await.refused(404);
+        }
+        let statement = statement(&base).await;
+        let types = strings(&statement["rest"][0]["resource"], "type");
+        assert!(!types.iter().any(|one| one == "SubscriptionStatus"));
+    }
+}
+
+/// A resource of a type that the server takes.
+fn example(version: Version, resource_type: &str, id: &str) -> Value {
+    match resource_type {
+        "Subscription" => Subscribe::websocket(TOPIC).id(id).json(version),
+        "SubscriptionTopic" => {
+            topic(version, id, json!({"resourceTrigger": [{"resource": "Patient"}]}))
+        }
+        _ => json!({"resourceType": resource_type, "id": id}),
+    }
+}
+
+/// A value that can be read as one of this type.
+fn value(kind: &str) -> &'static str {
+    match kind {
+        "date" => "2026-01-01",
+        "number" => "1",
+        "quantity" => "1%7C%7Ckg",
+        "reference" => "Patient/p",
+        "token" => "http://x.test%7Cx",
+        "uri" => "http://x.test",
+        "string" => "x",
+        other => panic!("no value for {other}"),
+    }
+}
+
+#[tokio::test]
+async fn everything_that_the_statement_offers_works() {
+    verifies!("RQ-CF-08", "RQ-CF-16");
+    let server = Server::start_with(Options::default().set("search.index", "all")).await;
+    let work = server.bases().map(|base| async move { check_statement(&base).await });
+    futures_util::future::join_all(work).await;
+}
+
+async fn check_statement(base: &Client) {
+    let statement = statement(base).await;
+    let resources = statement["rest"][0]["resource"].as_array().expect("resources");
+    assert!(resources.len() > 100, "{}", resources.len());
+    for resource in resources {
+        let resource_type = resource["type"].as_str().expect("a type");
+        for code in strings(&resource["interaction"], "code") {
+            check_interaction(base, resource_type, &code).await;
+        }
+        assert_eq!(resource["updateCreate"], true, "{resource_type}");
+        assert_eq!(resource["versioning"], "versioned-update", "{resource_type}");
+        for parameter in resource["searchParam"].as_array().into_iter().flatten() {
+            let name = parameter["name"].as_str().expect("a name");
+            let kind = parameter["type"].as_str().expect("a type");
+            let query = format!("{resource_type}?{name}={}", value(kind));
+            let found = base.get(&query).await.expect(200).json();
+            assert_eq!(found["type"], "searchset", "{query}");
+        }
+    }
+    for operation in resource(&statement, "Subscription")["operation"].as_array().expect("a list") {
+        let name = operation["name"].as_str().expect("a name").trim_start_matches('$');
+        base.save(&example(base.version, "Subscription", "truth")).await;
+        base.get(&format!("Subscription/truth/${name}")).await.expect(200);
+        base.remove("Subscription/truth").await;
+    }
+    for interaction in strings(&statement["rest"][0]["interaction"], "code") {
+        let bundle = json!({"resourceType": "Bundle", "type": interaction});
+        base.post("", &bundle).await.expect(200);
+    }
+}
+
+async fn check_interaction(base: &Client, resource_type: &str, code: &str) {
+    let path = format!("{resource_type}/truth");
+    let body = example(base.version, resource_type, "truth");
+    let put = async |status: [u16; 2]| -> Reply {
+        let reply = base.put(&path, &body).await;
+        assert!(status.contains(&reply.status), "{reply}");
+        reply
+    };
+    match code {
+        "create" => drop(
+            base.post(resource_type, &example(base.version, resource_type, "x")).await.expect(201),
+        ),
+        "update" => drop(put([200, 201]).await),
+        "read" => {
+            put([200, 201]).await;
+            base.get(&path).await.expect(200);
+        }
+        "vread" => {
+            let reply = put([200, 201]).await;
+            base.get(reply.header("location")).await.expect(200);
+        }
+        "history-instance" => {
+            put([200, 201]).await;
+            let history = base.read(&format!("{path}/_history")).await;
+            assert_eq!(history["type"], "history");
+        }
+        "search-type" => {
+            put([200, 201]).await;
+            let found = base.read(&format!("{resource_type}?_id=truth")).await;
+            assert_eq!(found["entry"].as_array().map(Vec::len), Some(1), "{found}");
+        }
+        "delete" => {
+            put([200, 201]).await;
+            base.delete(&path).await.expect(204);
+            base.get(&path).await.refused(410);
+        }
+        other => panic!("{resource_type} offers {other}, which no test knows"),
+    }
+}
+
+#[tokio::test]
+async fn what_the_statement_does_not_offer_is_refused() {
+    let server = Server::start().await;
+    for base in server.bases() {
+        let statement = statement(&base).await;
+        let offered = strings(&resource(&statement, "Observation")["searchParam"], "name");
+        for code in ["value-quantity", "combo-code", "date"] {
+            assert!(!offered.iter().any(|one| one == code), "not among the default index");
+            base.get(&format!("Observation?{code}=1")).await.refused(400);
+        }
+        let interactions = strings(&resource(&statement, "Patient")["interaction"], "code");
+        assert!(!interactions.iter().any(|one| one == "patch" || one == "history-type"));
+    }
+}
