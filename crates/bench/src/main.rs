@@ -142,6 +142,7 @@ impl MainPath {
             clients: self.clients.unwrap_or(clients),
             rates: vec![100, 1_000],
             open_loop_clients: if tiny { 16 } else { 64 },
+            idle_runs: if tiny { 1 } else { 3 },
             subscriptions: if tiny { 100 } else { 10_000 },
             warm_up_creates: if tiny { 100 } else { 40_000 },
             sockets: if tiny { 20 } else { 1_000 },

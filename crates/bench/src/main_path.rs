@@ -45,6 +45,8 @@ pub struct Settings {
     pub rates: Vec<u32>,
     /// Connections of W5.
     pub open_loop_clients: usize,
+    /// Runs of W7, each on a target of its own.
+    pub idle_runs: usize,
     /// Idle subscriptions of W7.
     pub subscriptions: usize,
     /// Creates that warm the target of W7: more than any cache of its own holds.
@@ -193,19 +195,19 @@ fn goals(report: &Report) -> Vec<Goal> {
         }
     }
     if let Some(ours) = report.w7.as_ref().and_then(|w7| w7.ours.as_ref()) {
-        if let Some(each) = ours.per_subscription {
-            let what = "W7: resident bytes of an idle subscription";
-            let measured = each.resident_bytes;
-            goals.push(Goal::new(
-                "w7-subscription".to_owned(),
-                what,
+        let (subscription, socket) = (ours.bytes_per_subscription, ours.bytes_per_socket);
+        let limits = [
+            (
+                "w7-subscription",
+                "W7: bytes of an idle subscription",
                 SUBSCRIPTION_BYTES_LIMIT,
-                measured,
-            ));
-        }
-        let what = "W7: resident bytes of an idle socket";
-        let measured = ours.per_socket.resident_bytes;
-        goals.push(Goal::new("w7-socket".to_owned(), what, SOCKET_BYTES_LIMIT, measured));
+                subscription,
+            ),
+            ("w7-socket", "W7: bytes of an idle socket", SOCKET_BYTES_LIMIT, socket),
+        ];
+        goals.extend(limits.into_iter().filter_map(|(id, what, limit, bytes)| {
+            bytes.map(|bytes| Goal::new(id.to_owned(), what, limit, bytes.median))
+        }));
     }
     goals
 }

@@ -135,36 +135,62 @@ pub struct Idle {
     /// Idle sockets, each bound to one of them.
     pub sockets: usize,
     /// The server.
-    pub ours: Option<Growth>,
+    pub ours: Option<Grown>,
     /// The same sockets on the bare durable path.
-    pub k: Growth,
+    pub k: Grown,
 }
 
-/// How memory grew.
+/// How memory grew, over all runs. An allocator keeps what bursts left behind: one run says little.
+#[derive(Debug, Serialize)]
+pub struct Grown {
+    /// Growth of resident memory for a subscription, in bytes.
+    pub bytes_per_subscription: Option<Spread>,
+    /// Growth of resident memory for a socket, in bytes.
+    pub bytes_per_socket: Option<Spread>,
+    /// Subscriptions created in a second.
+    pub subscriptions_per_second: Option<Spread>,
+    /// CPU time of the server for a subscription, in microseconds.
+    pub server_cpu_per_subscription_us: Option<Spread>,
+    /// Sockets opened and bound in a second.
+    pub sockets_per_second: Option<Spread>,
+    /// Whether memory stood still before every reading.
+    pub settled: bool,
+    /// Each run, on a target of its own.
+    pub runs: Vec<Growth>,
+}
+
+/// How memory grew in one run.
 #[derive(Debug, Serialize)]
 pub struct Growth {
-    /// Once warm, before the first idle subscription.
+    /// Once warm.
     pub warm: Memory,
-    /// With half of the subscriptions.
-    pub half_of_subscriptions: Option<Memory>,
-    /// With all subscriptions.
-    pub subscriptions: Option<Memory>,
-    /// With all sockets too.
+    /// With the subscriptions, for targets that have them without sockets.
+    pub subscribed: Option<Subscribed>,
+    /// With the sockets too.
     pub sockets: Memory,
-    /// Growth for a subscription, over all.
-    pub per_subscription: Option<PerUnit>,
-    /// Growth for a subscription, over the second half.
-    pub per_subscription_second_half: Option<PerUnit>,
     /// Growth for a socket.
     pub per_socket: PerUnit,
-    /// Subscriptions created in a second.
-    pub subscriptions_per_second: Option<f64>,
-    /// CPU time of the server for a subscription, in microseconds.
-    pub server_cpu_per_subscription_us: Option<f64>,
     /// Sockets opened and bound in a second.
     pub sockets_per_second: f64,
     /// Whether memory stood still before each reading.
     pub settled: bool,
+}
+
+/// What subscriptions cost in one run.
+#[derive(Debug, Serialize)]
+pub struct Subscribed {
+    /// Memory with half of them.
+    pub half: Memory,
+    /// Memory with all of them.
+    pub all: Memory,
+    /// Growth for each.
+    pub each: PerUnit,
+    /// Growth for each of the second half.
+    pub each_of_second_half: PerUnit,
+    /// Created in a second.
+    pub per_second: f64,
+    /// CPU time of the server for each, in microseconds.
+    pub server_cpu_each_us: f64,
 }
 
 /// Growth of memory for one of many.
@@ -268,6 +294,26 @@ impl Segment {
     #[must_use]
     pub fn client_cpu_per_create_us(&self) -> f64 {
         per(self.client_cpu.as_secs_f64() * 1e6, self.creates)
+    }
+}
+
+impl Grown {
+    /// Sums up the runs.
+    #[must_use]
+    pub fn of(runs: Vec<Growth>) -> Self {
+        let each = |figure: fn(&Subscribed) -> f64| {
+            Spread::of(runs.iter().filter_map(|run| run.subscribed.as_ref()).map(figure))
+        };
+        let socket = |figure: fn(&Growth) -> f64| Spread::of(runs.iter().map(figure));
+        Self {
+            bytes_per_subscription: each(|subscribed| subscribed.each.resident_bytes),
+            bytes_per_socket: socket(|run| run.per_socket.resident_bytes),
+            subscriptions_per_second: each(|subscribed| subscribed.per_second),
+            server_cpu_per_subscription_us: each(|subscribed| subscribed.server_cpu_each_us),
+            sockets_per_second: socket(|run| run.sockets_per_second),
+            settled: runs.iter().all(|run| run.settled),
+            runs,
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Display, Formatter};
 
-use crate::report::{FanOut, Figures, Growth, Idle, OpenLoop, PerUnit, Report, Throughput};
+use crate::report::{FanOut, Figures, Grown, Idle, OpenLoop, Report, Throughput};
 use crate::statistics::{Latency, Spread};
 
 /// Writes a report as text.
@@ -117,26 +117,26 @@ fn row(out: &mut Formatter<'_>, name: &str, figures: &Figures) -> fmt::Result {
 
 fn idle(out: &mut Formatter<'_>, w7: &Idle) -> fmt::Result {
     writeln!(out, "W7 {} idle subscriptions, {} idle sockets", w7.subscriptions, w7.sockets)?;
-    for (name, growth) in w7.ours.iter().map(|ours| ("ours", ours)).chain([("K", &w7.k)]) {
-        grown(out, name, growth)?;
+    for (name, target) in w7.ours.iter().map(|ours| ("ours", ours)).chain([("K", &w7.k)]) {
+        grown(out, name, target)?;
     }
     Ok(())
 }
 
-fn grown(out: &mut Formatter<'_>, name: &str, growth: &Growth) -> fmt::Result {
-    let unit = |unit: PerUnit| format!("{} B ({} own)", unit.resident_bytes, unit.anonymous_bytes);
+fn grown(out: &mut Formatter<'_>, name: &str, grown: &Grown) -> fmt::Result {
     write!(out, "   {name:5}")?;
-    if let Some(each) = growth.per_subscription {
-        write!(out, " subscription {},", unit(each))?;
+    if grown.bytes_per_subscription.is_some() {
+        write!(
+            out,
+            " subscription {} B, {}/s, server CPU {} µs;",
+            spread(grown.bytes_per_subscription),
+            spread(grown.subscriptions_per_second),
+            spread(grown.server_cpu_per_subscription_us),
+        )?;
     }
-    if let Some(each) = growth.per_subscription_second_half {
-        write!(out, " second half {},", unit(each))?;
-    }
-    if let Some(rate) = growth.subscriptions_per_second {
-        write!(out, " {rate} subscriptions/s,")?;
-    }
-    write!(out, " socket {}, {} sockets/s", unit(growth.per_socket), growth.sockets_per_second)?;
-    writeln!(out, "{}", if growth.settled { "" } else { ", memory did NOT settle" })
+    let (bytes, rate) = (spread(grown.bytes_per_socket), spread(grown.sockets_per_second));
+    write!(out, " socket {bytes} B, {rate}/s")?;
+    writeln!(out, "{}", if grown.settled { "" } else { ", memory did NOT settle" })
 }
 
 fn fan_out(out: &mut Formatter<'_>, w: &FanOut) -> fmt::Result {

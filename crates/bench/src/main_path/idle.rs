@@ -15,7 +15,7 @@ use crate::http::Connection;
 use crate::load::{Client, audit, closed_loop, open_clients};
 use crate::observation::patient;
 use crate::process::Memory;
-use crate::report::{Growth, Idle, PerUnit};
+use crate::report::{self, Grown, Growth, Idle, PerUnit};
 use crate::socket::EventSocket;
 use crate::statistics::{per, rate};
 use crate::target::{Kind, Target};
@@ -24,6 +24,8 @@ use crate::target::{Kind, Target};
 const CONNECTIONS: usize = 16;
 /// Clients of the warm-up, each with a subscription.
 const WARM_UP_CLIENTS: usize = 64;
+/// The warm-up makes this share of the subscriptions that are measured.
+const WARM_UP_SHARE: usize = 5;
 /// Between two looks at how many creates the warm-up has made.
 const WARM_UP_STRETCH: Duration = Duration::from_millis(200);
 /// Files that a process needs beside its sockets and the connections of their audit.
@@ -54,87 +56,150 @@ pub(super) async fn run(
         "W7 needs {needed} open files and may have {open_files_max}: raise `ulimit -n`"
     );
     let mut passed = Passed::default();
-    let mut ours = None;
-    if let Some(kind) = settings.ours() {
-        let (growth, audited) = growth(settings, &kind).await?;
-        ours = Some(growth);
-        passed.add(audited);
+    let (mut ours, mut k) = (Vec::new(), Vec::new());
+    for _ in 0..settings.idle_runs {
+        if let Some(kind) = settings.ours() {
+            ours.push(growth(settings, &kind, &mut passed).await?);
+        }
+        k.push(growth(settings, &Kind::Baseline(Server::BarePath), &mut passed).await?);
     }
-    let (k, audited) = growth(settings, &Kind::Baseline(Server::BarePath)).await?;
-    passed.add(audited);
     let (subscriptions, sockets) = (settings.subscriptions, settings.sockets);
-    Ok((Idle { subscriptions, sockets, ours, k }, passed))
+    let ours = settings.server.is_some().then(|| Grown::of(ours));
+    Ok((Idle { subscriptions, sockets, ours, k: Grown::of(k) }, passed))
 }
 
-async fn growth(settings: &Settings, kind: &Kind) -> anyhow::Result<(Growth, Passed)> {
+async fn growth(settings: &Settings, kind: &Kind, passed: &mut Passed) -> anyhow::Result<Growth> {
     let directory = settings.directory()?;
     let target = Target::start(kind, directory.path()).await?;
-    let measured = grow(settings, &target).await;
-    measured.with_context(|| format!("W7 of {}:\n{}", target.name(), target.log_tail()))
-}
-
-async fn grow(settings: &Settings, target: &Target) -> anyhow::Result<(Growth, Passed)> {
     let mut connections = Vec::new();
     for _ in 0..CONNECTIONS {
         connections.push(Connection::open(target.address).await?);
     }
-    let mut passed = warm_up(settings, target).await?;
-    let mut settled = true;
-    let mut settle = async || -> anyhow::Result<Memory> {
-        let (memory, stood_still) = settle(target).await?;
-        settled &= stood_still;
-        Ok(memory)
-    };
-    let warm = settle().await?;
-    let (mut half, mut all) = (None, None);
-    let mut subscribed = Vec::new();
-    let (started, cpu) = (Instant::now(), target.process.cpu());
-    let (mut subscribing, mut subscribing_cpu) = (Duration::ZERO, Duration::ZERO);
-    if target.has_subscriptions() {
-        let middle = settings.subscriptions / 2;
-        subscribed.extend(subscribe(target, &mut connections, 0, middle).await?);
-        (subscribing, subscribing_cpu) = (started.elapsed(), target.process.cpu().since(&cpu));
-        half = Some(settle().await?);
-        let (started, cpu) = (Instant::now(), target.process.cpu());
-        subscribed
-            .extend(subscribe(target, &mut connections, middle, settings.subscriptions).await?);
-        subscribing += started.elapsed();
-        subscribing_cpu += target.process.cpu().since(&cpu);
-        all = Some(settle().await?);
-    }
-    let started = Instant::now();
-    let sockets = bind(target, &mut connections, &subscribed, settings.sockets).await?;
-    let sockets_per_second = rate(sockets.len() as u64, started.elapsed());
-    let with_sockets = settle().await?;
-    passed.add(deliver_once(target, sockets).await?);
-    let growth = Growth {
-        warm,
-        half_of_subscriptions: half,
-        subscriptions: all,
-        sockets: with_sockets,
-        per_subscription: all.map(|all| PerUnit::of(warm, all, subscribed.len())),
-        per_subscription_second_half: half
-            .zip(all)
-            .map(|(half, all)| PerUnit::of(half, all, subscribed.len() - subscribed.len() / 2)),
-        per_socket: PerUnit::of(all.unwrap_or(warm), with_sockets, settings.sockets),
-        subscriptions_per_second: all.map(|_| rate(subscribed.len() as u64, subscribing)),
-        server_cpu_per_subscription_us: all
-            .map(|_| per(subscribing_cpu.as_secs_f64() * 1e6, subscribed.len() as u64)),
-        sockets_per_second,
-        settled,
-    };
-    Ok((growth, passed))
+    let mut subject = Subject { target, connections, subscribed: Vec::new(), settled: true };
+    let measured = subject.grow(settings, passed).await;
+    let target = &subject.target;
+    measured.with_context(|| format!("W7 of {}:\n{}", target.name(), target.log_tail()))
 }
 
-/// Some subscriptions, sockets and creates, so that what comes up once is up, and caches with a bound are full.
-async fn warm_up(settings: &Settings, target: &Target) -> anyhow::Result<Passed> {
-    let mut clients = open_clients(target, WARM_UP_CLIENTS, true).await?;
-    let mut created = 0;
-    while created < settings.warm_up_creates {
-        created +=
-            closed_loop(target, &mut clients, Duration::ZERO, WARM_UP_STRETCH).await?.creates;
+/// A target that grows.
+struct Subject {
+    target: Target,
+    connections: Vec<Connection>,
+    subscribed: Vec<Subscribed>,
+    settled: bool,
+}
+
+/// What making some subscriptions took, and the memory after it.
+struct Step {
+    elapsed: Duration,
+    cpu: Duration,
+    memory: Memory,
+}
+
+impl Subject {
+    async fn grow(&mut self, settings: &Settings, passed: &mut Passed) -> anyhow::Result<Growth> {
+        passed.add(self.warm_up(settings).await?);
+        let warm = self.settle().await?;
+        let mut steps = None;
+        if self.target.has_subscriptions() {
+            let middle = settings.subscriptions / 2;
+            let first = self.subscribe(middle).await?;
+            steps = Some((first, self.subscribe(settings.subscriptions - middle).await?));
+        }
+        let started = Instant::now();
+        let sockets = self.bind(settings.sockets).await?;
+        let sockets_per_second = rate(sockets.len() as u64, started.elapsed());
+        let with_sockets = self.settle().await?;
+        passed.add(deliver_once(&self.target, sockets).await?);
+        let before_sockets = steps.as_ref().map_or(warm, |(_, second)| second.memory);
+        Ok(Growth {
+            warm,
+            subscribed: steps.map(|steps| subscribed(settings.subscriptions, warm, &steps)),
+            sockets: with_sockets,
+            per_socket: PerUnit::of(before_sockets, with_sockets, settings.sockets),
+            sockets_per_second,
+            settled: self.settled,
+        })
     }
-    audit(target, &mut clients).await
+
+    /// Creates, subscriptions and sockets, so that what comes up once is up, and caches with a bound are full.
+    async fn warm_up(&mut self, settings: &Settings) -> anyhow::Result<Passed> {
+        let mut clients = open_clients(&self.target, WARM_UP_CLIENTS, true).await?;
+        let mut created = 0;
+        while created < settings.warm_up_creates {
+            let stretch = closed_loop(&self.target, &mut clients, Duration::ZERO, WARM_UP_STRETCH);
+            created += stretch.await?.creates;
+        }
+        let passed = audit(&self.target, &mut clients).await?;
+        if self.target.has_subscriptions() {
+            self.subscribe(settings.subscriptions / WARM_UP_SHARE).await?;
+        }
+        Ok(passed)
+    }
+
+    /// Reads memory when it stands still.
+    async fn settle(&mut self) -> anyhow::Result<Memory> {
+        let (memory, stood_still) = settle(&self.target).await?;
+        self.settled &= stood_still;
+        Ok(memory)
+    }
+
+    /// Makes so many more subscriptions, shared out over the connections.
+    async fn subscribe(&mut self, count: usize) -> anyhow::Result<Step> {
+        let Self { target, connections, subscribed, .. } = self;
+        let target = &*target;
+        let (started, before) = (Instant::now(), target.process.cpu());
+        let (from, to) = (subscribed.len(), subscribed.len() + count);
+        let lanes = connections.iter_mut().enumerate().map(async |(lane, connection)| {
+            let mut subscribed = Vec::new();
+            for number in (from + lane..to).step_by(CONNECTIONS) {
+                let number = FIRST_PATIENT + number;
+                let id = target.subscribe(connection, &patient(number)).await?;
+                subscribed.push((number, id));
+            }
+            anyhow::Ok(subscribed)
+        });
+        let made = try_join_all(lanes).await?;
+        let (elapsed, cpu) = (started.elapsed(), target.process.cpu().since(&before));
+        subscribed.extend(made.into_iter().flatten());
+        Ok(Step { elapsed, cpu, memory: self.settle().await? })
+    }
+
+    /// Opens and binds so many sockets, shared out over the connections.
+    async fn bind(&mut self, count: usize) -> anyhow::Result<Vec<(Subscribed, EventSocket)>> {
+        let Self { target, connections, subscribed, .. } = self;
+        let (target, subscribed) = (&*target, &*subscribed);
+        let lanes = connections.iter_mut().enumerate().map(async |(lane, connection)| {
+            let mut sockets = Vec::new();
+            for index in (lane..count).step_by(CONNECTIONS) {
+                sockets.push(match subscribed.get(index) {
+                    Some((number, id)) => {
+                        ((*number, id.clone()), target.bind(connection, id).await?)
+                    }
+                    None => {
+                        let number = FIRST_PATIENT + index;
+                        let subscriber = target.subscriber(connection, &patient(number)).await?;
+                        ((number, subscriber.id), subscriber.socket)
+                    }
+                });
+            }
+            anyhow::Ok(sockets)
+        });
+        Ok(try_join_all(lanes).await?.into_iter().flatten().collect())
+    }
+}
+
+/// What two halves of the subscriptions cost.
+fn subscribed(count: usize, warm: Memory, (first, second): &(Step, Step)) -> report::Subscribed {
+    let cpu = first.cpu + second.cpu;
+    report::Subscribed {
+        half: first.memory,
+        all: second.memory,
+        each: PerUnit::of(warm, second.memory, count),
+        each_of_second_half: PerUnit::of(first.memory, second.memory, count - count / 2),
+        per_second: rate(count as u64, first.elapsed + second.elapsed),
+        server_cpu_each_us: per(cpu.as_secs_f64() * 1e6, count as u64),
+    }
 }
 
 /// Reads memory until it stands still; the flag is false if it did not.
@@ -154,48 +219,6 @@ async fn settle(target: &Target) -> anyhow::Result<(Memory, bool)> {
         last = memory;
     }
     Ok((last, true))
-}
-
-/// Makes subscriptions `from..to`, shared out over the connections.
-async fn subscribe(
-    target: &Target,
-    connections: &mut [Connection],
-    from: usize,
-    to: usize,
-) -> anyhow::Result<Vec<Subscribed>> {
-    let lanes = connections.iter_mut().enumerate().map(async |(lane, connection)| {
-        let mut subscribed = Vec::new();
-        for number in (from + lane..to).step_by(CONNECTIONS) {
-            let number = FIRST_PATIENT + number;
-            subscribed.push((number, target.subscribe(connection, &patient(number)).await?));
-        }
-        anyhow::Ok(subscribed)
-    });
-    Ok(try_join_all(lanes).await?.concat())
-}
-
-/// Opens and binds `count` sockets, shared out over the connections.
-async fn bind(
-    target: &Target,
-    connections: &mut [Connection],
-    subscribed: &[Subscribed],
-    count: usize,
-) -> anyhow::Result<Vec<(Subscribed, EventSocket)>> {
-    let lanes = connections.iter_mut().enumerate().map(async |(lane, connection)| {
-        let mut sockets = Vec::new();
-        for index in (lane..count).step_by(CONNECTIONS) {
-            sockets.push(match subscribed.get(index) {
-                Some((number, id)) => ((*number, id.clone()), target.bind(connection, id).await?),
-                None => {
-                    let number = FIRST_PATIENT + index;
-                    let subscriber = target.subscriber(connection, &patient(number)).await?;
-                    ((number, subscriber.id), subscriber.socket)
-                }
-            });
-        }
-        anyhow::Ok(sockets)
-    });
-    Ok(try_join_all(lanes).await?.into_iter().flatten().collect())
 }
 
 /// The audit: each idle socket gets one event, and only its own.

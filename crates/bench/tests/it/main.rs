@@ -41,7 +41,7 @@ fn a_tiny_run_of_the_baselines_fills_every_field_and_passes_its_audit() {
     }
     assert_eq!(report["w1"].as_array().map(Vec::len), Some(2));
     assert_eq!(report["w5"].as_array().map(Vec::len), Some(2));
-    assert!(report["w7"]["k"]["per_socket"]["resident_bytes"].is_number());
+    assert!(report["w7"]["k"]["bytes_per_socket"]["median"].is_number());
     assert!(report["w"]["frames"].as_u64() > Some(0));
     assert!(report["m"][0]["events"].as_u64() > Some(0));
     assert!(report["audit"]["events"].as_u64() > Some(0));
@@ -59,7 +59,7 @@ fn a_tiny_run_of_the_server_passes_its_audit() {
         assert!(w1["ours"]["frame"]["p50_us"].is_number(), "{w1}");
         assert!(w1["ratios"]["server_cpu_per_create"]["median"].is_number(), "{w1}");
     }
-    assert!(report["w7"]["ours"]["per_subscription"]["resident_bytes"].is_number());
+    assert!(report["w7"]["ours"]["bytes_per_subscription"]["median"].is_number());
 }
 
 #[test]
