@@ -320,10 +320,12 @@ fn quantity(members: &serde_json::Map<String, Value>) -> Option<Quantity> {
     let Value::Number(value) = members.get("value")? else { return None };
     let value = json_decimal(value.as_str())?;
     let text = |name: &str| members.get(name).and_then(Value::as_str);
-    let is_ucum = text("system").is_none_or(|system| system == "http://unitsofmeasure.org");
-    let unit = match text("code").or_else(|| text("unit")) {
-        None => Unit::Ucum(UNITY.into()),
-        Some(code) => match CalendarUnit::from_ucum(code).filter(|_| is_ucum) {
+    let system = text("system").filter(|system| *system != "http://unitsofmeasure.org");
+    let unit = match (system, text("code").or_else(|| text("unit"))) {
+        (_, None) => Unit::Ucum(UNITY.into()),
+        // Another system's code is no UCUM code, whatever it looks like.
+        (Some(system), Some(code)) => Unit::Ucum(format!("{system}|{code}").into()),
+        (None, Some(code)) => match CalendarUnit::from_ucum(code) {
             Some(unit) => Unit::Calendar(unit),
             None => Unit::Ucum(code.into()),
         },

@@ -230,6 +230,7 @@ impl Parser<'_> {
         loop {
             let offset = self.token.offset;
             if self.accept(".")? {
+                // Here even a keyword can only be a name: `text.div`.
                 let (segment, below) = self.invocation()?;
                 height = height.max(below);
                 segments.push(segment);
@@ -275,7 +276,12 @@ impl Parser<'_> {
         }
         match self.literal()? {
             Some(literal) => Self::node(offset, 1, AstKind::Literal(literal)).map(Term::Ast),
-            None => self.invocation().map(|(segment, height)| Term::Segment(segment, height)),
+            None => {
+                if matches!(self.word(), Some("and" | "or" | "xor" | "implies" | "div" | "mod")) {
+                    return Err(self.unexpected("an operand"));
+                }
+                self.invocation().map(|(segment, height)| Term::Segment(segment, height))
+            }
         }
     }
 
@@ -288,6 +294,8 @@ impl Parser<'_> {
         };
         self.advance()?;
         let value = if let Literal::Integer(value) = literal {
+            value.into()
+        } else if let Literal::Long(value) = literal {
             value.into()
         } else if let Literal::Decimal(value) = literal {
             value
@@ -316,9 +324,6 @@ impl Parser<'_> {
             };
             self.advance()?;
             return Ok((Segment { offset, kind: SegmentKind::Special(special) }, 0));
-        }
-        if matches!(self.word(), Some("and" | "or" | "xor" | "implies" | "div" | "mod")) {
-            return Err(self.unexpected("an operand"));
         }
         let name = self.identifier("an operand")?;
         if !self.accept("(")? {

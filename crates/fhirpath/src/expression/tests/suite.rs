@@ -10,8 +10,8 @@ use cresset_definitions::{Definitions, FhirVersion};
 use rust_decimal::Decimal;
 use serde_json::Value;
 
-use super::shared;
 use super::xml::{self, Xml};
+use super::{shared, show};
 use crate::{Context, EvaluationError, Expression, Item, Quantity, Scope};
 
 /// Tests that must pass at least.
@@ -196,28 +196,6 @@ fn judge(case: &Case<'_>, found: &[&Item<'_>]) -> Outcome {
     }
     let wanted: Vec<_> = outputs.iter().map(|one| one.text.as_str()).collect();
     Outcome::Failed(format!("[{}] not {wanted:?} in {:?}", shown(), case.expression))
-}
-
-/// An item's value as text; the items of the suites are no secrets.
-fn show(item: &Item<'_>) -> String {
-    match item {
-        Item::Boolean(value) => value.to_string(),
-        Item::Date(value) => format!("@{value}"),
-        Item::DateTime(value) => format!("@{value}"),
-        Item::Time(value) => format!("@T{value}"),
-        Item::Decimal(value) => value.to_string(),
-        Item::Integer(value) => value.to_string(),
-        Item::Long(value) => value.to_string(),
-        Item::Quantity(value) => value.to_string(),
-        Item::String(value) => value.to_string(),
-        Item::Type { name, .. } => (*name).to_owned(),
-        Item::Node(node) => {
-            let text = node.value().as_str().map(str::to_owned);
-            let text = text.unwrap_or_else(|| node.value().to_string());
-            let is_date = matches!(item.type_name(), "date" | "dateTime" | "instant");
-            if is_date { format!("@{text}") } else { text }
-        }
-    }
 }
 
 fn is_same(item: &Item<'_>, type_name: Option<&str>, text: &str) -> bool {
