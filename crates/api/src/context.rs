@@ -42,12 +42,13 @@ pub(crate) struct Request {
     pub(crate) query: String,
 }
 
+/// Takes the headers out of the request: an extractor that needs them too stands before this one.
 impl<S: Send + Sync> FromRequestParts<S> for Request {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         let query = parts.uri.query().unwrap_or_default().to_owned();
-        Ok(Self { headers: parts.headers.clone(), query })
+        Ok(Self { headers: std::mem::take(&mut parts.headers), query })
     }
 }
 

@@ -43,7 +43,7 @@ impl Node {
             .iter()
             .map(|resource_type| {
                 let searchable = parameters.of_type(resource_type).filter(|parameter| {
-                    is_searchable(&self.shared.config.search.index, parameter.code())
+                    is_searchable(&self.shared.config.search.index, resource_type, parameter.code())
                         && parameter.check().is_ok()
                 });
                 searchable

@@ -24,6 +24,7 @@ use crate::error::{Error, Kind};
 use crate::intent::{Action, Body, Effect, Intent, Precondition, Role, StatusChange, Written};
 use crate::live::{Live, LiveSubscription};
 use crate::overlay::Overlay;
+use crate::recent::Kept;
 use crate::shared::Shared;
 use crate::subscriptions::{effective_status, issues_in_wire_terms};
 
@@ -55,7 +56,7 @@ pub(crate) struct Draft<'w> {
     first: Position,
     overlay: Overlay,
     group: Group,
-    changes: Vec<Arc<Change>>,
+    changes: Vec<Kept>,
     effects: Vec<LiveEffect>,
     begun: FxHashMap<(Base, ResourceId), Arc<LiveSubscription>>,
 }
@@ -71,7 +72,7 @@ pub(crate) struct Mark {
 /// What a finished draft leaves to the writer.
 pub(crate) struct Finished {
     pub(crate) group: Group,
-    pub(crate) changes: Vec<Arc<Change>>,
+    pub(crate) changes: Vec<Kept>,
     pub(crate) effects: Vec<LiveEffect>,
 }
 
@@ -213,7 +214,7 @@ impl<'w> Draft<'w> {
         let interaction =
             if previous.is_some() { Interaction::Update } else { Interaction::Create };
         let effect = if previous.is_some() { Effect::Updated } else { Effect::Created };
-        let Body { bytes, mut value, role } = body;
+        let Body { bytes, mut value, role, rows } = body;
         let (change, warnings) = match role {
             Role::Plain => {
                 // A `Basic` that was a topic and is one no more.
@@ -237,6 +238,10 @@ impl<'w> Draft<'w> {
                 self.put_subscription(key, author, life, (&bytes, &value), *asked)?
             }
         };
+        if let Some(kept) = self.changes.iter_mut().rfind(|kept| Arc::ptr_eq(&kept.change, &change))
+        {
+            kept.rows = rows;
+        }
         Ok(Written { change: Some(change), effect, warnings })
     }
 
@@ -454,7 +459,7 @@ impl<'w> Draft<'w> {
     ) -> Arc<Change> {
         let change = Arc::new(change);
         self.overlay.set(change.clone());
-        self.changes.push(change.clone());
+        self.changes.push(Kept { change: change.clone(), rows: None });
         let entry = Entry { change: Change::clone(&change), events, subscription };
         self.group.entries.push(entry);
         change

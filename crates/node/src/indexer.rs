@@ -6,15 +6,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use cresset_definitions::FhirVersion;
 use cresset_fhir::json;
-use cresset_model::{Change, Interaction, Position, ResourceKey};
-use cresset_search::{Parameter, Parameters, ResourceValues, Scope};
-use cresset_store::{self as store, IndexBatch, IndexDocument};
+use cresset_model::{Interaction, Position, ResourceKey};
+use cresset_search::{Parameters, ResourceValues, Scope};
+use cresset_store::{self as store, IndexBatch, IndexDocument, IndexRow};
 use rustc_hash::FxHashMap;
+use serde_json::Value;
 use tokio::sync::watch;
 
 use crate::bases::version_of;
 use crate::config::SearchIndex;
+use crate::recent::Kept;
 use crate::rows;
 use crate::shared::Shared;
 
@@ -48,12 +51,18 @@ pub(crate) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
 /// Folds one batch; tells whether there may be more.
 fn step(shared: &Shared) -> Result<bool, store::Error> {
     let position = shared.store.index_position()?;
-    let changes = shared.store.changes(position, BATCH_MAX)?;
-    let Some(upto) = changes.last().map(|change| change.position) else {
+    let kept = match shared.recent.after(position, BATCH_MAX) {
+        Some(kept) => kept,
+        None => {
+            let changes = shared.store.changes(position, BATCH_MAX)?;
+            changes.into_iter().map(|one| Kept { change: Arc::new(one), rows: None }).collect()
+        }
+    };
+    let Some(upto) = kept.last().map(|kept| kept.change.position) else {
         tell(shared, position);
         return Ok(false);
     };
-    let batch = fold(shared, changes, upto);
+    let batch = fold(shared, kept, upto);
     shared.store.index(&batch)?;
     tell(shared, Some(upto));
     Ok(true)
@@ -64,67 +73,76 @@ fn tell(shared: &Shared, position: Option<Position>) {
 }
 
 /// The newest version of each resource among these changes, as the index keeps it.
-fn fold(shared: &Shared, changes: Vec<Change>, upto: Position) -> IndexBatch {
-    let mut newest: FxHashMap<ResourceKey, Change> = FxHashMap::default();
-    for change in changes {
-        newest.insert(change.key.clone(), change);
+fn fold(shared: &Shared, kept: Vec<Kept>, upto: Position) -> IndexBatch {
+    let mut newest: FxHashMap<ResourceKey, Kept> = FxHashMap::default();
+    for kept in kept {
+        newest.insert(kept.change.key.clone(), kept);
     }
-    let mut documents: Vec<_> =
-        newest.into_values().map(|change| document(shared, change)).collect();
+    let mut documents: Vec<_> = newest.into_values().map(|kept| document(shared, &kept)).collect();
     documents.sort_unstable_by_key(|document| document.position);
     IndexBatch { upto, documents }
 }
 
-fn document(shared: &Shared, change: Change) -> IndexDocument {
+fn document(shared: &Shared, kept: &Kept) -> IndexDocument {
+    let Kept { change, rows } = kept;
     let deleted = change.interaction == Interaction::Delete;
-    let mut document = IndexDocument {
+    let rows = match rows {
+        _ if deleted => Vec::new(),
+        Some(rows) => rows.to_vec(),
+        None => match (version_of(change.key.base), json::parse(&change.body)) {
+            (Some(version), Ok(value)) => rows_of(shared, version, &value),
+            (None, _) | (_, Err(_)) => Vec::new(),
+        },
+    };
+    IndexDocument {
+        key: change.key.clone(),
         position: change.position,
         version: change.version,
         last_updated: change.at,
         deleted,
-        rows: Vec::new(),
-        key: change.key,
-    };
-    let Some(version) = version_of(document.key.base) else { return document };
-    if deleted {
-        return document;
+        rows,
     }
-    let parameters = Parameters::of(version);
-    let resource_type = document.key.resource_type.as_str();
-    let indexed: Vec<&'static Parameter> = parameters
-        .of_type(resource_type)
-        .filter(|parameter| is_indexed(&shared.config.search.index, parameter.code()))
-        .collect();
+}
+
+/// What the index is to hold of a resource.
+pub(crate) fn rows_of(shared: &Shared, version: FhirVersion, value: &Value) -> Vec<IndexRow> {
+    let mut found = Vec::new();
+    let resource_type = value.get("resourceType").and_then(Value::as_str).unwrap_or_default();
+    let indexed = shared.indexed_parameters(version, resource_type);
     if indexed.is_empty() {
-        return document;
+        return found;
     }
-    let Ok(value) = json::parse(&change.body) else { return document };
     let base_url = shared.base_url(version);
-    let scope = Scope { parameters, base_url: &base_url };
-    let values = ResourceValues::new(scope, resource_type, &value);
+    let scope = Scope { parameters: Parameters::of(version), base_url: &base_url };
+    let values = ResourceValues::new(scope, resource_type, value);
     for parameter in indexed {
         // A value that cannot be extracted cannot be searched for either.
         for value in values.of(parameter).unwrap_or_default() {
-            rows::rows(parameter.code(), value, &mut document.rows);
+            rows::rows(parameter.code(), value, &mut found);
         }
     }
-    document.rows.truncate(cresset_store::INDEX_ROWS_MAX);
-    document
+    found.truncate(cresset_store::INDEX_ROWS_MAX);
+    found
 }
 
-/// Whether the configured index holds a parameter.
-pub(crate) fn is_indexed(index: &SearchIndex, code: &str) -> bool {
+/// Whether the configured index holds a parameter of a type.
+///
+/// A listed code counts for all types that define it, `Type.code` for that type only.
+pub(crate) fn is_indexed(index: &SearchIndex, resource_type: &str, code: &str) -> bool {
     if BUILT_IN.contains(&code) {
         return false;
     }
     match index {
         SearchIndex::All => true,
-        SearchIndex::Listed(codes) => codes.iter().any(|one| one == code),
+        SearchIndex::Listed(codes) => codes.iter().any(|one| match one.split_once('.') {
+            Some((type_name, one)) => type_name == resource_type && one == code,
+            None => one == code,
+        }),
         SearchIndex::None => false,
     }
 }
 
-/// Whether a parameter can be searched.
-pub(crate) fn is_searchable(index: &SearchIndex, code: &str) -> bool {
-    BUILT_IN.contains(&code) || is_indexed(index, code)
+/// Whether a parameter of a type can be searched.
+pub(crate) fn is_searchable(index: &SearchIndex, resource_type: &str, code: &str) -> bool {
+    BUILT_IN.contains(&code) || is_indexed(index, resource_type, code)
 }

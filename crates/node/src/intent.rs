@@ -5,7 +5,7 @@ use cresset_model::{
     Change, ClientName, Issues, ResourceKey, Subscription, SubscriptionError, SubscriptionKey,
     SubscriptionStatus, Topic, VersionId,
 };
-use cresset_store::Record;
+use cresset_store::{IndexRow, Record};
 use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::oneshot;
@@ -45,6 +45,8 @@ pub(crate) struct Body {
     pub(crate) value: Value,
     /// What it means to the catalog.
     pub(crate) role: Role,
+    /// What the search index is to hold of it, if the bytes are stored as they are here.
+    pub(crate) rows: Option<Arc<[IndexRow]>>,
 }
 
 /// What a resource means to the catalog.

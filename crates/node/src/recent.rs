@@ -6,11 +6,19 @@ use std::collections::VecDeque;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use cresset_model::{Change, Position};
+use cresset_store::IndexRow;
 
 /// Bytes of resource bodies kept at most; the newest change is kept whatever its size.
 pub(crate) const RECENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Changes kept at most.
 pub(crate) const RECENT_CHANGES_MAX: usize = 16_384;
+
+/// A change, and what the search index is to hold of it where that is known already.
+#[derive(Debug, Clone)]
+pub(crate) struct Kept {
+    pub(crate) change: Arc<Change>,
+    pub(crate) rows: Option<Arc<[IndexRow]>>,
+}
 
 /// The tail of the change log.
 #[derive(Default)]
@@ -18,26 +26,35 @@ pub(crate) struct Recent(RwLock<Tail>);
 
 #[derive(Default)]
 struct Tail {
-    changes: VecDeque<Arc<Change>>,
+    changes: VecDeque<Kept>,
     bytes: usize,
+}
+
+impl Tail {
+    fn index(&self, position: Position) -> Option<usize> {
+        let first = self.changes.front()?.change.position.get();
+        usize::try_from(position.get().checked_sub(first)?).ok()
+    }
 }
 
 impl Recent {
     /// Adds changes that follow those already there; drops the oldest beyond the bounds.
-    pub(crate) fn push(&self, changes: impl IntoIterator<Item = Arc<Change>>) {
+    pub(crate) fn push(&self, changes: impl IntoIterator<Item = Kept>) {
         let mut tail = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        for change in changes {
-            if tail.changes.back().is_some_and(|last| last.position.next() != change.position) {
+        for kept in changes {
+            let change = &kept.change;
+            let gap = |last: &Kept| last.change.position.next() != change.position;
+            if tail.changes.back().is_some_and(gap) {
                 tail.changes.clear();
                 tail.bytes = 0;
             }
             tail.bytes += change.body.len();
-            tail.changes.push_back(change);
+            tail.changes.push_back(kept);
             while tail.changes.len() > 1
                 && (tail.bytes > RECENT_BYTES_MAX || tail.changes.len() > RECENT_CHANGES_MAX)
             {
                 if let Some(dropped) = tail.changes.pop_front() {
-                    tail.bytes -= dropped.body.len();
+                    tail.bytes -= dropped.change.body.len();
                 }
             }
         }
@@ -46,9 +63,15 @@ impl Recent {
     /// The change at this position, if it is still here.
     pub(crate) fn get(&self, position: Position) -> Option<Arc<Change>> {
         let tail = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let first = tail.changes.front()?.position.get();
-        let index = usize::try_from(position.get().checked_sub(first)?).ok()?;
-        tail.changes.get(index).cloned()
+        tail.changes.get(tail.index(position)?).map(|kept| kept.change.clone())
+    }
+
+    /// Up to `limit` changes that follow this position, if all from there on are still here.
+    pub(crate) fn after(&self, position: Option<Position>, limit: usize) -> Option<Vec<Kept>> {
+        let tail = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let next = position.map_or(Position::FIRST, Position::next);
+        let start = tail.index(next).filter(|start| *start < tail.changes.len())?;
+        Some(tail.changes.range(start..).take(limit).cloned().collect())
     }
 }
 
@@ -62,8 +85,8 @@ mod tests {
 
     use super::*;
 
-    fn change(position: u64, bytes: usize) -> Arc<Change> {
-        Arc::new(Change {
+    fn change(position: u64, bytes: usize) -> Kept {
+        let change = Change {
             position: Position::new(position).unwrap(),
             key: ResourceKey {
                 base: Base::new(1),
@@ -75,7 +98,8 @@ mod tests {
             at: Timestamp::UNIX_EPOCH,
             author: ClientName::new("a").unwrap(),
             body: Bytes::from(vec![0; bytes]),
-        })
+        };
+        Kept { change: Arc::new(change), rows: None }
     }
 
     #[test]

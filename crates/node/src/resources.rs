@@ -14,7 +14,7 @@ use crate::caller::{Caller, Right};
 use crate::error::{Error, Kind};
 use crate::intent::{Action, Body, Intent, Precondition, Role, Written};
 use crate::node::Node;
-use crate::subscriptions;
+use crate::{indexer, subscriptions};
 
 /// Versions on a page of an instance's history at most.
 pub const HISTORY_PAGE_MAX: usize = 1_000;
@@ -225,17 +225,19 @@ impl Node {
                 None => bytes,
             };
             let role = Role::Subscription(Box::new(subscription));
-            return Ok(Body { bytes, value, role });
+            return Ok(Body { bytes, value, role, rows: None });
         }
         if codec.is_topic(&value) {
             caller.require(Right::Topics)?;
             let topic = codec
                 .parse_topic(&value)
                 .map_err(|issues| Error::new(Kind::Unprocessable, issues))?;
-            return Ok(Body { bytes, value, role: Role::Topic(Box::new(topic)) });
+            let rows = Some(indexer::rows_of(&self.shared, version, &value).into());
+            return Ok(Body { bytes, value, role: Role::Topic(Box::new(topic)), rows });
         }
         caller.require(Right::Write)?;
-        Ok(Body { bytes, value, role: Role::Plain })
+        let rows = Some(indexer::rows_of(&self.shared, version, &value).into());
+        Ok(Body { bytes, value, role: Role::Plain, rows })
     }
 
     /// Whether the caller may delete what is there.

@@ -189,7 +189,7 @@ impl Node {
         };
         let criterion = Criterion::new(scope, resource_type, code, modifier, None, value)?;
         let code = criterion.parameter().code();
-        if is_searchable(&self.shared.config.search.index, code) {
+        if is_searchable(&self.shared.config.search.index, resource_type, code) {
             return Ok(criterion);
         }
         let text = format!("`{code}` is not among the search parameters that this server indexes");

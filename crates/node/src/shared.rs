@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use cresset_definitions::{Definitions, FhirVersion};
 use cresset_model::{Base, Canonical, ChannelType, Position, Subscription};
+use cresset_search::{Parameter, Parameters};
 use cresset_store::Store;
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
@@ -13,10 +15,11 @@ use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::catalogs::Catalogs;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, SearchIndex};
 use crate::cursors::Cursors;
 use crate::error::Error;
 use crate::hint::{Hints, Hub};
+use crate::indexer::is_indexed;
 use crate::live::{Live, LiveSubscription};
 use crate::recent::Recent;
 
@@ -52,11 +55,32 @@ pub(crate) struct Shared {
     pub(crate) reads: Semaphore,
     pub(crate) sockets: AtomicUsize,
     pub(crate) sockets_unbound: AtomicUsize,
+    indexed_parameters: FxHashMap<(FhirVersion, &'static str), Vec<&'static Parameter>>,
+}
+
+/// The parameters that the index holds, by version and type; types without any are left out.
+fn indexed_parameters(
+    index: &SearchIndex,
+) -> FxHashMap<(FhirVersion, &'static str), Vec<&'static Parameter>> {
+    let mut all = FxHashMap::default();
+    for version in FhirVersion::ALL {
+        for resource_type in Definitions::of(version).resource_types() {
+            let parameters = Parameters::of(version).of_type(resource_type);
+            let indexed: Vec<_> = parameters
+                .filter(|parameter| is_indexed(index, resource_type, parameter.code()))
+                .collect();
+            if !indexed.is_empty() {
+                all.insert((version, resource_type), indexed);
+            }
+        }
+    }
+    all
 }
 
 impl Shared {
     pub(crate) fn new(config: Config, store: Arc<dyn Store>, clock: Clock) -> Self {
         let reads = Semaphore::new(config.limits.reads_max);
+        let indexed_parameters = indexed_parameters(&config.search.index);
         Self {
             config,
             store,
@@ -76,7 +100,20 @@ impl Shared {
             reads,
             sockets: AtomicUsize::new(0),
             sockets_unbound: AtomicUsize::new(0),
+            indexed_parameters,
         }
+    }
+
+    /// The parameters of a type that the index holds.
+    pub(crate) fn indexed_parameters(
+        &self,
+        version: FhirVersion,
+        resource_type: &str,
+    ) -> &[&'static Parameter] {
+        let found = Definitions::of(version).type_named(resource_type);
+        found
+            .and_then(|found| self.indexed_parameters.get(&(version, found.name)))
+            .map_or(&[], Vec::as_slice)
     }
 
     /// Asks the store on a thread that may block; at most `reads_max` at the same time.
@@ -132,7 +169,7 @@ impl Shared {
     }
 
     /// URL of a base, such as `http://127.0.0.1:8080/r4`.
-    pub(crate) fn base_url(&self, version: cresset_definitions::FhirVersion) -> String {
+    pub(crate) fn base_url(&self, version: FhirVersion) -> String {
         format!("{}/{}", self.config.base_url, version.path())
     }
 }

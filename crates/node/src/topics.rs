@@ -184,7 +184,7 @@ fn read_file(version: FhirVersion, file: &TopicFile) -> Result<(ResourceId, Body
         let value = json::parse(&bytes)?;
         (bytes, value)
     };
-    Ok((id, Body { bytes, value, role: Role::Topic(Box::new(topic)) }))
+    Ok((id, Body { bytes, value, role: Role::Topic(Box::new(topic)), rows: None }))
 }
 
 /// An id for a topic that has none: the last part of its URL.

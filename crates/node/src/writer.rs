@@ -255,8 +255,9 @@ impl Writer {
     fn publish(&mut self, finished: Finished, events: &[Event]) {
         let shared = &self.shared;
         if let Some(last) = finished.changes.last() {
-            self.next = last.position.next();
-            shared.head.store(last.position.get(), Ordering::Release);
+            let last = last.change.position;
+            self.next = last.next();
+            shared.head.store(last.get(), Ordering::Release);
             shared.recent.push(finished.changes);
         }
         let mut hints = Vec::new();
