@@ -24,7 +24,8 @@ pub(crate) async fn run(
 ) {
     let mut ticks = interval(CURSOR_PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut forget_at = Instant::now() + RETENTION_PERIOD;
+    // First at the start: a server that is restarted often forgets all the same.
+    let mut forget_at = Instant::now();
     while !*stop.borrow() {
         tokio::select! {
             _ = ticks.tick() => {}
