@@ -72,6 +72,22 @@ impl Client {
         Request { asked, builder }
     }
 
+    /// Sends a body of unknown length.
+    ///
+    /// # Errors
+    /// If there is no answer, which a server may do to a body that is too long.
+    pub async fn stream(
+        &self,
+        method: Method,
+        path: &str,
+        body: reqwest::Body,
+    ) -> Result<Reply, reqwest::Error> {
+        let mut request =
+            self.request(method, path).header("content-type", "application/fhir+json");
+        request.builder = request.builder.body(body);
+        request.try_send().await
+    }
+
     /// GET.
     pub async fn get(&self, path: &str) -> Reply {
         self.request(Method::GET, path).send().await

@@ -179,6 +179,24 @@ impl Server {
         (0..=self.starts).map(|start| String::from_utf8_lossy(&read(start)).into_owned()).collect()
     }
 
+    /// The command of a second server on the same data.
+    pub fn second_on_the_same_data(&self) -> Command {
+        command(self.folder.path(), &self.options)
+    }
+
+    /// Removes files of the data folder by name while the server is not running; how many.
+    pub fn remove_data(&self, is_meant: impl Fn(&str) -> bool) -> usize {
+        let mut removed = 0;
+        let files = fs::read_dir(self.folder.path().join("data")).expect("a data folder");
+        for file in files.flatten() {
+            if is_meant(&file.file_name().to_string_lossy()) {
+                fs::remove_file(file.path()).expect("a file of ours");
+                removed += 1;
+            }
+        }
+        removed
+    }
+
     /// Bytes of memory that are its own (`RssAnon`).
     pub fn memory_bytes(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
@@ -260,6 +278,14 @@ fn hash_of(token: &str) -> String {
 fn launch(folder: &Path, options: &Options, start: usize) -> Child {
     let config = folder.join("cresset.toml");
     fs::write(&config, options.config.to_string()).expect("a configuration written");
+    let mut command = command(folder, options);
+    command.stdout(File::create(stdout_path(folder, start)).expect("a file for its output"));
+    command.stderr(File::create(log_path(folder, start)).expect("a file for its log"));
+    command.spawn().expect("the server's process")
+}
+
+/// The command of a server, without what comes of its output.
+fn command(folder: &Path, options: &Options) -> Command {
     let mut command = Command::new(binary());
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("CRESSET_") {
@@ -267,7 +293,8 @@ fn launch(folder: &Path, options: &Options, start: usize) -> Child {
         }
     }
     command.arg("serve").args(["--listen", "127.0.0.1:0"]);
-    command.arg("--config").arg(config).arg("--data").arg(folder.join("data"));
+    command.arg("--config").arg(folder.join("cresset.toml"));
+    command.arg("--data").arg(folder.join("data"));
     if let Some(topics) = &options.topics {
         command.arg("--topics").arg(topics);
     }
@@ -275,9 +302,7 @@ fn launch(folder: &Path, options: &Options, start: usize) -> Child {
         command.arg("--allow-local-endpoints");
     }
     command.current_dir(folder).stdin(Stdio::null());
-    command.stdout(File::create(stdout_path(folder, start)).expect("a file for its output"));
-    command.stderr(File::create(log_path(folder, start)).expect("a file for its log"));
-    command.spawn().expect("the server's process")
+    command
 }
 
 fn stdout_path(folder: &Path, start: usize) -> PathBuf {

@@ -292,7 +292,7 @@ pub fn set(resource: &mut Value, pointer: &str, value: impl Into<Value>) {
     let parent = resource.pointer_mut(parent).unwrap_or_else(|| panic!("no {parent}"));
     match parent {
         Value::Object(members) if value.is_null() => {
-            members.shift_remove(name);
+            members.remove(name);
         }
         Value::Object(members) => {
             members.insert(name.to_owned(), value);

@@ -2,8 +2,16 @@
 //!
 //! Each module holds one subject; a test goes through all versions that its requirements name.
 
+mod bad_input;
+mod callers;
 mod capability;
+mod filters;
+mod life;
+mod notifications;
+mod operations;
+mod recovery;
 mod rest;
+mod rest_hook;
 mod search;
 mod subscriptions;
 mod topic_forms;
@@ -11,3 +19,4 @@ mod topics;
 mod transactions;
 mod triggers;
 mod validation;
+mod websocket;

@@ -42,7 +42,7 @@ fn r4b(mut topic: Value) -> Value {
     let filters = topic.get_mut("canFilterBy").and_then(Value::as_array_mut);
     for filter in filters.into_iter().flatten() {
         let members = filter.as_object_mut().expect("an object");
-        let comparators = members.shift_remove("comparator");
+        let comparators = members.remove("comparator");
         if let Some(Value::Array(comparators)) = comparators {
             let modifiers = members.entry("modifier").or_insert_with(|| json!([]));
             modifiers.as_array_mut().expect("a list").extend(comparators);
@@ -54,9 +54,9 @@ fn r4b(mut topic: Value) -> Value {
 /// As in the guide after 1.1.0, and as fhir-candle writes it.
 fn basic(topic: &Value) -> Value {
     let mut members = topic.as_object().expect("an object").clone();
-    members.shift_remove("resourceType");
-    let id = members.shift_remove("id");
-    let status = members.shift_remove("status");
+    members.remove("resourceType");
+    let id = members.remove("id");
+    let status = members.remove("status");
     let status = json!({"url": format!("{EXTENSION}.status"), "valueCode": status});
     let extensions = extensions(&members, &|name| format!("{EXTENSION}.{name}"));
     json!({
