@@ -36,7 +36,7 @@ pub(crate) async fn upgrade(
         Refusal(Error::of(Kind::Malformed, IssueCode::InvalidParameter, text))
     })?;
     let socket = context.node.open_socket()?;
-    let config = context.config.clone();
+    let config = context.config;
     let upgrade = upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
@@ -78,7 +78,7 @@ async fn pump(connection: &mut WebSocket, socket: &mut Socket, config: &Config) 
             message = connection.recv() => {
                 heard = true;
                 match message {
-                    Some(Ok(Message::Text(text))) => socket.receive(&text).await,
+                    Some(Ok(Message::Text(text))) => Box::pin(socket.receive(&text)).await,
                     Some(Ok(Message::Binary(_))) => {
                         return End::Close(UNSUPPORTED, "send text frames".to_owned());
                     }

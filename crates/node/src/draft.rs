@@ -25,6 +25,7 @@ use crate::intent::{Action, Body, Effect, Intent, Precondition, Role, StatusChan
 use crate::live::{Live, LiveSubscription};
 use crate::overlay::Overlay;
 use crate::recent::Kept;
+use crate::settings::SettingsCache;
 use crate::shared::Shared;
 use crate::subscriptions::{effective_status, issues_in_wire_terms};
 
@@ -51,6 +52,7 @@ pub(crate) struct Draft<'w> {
     store: &'w dyn Store,
     live: &'w Live,
     limits: &'w Limits,
+    settings: &'w SettingsCache,
     catalogs: &'w mut Catalogs,
     now: Timestamp,
     first: Position,
@@ -88,6 +90,7 @@ impl<'w> Draft<'w> {
             store: shared.store.as_ref(),
             live: &shared.live,
             limits: &shared.config.limits,
+            settings: &shared.settings,
             catalogs,
             now,
             first,
@@ -276,11 +279,13 @@ impl<'w> Draft<'w> {
             existing.as_ref().map_or(SubscriptionKey::created_at(position), |one| one.key);
         let catalog = self.catalog_mut(key.base)?;
         catalog.remove_subscription(subscription);
+        // The same text as the topic's own, so that all subscriptions share it.
+        asked.topic.url = compiled.topic().canonical().url.clone();
         if is_counted(asked.status) {
             catalog.insert_subscription(subscription, compiled);
         }
         asked.filters = Vec::new();
-        let settings = Arc::new(asked);
+        let settings = self.settings.share(asked);
         match existing {
             Some(existing) => {
                 self.effects.push(LiveEffect::Settings(existing.key, settings, self.now));

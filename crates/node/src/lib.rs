@@ -36,6 +36,7 @@ mod reference;
 mod resources;
 mod rows;
 mod search;
+mod settings;
 mod shared;
 mod socket;
 mod status;

@@ -39,9 +39,9 @@ pub(crate) struct State {
     /// Where it stands. The same as `settings.status`, kept here for the server's own changes.
     pub(crate) status: SubscriptionStatus,
     /// Why it left `active`.
-    pub(crate) error: Option<SubscriptionError>,
+    pub(crate) error: Option<Box<SubscriptionError>>,
     /// What last kept a change from being evaluated for it (I9); not kept over a restart.
-    pub(crate) problem: Option<String>,
+    pub(crate) problem: Option<Box<str>>,
     /// When its client last changed it.
     pub(crate) accepted: Timestamp,
     /// Counts the client's changes, so that the loops see that there was one.
@@ -109,7 +109,7 @@ impl State {
         error: Option<SubscriptionError>,
     ) {
         self.status = status;
-        self.error = error;
+        self.error = error.map(Box::new);
     }
 
     /// Whether anything is sent: in `active` only (RQ-ER-11).

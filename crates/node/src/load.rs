@@ -111,7 +111,7 @@ fn load_subscriptions(shared: &Shared, catalogs: &mut Catalogs) -> Result<(), st
                     "a stored subscription cannot be evaluated; nothing is sent for it"
                 );
                 if let Some(live) = shared.live.get(record.key) {
-                    live.state().problem = Some(issues.to_string());
+                    live.state().problem = Some(issues.to_string().into());
                 }
             }
         }
@@ -140,6 +140,10 @@ fn load_subscription(
     shared.bound(&mut settings);
     let compiled =
         catalogs.of(record.resource.base).ok_or_else(internal)?.recompile_subscription(&settings);
+    if let Ok(compiled) = &compiled {
+        // The same text as the topic's own, so that all subscriptions share it.
+        settings.topic.url = compiled.topic().canonical().url.clone();
+    }
     settings.filters = Vec::new();
     let counted = is_counted(settings.status);
     restore(shared, record, settings, change.at);
@@ -153,7 +157,7 @@ fn load_subscription(
 /// Puts what the store holds into the live table; one that is there keeps its identity, because
 /// sockets and loops hold on to it.
 fn restore(shared: &Shared, record: &SubscriptionRecord, settings: Subscription, at: Timestamp) {
-    let settings = Arc::new(settings);
+    let settings = shared.settings.share(settings);
     let live = shared.live.get(record.key).unwrap_or_else(|| {
         let live = Arc::new(LiveSubscription::new(
             record.key,

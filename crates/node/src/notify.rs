@@ -76,7 +76,7 @@ pub(crate) fn notification(
         notification_type,
         events_since_subscription_start: count,
         events,
-        errors: state.error.iter().cloned().chain(problem).collect(),
+        errors: state.error.as_deref().cloned().into_iter().chain(problem).collect(),
         content: state.settings.content,
     }
 }

@@ -22,6 +22,7 @@ use crate::hint::{Hints, Hub};
 use crate::indexer::is_indexed;
 use crate::live::{Live, LiveSubscription};
 use crate::recent::Recent;
+use crate::settings::SettingsCache;
 
 /// The topics in force per base, for capability statements.
 pub(crate) type Topics = FxHashMap<Base, Arc<[Canonical]>>;
@@ -32,6 +33,7 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Clock,
     pub(crate) live: Live,
+    pub(crate) settings: SettingsCache,
     pub(crate) recent: Recent,
     pub(crate) cursors: Cursors,
     /// Wakes the sockets.
@@ -86,6 +88,7 @@ impl Shared {
             store,
             clock: clock.clone(),
             live: Live::default(),
+            settings: SettingsCache::default(),
             recent: Recent::default(),
             cursors: Cursors::default(),
             hub: Hub::default(),

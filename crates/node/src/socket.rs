@@ -100,7 +100,7 @@ impl Socket {
     /// Takes a text frame of the client. Whatever is wrong with it closes the connection.
     pub async fn receive(&mut self, text: &str) {
         let outcome = match parse_command(text) {
-            Some(token) => self.bind(&token).await,
+            Some(token) => Box::pin(self.bind(&token)).await,
             None => Err("send 'bind-with-token <token>'".to_owned()),
         };
         if let Err(reason) = outcome {
@@ -170,11 +170,9 @@ impl Socket {
     async fn bind(&mut self, token: &str) -> Result<(), String> {
         let refused = || "the token is unknown, expired or revoked".to_owned();
         let hash = TokenHash::of(token);
-        let grant =
-            tokens::grant(&self.shared, hash).await.map_err(|error| match error.kind() {
-                Kind::Unavailable => "try again later".to_owned(),
-                _ => refused(),
-            })?;
+        let grant = tokens::grant(&self.shared, hash).await.map_err(|error| {
+            if error.kind() == Kind::Forbidden { refused() } else { "try again later".to_owned() }
+        })?;
         let now = self.shared.clock.now();
         let mut any = false;
         for live in grant.subscriptions {
@@ -252,7 +250,9 @@ impl Socket {
                 FrameKind::Handshake => (NotificationType::Handshake, None),
                 FrameKind::Heartbeat => (NotificationType::Heartbeat, None),
             };
-            return notify::render(&self.shared, live, notification_type, range).await.map(Some);
+            // Boxed, so that a socket that waits does not keep room for building frames.
+            let rendered = notify::render(&self.shared, live, notification_type, range);
+            return Box::pin(rendered).await.map(Some);
         }
     }
 }

@@ -349,7 +349,7 @@ fn apply(
                     problem = %text,
                     "a filter could not be evaluated; the change was not told of"
                 );
-                subscription.state().problem = Some(text);
+                subscription.state().problem = Some(text.into());
             }
         }
         LiveEffect::Settings(key, settings, at) => {
