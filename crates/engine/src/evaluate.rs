@@ -66,7 +66,7 @@ pub fn evaluate(change: &ResourceChange<'_>, catalog: &Catalog, lookup: &Lookup<
     let mut candidates = Vec::new();
     for slot in catalog.slots_of(change.resource_type) {
         if let Some(topic) = &slot.topic {
-            let evaluator = Evaluator { states: &states, catalog, lookup, slot, topic };
+            let evaluator = Evaluator { states: &states, lookup, slot, topic };
             evaluator.topic(&mut candidates, &mut evaluation);
         }
     }
@@ -80,7 +80,6 @@ pub fn evaluate(change: &ResourceChange<'_>, catalog: &Catalog, lookup: &Lookup<
 /// One topic and one change.
 struct Evaluator<'r, 'e> {
     states: &'r States<'e>,
-    catalog: &'e Catalog,
     lookup: &'e Lookup<'e>,
     slot: &'e Slot,
     topic: &'e Arc<CompiledTopic>,
@@ -99,8 +98,7 @@ impl<'e> Evaluator<'_, 'e> {
             return;
         };
         candidates.clear();
-        let parameters = self.catalog.scope().parameters;
-        self.slot.candidates(parameters, values, candidates, |problem| {
+        self.slot.candidates(values, candidates, |problem| {
             self.report(None, &problem, evaluation);
         });
         if candidates.is_empty() || !self.fires(evaluation) {

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use cresset_model::SubscriptionKey;
-use cresset_search::{Criterion, IndexKey, Problem, ResourceValues};
+use cresset_search::{Criterion, IndexKey, Parameter, Problem, ResourceValues};
 use smallvec::SmallVec;
 
 use crate::focus::TypeSet;
@@ -28,7 +28,7 @@ pub const FILTERS_MAX: usize = 100;
 pub struct CompiledSubscription {
     topic: Arc<CompiledTopic>,
     pub(crate) slot: u32,
-    pub(crate) groups: Vec<Group>,
+    pub(crate) groups: Groups,
 }
 
 impl CompiledSubscription {
@@ -38,21 +38,25 @@ impl CompiledSubscription {
     }
 }
 
+/// What a subscription asks of each focus type; one group, with one criterion, is the rule, and then
+/// lies in the entry itself.
+pub(crate) type Groups = SmallVec<[Group; 1]>;
+
 /// Focus types with the same criteria.
 #[derive(Debug, Clone)]
 pub(crate) struct Group {
     pub(crate) types: TypeSet,
     /// All must hold; none means that every event of the types is wanted.
-    pub(crate) criteria: Box<[Criterion]>,
+    pub(crate) criteria: SmallVec<[Criterion; 1]>,
     /// Which criterion it is found by in the index; none where it is in the residual list.
     pub(crate) indexed_by: Option<u8>,
 }
 
 impl Group {
-    /// The keys and parameter URL under which it is found, if it is.
-    pub(crate) fn placement(&self) -> Option<(&'static str, SmallVec<[IndexKey; 2]>)> {
+    /// The parameter and the keys under which it is found, if it is.
+    pub(crate) fn placement(&self) -> Option<(&'static Parameter, SmallVec<[IndexKey; 2]>)> {
         let criterion = self.criteria.get(usize::from(self.indexed_by?))?;
-        Some((criterion.parameter().url(), criterion.index_keys()?))
+        Some((criterion.parameter(), criterion.index_keys()?))
     }
 
     /// Whether all criteria hold. One that does not hold decides, whatever another one's problem.
@@ -78,7 +82,7 @@ impl Group {
 pub(crate) struct Entry {
     pub(crate) key: SubscriptionKey,
     pub(crate) slot: u32,
-    pub(crate) groups: Box<[Group]>,
+    pub(crate) groups: Groups,
 }
 
 impl Entry {

@@ -140,9 +140,12 @@ fn holds<'e>(
         step_max: TRIGGER_STEPS_MAX,
         ..Context::new(current.or(previous), states.resource_type())
     };
-    let result = expression.evaluate(&context).map_err(|error| match error {
-        EvaluationError::Missing(references) => TriggerProblem::Missing(references),
-        error => TriggerProblem::Evaluation(error),
+    let result = expression.evaluate(&context).map_err(|error| {
+        if let EvaluationError::Missing(references) = error {
+            TriggerProblem::Missing(references)
+        } else {
+            TriggerProblem::Evaluation(error)
+        }
     })?;
     match &result[..] {
         [] => Ok(false),

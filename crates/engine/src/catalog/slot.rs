@@ -7,11 +7,12 @@
 //! A slot outlives its topic while there are subscriptions, so that they are found when the topic
 //! comes back; without a topic nothing fires. Tests: `catalog/tests.rs`.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use cresset_definitions::SearchKind;
 use cresset_model::SubscriptionKey;
-use cresset_search::{Criterion, IndexKey, Parameters, Problem, ResourceValues};
+use cresset_search::{Criterion, IndexKey, Parameter, Problem, ResourceValues};
 use imbl::shared_ptr::DefaultSharedPtr;
 use imbl::{GenericHashMap, OrdMap};
 use rustc_hash::FxBuildHasher;
@@ -85,6 +86,8 @@ impl Bucket {
 struct Keyed {
     /// The parameter's URL: one that several types share is one index.
     url: &'static str,
+    /// The parameter of each type that has groups in it.
+    parameters: Vec<(&'static str, &'static Parameter)>,
     buckets: Map<IndexKey, Bucket>,
 }
 
@@ -125,7 +128,7 @@ impl Slot {
         for group in &mut groups {
             group.indexed_by = self.best_criterion(&group.criteria);
         }
-        let entry = Arc::new(Entry { key, slot, groups: groups.into() });
+        let entry = Arc::new(Entry { key, slot, groups });
         for group in &entry.groups {
             self.insert_group(group, &entry);
         }
@@ -134,16 +137,23 @@ impl Slot {
     }
 
     fn insert_group(&mut self, group: &Group, entry: &Arc<Entry>) {
-        let Some((url, keys)) = group.placement() else {
+        let Some((parameter, keys)) = group.placement() else {
             let entries = self.residual.entry(group.types.clone()).or_default();
             entries.insert(entry.key, Arc::clone(entry));
             return;
         };
+        let url = parameter.url();
         let index = self.keyed.iter().position(|keyed| keyed.url == url).unwrap_or_else(|| {
-            self.keyed.push(Keyed { url, buckets: Map::with_hasher(FxBuildHasher) });
+            let buckets = Map::with_hasher(FxBuildHasher);
+            self.keyed.push(Keyed { url, parameters: Vec::new(), buckets });
             self.keyed.len() - 1
         });
-        let buckets = &mut self.keyed[index].buckets;
+        let Keyed { parameters, buckets, .. } = &mut self.keyed[index];
+        for one in group.types.as_slice() {
+            if !parameters.iter().any(|(known, _)| known == one) {
+                parameters.push((one, parameter));
+            }
+        }
         for key in keys {
             match buckets.get_mut(&key) {
                 Some(bucket) => bucket.insert(entry),
@@ -166,7 +176,8 @@ impl Slot {
                         }
                     }
                 }
-                Some((url, keys)) => {
+                Some((parameter, keys)) => {
+                    let url = parameter.url();
                     if let Some(keyed) = self.keyed.iter_mut().find(|keyed| keyed.url == url) {
                         for key in &keys {
                             let emptied = keyed
@@ -185,18 +196,24 @@ impl Slot {
         self.len -= 1;
     }
 
-    /// The criterion under which the fewest others stand; none if none asks for equality.
+    /// The criterion that the fewest resources are likely to meet; none if none asks for equality.
     fn best_criterion(&self, criteria: &[Criterion]) -> Option<u8> {
-        let cost = |(index, criterion): (u8, &Criterion)| {
+        let score = |(index, criterion): (u8, &Criterion)| {
             let keys = criterion.index_keys()?;
             let parameter = criterion.parameter();
             let keyed = self.keyed.iter().find(|keyed| keyed.url == parameter.url());
+            let distinct = keyed.map_or(0, |keyed| keyed.buckets.len());
             let others: usize = keyed.map_or(0, |keyed| {
                 keys.iter().filter_map(|key| keyed.buckets.get(key)).map(Bucket::len).sum()
             });
-            Some((others, selectivity(parameter.kind()), keys.len(), index))
+            // A parameter that tells many subscriptions apart will tell resources apart too; a
+            // value that many subscriptions share may be one that many resources share.
+            let score =
+                distinctness(parameter).saturating_mul(distinct + 1) / (others + keys.len());
+            Some((score, Reverse(index)))
         };
-        (0..=u8::MAX).zip(criteria).filter_map(cost).min().map(|(.., index)| index)
+        let best = (0..=u8::MAX).zip(criteria).filter_map(score).max();
+        best.map(|(_, Reverse(index))| index)
     }
 
     /// The subscriptions that events about this resource may be for, some of them twice.
@@ -205,14 +222,14 @@ impl Slot {
     /// each such problem is passed to `report` (I9).
     pub(crate) fn candidates<'s>(
         &'s self,
-        parameters: &'static Parameters,
         values: &ResourceValues<'_>,
         candidates: &mut Vec<&'s Entry>,
         mut report: impl FnMut(Problem),
     ) {
         let resource_type = values.resource_type();
         for keyed in &self.keyed {
-            let Some(parameter) = parameters.by_url(resource_type, keyed.url) else {
+            let mut parameters = keyed.parameters.iter();
+            let Some((_, parameter)) = parameters.find(|(one, _)| *one == resource_type) else {
                 continue;
             };
             match values.index_keys(parameter) {
@@ -245,17 +262,19 @@ impl Slot {
     }
 }
 
-/// Which kind of equality few resources share, before any subscription tells.
-const fn selectivity(kind: SearchKind) -> u8 {
-    match kind {
-        SearchKind::Reference => 0,
-        SearchKind::Uri => 1,
-        SearchKind::String => 2,
-        SearchKind::Composite
-        | SearchKind::Date
-        | SearchKind::Number
-        | SearchKind::Quantity
-        | SearchKind::Special
-        | SearchKind::Token => 3,
+/// How many different values a parameter is taken to have, before any subscription tells.
+fn distinctness(parameter: &Parameter) -> usize {
+    match (parameter.code(), parameter.kind()) {
+        ("_id" | "identifier", _) | (_, SearchKind::Reference) => 1_000,
+        (_, SearchKind::String | SearchKind::Uri) => 100,
+        (
+            _,
+            SearchKind::Composite
+            | SearchKind::Date
+            | SearchKind::Number
+            | SearchKind::Quantity
+            | SearchKind::Special
+            | SearchKind::Token,
+        ) => 10,
     }
 }

@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use cresset_model::{Comparator, Filter, Issue, IssueCode, Issues, Subscription};
 use cresset_search::{Criterion, Operand, Scope, Test};
+use smallvec::SmallVec;
 
-use super::{CompiledSubscription, FILTERS_MAX, Group};
+use super::{CompiledSubscription, FILTERS_MAX, Group, Groups};
 use crate::focus::{self, TypeSet};
 use crate::offer::Offer;
 use crate::topic::CompiledTopic;
@@ -46,29 +47,30 @@ pub(crate) fn compile(
 
 /// One group for each type with criteria, and one for all types without.
 fn groups(
-    mut by_type: BTreeMap<&'static str, Vec<Criterion>>,
+    mut by_type: BTreeMap<&'static str, SmallVec<[Criterion; 1]>>,
     topic: &CompiledTopic,
-) -> Vec<Group> {
+) -> Groups {
     let free: Vec<_> =
         topic.focus_types().iter().copied().filter(|one| !by_type.contains_key(one)).collect();
-    let mut groups = Vec::with_capacity(by_type.len() + 1);
-    while let Some((one, criteria)) = by_type.pop_first() {
-        let types = TypeSet::One(one);
-        groups.push(Group { types, criteria: criteria.into(), indexed_by: None });
+    let mut groups = Groups::new();
+    while let Some((one, mut criteria)) = by_type.pop_first() {
+        criteria.shrink_to_fit();
+        groups.push(Group { types: TypeSet::One(one), criteria, indexed_by: None });
     }
     if !free.is_empty() {
         // Shared by all subscriptions of the topic that have no filter at all.
         let all = free.len() == topic.focus_types().len();
         let types = if all { topic.types().clone() } else { TypeSet::of(&free) };
-        groups.push(Group { types, criteria: Box::default(), indexed_by: None });
+        groups.push(Group { types, criteria: SmallVec::new(), indexed_by: None });
     }
+    groups.shrink_to_fit();
     groups
 }
 
 struct Compiler<'c> {
     scope: &'c Scope<'c>,
     topic: &'c CompiledTopic,
-    by_type: BTreeMap<&'static str, Vec<Criterion>>,
+    by_type: BTreeMap<&'static str, SmallVec<[Criterion; 1]>>,
     issues: Issues,
 }
 

@@ -43,7 +43,8 @@ fn bound(filters: &[&str]) -> Vec<(&'static str, usize)> {
 
 #[test]
 fn a_filter_is_bound_to_the_types_it_is_for() {
-    let cases: [(&[&str], &[(&str, usize)]); 8] = [
+    type Case = (&'static [&'static str], &'static [(&'static str, usize)]);
+    let cases: [Case; 8] = [
         (&[], &[("Encounter", 0), ("Observation", 0)]),
         (&["patient=Patient/1"], &[("Encounter", 1), ("Observation", 1)]),
         (&["Encounter.patient=Patient/1"], &[("Encounter", 1), ("Observation", 0)]),

@@ -104,7 +104,10 @@ impl World {
         };
         let written_at = if seen.bound { seen.written_at } else { self.now };
         let ends = self.now + valid + grace;
-        *seen = Seen { bound: true, token, ends, heartbeat, owed: true, written_at, ..*seen };
+        // What is bound afresh waits from now on.
+        let waited = if seen.bound { seen.waited } else { 0 };
+        let owed = true;
+        *seen = Seen { bound: true, token, ends, heartbeat, owed, written_at, waited, ..*seen };
         self.socket.bind(bound, at(self.now)).unwrap();
     }
 
