@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::FromRequestParts;
@@ -17,6 +18,11 @@ use crate::negotiate;
 use crate::outcome::Refusal;
 use crate::server::Config;
 
+/// Bytes of a body that are read and thrown away behind the limit.
+const DISCARD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// How long that may take.
+const DISCARD_TIME_MAX: Duration = Duration::from_secs(5);
+
 /// Shared by all handlers.
 #[derive(Clone)]
 pub(crate) struct Context {
@@ -24,7 +30,13 @@ pub(crate) struct Context {
     pub(crate) config: Arc<Config>,
     /// Room for requests under way.
     pub(crate) requests: Arc<Semaphore>,
+    /// Room for their bodies, in KiB.
+    pub(crate) bodies: Arc<Semaphore>,
 }
+
+/// Bodies of all requests under way together, in KiB; what is parsed of them takes several times
+/// as much.
+pub(crate) const BODIES_KIB_MAX: u32 = 512 * 1024;
 
 /// The version that the first part of the path names.
 pub(crate) fn version_of(path: &str) -> Result<FhirVersion, Error> {
@@ -85,7 +97,7 @@ impl Request {
 pub(crate) async fn read_body(
     context: &Context,
     headers: &HeaderMap,
-    body: Body,
+    mut body: Body,
 ) -> Result<Bytes, Error> {
     let max = context.config.body_bytes_max;
     let too_large = || {
@@ -94,12 +106,16 @@ pub(crate) async fn read_body(
     };
     let announced = negotiate::text(headers, header::CONTENT_LENGTH).map(u64::from_str);
     if matches!(announced, Some(Ok(length)) if length > max as u64) {
+        discard(&mut body).await;
         return Err(too_large());
     }
-    let read = Limited::new(body, max).collect();
+    let read = Limited::new(&mut body, max).collect();
     match tokio::time::timeout(context.config.request_time_max, read).await {
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            discard(&mut body).await;
+            Err(too_large())
+        }
         Ok(Err(_)) => {
             let text = "the body ended before it was complete";
             Err(Error::of(Kind::Malformed, IssueCode::NotJson, text))
@@ -109,6 +125,22 @@ pub(crate) async fn read_body(
             Err(Error::of(Kind::Timeout, IssueCode::Timeout, text))
         }
     }
+}
+
+/// Reads on for a while without keeping anything: a client that is still sending when the
+/// connection closes loses the refusal.
+async fn discard(body: &mut Body) {
+    let mut left = DISCARD_BYTES_MAX;
+    let read = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            left = left.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+            if left == 0 {
+                break;
+            }
+        }
+    };
+    // A client that takes longer is left with a broken connection.
+    drop(tokio::time::timeout(DISCARD_TIME_MAX, read).await);
 }
 
 /// The outcome of a handler.

@@ -1,6 +1,7 @@
 //! Which handler answers which path.
 
 use axum::Router;
+use axum::body::HttpBody;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -9,7 +10,7 @@ use axum::routing::{any, get, post};
 use cresset_model::IssueCode;
 use cresset_node::{Error, Kind};
 
-use crate::context::Context;
+use crate::context::{BODIES_KIB_MAX, Context};
 use crate::outcome::Refusal;
 use crate::{fallback, health, operations, resources, websocket};
 
@@ -46,11 +47,18 @@ pub(crate) fn router(context: Context) -> Router {
         .with_state(context)
 }
 
-/// Refuses requests beyond those that may be under way (I10). A websocket counts until it is open.
+/// Refuses requests beyond those that may be under way, by number and by the bytes of their bodies
+/// (I10). A websocket counts until it is open.
 async fn limit(State(context): State<Context>, request: Request, next: Next) -> Response {
-    let Ok(_permit) = context.requests.try_acquire() else {
+    let refused = || {
         let text = "too many requests are under way";
-        return Refusal(Error::of(Kind::Unavailable, IssueCode::Unavailable, text)).into_response();
+        Refusal(Error::of(Kind::Unavailable, IssueCode::Unavailable, text)).into_response()
     };
+    let Ok(_place) = context.requests.try_acquire() else { return refused() };
+    // A body of unknown length may grow to the largest that is allowed.
+    let largest = context.config.body_bytes_max as u64;
+    let length = request.body().size_hint().upper().unwrap_or(largest).min(largest);
+    let room = u32::try_from(length.div_ceil(1024)).unwrap_or(u32::MAX).min(BODIES_KIB_MAX);
+    let Ok(_room) = context.bodies.try_acquire_many(room) else { return refused() };
     next.run(request).await
 }

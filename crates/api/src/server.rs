@@ -13,7 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use crate::context::Context;
+use crate::context::{BODIES_KIB_MAX, Context};
 use crate::router::router;
 
 /// How long the listener rests after an error that may pass, such as too many open files.
@@ -61,7 +61,8 @@ impl Server {
     /// A server for this node.
     pub fn new(node: Arc<Node>, config: Config) -> Self {
         let requests = Arc::new(Semaphore::new(config.requests_max));
-        Self { context: Context { node, config: Arc::new(config), requests } }
+        let bodies = Arc::new(Semaphore::new(BODIES_KIB_MAX as usize));
+        Self { context: Context { node, config: Arc::new(config), requests, bodies } }
     }
 
     /// Serves until `stop` is ready, then lets requests in progress end for at most `grace`.

@@ -11,6 +11,7 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use cresset_channel::{self as channel, FailureKind, RestHook, Verdict};
 use cresset_engine::{
     Attempt, AttemptId, AttemptKind, Delivery, DeliverySettings, DeliveryState, Effect, Input,
@@ -46,6 +47,11 @@ struct Slot {
     revision: u64,
     /// The deadline that stands in the heap for it; others are out of date.
     deadline: Option<Timestamp>,
+    /// The attempt that follows a change of status, until that change is durable: what is sent
+    /// after a handshake says `active` (RQ-ER-12), and a restart would not find it `requested`.
+    held: Option<Attempt>,
+    /// The status that the machine asked for last and that is not durable yet.
+    asked: Option<SubscriptionStatus>,
 }
 
 /// How an attempt ended.
@@ -197,10 +203,26 @@ impl DeliveryLoop {
             live,
             revision,
             deadline: None,
+            held: None,
+            asked: None,
         });
-        if slot.revision != revision {
+        if slot.asked == Some(status) {
+            slot.asked = None;
+        }
+        // The client changed it, or the writer did: the topic may be gone.
+        let by_others = slot.asked.is_none() && status != slot.machine.status();
+        if slot.revision != revision || by_others {
             slot.revision = revision;
+            slot.asked = None;
             slot.machine.handle(Input::Updated { settings, status }, now, &mut effects);
+            if let Some(attempt) = slot.held.take() {
+                let outcome = retry(None, "the subscription was changed before", None);
+                let input = Input::AttemptEnded { id: attempt.id, outcome, jitter: 0 };
+                slot.machine.handle(input, now, &mut effects);
+            }
+        }
+        if status == slot.machine.status() {
+            self.ready.extend(slot.held.take().map(|attempt| (key, attempt)));
         }
         slot.machine.handle(Input::Appended { last }, now, &mut effects);
         self.carry_out(key, effects);
@@ -261,17 +283,26 @@ impl DeliveryLoop {
         let Some(slot) = self.slots.get_mut(&key) else { return };
         for effect in effects {
             match effect {
-                Effect::Attempt(attempt) => self.ready.push_back((key, attempt)),
+                Effect::Attempt(attempt) => {
+                    if slot.live.state().status == slot.machine.status() {
+                        self.ready.push_back((key, attempt));
+                    } else {
+                        slot.held = Some(attempt);
+                    }
+                }
                 Effect::MoveCursor(number) => {
                     slot.live.state().move_cursor(number);
                     self.shared.cursors.note(key, number);
                 }
-                Effect::SetStatus { status, error } => self.statuses.push_back(StatusChange {
-                    subscription: key,
-                    revision: slot.revision,
-                    to: status,
-                    error,
-                }),
+                Effect::SetStatus { status, error } => {
+                    slot.asked = Some(status);
+                    self.statuses.push_back(StatusChange {
+                        subscription: key,
+                        revision: slot.revision,
+                        to: status,
+                        error,
+                    });
+                }
             }
         }
         let deadline = slot.machine.next_deadline();
@@ -286,9 +317,9 @@ impl DeliveryLoop {
     fn spawn(&mut self, key: SubscriptionKey, attempt: Attempt) {
         let Some(slot) = self.slots.get(&key) else { return };
         let (shared, rest_hook) = (self.shared.clone(), self.rest_hook.clone());
-        let live = slot.live.clone();
+        let (live, status) = (slot.live.clone(), slot.machine.status());
         self.running.spawn(async move {
-            let outcome = send(&shared, &rest_hook, &live, attempt).await;
+            let outcome = send(&shared, &rest_hook, &live, attempt, status).await;
             Ended { key, id: attempt.id, outcome }
         });
     }
@@ -300,6 +331,7 @@ async fn send(
     rest_hook: &RestHook,
     live: &LiveSubscription,
     attempt: Attempt,
+    status: SubscriptionStatus,
 ) -> Outcome {
     let (notification_type, range) = match attempt.kind {
         AttemptKind::Events { first, last } => {
@@ -308,8 +340,13 @@ async fn send(
         AttemptKind::Handshake => (NotificationType::Handshake, None),
         AttemptKind::Heartbeat => (NotificationType::Heartbeat, None),
     };
-    let request = match request(shared, live, notification_type, range, attempt.timeout).await {
-        Ok(request) => request,
+    let body = notify::render(shared, live, notification_type, range, Some(status)).await;
+    let request =
+        body.and_then(|body| body.map(|body| request(shared, live, body, attempt)).transpose());
+    let request = match request {
+        Ok(Some(request)) => request,
+        // There is nothing left to send.
+        Ok(None) => return Outcome::Success,
         Err(error) => {
             tracing::error!(subscription.id = %live.id, %error, "a notification was not built");
             return retry(None, "the notification could not be built", None);
@@ -327,14 +364,12 @@ async fn send(
     judge(&outcome)
 }
 
-async fn request(
-    shared: &Arc<Shared>,
+fn request(
+    shared: &Shared,
     live: &LiveSubscription,
-    notification_type: NotificationType,
-    range: Option<Range>,
-    deadline: Duration,
+    body: Bytes,
+    attempt: Attempt,
 ) -> Result<channel::Request, Error> {
-    let body = notify::render(shared, live, notification_type, range).await?;
     let settings = live.state().settings.clone();
     let endpoint = settings.endpoint.as_deref().unwrap_or_default();
     Ok(channel::Request {
@@ -350,7 +385,7 @@ async fn request(
             .map(|header| (header.name.clone(), header.value.clone()))
             .collect(),
         body,
-        deadline,
+        deadline: attempt.timeout,
         now: shared.clock.now(),
     })
 }

@@ -10,7 +10,7 @@ use cresset_definitions::FhirVersion;
 use cresset_fhir::Codec;
 use cresset_model::{
     Change, Event, EventNumber, Interaction, Notification, NotificationEvent, NotificationResource,
-    NotificationType, PayloadContent, Position, SubscriptionError,
+    NotificationType, PayloadContent, Position, SubscriptionError, SubscriptionStatus,
 };
 use uuid::Uuid;
 
@@ -26,24 +26,45 @@ pub(crate) struct Range {
     pub(crate) last: EventNumber,
 }
 
-/// Builds and renders a notification of one subscription.
+/// Bytes of resources in one notification at most; what goes beyond is told of without its content,
+/// as the guide foresees for what cannot be included (RQ-NB-26).
+const CONTENT_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Builds and renders a notification of one subscription; `status` where the caller knows better
+/// than the live table, which learns of a status only when it is durable.
+///
+/// None if there are no events in the range any more: retention has forgotten them.
 pub(crate) async fn render(
     shared: &Arc<Shared>,
     live: &LiveSubscription,
     notification_type: NotificationType,
     events: Option<Range>,
-) -> Result<Bytes, Error> {
+    status: Option<SubscriptionStatus>,
+) -> Result<Option<Bytes>, Error> {
     let version =
         version_of(live.base).ok_or_else(|| Error::internal("a base without a version"))?;
     let content = live.state().settings.content;
     let events = match events {
-        Some(range) => read_events(shared, live, range, content).await?,
+        Some(range) => {
+            let events = read_events(shared, live, range, content).await?;
+            if events.is_empty() {
+                tracing::warn!(
+                    subscription.id = %live.id,
+                    first = %range.first,
+                    last = %range.last,
+                    "events were forgotten before they could be sent"
+                );
+                return Ok(None);
+            }
+            events
+        }
         None => Vec::new(),
     };
-    let notification = notification(shared, live, version, notification_type, events);
+    let mut notification = notification(shared, live, version, notification_type, events);
+    notification.status = status.unwrap_or(notification.status);
     let mut bytes = Vec::new();
     Codec::of(version).render_notification(&notification, &mut bytes);
-    Ok(Bytes::from(bytes))
+    Ok(Some(Bytes::from(bytes)))
 }
 
 /// What a notification of this type says now about a subscription.
@@ -104,8 +125,16 @@ pub(crate) async fn read_events(
         }
     };
     let mut events = Vec::with_capacity(positions.len());
+    let mut room = CONTENT_BYTES_MAX;
     for (number, change) in read_changes(shared, positions).await? {
-        events.push(event(number, &change, content));
+        let mut event = event(number, &change, content);
+        match room.checked_sub(event.focus.body.as_ref().map_or(0, Bytes::len)) {
+            Some(left) => room = left,
+            // A single resource is sent whatever its size; bodies are bounded when they come in.
+            None if events.is_empty() => room = 0,
+            None => event.focus.body = None,
+        }
+        events.push(event);
     }
     Ok(events)
 }

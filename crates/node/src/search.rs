@@ -22,7 +22,11 @@ use crate::rows;
 use crate::shared::Shared;
 
 /// Calls of the index for one page; each looks at a bounded number of documents.
-const ROUNDS_MAX: usize = 16;
+const ROUNDS_MAX: usize = 64;
+/// Resources taken from the index in one call, so that a page can end when it is large.
+const ROUND_COUNT_MAX: usize = 32;
+/// Bytes of resources after which a page ends.
+const PAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Search parameters in one request.
 const PARAMETERS_MAX: usize = 100;
 /// The parameter that carries the place of the next page.
@@ -97,7 +101,7 @@ impl Node {
         let mut next = None;
         // With `_count=0` the page is empty and says only that the search is understood.
         for _ in 0..if plan.count == 0 { 0 } else { ROUNDS_MAX } {
-            query.limit = plan.count - found.len();
+            query.limit = (plan.count - found.len()).min(ROUND_COUNT_MAX);
             let (changes, after) = self.page(query.clone()).await?;
             for change in changes {
                 if self.is_match(caller, &scope, &plan.criteria, &change) {
@@ -106,7 +110,8 @@ impl Node {
             }
             next = after;
             query.after = after;
-            if next.is_none() || found.len() >= plan.count {
+            let bytes: usize = found.iter().map(|change| change.body.len()).sum();
+            if next.is_none() || found.len() >= plan.count || bytes > PAGE_BYTES_MAX {
                 break;
             }
         }

@@ -133,13 +133,13 @@ impl Shared {
 
     /// Tells whoever sends for this subscription that something is new.
     pub(crate) fn hint(&self, subscription: &LiveSubscription) {
-        if subscription.is_websocket() {
-            self.hub.give(subscription.key);
-            if subscription.state().settings.end.is_none() {
-                return;
-            }
+        // Sockets may be bound to one whose channel is another now; they learn it this way.
+        self.hub.give(subscription.key);
+        let of_sockets_alone =
+            subscription.is_websocket() && subscription.state().settings.end.is_none();
+        if !of_sockets_alone {
+            self.delivery.give(subscription.key);
         }
-        self.delivery.give(subscription.key);
     }
 
     /// Makes the topics of a base known to capability statements.

@@ -251,8 +251,11 @@ impl Socket {
                 FrameKind::Heartbeat => (NotificationType::Heartbeat, None),
             };
             // Boxed, so that a socket that waits does not keep room for building frames.
-            let rendered = notify::render(&self.shared, live, notification_type, range);
-            return Box::pin(rendered).await.map(Some);
+            let rendered = notify::render(&self.shared, live, notification_type, range, None);
+            match Box::pin(rendered).await? {
+                Some(frame) => return Ok(Some(frame)),
+                None => self.written(),
+            }
         }
     }
 }
