@@ -19,24 +19,33 @@ const READER_CACHE_KIB: u32 = 1_024;
 
 /// What a writing connection is for.
 pub(crate) struct Profile {
+    /// Bytes of a page, in a new file. Large ones hold large rows better and are fewer system
+    /// calls; small ones are less to write for a change of a few bytes.
+    page_bytes: u32,
     /// `PRAGMA synchronous`: FULL flushes every commit, NORMAL only checkpoints.
-    pub(crate) synchronous: &'static str,
+    synchronous: &'static str,
     /// Page cache in KiB.
-    pub(crate) cache_kib: u32,
-    /// Pages in the write-ahead log after which it is moved into the file.
-    pub(crate) checkpoint_pages: u32,
+    cache_kib: u32,
+    /// Pages in the write-ahead log after which a commit moves it into the file; 0 for never.
+    checkpoint_pages: u32,
 }
 
-/// The log: what is acknowledged is on the disk.
+/// The log: what is acknowledged is on the disk. The checkpointer moves its write-ahead log.
 pub(crate) const LOG: Profile =
-    Profile { synchronous: "FULL", cache_kib: 16 * 1_024, checkpoint_pages: 4_000 };
+    Profile { page_bytes: 16_384, synchronous: "FULL", cache_kib: 16 * 1_024, checkpoint_pages: 0 };
+/// The log, for its checkpointer.
+pub(crate) const CHECKPOINT: Profile = Profile { cache_kib: 64, ..LOG };
 /// The index: may lose its last steps with the machine's power (they are folded again), but not
 /// its shape.
-pub(crate) const INDEX: Profile =
-    Profile { synchronous: "NORMAL", cache_kib: 64 * 1_024, checkpoint_pages: 8_000 };
+pub(crate) const INDEX: Profile = Profile {
+    page_bytes: 4_096,
+    synchronous: "NORMAL",
+    cache_kib: 64 * 1_024,
+    checkpoint_pages: 8_000,
+};
 
 /// Opens a file for writing and creates it if needed, as it is: nothing is changed yet.
-pub(crate) fn open_file(path: &Path) -> Result<Connection, Fault> {
+pub(crate) fn open_file(path: &Path, profile: &Profile) -> Result<Connection, Fault> {
     // SQLite would create it with whatever the umask allows; it will hold patient data.
     let mut options = OpenOptions::new();
     drop(options.write(true).create(true).truncate(false).mode(0o600).open(path)?);
@@ -46,6 +55,8 @@ pub(crate) fn open_file(path: &Path) -> Result<Connection, Fault> {
     )?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    // Takes effect when a new file gets its first table.
+    connection.execute_batch(&format!("PRAGMA page_size = {}", profile.page_bytes))?;
     Ok(connection)
 }
 

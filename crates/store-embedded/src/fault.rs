@@ -29,21 +29,24 @@ impl Fault {
     }
 }
 
+/// What is wrong with the file, if it is the file. Other failures may pass.
 fn damage(error: &rusqlite::Error) -> Option<&'static str> {
-    // Foreign enums: the other variants are failures that may pass, or bugs of ours that do not.
-    if matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase)
-    ) {
-        return Some("SQLite finds the file malformed");
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            return Some("SQLite finds the file malformed");
+        }
+        // Statements are constants: one that does not compile finds other tables than it must.
+        Some(ErrorCode::Unknown) => return Some("a table is not what it must be"),
+        Some(_) | None => {}
     }
     matches!(
         error,
         rusqlite::Error::FromSqlConversionFailure(..)
             | rusqlite::Error::IntegralValueOutOfRange(..)
             | rusqlite::Error::InvalidColumnType(..)
+            | rusqlite::Error::QueryReturnedNoRows
     )
-    .then_some("a column holds what it cannot hold")
+    .then_some("a row is missing or holds what it cannot hold")
 }
 
 impl From<Fault> for Error {

@@ -90,8 +90,9 @@ pub(crate) struct SearchIndex {
 
 #[derive(Debug)]
 struct IndexFile {
-    writer: Mutex<Connection>,
+    // Dropped before the writer, which then leaves no write-ahead log behind.
     readers: Readers,
+    writer: Mutex<Connection>,
     state: RwLock<State>,
 }
 
@@ -165,7 +166,7 @@ impl SearchIndex {
 impl IndexFile {
     /// Opens an index that can be trusted; `None` if it is not that.
     fn open(path: &Path, log: i64) -> Result<Option<Self>, Fault> {
-        let connection = open_file(path)?;
+        let connection = open_file(path, &INDEX)?;
         let application: i32 =
             connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
         let format: u32 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -198,7 +199,7 @@ impl IndexFile {
                 Err(error) => return Err(error.into()),
             }
         }
-        let connection = open_file(path)?;
+        let connection = open_file(path, &INDEX)?;
         let transaction = connection.unchecked_transaction()?;
         transaction.execute_batch(CREATE)?;
         transaction.execute("INSERT INTO meta VALUES (1, ?1, random(), 0, 0)", [log])?;

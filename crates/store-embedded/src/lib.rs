@@ -9,10 +9,12 @@
 //! later group ([`fold`]); after a crash they are read from the log again. So an event costs the
 //! same whether its subscription is one of ten or of a million.
 //!
-//! This crate knows nothing of HTTP, channels or FHIR. It has no clock and starts no thread.
+//! This crate knows nothing of HTTP, channels or FHIR. It has no clock, and one thread
+//! ([`checkpoint`]), which ends with the store.
 //! Its tests: the contract suite of `cresset-store` with a large and with a tiny tail
 //! (tests.rs), files of every format (schema/tests.rs), faults (log/tests.rs).
 
+mod checkpoint;
 mod codec;
 mod connection;
 mod fault;

@@ -17,7 +17,7 @@ mod row;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -26,6 +26,7 @@ use cresset_store::{Counter, Error};
 use rusqlite::Connection;
 use rustc_hash::FxHashMap;
 
+use crate::checkpoint::{Checkpointer, PAGES_STEP};
 use crate::connection::{LOG, open_file, prepare_writer};
 use crate::fault::Fault;
 use crate::names::Names;
@@ -42,28 +43,30 @@ const TAIL_WEIGHT_MAX: usize = 131_072;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) tail_weight_max: usize,
+    pub(crate) checkpoint_pages: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { tail_weight_max: TAIL_WEIGHT_MAX }
+        Self { tail_weight_max: TAIL_WEIGHT_MAX, checkpoint_pages: PAGES_STEP }
     }
 }
 
 /// What one process knows of `log.db`.
 #[derive(Debug)]
 pub(crate) struct Log {
+    // Dropped before the writer: the last connection to close, if it may write, leaves no
+    // write-ahead log behind.
+    checkpointer: Checkpointer,
+    readers: Readers,
     /// Taken before `tail`, never while holding it.
     writer: Mutex<Writer>,
     tail: RwLock<Tail>,
     types: Names<ResourceType>,
     clients: Names<ClientName>,
-    readers: Readers,
     /// Set when memory and file may differ: the next call reads everything again.
     stale: AtomicBool,
     identity: i64,
-    /// SQLite's write-ahead log beside the file.
-    write_ahead: PathBuf,
 }
 
 /// What only the writer touches.
@@ -83,9 +86,11 @@ struct Writer {
 
 impl Log {
     pub(crate) fn open(path: &Path, limits: Limits) -> Result<Self, Fault> {
-        let connection = open_file(path)?;
+        let mut connection = open_file(path, &LOG)?;
         schema::prepare(&connection)?;
         prepare_writer(&connection, &LOG)?;
+        let checkpointer = Checkpointer::spawn(path, limits.checkpoint_pages)?;
+        connection.wal_hook(Some(checkpointer.hook()))?;
         let identity = connection.query_row("SELECT log FROM meta", [], |row| row.get(0))?;
         let writer = Writer {
             connection,
@@ -96,6 +101,7 @@ impl Log {
             commit: |connection| connection.execute_batch("COMMIT"),
         };
         let log = Self {
+            checkpointer,
             writer: Mutex::new(writer),
             tail: RwLock::default(),
             types: Names::new(),
@@ -103,7 +109,6 @@ impl Log {
             readers: Readers::new(path.to_owned()),
             stale: AtomicBool::new(true),
             identity,
-            write_ahead: path.with_extension("db-wal"),
         };
         drop(log.writer()?);
         Ok(log)
@@ -172,6 +177,7 @@ impl Log {
         writer: &Writer,
         body: impl FnOnce(&Connection) -> Result<T, Fault>,
     ) -> Result<T, Error> {
+        let writing = self.checkpointer.write();
         let connection = &writer.connection;
         let begun = connection.execute_batch("BEGIN IMMEDIATE").map_err(Fault::from);
         let done = begun.and_then(|()| body(connection));
@@ -188,6 +194,7 @@ impl Log {
                 }
             },
         };
+        drop(writing);
         self.types.settle(result.is_ok());
         self.clients.settle(result.is_ok());
         result

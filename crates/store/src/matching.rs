@@ -3,6 +3,7 @@
 use std::ops::Bound;
 
 use jiff::Timestamp;
+use smol_str::SmolStr;
 
 use crate::{Clause, Condition, IndexDocument, IndexedValue, Query, SystemTest, Test, clip};
 
@@ -69,7 +70,10 @@ impl Test {
             (
                 Self::Reference { resource_type, id },
                 IndexedValue::Reference { resource_type: its_type, id: its_id },
-            ) => resource_type.as_ref().is_none_or(|named| named == its_type) && id == its_id,
+            ) => {
+                let is_named = |named: &SmolStr| clip(named) == clip(its_type);
+                resource_type.as_ref().is_none_or(is_named) && clip(id) == clip(its_id)
+            }
             (Self::ReferenceUrl(url), IndexedValue::ReferenceUrl(its)) => clip(its) == clip(url),
             (Self::TextContains(part), IndexedValue::Text { folded, .. }) => {
                 clip(folded).contains(clip(part))

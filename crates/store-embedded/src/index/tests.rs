@@ -1,1 +1,308 @@
+//! When an index is not trusted, and whether the index finds what looking at everything finds.
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::ops::Bound;
+use std::path::Path;
+
+use cresset_model::{Base, Comparator};
+use cresset_store::contract::{Builder, at, id, key, position, version};
+use cresset_store::{
+    ChangeLog, Clause, Condition, IndexBatch, IndexDocument, IndexRow, IndexedValue, MemoryStore,
+    Query, SearchCursor, Store, SystemTest, Test, Within,
+};
+use proptest::prelude::*;
+use rusqlite::Connection;
+use smol_str::SmolStr;
+
+use super::rows::{put_rows, take_rows};
+use crate::EmbeddedStore;
+
+fn document(name: &str, number: u64, rows: Vec<IndexRow>) -> IndexDocument {
+    IndexDocument {
+        key: key(name),
+        position: position(number),
+        version: version(1),
+        last_updated: at(number.cast_signed()),
+        deleted: false,
+        rows,
+    }
+}
+
+/// A closed store with three changes, all indexed.
+fn fill(directory: &Path) {
+    let store = EmbeddedStore::open(directory).unwrap();
+    let mut build = Builder::new();
+    store.append(&vec![build.put("Patient/1"), build.put("Patient/2")].into()).unwrap();
+    store.append(&build.put("Patient/3").into()).unwrap();
+    let documents = (1..=3).map(|n| document(&format!("Patient/{n}"), n, Vec::new())).collect();
+    store.index(&IndexBatch { upto: position(3), documents }).unwrap();
+}
+
+#[track_caller]
+fn check(spoil: impl Fn(&Path), expected: Option<u64>) {
+    let directory = tempfile::tempdir().unwrap();
+    fill(directory.path());
+    spoil(&directory.path().join("index.db"));
+    for _ in 0..2 {
+        let store = EmbeddedStore::open(directory.path()).unwrap();
+        assert_eq!(store.index_position().unwrap(), expected.map(position));
+        assert_eq!(store.head().unwrap(), Some(position(3)));
+        let found = store.search(&patients(Vec::new())).unwrap().found;
+        assert_eq!(found.len(), if expected.is_some() { 3 } else { 0 });
+    }
+}
+
+fn patients(clauses: Vec<Clause>) -> Query {
+    let resource_type = key("Patient/1").resource_type;
+    Query { base: Base::new(4), resource_type, clauses, after: None, limit: 100, total: true }
+}
+
+fn sql(text: &'static str) -> impl Fn(&Path) {
+    move |path| Connection::open(path).unwrap().execute_batch(text).unwrap()
+}
+
+#[test]
+fn an_index_that_can_be_trusted_is_kept() {
+    check(|_| {}, Some(3));
+}
+
+#[test]
+fn an_index_that_cannot_be_trusted_is_emptied() {
+    check(|path| fs::remove_file(path).unwrap(), None);
+    check(|path| fs::write(path, "not a database").unwrap(), None);
+    check(|path| fs::write(path, "").unwrap(), None);
+    check(|path| fs::write(path, "longer than a header ".repeat(500)).unwrap(), None);
+    check(sql("PRAGMA user_version = 77"), None);
+    check(sql("PRAGMA application_id = 77"), None);
+    check(sql("UPDATE meta SET log = log + 1"), None);
+    check(sql("UPDATE meta SET position = 4"), None);
+    check(sql("DROP TABLE meta"), None);
+    check(sql("DELETE FROM meta"), None);
+}
+
+#[test]
+fn an_index_found_damaged_while_in_use_is_emptied() {
+    let directory = tempfile::tempdir().unwrap();
+    fill(directory.path());
+    let path = directory.path().join("index.db");
+    sql("UPDATE document SET rows = x'ff'")(&path);
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    assert_eq!(store.index_position().unwrap(), Some(position(3)));
+    assert!(store.search(&patients(Vec::new())).is_err());
+    assert_eq!(store.index_position().unwrap(), None);
+    assert_eq!(store.search(&patients(Vec::new())).unwrap().found, []);
+    let documents = vec![document("Patient/1", 1, Vec::new())];
+    store.index(&IndexBatch { upto: position(1), documents }).unwrap();
+    assert_eq!(store.search(&patients(Vec::new())).unwrap().found.len(), 1);
+}
+
+/// What values are made of: few enough that searches meet them.
+fn word() -> impl Strategy<Value = SmolStr> {
+    prop_oneof![
+        "[ab]{0,3}".prop_map(SmolStr::from),
+        "[aé\u{10ffff}]{0,2}".prop_map(SmolStr::from),
+        Just(SmolStr::from("a".repeat(40))),
+        Just(SmolStr::from("b".repeat(1_100))),
+    ]
+}
+
+/// A text and how it is, folded and exact.
+fn mixed_case() -> impl Strategy<Value = (SmolStr, SmolStr)> {
+    let exact = prop_oneof![word(), "[abAB]{0,3}".prop_map(SmolStr::from)];
+    exact.prop_map(|exact| (exact.to_lowercase().into(), exact))
+}
+
+fn real() -> impl Strategy<Value = f64> {
+    prop_oneof![
+        (-3..4_i8).prop_map(f64::from),
+        Just(f64::INFINITY),
+        Just(f64::NEG_INFINITY),
+        Just(f64::NAN),
+        Just(-0.0),
+    ]
+}
+
+fn integer() -> impl Strategy<Value = i64> {
+    prop_oneof![(-3..4_i64), Just(i64::MIN), Just(i64::MAX)]
+}
+
+fn value() -> impl Strategy<Value = (&'static str, IndexedValue)> {
+    let system = || proptest::option::of(word());
+    prop_oneof![
+        (integer(), integer())
+            .prop_map(|(a, b)| { ("date", IndexedValue::Date { low: a.min(b), high: a.max(b) }) }),
+        (real(), real()).prop_map(|(a, b)| {
+            ("number", IndexedValue::Number { low: a.min(b), high: a.max(b) })
+        }),
+        (real(), real(), system(), system()).prop_map(|(a, b, system, unit)| {
+            ("quantity", IndexedValue::Quantity { low: a.min(b), high: a.max(b), system, unit })
+        }),
+        (word(), word()).prop_map(|(resource_type, id)| {
+            ("reference", IndexedValue::Reference { resource_type, id })
+        }),
+        word().prop_map(|url| ("reference", IndexedValue::ReferenceUrl(url))),
+        mixed_case().prop_map(|(folded, exact)| { ("text", IndexedValue::Text { folded, exact }) }),
+        (system(), word())
+            .prop_map(|(system, code)| { ("token", IndexedValue::Token { system, code }) }),
+        word().prop_map(|uri| ("uri", IndexedValue::Uri(uri))),
+    ]
+}
+
+fn row() -> impl Strategy<Value = IndexRow> {
+    value().prop_map(|(parameter, value)| IndexRow { parameter: parameter.into(), value })
+}
+
+fn comparator() -> impl Strategy<Value = Comparator> {
+    proptest::sample::select(Comparator::ALL)
+}
+
+fn system_test() -> impl Strategy<Value = SystemTest> {
+    prop_oneof![Just(SystemTest::Absent), Just(SystemTest::Any), word().prop_map(SystemTest::Is)]
+}
+
+fn bound() -> impl Strategy<Value = Bound<jiff::Timestamp>> {
+    prop_oneof![
+        Just(Bound::Unbounded),
+        (0..40_i64).prop_map(|second| Bound::Included(at(second))),
+        (0..40_i64).prop_map(|second| Bound::Excluded(at(second))),
+    ]
+}
+
+fn conditions() -> impl Strategy<Value = Vec<Condition>> {
+    let one = |parameter: &'static str, test| {
+        vec![Condition::Value { parameter: parameter.into(), test }]
+    };
+    let dates = (comparator(), integer(), integer()).prop_map(|(comparator, a, b)| {
+        let all = Within::compare(comparator, a.min(b), a.max(b)).into_iter();
+        all.map(|within| Condition::Value { parameter: "date".into(), test: Test::Date(within) })
+            .collect()
+    });
+    let numbers = (comparator(), real(), real()).prop_map(|(comparator, a, b)| {
+        let all = Within::compare(comparator, a.min(b), a.max(b)).into_iter();
+        all.map(|within| Condition::Value {
+            parameter: "number".into(),
+            test: Test::Number(within),
+        })
+        .collect()
+    });
+    let unit = proptest::option::of(word());
+    let quantities =
+        (comparator(), real(), system_test(), unit).prop_map(|(comparator, a, system, unit)| {
+            let all = Within::compare(comparator, a, a).into_iter();
+            all.map(|within| Condition::Value {
+                parameter: "quantity".into(),
+                test: Test::Quantity { within, system: system.clone(), unit: unit.clone() },
+            })
+            .collect()
+        });
+    prop_oneof![
+        dates,
+        numbers,
+        quantities,
+        (proptest::option::of(word()), word()).prop_map(move |(resource_type, id)| {
+            one("reference", Test::Reference { resource_type, id })
+        }),
+        word().prop_map(move |url| one("reference", Test::ReferenceUrl(url))),
+        word().prop_map(move |part| one("text", Test::TextContains(part))),
+        mixed_case()
+            .prop_map(move |(folded, exact)| one("text", Test::TextExact { folded, exact })),
+        word().prop_map(move |start| one("text", Test::TextPrefix(start))),
+        (system_test(), proptest::option::of(word()))
+            .prop_map(move |(system, code)| { one("token", Test::Token { system, code }) }),
+        word().prop_map(move |uri| one("uri", Test::Uri(uri))),
+        word().prop_map(move |start| one("uri", Test::UriPrefix(start))),
+        (0..30_u8).prop_map(|n| vec![Condition::Id(id(&format!("p{n}")))]),
+        (bound(), bound()).prop_map(|(from, to)| vec![Condition::LastUpdated(from, to)]),
+        any::<bool>()
+            .prop_map(|missing| vec![Condition::Missing { parameter: "text".into(), missing }]),
+    ]
+}
+
+fn clause() -> impl Strategy<Value = Clause> {
+    let any = proptest::collection::vec(conditions(), 1..3);
+    (any, prop::bool::weighted(0.2))
+        .prop_map(|(any, negated)| Clause { any: any.concat(), negated })
+}
+
+/// A batch: each resource at most once, by number, deleted or with its rows.
+type Step = BTreeMap<u8, (bool, Vec<IndexRow>)>;
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let rows = proptest::collection::vec(row(), 0..8);
+    let document = (prop::bool::weighted(0.15), rows);
+    proptest::collection::vec(proptest::collection::btree_map(0..30_u8, document, 1..20), 1..4)
+}
+
+/// Applies the steps to both stores.
+fn index(stores: &[&dyn Store], steps: Vec<Step>) {
+    let mut build = Builder::new();
+    for step in steps {
+        let mut documents = Vec::new();
+        let mut entries = Vec::new();
+        for (name, (deleted, rows)) in step {
+            let entry = build.put(&format!("Patient/p{name}"));
+            documents.push(IndexDocument {
+                deleted,
+                version: entry.change.version,
+                ..document(&format!("Patient/p{name}"), build.head(), rows)
+            });
+            entries.push(entry);
+        }
+        let batch = IndexBatch { upto: position(build.head()), documents };
+        for store in stores {
+            store.append(&entries.clone().into()).unwrap();
+            store.index(&batch).unwrap();
+        }
+    }
+}
+
+/// All pages of a search, as ids.
+fn search(store: &dyn Store, clauses: &[Clause], limit: usize) -> Vec<String> {
+    let mut query = Query { limit, ..patients(clauses.to_vec()) };
+    let mut found = Vec::new();
+    loop {
+        let page = store.search(&query).unwrap();
+        assert!(page.found.len() <= limit);
+        found.extend(page.found.into_iter().map(|found| format!("{found:?}")));
+        let Some(next) = page.next else {
+            let total = page.total.unwrap();
+            assert!(total.exact);
+            assert_eq!(total.count, found.len() as u64);
+            return found;
+        };
+        query.after = Some(SearchCursor { ..next });
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn the_index_finds_what_looking_at_everything_finds(
+        steps in steps(),
+        queries in proptest::collection::vec(proptest::collection::vec(clause(), 0..4), 30),
+        limit in 1..12_usize,
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let store = EmbeddedStore::open(directory.path()).unwrap();
+        let model = MemoryStore::new();
+        index(&[&store, &model], steps);
+        for clauses in queries {
+            prop_assert_eq!(search(&store, &clauses, limit), search(&model, &clauses, limit));
+        }
+    }
+
+    #[test]
+    fn rows_come_back(rows in proptest::collection::vec(row(), 0..20)) {
+        let read = take_rows(&put_rows(&rows)).unwrap();
+        // NaN is not equal to itself, and long texts are clipped: compare what is written.
+        prop_assert_eq!(put_rows(&read), put_rows(&rows));
+        prop_assert_eq!(read.len(), rows.len());
+    }
+
+    #[test]
+    fn any_bytes_are_rows_or_refused(bytes: Vec<u8>) {
+        drop(take_rows(&bytes));
+    }
+}

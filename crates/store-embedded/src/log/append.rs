@@ -11,7 +11,7 @@ use super::{Log, Writer};
 use crate::codec::put_integer;
 use crate::fault::Fault;
 use crate::fold::{Progress, fold};
-use crate::tail::{Frozen, Overlay, Slot, Tail};
+use crate::tail::{Frozen, Slot, Tail};
 
 /// Counters kept in memory; above this they are dropped and asked for again.
 const COUNTERS_MAX: usize = 2 << 20;
@@ -272,7 +272,7 @@ impl Tail {
         }
         if self.frozen.is_none() && self.active.weight >= writer.limits.tail_weight_max {
             self.frozen = Some(Frozen {
-                overlay: std::mem::replace(&mut self.active, Overlay::default()),
+                overlay: std::mem::take(&mut self.active),
                 upto: self.head.map_or(0, |head| head.get()),
                 upto_move: writer.moves,
                 progress: Progress::Start,

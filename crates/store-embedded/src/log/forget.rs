@@ -8,9 +8,6 @@ use super::row::{nanoseconds, stored, subscription_key};
 use super::{Log, Writer};
 use crate::fault::Fault;
 
-/// Size of the write-ahead log above which a step of upkeep waits for readers and empties it.
-/// Readers that follow one another without a pause keep it from being reused otherwise.
-const WAL_BYTES_MAX: u64 = 64 << 20;
 /// Events whose age is looked up at a time.
 const EVENTS_STEP: usize = 256;
 
@@ -54,7 +51,6 @@ impl Log {
         }
         drop(tail);
         writer.sweep = step.sweep;
-        self.shrink(&writer)?;
         Ok(Forgotten {
             events: step.cuts.iter().map(|cut| cut.count).sum(),
             subscriptions: step.cuts.iter().map(|cut| u64::from(cut.gone)).sum(),
@@ -135,16 +131,6 @@ impl Log {
             }
         }
         Ok(count)
-    }
-
-    /// Empties the write-ahead log if it has grown. Not a failure if readers are in the way.
-    fn shrink(&self, writer: &Writer) -> Result<(), Fault> {
-        let grown = std::fs::metadata(&self.write_ahead)
-            .is_ok_and(|metadata| metadata.len() > WAL_BYTES_MAX);
-        if grown {
-            writer.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-        }
-        Ok(())
     }
 }
 

@@ -84,11 +84,7 @@ impl Log {
         row: &Row<'_>,
     ) -> Result<Change, Fault> {
         let text = |index| {
-            Ok::<_, Fault>(
-                row.get_ref(index)?
-                    .as_str()
-                    .map_err(|_| Fault::corrupt("an id that is not text"))?,
-            )
+            row.get_ref(index)?.as_str().map_err(|_| Fault::corrupt("an id that is not text"))
         };
         let body = row.get_ref(8)?.as_blob().map_err(|_| Fault::corrupt("a body without bytes"))?;
         Ok(Change {

@@ -7,7 +7,7 @@ use crate::{
     ChangeLog, Entry, Group, MemoryStore, Record, Retention, Store, SubscriptionLife, TokenRecord,
 };
 
-const SEEDS: u64 = 6;
+const SEEDS: u64 = 4;
 const STEPS: u64 = 120;
 
 /// A small generator (splitmix64): the cases need no more, and must be the same everywhere.
@@ -29,6 +29,7 @@ pub fn it_behaves_like_the_memory_store(fixture: &mut impl Fixture) {
     let model = MemoryStore::new();
     let mut build = Builder::new();
     let mut alive = Vec::new();
+    let mut born = Vec::new();
     for seed in 0..SEEDS {
         let mut random = Random(seed);
         for step in 0..STEPS {
@@ -48,13 +49,14 @@ pub fn it_behaves_like_the_memory_store(fixture: &mut impl Fixture) {
                 }
                 _ => {
                     let group = group(&mut random, &mut build, &mut alive, &model);
+                    born.extend(begun(&group));
                     let expected = model.append(&group).unwrap();
                     let appended = fixture.store().append(&group);
                     assert_eq!(appended.unwrap(), expected, "seed {seed} step {step}");
                 }
             }
             if step % 10 == 9 {
-                compare(fixture.store(), &model, &mut random, build.head());
+                compare(fixture.store(), &model, &mut random, &born);
             }
         }
     }
@@ -122,14 +124,21 @@ fn group(
     group
 }
 
-fn compare(store: &dyn Store, model: &MemoryStore, random: &mut Random, head: u64) {
+fn begun(group: &Group) -> impl Iterator<Item = SubscriptionKey> {
+    let begins =
+        |entry: &&Entry| matches!(entry.subscription, Some(SubscriptionLife::Begins { .. }));
+    let key = |entry: &Entry| SubscriptionKey::created_at(entry.change.position);
+    group.entries.iter().filter(begins).map(key)
+}
+
+fn compare(store: &dyn Store, model: &MemoryStore, random: &mut Random, born: &[SubscriptionKey]) {
+    let head = model.head().unwrap().map_or(0, |head| head.get());
     assert_eq!(store.head().unwrap(), model.head().unwrap());
     let after = Some(position(1 + random.below(head.max(1))));
     assert_eq!(store.changes(after, 50).unwrap(), model.changes(after, 50).unwrap());
     let records = store.subscriptions(None, usize::MAX).unwrap();
     assert_eq!(records, model.subscriptions(None, usize::MAX).unwrap());
-    for n in 1..=head {
-        let key = SubscriptionKey::created_at(position(n));
+    for &key in born {
         let from = number(1 + random.below(20));
         let range = |store: &dyn Store| store.events(key, from, number(9_999), 100).unwrap();
         assert_eq!(range(store), range(model));
