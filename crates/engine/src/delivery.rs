@@ -33,6 +33,7 @@ mod tests;
 /// How long after its timeout the outcome of an attempt is waited for before it counts as failed.
 ///
 /// The caller ends attempts at their timeout; this catches an outcome that got lost on the way.
+/// The timeout counts from [`Input::AttemptStarted`], or from the effect while that has not come.
 pub const OUTCOME_GRACE: Duration = Duration::from_secs(10);
 
 /// What the subscription and the operator ask for.
@@ -153,6 +154,14 @@ pub enum Input {
         /// Drawn by the caller, uniform over all `u32`.
         jitter: u32,
     },
+    /// An attempt that had to wait for room is being sent only now, so its timeout begins now.
+    ///
+    /// Optional for a caller that sends at once. One that queues asks [`Delivery::is_awaited`]
+    /// before it sends: an attempt that has waited too long was given up on meanwhile.
+    AttemptStarted {
+        /// Which.
+        id: AttemptId,
+    },
     /// The subscription was deleted: nothing is sent and no effect is given any more (RQ-ER-13).
     Removed,
     /// A deadline may have come.
@@ -190,6 +199,7 @@ pub enum Effect {
 struct InFlight {
     id: AttemptId,
     kind: AttemptKind,
+    timeout: Duration,
     /// When its outcome counts as lost.
     lost_at: Timestamp,
     /// A change of status or settings came after it: its failure says nothing any more.
@@ -259,6 +269,11 @@ impl Delivery {
         self.last.saturating_sub(self.cursor)
     }
 
+    /// Whether the outcome of this attempt still matters; if not, it need not be sent.
+    pub fn is_awaited(&self, id: AttemptId) -> bool {
+        !self.removed && self.in_flight.is_some_and(|attempt| attempt.id == id)
+    }
+
     /// Takes what happened and appends what has to be done.
     pub fn handle(&mut self, input: Input, now: Timestamp, effects: &mut Vec<Effect>) {
         if self.removed {
@@ -269,6 +284,7 @@ impl Delivery {
             Input::AttemptEnded { id, outcome, jitter } => {
                 self.attempt_ended(id, outcome, jitter, now, effects);
             }
+            Input::AttemptStarted { id } => self.attempt_started(id, now),
             Input::Removed => {
                 self.removed = true;
                 return;
@@ -353,9 +369,19 @@ impl Delivery {
         let id = AttemptId(self.next_id);
         self.next_id += 1;
         let lost_at = after(after(now, timeout), OUTCOME_GRACE);
-        self.in_flight = Some(InFlight { id, kind, lost_at, superseded: false });
+        self.in_flight = Some(InFlight { id, kind, timeout, lost_at, superseded: false });
         self.silent_since = now;
         effects.push(Effect::Attempt(Attempt { id, kind, timeout }));
+    }
+
+    /// Gives the attempt in flight its whole time from now on.
+    fn attempt_started(&mut self, id: AttemptId, now: Timestamp) {
+        if let Some(attempt) = &mut self.in_flight
+            && attempt.id == id
+        {
+            attempt.lost_at = after(after(now, attempt.timeout), OUTCOME_GRACE);
+            self.silent_since = now;
+        }
     }
 
     /// Takes the outcome of the attempt in flight; ignores any other.

@@ -265,6 +265,17 @@ fn a_value_that_everybody_wants_stops_being_the_one_to_look_under() {
 }
 
 #[test]
+fn what_is_not_indexed_is_looked_at_for_its_own_types_only() {
+    let topic = topic(vec![trigger("Encounter"), trigger("Patient")], &["Encounter.status not"]);
+    let mut catalog = catalog_of(&topic, &[&[]]);
+    for number in 2..=9 {
+        subscribe(&mut catalog, number, &["status:not=planned"]);
+    }
+    // Each has a group with a criterion for encounters and one without for patients.
+    assert_eq!((catalog.residual_len(), candidates(&catalog, &encounter("1", "planned"))), (17, 9));
+}
+
+#[test]
 fn several_values_find_a_subscription_by_each_of_them() {
     let topic = topic(vec![trigger("Encounter")], &["patient"]);
     let mut catalog = catalog_of(&topic, &[&["patient=Patient/1,Patient/2"]]);

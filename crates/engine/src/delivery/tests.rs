@@ -239,6 +239,20 @@ fn a_lost_outcome_counts_as_failure_after_timeout_and_grace() {
 }
 
 #[test]
+fn an_attempt_that_waited_for_room_has_its_whole_timeout_from_its_start() {
+    let asked = DeliverySettings { timeout: Some(Duration::from_secs(20)), ..settings() };
+    let mut rig = Rig::new(asked, Active, 0, 1);
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    let started = |id| Input::AttemptStarted { id: AttemptId(id) };
+    assert_eq!((rig.input(25, started(1)).as_str(), rig.deadline()), ("", Some(55)));
+    assert_eq!(rig.input(26, started(2)), "");
+    assert!(rig.delivery.is_awaited(AttemptId(1)) && !rig.delivery.is_awaited(AttemptId(2)));
+    assert_eq!((rig.tick(54), rig.tick(55)), (String::new(), String::new()));
+    assert!(!rig.delivery.is_awaited(AttemptId(1)), "given up on");
+    assert_eq!((rig.input(56, started(1)).as_str(), rig.deadline()), ("", Some(60)));
+}
+
+#[test]
 fn the_timeout_of_an_attempt_is_the_subscriptions_or_the_default() {
     for (asked, expected) in [(None, 30), (Some(0), 30), (Some(7), 7)] {
         let timeout = asked.map(Duration::from_secs);

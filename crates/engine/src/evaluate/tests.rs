@@ -180,6 +180,18 @@ fn an_expression_fires_where_it_is_true_and_only_there() {
 }
 
 #[test]
+fn an_expression_does_not_take_an_update_of_unknown_past_for_a_create() {
+    let expression = "%previous.empty() and %current.status = 'completed'";
+    let catalog = catalog_of(&topic(vec![fhir_path_trigger("Encounter", expression)], &[]), &[&[]]);
+    let updated = encounter("Patient/1", "completed");
+    let mut change = change("Encounter", None, Some(&updated));
+    assert_eq!(matched(&catalog, &change), [1]);
+    change.interaction = Interaction::Update;
+    let evaluation = evaluate(&catalog, &change);
+    assert_eq!((evaluation.matches.len(), evaluation.problems.len()), (0, 1));
+}
+
+#[test]
 fn an_expression_that_is_no_single_boolean_does_not_fire_and_is_reported() {
     check_expression("%current.status", [false; 3], [1, 1, 0]);
     check_expression("1", [false; 3], [1; 3]);

@@ -12,6 +12,7 @@ enum Step {
     Wait(u64),
     End(Outcome),
     EndUnknown,
+    Start,
     Update { status: SubscriptionStatus, max_count: u32, heartbeat: Option<u64>, end: Option<u64> },
     Restart { cursor_lost: bool },
 }
@@ -45,6 +46,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (0u64..20).prop_map(Step::Wait),
         12 => outcome().prop_map(Step::End),
         1 => Just(Step::EndUnknown),
+        1 => Just(Step::Start),
         1 => (
             status(),
             1u32..5,
@@ -110,6 +112,16 @@ impl World {
                 self.input(Input::Tick);
             }
             Step::End(outcome) => self.end(outcome),
+            Step::Start => {
+                if let Some((attempt, timeout_at)) = &mut self.flight
+                    && *timeout_at > at(self.now)
+                {
+                    *timeout_at = after(at(self.now), attempt.timeout);
+                    let id = attempt.id;
+                    assert!(self.delivery.is_awaited(id));
+                    self.input(Input::AttemptStarted { id });
+                }
+            }
             Step::EndUnknown => {
                 let id = AttemptId(u64::MAX);
                 self.input(Input::AttemptEnded { id, outcome: Outcome::Success, jitter: 0 });
