@@ -40,7 +40,7 @@ impl Offer {
             }
         }
         if let (true, Some((one, why))) = (parameters.is_empty(), reason) {
-            let text = format!("subscriptions that use this filter are refused: of {one} {why}");
+            let text = format!("subscriptions that use this filter are refused: for {one}, {why}");
             let path = format!("{path}.filterParameter");
             issues.push(Issue::warning(IssueCode::UnknownSearchParameter, text).at(path));
         }

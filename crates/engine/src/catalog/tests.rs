@@ -65,7 +65,6 @@ fn an_unknown_version_is_refused_with_the_versions_there_are() {
 fn versions_compare_piece_by_piece() {
     let ascending = [
         None,
-        Some(""),
         Some("0.9"),
         Some("1"),
         Some("1.0.0-ballot"),
@@ -76,18 +75,12 @@ fn versions_compare_piece_by_piece() {
         Some("2024-09-30"),
         Some("2024-11-01"),
         Some("99999999999999999999999999"),
+        Some(""),
         Some("draft"),
     ];
     for (index, a) in ascending.iter().enumerate() {
         for (other, b) in ascending.iter().enumerate() {
-            if (*a, *b) == (Some(""), Some("draft")) || (*a, *b) == (Some("draft"), Some("")) {
-                continue;
-            }
-            let (a, b) = (*a, *b);
-            // An empty version is a word, and words are later than numbers.
-            if a != Some("") && b != Some("") {
-                assert_eq!(compare_versions(a, b), index.cmp(&other), "{a:?} {b:?}");
-            }
+            assert_eq!(compare_versions(*a, *b), index.cmp(&other), "{a:?} {b:?}");
         }
     }
 }

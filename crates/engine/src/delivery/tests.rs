@@ -1,7 +1,10 @@
 //! Table tests of the delivery machine; the properties I3 to I5 are in `tests/properties.rs`.
 
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
 use super::*;
-use crate::retry::RetrySchedule;
+use crate::retry::{RetryPolicy, RetrySchedule};
 
 mod properties;
 

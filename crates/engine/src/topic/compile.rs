@@ -116,13 +116,12 @@ impl Compiler<'_> {
             self.lint(query, interactions, &format!("{path}.queryCriteria"));
         }
         let Some(fhir_path) = &source.fhir_path_criteria else {
-            return match (&source.query_criteria, query) {
-                (None, _) => Some(Trigger { interactions, test: TriggerTest::Always }),
-                (Some(_), None) => None,
-                (Some(_), Some(query)) => {
-                    Some(Trigger { interactions, test: TriggerTest::Query(Box::new(query)) })
-                }
+            let test = match query {
+                Some(query) => TriggerTest::Query(Box::new(query)),
+                None if source.query_criteria.is_none() => TriggerTest::Always,
+                None => return None,
             };
+            return Some(Trigger { interactions, test });
         };
         let path = format!("{path}.fhirPathCriteria");
         let test = match (self.expression(&fhir_path.0, resource_type), query) {
@@ -130,6 +129,7 @@ impl Compiler<'_> {
                 // The query is not evaluated beside the expression (RQ-TP-30), so what is wrong
                 // with it refuses nothing.
                 self.soften(before);
+                self.lint_expression(&fhir_path.0, &path);
                 TriggerTest::FhirPath(Box::new(expression))
             }
             (Err(error), Some(query)) => {
@@ -235,6 +235,15 @@ impl Compiler<'_> {
         }
     }
 
+    /// Warns of `|`, with which published topics say `or` (TR-19).
+    fn lint_expression(&mut self, source: &str, path: &str) {
+        if has_union(source) {
+            let text = "`|` joins collections: two different booleans joined are no single boolean, \
+                        and the trigger does not fire; write `or` if that is meant";
+            self.warning(IssueCode::SurprisingTopic, text.to_owned(), path);
+        }
+    }
+
     fn offers(&mut self, topic: &Topic, types: &[&'static str]) -> Box<[Offer]> {
         if topic.can_filter_by.len() > OFFERS_MAX {
             let text = format!("a topic may offer {OFFERS_MAX} filters");
@@ -282,6 +291,21 @@ impl Compiler<'_> {
     fn warning(&mut self, code: IssueCode, text: String, path: &str) {
         self.issues.push(Issue::warning(code, text).at(format!("SubscriptionTopic.{path}")));
     }
+}
+
+/// Whether there is a `|` outside of quotes.
+fn has_union(source: &str) -> bool {
+    let (mut quote, mut escaped) = (None, false);
+    source.chars().any(|c| {
+        match quote {
+            Some(_) if escaped => escaped = false,
+            Some(_) if c == '\\' => escaped = true,
+            Some(open) => quote = (c != open).then_some(open),
+            None if matches!(c, '\'' | '`' | '"') => quote = Some(c),
+            None => return c == '|',
+        }
+        false
+    })
 }
 
 /// The issue code for an expression that does not compile.

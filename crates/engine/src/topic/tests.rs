@@ -145,6 +145,19 @@ fn an_expression_that_cannot_be_evaluated_is_refused_unless_a_query_says_the_sam
 }
 
 #[test]
+fn a_union_where_or_is_meant_is_taken_with_a_warning() {
+    let path = "SurprisingTopic SubscriptionTopic.resourceTrigger[0].fhirPathCriteria";
+    for (expression, warned) in [
+        ("(%previous.empty() | (%previous.status != 'a')) and %current.status = 'a'", true),
+        ("%current.status = 'a|b' or %current.status = 'it\\'s|'", false),
+        ("%current.status = 'it\\'s' | %current.exists()", true),
+    ] {
+        let topic = topic(vec![fhir_path_trigger("Encounter", expression)], &[]);
+        check_taken(&topic, &[path][..usize::from(warned)]);
+    }
+}
+
+#[test]
 fn a_broken_query_beside_a_good_expression_is_a_warning() {
     let both = ResourceTrigger {
         query_criteria: Some(query("", "stauts=completed")),

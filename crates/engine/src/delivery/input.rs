@@ -1,0 +1,169 @@
+//! What goes into the delivery machine and what comes out of it.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cresset_model::{EventNumber, SubscriptionError, SubscriptionStatus};
+use jiff::Timestamp;
+
+use crate::retry::RetryPolicy;
+
+/// What the subscription and the operator ask for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliverySettings {
+    /// Longest silence; none or zero means no heartbeats (RQ-SB-05, RQ-CH-07, RQ-SB-14).
+    pub heartbeat_period: Option<Duration>,
+    /// Upper bound of one attempt (RQ-SB-06).
+    pub timeout: Option<Duration>,
+    /// Most events in one notification (RQ-SB-07).
+    pub max_count: Option<NonZeroU32>,
+    /// When to switch it off (RQ-SB-12); see [`DeliverySettings::end_in_force`].
+    pub end: Option<Timestamp>,
+    /// The operator's part.
+    pub policy: Arc<RetryPolicy>,
+}
+
+impl DeliverySettings {
+    /// The `end` to observe, for a subscription that was accepted (created or last updated by
+    /// its client) at this time.
+    ///
+    /// One that had passed by then is not observed: a subscription that came with a past `end`
+    /// is not switched off at once (RQ-SB-13, TR-10).
+    pub fn end_in_force(end: Option<Timestamp>, accepted: Timestamp) -> Option<Timestamp> {
+        end.filter(|end| *end > accepted)
+    }
+}
+
+/// Where a subscription stands, as the store has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeliveryState {
+    /// Its status.
+    pub status: SubscriptionStatus,
+    /// The last event whose delivery was confirmed, if any was.
+    pub cursor: Option<EventNumber>,
+    /// The last event number given; 0 if there was none.
+    pub last: u64,
+}
+
+/// Names one attempt of one machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AttemptId(pub(super) u64);
+
+impl fmt::Display for AttemptId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What an attempt sends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AttemptKind {
+    /// These events, both ends included.
+    Events {
+        /// The first.
+        first: EventNumber,
+        /// The last.
+        last: EventNumber,
+    },
+    /// That the channel still works.
+    Heartbeat,
+    /// Whether the channel works.
+    Handshake,
+}
+
+/// One try to send one notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attempt {
+    /// Its name; comes back in [`Input::AttemptEnded`].
+    pub id: AttemptId,
+    /// What it sends.
+    pub kind: AttemptKind,
+    /// When the caller gives up on it, counted from its start.
+    pub timeout: Duration,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// The receiver says that the endpoint is no more (HTTP 410): the status becomes `off`
+    /// (RQ-CH-26).
+    Gone {
+        /// For `$status`.
+        reason: SubscriptionError,
+    },
+    /// The receiver refused for good: repeating the same is of no use.
+    ///
+    /// A handshake is retried all the same, because a receiver may not listen yet (TR-07).
+    Refused {
+        /// For `$status`.
+        reason: SubscriptionError,
+    },
+    /// It failed in a way that may pass.
+    Retry {
+        /// For `$status`.
+        reason: SubscriptionError,
+        /// How long the receiver asked to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// The receiver took it.
+    Success,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// Events up to this number are durable now.
+    Appended {
+        /// The last number given.
+        last: u64,
+    },
+    /// An attempt ended. One that is not in flight (any more) is ignored.
+    AttemptEnded {
+        /// Which.
+        id: AttemptId,
+        /// How.
+        outcome: Outcome,
+        /// Drawn by the caller, uniform over all `u32`.
+        jitter: u32,
+    },
+    /// An attempt that had to wait for room is being sent only now, so its timeout begins now.
+    ///
+    /// Optional for a caller that sends at once. One that queues asks [`Delivery::is_awaited`]
+    /// before it sends: an attempt that has waited too long was given up on meanwhile.
+    AttemptStarted {
+        /// Which.
+        id: AttemptId,
+    },
+    /// The subscription was deleted: nothing is sent and no effect is given any more (RQ-ER-13).
+    Removed,
+    /// A deadline may have come.
+    Tick,
+    /// The subscription was changed by its client or an operator.
+    ///
+    /// With status `requested` a handshake follows (RQ-SB-24, RQ-SB-25). Never fed for a status
+    /// that [`Effect::SetStatus`] asked for: the machine knows that one.
+    Updated {
+        /// The settings from now on.
+        settings: DeliverySettings,
+        /// The status from now on.
+        status: SubscriptionStatus,
+    },
+}
+
+/// What the caller has to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Send this, and report how it ended.
+    Attempt(Attempt),
+    /// Record that events up to this one need no attempt any more. It only ever goes up.
+    MoveCursor(EventNumber),
+    /// Record the status, and why. No error given means that none is known any more.
+    SetStatus {
+        /// The new status.
+        status: SubscriptionStatus,
+        /// The reason, for `$status` (RQ-ER-05).
+        error: Option<SubscriptionError>,
+    },
+}
