@@ -1,6 +1,8 @@
 //! What an evaluation costs, by hand:
 //! `cargo test -p cresset-engine --release -- --ignored --nocapture --test-threads=1 measure`.
 
+#![expect(clippy::disallowed_methods, reason = "measuring takes a clock; nothing else here does")]
+
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
