@@ -7,7 +7,7 @@
 //!
 //! `… measure open DIR`: time to open the store and to list its subscriptions.
 //!
-//! `… measure index DIR COUNT`: time per document with 25 search values, and of searches.
+//! `… measure index DIR COUNT BATCH`: time per document with 25 search values, and of searches.
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a tool for developers")]
 
 use std::path::Path;
@@ -33,7 +33,7 @@ fn main() {
         "append" => {
             append(directory, number(2), number(3), number(4), [number(5), number(6).max(1)])
         }
-        "index" => index(directory, number(2)),
+        "index" => index(directory, number(2), number(3).max(1)),
         "open" => open(directory),
         other => panic!("unknown: {other}"),
     }
@@ -170,14 +170,13 @@ fn open(directory: &Path) {
     println!("list {count} subscriptions with {events} events: {:?}", start.elapsed());
 }
 
-fn index(directory: &Path, count: u64) {
-    const BATCH: u64 = 4_096;
+fn index(directory: &Path, count: u64, batch: u64) {
     let store = EmbeddedStore::open(directory).unwrap();
     let body = Bytes::from_static(b"{}");
     let mut random = Random(7);
     let mut used = Duration::ZERO;
-    for first in (1..=count).step_by(usize::try_from(BATCH).unwrap()) {
-        let changes: Vec<_> = (first..first + BATCH)
+    for first in (1..=count).step_by(usize::try_from(batch).unwrap()) {
+        let changes: Vec<_> = (first..first + batch)
             .map(|head| change(head, &format!("e{head}"), 1, &body))
             .collect();
         let entry = |change: &Change| Entry {

@@ -12,17 +12,20 @@ use rusqlite::Connection;
 use crate::fault::Fault;
 
 /// The format this version writes.
-pub(crate) const FORMAT: u32 = 2;
+pub(crate) const FORMAT: u32 = 3;
 
 /// Says that a SQLite file is a change log of ours ("CrLg").
 const APPLICATION_ID: i32 = 0x4372_4c67;
 
 /// Step n turns format n + 1 into format n + 2.
-const MIGRATIONS: [&str; 1] = [
+const MIGRATIONS: [&str; 2] = [
     // Retention: what was forgotten is told apart from what never was, and expired tokens are
     // found without reading all of them.
     "ALTER TABLE subscription ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;
      CREATE INDEX token_expires ON token (expires);",
+    // Why a subscription left `active`, which R5 has no element for.
+    "ALTER TABLE subscription ADD COLUMN error_code TEXT;
+     ALTER TABLE subscription ADD COLUMN error_text TEXT;",
 ];
 
 /// The current format. `entry` is the log; `version`, `event` and `subscription.cursor` are views
@@ -70,7 +73,9 @@ const CREATE: &str = "
         created INTEGER NOT NULL,
         ended INTEGER,                  -- position of the change that ended it
         cursor INTEGER NOT NULL DEFAULT 0,
-        forgotten INTEGER NOT NULL DEFAULT 0  -- highest event number no longer kept
+        forgotten INTEGER NOT NULL DEFAULT 0, -- highest event number no longer kept
+        error_code TEXT,                -- FHIR's code, where one fits
+        error_text TEXT                 -- why it left active; null if nothing is wrong
     );
     CREATE TABLE event (
         subscription INTEGER NOT NULL,

@@ -1,6 +1,6 @@
 //! Appending a group: rows at the end of the log, a slice of the fold, one flush.
 
-use cresset_model::{Event, SubscriptionKey};
+use cresset_model::{Event, SubscriptionErrorCode, SubscriptionKey};
 use cresset_store::{
     Appended, Counter, Entry, Error, Group, Plan, Record, SubscriptionLife, TokenRecord, plan,
 };
@@ -96,6 +96,19 @@ impl Log {
         for record in &group.records {
             match record {
                 Record::Cursor { .. } => {}
+                Record::Error { subscription, error } => {
+                    let code = error.as_ref().and_then(|error| error.code);
+                    connection
+                        .prepare_cached(
+                            "UPDATE subscription SET error_code = ?2, error_text = ?3
+                             WHERE key = ?1 AND ended IS NULL",
+                        )?
+                        .execute(params![
+                            subscription.position().get(),
+                            code.map(SubscriptionErrorCode::code),
+                            error.as_ref().map(|error| error.text.as_str()),
+                        ])?;
+                }
                 Record::Token(token) => self.write_token(connection, token)?,
                 Record::TokenRevoked(hash) => {
                     connection

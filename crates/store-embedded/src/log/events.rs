@@ -1,6 +1,9 @@
 //! Reads of subscriptions, their events, and tokens.
 
-use cresset_model::{Base, Event, EventNumber, Position, ResourceId, ResourceKey, SubscriptionKey};
+use cresset_model::{
+    Base, Event, EventNumber, Position, ResourceId, ResourceKey, SubscriptionError,
+    SubscriptionErrorCode, SubscriptionKey,
+};
 use cresset_store::{EVENTS_PAGE_MAX, SUBSCRIPTIONS_PAGE_MAX, SubscriptionRecord, TokenRecord};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
@@ -11,7 +14,7 @@ use crate::fault::Fault;
 
 const SELECT_SUBSCRIPTION: &str =
     "SELECT key, base, type, id, owner, created, cursor, forgotten, coalesce(
-         (SELECT max(number) FROM event WHERE subscription = key), 0)
+         (SELECT max(number) FROM event WHERE subscription = key), 0), error_code, error_text
      FROM subscription";
 
 /// A subscription as the file's views have it.
@@ -101,6 +104,7 @@ impl Log {
             events: row.get(8)?,
             oldest: None,
             cursor: None,
+            error: stored_error(row.get(9)?, row.get(10)?),
         };
         Ok(Stored { record, cursor: row.get(6)?, forgotten: row.get(7)? })
     }
@@ -192,4 +196,10 @@ impl Log {
             subscriptions,
         })
     }
+}
+
+/// The recorded reason, if there is one; a code of a later version is left out, its text stays.
+fn stored_error(code: Option<String>, text: Option<String>) -> Option<SubscriptionError> {
+    let code = code.as_deref().and_then(SubscriptionErrorCode::from_code);
+    Some(SubscriptionError { code, text: text? })
 }
