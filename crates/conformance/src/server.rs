@@ -127,9 +127,14 @@ impl Server {
 
     /// Starts it again on the same data; it has another port then.
     pub async fn start_again(&mut self) {
+        self.launch_again();
+        self.wait_until_it_serves().await;
+    }
+
+    /// As [`Self::start_again`], without waiting until it serves.
+    pub fn launch_again(&mut self) {
         self.starts += 1;
         self.child = launch(self.folder.path(), &self.options, self.starts);
-        self.wait_until_it_serves().await;
     }
 
     /// Kills it and starts it again.

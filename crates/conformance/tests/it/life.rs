@@ -9,7 +9,7 @@ const TOPIC: &str = "http://cresset.test/topics/patient-any";
 
 #[tokio::test]
 async fn health_is_told_without_a_token() {
-    let options = Options::default().client("ward", "token", &["read"]);
+    let options = Options::default().client("ward", "token-of-the-tests-of-life", &["read"]);
     let server = Server::start_with(options).await;
     let base = server.base(Version::R4);
     for path in ["health/live", "health/ready"] {

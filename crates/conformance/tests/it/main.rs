@@ -5,11 +5,13 @@
 mod bad_input;
 mod callers;
 mod capability;
+mod crash;
 mod filters;
 mod life;
 mod notifications;
 mod operations;
 mod recovery;
+mod replay;
 mod rest;
 mod rest_hook;
 mod search;
