@@ -79,12 +79,12 @@ impl Server {
     ) -> io::Result<()> {
         let connections = Arc::new(Semaphore::new(self.context.config.connections_max));
         let graceful = GracefulShutdown::new();
-        let mut builder = Builder::new(TokioExecutor::new());
+        // HTTP/1.1 alone: to find out which version a silent connection will speak has no time limit.
+        let mut builder = Builder::new(TokioExecutor::new()).http1_only();
         builder
             .http1()
             .timer(TokioTimer::new())
             .header_read_timeout(self.context.config.request_time_max);
-        builder.http2().timer(TokioTimer::new()).keep_alive_interval(Some(Duration::from_secs(30)));
         let builder = Arc::new(builder);
         let service = router(self.context);
         tokio::pin!(stop);

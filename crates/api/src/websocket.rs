@@ -99,7 +99,8 @@ async fn pump(connection: &mut WebSocket, socket: &mut Socket, config: &Config) 
                 }
             },
             () = sleep_until(ping_at) => {
-                if !heard || connection.send(Message::Ping(Bytes::new())).await.is_err() {
+                let ping = connection.send(Message::Ping(Bytes::new()));
+                if !heard || !matches!(timeout(config.socket_send_time_max, ping).await, Ok(Ok(()))) {
                     return End::Gone;
                 }
                 heard = false;

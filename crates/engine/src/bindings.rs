@@ -313,6 +313,17 @@ impl Bindings {
         None
     }
 
+    /// The frame under way holds its events up to this one only, since more would make it too
+    /// large; the others are in the next one. Without effect for a number that is not among them.
+    pub fn shorten(&mut self, to: EventNumber) {
+        if let Some(FrameIntent { kind: FrameKind::Events { first, last }, .. }) =
+            &mut self.under_way
+            && (*first..*last).contains(&to)
+        {
+            *last = to;
+        }
+    }
+
     /// The frame under way has been written; the cursor it moved is to be recorded.
     ///
     /// A frame that was not written is not reported: the socket is gone then, and the machine

@@ -32,7 +32,7 @@ use crate::draft::is_counted;
 use crate::error::Error;
 use crate::intent::{Job, StatusChange};
 use crate::live::{LiveSubscription, State};
-use crate::notify::{self, Range};
+use crate::notify::{self, Overflow, Range};
 use crate::shared::Shared;
 use crate::writer::WriterHandle;
 
@@ -69,6 +69,8 @@ pub(crate) struct DeliveryLoop {
     retry: Arc<RetryPolicy>,
     slots: FxHashMap<SubscriptionKey, Slot>,
     heap: BinaryHeap<Reverse<(Timestamp, SubscriptionKey)>>,
+    /// Ends of subscriptions of other channels that stand in the heap.
+    ends: FxHashMap<SubscriptionKey, Timestamp>,
     /// Subscriptions to look at, each once, in the order they fell due.
     due: VecDeque<SubscriptionKey>,
     is_due: FxHashSet<SubscriptionKey>,
@@ -88,6 +90,7 @@ impl DeliveryLoop {
             retry,
             slots: FxHashMap::default(),
             heap: BinaryHeap::new(),
+            ends: FxHashMap::default(),
             due: VecDeque::new(),
             is_due: FxHashSet::default(),
             ready: VecDeque::new(),
@@ -184,6 +187,7 @@ impl DeliveryLoop {
         let now = self.shared.clock.now();
         let Some(live) = self.shared.live.get(key) else {
             self.slots.remove(&key);
+            self.ends.remove(&key);
             return;
         };
         let (channel, settings, status, revision, last, cursor) = {
@@ -244,14 +248,18 @@ impl DeliveryLoop {
             return;
         }
         if end > now {
-            self.heap.push(Reverse((end, live.key)));
+            if self.ends.insert(live.key, end) != Some(end) {
+                self.heap.push(Reverse((end, live.key)));
+            }
             return;
         }
+        self.ends.remove(&live.key);
         self.statuses.push_back(StatusChange {
             subscription: live.key,
             revision,
             to: SubscriptionStatus::Off,
             error: None,
+            supersedes: false,
         });
     }
 
@@ -301,6 +309,7 @@ impl DeliveryLoop {
                         revision: slot.revision,
                         to: status,
                         error,
+                        supersedes: false,
                     });
                 }
             }
@@ -315,13 +324,20 @@ impl DeliveryLoop {
     }
 
     fn spawn(&mut self, key: SubscriptionKey, attempt: Attempt) {
-        let Some(slot) = self.slots.get(&key) else { return };
+        let Some(slot) = self.slots.get_mut(&key) else { return };
+        if !slot.machine.is_awaited(attempt.id) {
+            return;
+        }
+        let started = Input::AttemptStarted { id: attempt.id };
+        let mut effects = Vec::new();
+        slot.machine.handle(started, self.shared.clock.now(), &mut effects);
         let (shared, rest_hook) = (self.shared.clone(), self.rest_hook.clone());
         let (live, status) = (slot.live.clone(), slot.machine.status());
         self.running.spawn(async move {
             let outcome = send(&shared, &rest_hook, &live, attempt, status).await;
             Ended { key, id: attempt.id, outcome }
         });
+        self.carry_out(key, effects);
     }
 }
 
@@ -335,14 +351,15 @@ async fn send(
 ) -> Outcome {
     let (notification_type, range) = match attempt.kind {
         AttemptKind::Events { first, last } => {
-            (NotificationType::EventNotification, Some(Range { first, last }))
+            let events = (Range { first, last }, Overflow::Bare);
+            (NotificationType::EventNotification, Some(events))
         }
         AttemptKind::Handshake => (NotificationType::Handshake, None),
         AttemptKind::Heartbeat => (NotificationType::Heartbeat, None),
     };
     let body = notify::render(shared, live, notification_type, range, Some(status)).await;
-    let request =
-        body.and_then(|body| body.map(|body| request(shared, live, body, attempt)).transpose());
+    let request = body
+        .and_then(|body| body.map(|body| request(shared, live, body.bytes, attempt)).transpose());
     let request = match request {
         Ok(Some(request)) => request,
         // There is nothing left to send.

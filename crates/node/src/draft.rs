@@ -25,6 +25,7 @@ use crate::intent::{Action, Body, Effect, Intent, Precondition, Role, StatusChan
 use crate::live::{Live, LiveSubscription};
 use crate::overlay::Overlay;
 use crate::recent::Kept;
+use crate::resources::creator;
 use crate::settings::SettingsCache;
 use crate::shared::Shared;
 use crate::subscriptions::{effective_status, issues_in_wire_terms};
@@ -66,6 +67,7 @@ pub(crate) struct Draft<'w> {
 /// Where a draft stood; see [`Draft::rollback`].
 pub(crate) struct Mark {
     entries: usize,
+    records: usize,
     effects: usize,
     overlay: usize,
     catalogs: Catalogs,
@@ -121,6 +123,7 @@ impl<'w> Draft<'w> {
     pub(crate) fn mark(&self) -> Mark {
         Mark {
             entries: self.group.entries.len(),
+            records: self.group.records.len(),
             effects: self.effects.len(),
             overlay: self.overlay.mark(),
             catalogs: self.catalogs.clone(),
@@ -130,6 +133,7 @@ impl<'w> Draft<'w> {
     /// Takes back all that was decided since the mark.
     pub(crate) fn rollback(&mut self, mark: Mark) {
         self.group.entries.truncate(mark.entries);
+        self.group.records.truncate(mark.records);
         self.changes.truncate(mark.entries);
         self.effects.truncate(mark.effects);
         self.overlay.rollback(mark.overlay);
@@ -155,8 +159,9 @@ impl<'w> Draft<'w> {
                 self.overlay.current(self.store, &intent.key)?
             }
         };
-        check_precondition(&intent, current.as_deref())?;
         self.check_owner(&intent, current.as_deref())?;
+        self.check_topic(&intent)?;
+        check_precondition(&intent, current.as_deref())?;
         match intent.action {
             Action::Delete => self.delete(&intent.key, &intent.author, current),
             Action::Put(body) => self.put(&intent.key, &intent.author, *body, current),
@@ -165,11 +170,18 @@ impl<'w> Draft<'w> {
 
     /// A subscription of somebody else looks as if it were not there, to all but admins.
     fn check_owner(&self, intent: &Intent, current: Option<&Change>) -> Result<(), Error> {
-        if intent.admin || !is_alive(current) {
+        let is_subscription = intent.key.resource_type.as_str() == "Subscription";
+        let Some(current) = current.filter(|_| is_subscription && !intent.admin) else {
             return Ok(());
-        }
-        match self.subscription_at(&intent.key) {
-            Some(subscription) if subscription.owner != intent.author => match intent.action {
+        };
+        // The id of a deleted one stays its owner's: its history holds what others may not see.
+        let owner = match self.subscription_at(&intent.key) {
+            Some(subscription) => Some(subscription.owner.clone()),
+            None if is_alive(Some(current)) => None,
+            None => creator(self.store, &intent.key)?,
+        };
+        match owner {
+            Some(owner) if owner != intent.author => match intent.action {
                 Action::Delete => Err(Error::not_found(&intent.key)),
                 Action::Put(_) => {
                     let text = "this id is not free for this client";
@@ -178,6 +190,15 @@ impl<'w> Draft<'w> {
             },
             Some(_) | None => Ok(()),
         }
+    }
+
+    /// Only who may manage topics replaces or deletes what is one now.
+    fn check_topic(&self, intent: &Intent) -> Result<(), Error> {
+        if intent.may_topics || !self.is_topic(&intent.key)? {
+            return Ok(());
+        }
+        let text = "this client lacks the right 'topics'";
+        Err(Error::of(Kind::Forbidden, IssueCode::Forbidden, text))
     }
 
     fn delete(
@@ -288,6 +309,8 @@ impl<'w> Draft<'w> {
         let settings = self.settings.share(asked);
         match existing {
             Some(existing) => {
+                let record = Record::Error { subscription: existing.key, error: None };
+                self.group.records.push(record);
                 self.effects.push(LiveEffect::Settings(existing.key, settings, self.now));
             }
             None => {
@@ -322,7 +345,12 @@ impl<'w> Draft<'w> {
     /// Makes a status change of the server's own a new version of the Subscription.
     pub(crate) fn change_status(&mut self, change: StatusChange) -> Result<(), Error> {
         let Some(live) = self.live.get(change.subscription) else { return Ok(()) };
-        if live.state().revision != change.revision || self.was_touched(&live) {
+        let stale = {
+            let state = live.state();
+            let same = state.status == change.to && state.error.as_deref() == change.error.as_ref();
+            same || state.revision != change.revision
+        };
+        if stale || self.was_touched(&live) {
             return Ok(());
         }
         let key = subscription_key(&live)?;
@@ -340,7 +368,9 @@ impl<'w> Draft<'w> {
         }
         let entry = self.change(&key, version, Interaction::Update, &server_name(), bytes);
         self.push(entry, Vec::new(), None);
-        // TODO-STORE record error
+        self.group
+            .records
+            .push(Record::Error { subscription: live.key, error: change.error.clone() });
         self.effects.push(LiveEffect::Status(change));
         Ok(())
     }

@@ -143,6 +143,10 @@ impl std::error::Error for Error {
 
 impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
+        if matches!(error, store::Error::CursorExpired) {
+            let text = "this place in a search is no more; start the search again";
+            return Self::of(Kind::Gone, IssueCode::InvalidParameter, text);
+        }
         Self { source: Some(Box::new(error)), ..Self::unavailable("the store cannot answer") }
     }
 }

@@ -25,6 +25,8 @@ pub(crate) struct Intent {
     pub(crate) author: ClientName,
     /// Whether the author may touch subscriptions of others.
     pub(crate) admin: bool,
+    /// Whether the author may write topics.
+    pub(crate) may_topics: bool,
 }
 
 /// What to do with a resource.
@@ -120,4 +122,6 @@ pub(crate) struct StatusChange {
     pub(crate) to: SubscriptionStatus,
     /// Why, if it is not good.
     pub(crate) error: Option<SubscriptionError>,
+    /// Whether it makes changes that the loops decided before it stale.
+    pub(crate) supersedes: bool,
 }

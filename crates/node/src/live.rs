@@ -102,6 +102,22 @@ impl State {
         self.problem = None;
     }
 
+    /// Takes what the store holds, when the state is read anew.
+    ///
+    /// Settings that are the same are no change of the client's, so what the loops decided stands.
+    pub(crate) fn restore(&mut self, settings: Arc<Subscription>, at: Timestamp, last: u64) {
+        let status = settings.status;
+        if (Subscription { status, ..Subscription::clone(&self.settings) }) == *settings {
+            self.status = status;
+        } else {
+            self.take_settings(settings, at);
+        }
+        self.accepted = at;
+        self.last = last;
+        // Events may be missing between those kept and the last.
+        self.events = VecDeque::new();
+    }
+
     /// Takes what the server made of it.
     pub(crate) fn take_status(
         &mut self,
@@ -149,7 +165,8 @@ impl State {
         let count = usize::try_from(last.get().checked_sub(first.get())?).ok()? + 1;
         let held = self.events.range(start.min(self.events.len())..);
         let found: Vec<_> = held.take(count).copied().collect();
-        (found.len() == count).then_some(found)
+        let whole = found.len() == count && found.first().is_some_and(|(one, _)| *one == first);
+        whole.then_some(found)
     }
 }
 

@@ -171,8 +171,8 @@ fn restore(shared: &Shared, record: &SubscriptionRecord, settings: Subscription,
         live
     });
     let mut state = live.state();
-    state.take_settings(settings, at);
-    state.last = record.events;
+    state.restore(settings, at, record.events);
+    state.error = record.error.clone().map(Box::new);
     if let Some(cursor) = record.cursor {
         state.move_cursor(cursor);
     }

@@ -29,6 +29,25 @@ pub(crate) struct Range {
 /// Bytes of resources in one notification at most; what goes beyond is told of without its content,
 /// as the guide foresees for what cannot be included (RQ-NB-26).
 const CONTENT_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Bytes of resources in one frame at most; what goes beyond is in the next one. Each socket may
+/// hold a frame, so this is what a slow reader costs.
+const FRAME_CONTENT_BYTES_MAX: usize = 256 * 1024;
+
+/// What becomes of events whose content is too much for one notification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Overflow {
+    /// They are told of without it: which events a notification has is settled.
+    Bare,
+    /// They are left for the next one.
+    Later,
+}
+
+/// A notification as bytes.
+pub(crate) struct Rendered {
+    pub(crate) bytes: Bytes,
+    /// The last event in it.
+    pub(crate) last: Option<EventNumber>,
+}
 
 /// Builds and renders a notification of one subscription; `status` where the caller knows better
 /// than the live table, which learns of a status only when it is durable.
@@ -38,15 +57,15 @@ pub(crate) async fn render(
     shared: &Arc<Shared>,
     live: &LiveSubscription,
     notification_type: NotificationType,
-    events: Option<Range>,
+    events: Option<(Range, Overflow)>,
     status: Option<SubscriptionStatus>,
-) -> Result<Option<Bytes>, Error> {
+) -> Result<Option<Rendered>, Error> {
     let version =
         version_of(live.base).ok_or_else(|| Error::internal("a base without a version"))?;
     let content = live.state().settings.content;
     let events = match events {
-        Some(range) => {
-            let events = read_events(shared, live, range, content).await?;
+        Some((range, overflow)) => {
+            let events = read_events(shared, live, range, content, overflow).await?;
             if events.is_empty() {
                 tracing::warn!(
                     subscription.id = %live.id,
@@ -54,17 +73,23 @@ pub(crate) async fn render(
                     last = %range.last,
                     "events were forgotten before they could be sent"
                 );
+                let text = format!(
+                    "events {} to {} were older than what is kept before they could be sent",
+                    range.first, range.last
+                );
+                live.state().problem = Some(text.into());
                 return Ok(None);
             }
             events
         }
         None => Vec::new(),
     };
+    let last = events.last().map(|event| event.number);
     let mut notification = notification(shared, live, version, notification_type, events);
     notification.status = status.unwrap_or(notification.status);
     let mut bytes = Vec::new();
     Codec::of(version).render_notification(&notification, &mut bytes);
-    Ok(Some(Bytes::from(bytes)))
+    Ok(Some(Rendered { bytes: Bytes::from(bytes), last }))
 }
 
 /// What a notification of this type says now about a subscription.
@@ -108,6 +133,7 @@ pub(crate) async fn read_events(
     live: &LiveSubscription,
     range: Range,
     content: PayloadContent,
+    overflow: Overflow,
 ) -> Result<Vec<NotificationEvent>, Error> {
     let known = live.state().positions(range.first, range.last);
     let positions = match known {
@@ -125,13 +151,17 @@ pub(crate) async fn read_events(
         }
     };
     let mut events = Vec::with_capacity(positions.len());
-    let mut room = CONTENT_BYTES_MAX;
-    for (number, change) in read_changes(shared, positions).await? {
+    let mut room = match overflow {
+        Overflow::Bare => CONTENT_BYTES_MAX,
+        Overflow::Later => FRAME_CONTENT_BYTES_MAX,
+    };
+    for (number, change) in read_changes(shared, positions, content).await? {
         let mut event = event(number, &change, content);
         match room.checked_sub(event.focus.body.as_ref().map_or(0, Bytes::len)) {
             Some(left) => room = left,
             // A single resource is sent whatever its size; bodies are bounded when they come in.
             None if events.is_empty() => room = 0,
+            None if overflow == Overflow::Later => break,
             None => event.focus.body = None,
         }
         events.push(event);
@@ -143,6 +173,7 @@ pub(crate) async fn read_events(
 async fn read_changes(
     shared: &Arc<Shared>,
     positions: Vec<(EventNumber, Position)>,
+    content: PayloadContent,
 ) -> Result<Vec<(EventNumber, Arc<Change>)>, Error> {
     let recent: Option<Vec<_>> = positions
         .iter()
@@ -155,7 +186,10 @@ async fn read_changes(
         .read(move |store| {
             let mut changes = Vec::with_capacity(positions.len());
             for (number, position) in positions {
-                if let Some(change) = store.change(position)? {
+                if let Some(mut change) = store.change(position)? {
+                    if content != PayloadContent::FullResource {
+                        change.body = Bytes::new();
+                    }
                     changes.push((number, Arc::new(change)));
                 }
             }

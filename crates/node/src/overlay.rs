@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use cresset_model::{Change, ResourceKey};
-use cresset_store::{Error, Store};
+use cresset_store::{Error, PAGE_MAX, Store};
 use rustc_hash::FxHashMap;
 
 /// Current versions, with the writes of the open group on top.
@@ -16,9 +16,10 @@ pub(crate) struct Overlay {
 impl Overlay {
     /// Reads the current versions of these resources, in one go.
     pub(crate) fn load(&mut self, store: &dyn Store, keys: &[ResourceKey]) -> Result<(), Error> {
-        let current = store.current(keys)?;
-        for (key, change) in keys.iter().zip(current) {
-            self.known.entry(key.clone()).or_insert_with(|| change.map(Arc::new));
+        for keys in keys.chunks(PAGE_MAX) {
+            for (key, change) in keys.iter().zip(store.current(keys)?) {
+                self.known.entry(key.clone()).or_insert_with(|| change.map(Arc::new));
+            }
         }
         Ok(())
     }

@@ -312,7 +312,7 @@ impl Node {
 }
 
 /// The author of the newest create of a resource.
-fn creator(
+pub(crate) fn creator(
     store: &dyn cresset_store::Store,
     key: &ResourceKey,
 ) -> Result<Option<cresset_model::ClientName>, cresset_store::Error> {
@@ -393,5 +393,12 @@ pub(crate) fn intent(
     action: Action,
     precondition: Precondition,
 ) -> Intent {
-    Intent { key, action, precondition, author: caller.client().clone(), admin: caller.is_admin() }
+    Intent {
+        key,
+        action,
+        precondition,
+        author: caller.client().clone(),
+        admin: caller.is_admin(),
+        may_topics: caller.require(Right::Topics).is_ok(),
+    }
 }

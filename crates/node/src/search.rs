@@ -238,6 +238,9 @@ impl Node {
 async fn wait_for_index(shared: &Arc<Shared>) -> Result<(), Error> {
     let head = shared.head().map_or(0, Position::get);
     let mut indexed = shared.indexed.subscribe();
+    if *indexed.borrow() < head {
+        shared.index_wanted.notify_one();
+    }
     let reached = indexed.wait_for(|position| *position >= head);
     match tokio::time::timeout(shared.config.search.wait_max, reached).await {
         Ok(Ok(_)) => Ok(()),

@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) delivery: Hints,
     /// Wakes the indexer.
     pub(crate) index_wake: Notify,
+    /// Tells the indexer that a search waits for it.
+    pub(crate) index_wanted: Notify,
     /// Tells those who wait for the index that it moved.
     pub(crate) indexed: watch::Sender<u64>,
     /// Position of the last change that is durable and visible; 0 before the first.
@@ -54,7 +56,7 @@ pub(crate) struct Shared {
     /// Turns true when the node stops; sockets close then.
     pub(crate) stopping: watch::Sender<bool>,
     /// Reads of the store at the same time.
-    pub(crate) reads: Semaphore,
+    pub(crate) reads: Arc<Semaphore>,
     pub(crate) sockets: AtomicUsize,
     pub(crate) sockets_unbound: AtomicUsize,
     indexed_parameters: FxHashMap<(FhirVersion, &'static str), Vec<&'static Parameter>>,
@@ -81,7 +83,7 @@ fn indexed_parameters(
 
 impl Shared {
     pub(crate) fn new(config: Config, store: Arc<dyn Store>, clock: Clock) -> Self {
-        let reads = Semaphore::new(config.limits.reads_max);
+        let reads = Arc::new(Semaphore::new(config.limits.reads_max));
         let indexed_parameters = indexed_parameters(&config.search.index);
         Self {
             config,
@@ -94,6 +96,7 @@ impl Shared {
             hub: Hub::default(),
             delivery: Hints::default(),
             index_wake: Notify::new(),
+            index_wanted: Notify::new(),
             indexed: watch::Sender::new(0),
             head: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
@@ -125,21 +128,29 @@ impl Shared {
         T: Send + 'static,
         F: FnOnce(&dyn Store) -> Result<T, cresset_store::Error> + Send + 'static,
     {
-        let _permit = self.reads.acquire().await.map_err(Error::internal)?;
+        let permit = self.reads.clone().acquire_owned().await.map_err(Error::internal)?;
         let shared = self.clone();
-        let answer = tokio::task::spawn_blocking(move || ask(shared.store.as_ref()));
+        let answer = tokio::task::spawn_blocking(move || {
+            // Held until the read has ended, also when nobody waits for it any more.
+            let _permit = permit;
+            ask(shared.store.as_ref())
+        });
         Ok(answer.await.map_err(Error::internal)??)
     }
 
     /// Tells whoever sends for this subscription that something is new.
     pub(crate) fn hint(&self, subscription: &LiveSubscription) {
-        // Sockets may be bound to one whose channel is another now; they learn it this way.
-        self.hub.give(subscription.key);
-        let of_sockets_alone =
-            subscription.is_websocket() && subscription.state().settings.end.is_none();
-        if !of_sockets_alone {
+        if subscription.is_websocket() {
+            self.hub.give(subscription.key);
+        } else {
             self.delivery.give(subscription.key);
         }
+    }
+
+    /// Tells everybody who may send for this subscription that it was changed.
+    pub(crate) fn hint_all(&self, subscription: &LiveSubscription) {
+        self.hub.give(subscription.key);
+        self.delivery.give(subscription.key);
     }
 
     /// Makes the topics of a base known to capability statements.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cresset_engine::{BindingSettings, Bindings, Bound, FrameIntent, FrameKind, TokenId};
-use cresset_model::{IssueCode, NotificationType, SubscriptionKey};
+use cresset_model::{ChannelType, IssueCode, NotificationType, SubscriptionKey};
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -20,7 +20,7 @@ use crate::caller::TokenHash;
 use crate::error::{Error, Kind};
 use crate::hint::Hints;
 use crate::live::LiveSubscription;
-use crate::notify::{self, Range};
+use crate::notify::{self, Overflow, Range};
 use crate::shared::Shared;
 use crate::tokens;
 
@@ -178,7 +178,7 @@ impl Socket {
         for live in grant.subscriptions {
             let bound = {
                 let state = live.state();
-                if !state.is_active() {
+                if !state.is_active() || state.settings.channel_type != ChannelType::Websocket {
                     continue;
                 }
                 Bound {
@@ -193,6 +193,8 @@ impl Socket {
             };
             // Joined before it is bound: an event in between is seen by one of the two.
             self.shared.hub.join(live.key, &self.hints);
+            // So is a change of the subscription.
+            self.hints.give(live.key);
             self.live.insert(live.key, live.clone());
             let bound = Bound { last: live.state().last, ..bound };
             if self.bindings.bind(bound, now).is_err() {
@@ -245,7 +247,8 @@ impl Socket {
             };
             let (notification_type, range) = match intent.kind {
                 FrameKind::Events { first, last } => {
-                    (NotificationType::EventNotification, Some(Range { first, last }))
+                    let events = (Range { first, last }, Overflow::Later);
+                    (NotificationType::EventNotification, Some(events))
                 }
                 FrameKind::Handshake => (NotificationType::Handshake, None),
                 FrameKind::Heartbeat => (NotificationType::Heartbeat, None),
@@ -253,7 +256,12 @@ impl Socket {
             // Boxed, so that a socket that waits does not keep room for building frames.
             let rendered = notify::render(&self.shared, live, notification_type, range, None);
             match Box::pin(rendered).await? {
-                Some(frame) => return Ok(Some(frame)),
+                Some(frame) => {
+                    if let Some(last) = frame.last {
+                        self.bindings.shorten(last);
+                    }
+                    return Ok(Some(frame.bytes));
+                }
                 None => self.written(),
             }
         }

@@ -20,7 +20,7 @@ use crate::caller::{Caller, Right};
 use crate::error::{Error, Kind};
 use crate::live::LiveSubscription;
 use crate::node::Node;
-use crate::notify::{self, Range};
+use crate::notify::{self, Overflow, Range};
 use crate::shared::{Shared, is_served};
 use crate::tokens;
 
@@ -286,17 +286,16 @@ impl Node {
         newest: EventNumber,
         content: PayloadContent,
     ) -> Result<Vec<NotificationEvent>, Error> {
-        let first = match query.since {
-            Some(since) => since,
-            None => self.oldest_event(live).await?.unwrap_or(newest),
-        };
+        let oldest = self.oldest_event(live).await?.unwrap_or(newest);
+        let first = query.since.map_or(oldest, |since| since.max(oldest));
         let bound = first.get().saturating_add(EVENTS_PER_ANSWER_MAX - 1);
         let bound = EventNumber::new(bound).unwrap_or(newest);
         let last = query.until.unwrap_or(newest).min(newest).min(bound);
         if first > last {
             return Ok(Vec::new());
         }
-        notify::read_events(&self.shared, live, Range { first, last }, content).await
+        let range = Range { first, last };
+        notify::read_events(&self.shared, live, range, content, Overflow::Bare).await
     }
 
     async fn oldest_event(&self, live: &LiveSubscription) -> Result<Option<EventNumber>, Error> {

@@ -98,6 +98,7 @@ impl Node {
                     precondition: Precondition::None,
                     author: author.clone(),
                     admin: true,
+                    may_topics: true,
                 };
                 self.writer.write(vec![intent]).await?;
             }
@@ -113,6 +114,7 @@ impl Node {
                 precondition: Precondition::None,
                 author: author.clone(),
                 admin: true,
+                may_topics: true,
             };
             let issues = match self.writer.write(vec![intent]).await {
                 Ok(written) => written.into_iter().flat_map(|one| one.warnings.0).collect(),

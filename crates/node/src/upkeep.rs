@@ -45,12 +45,14 @@ pub(crate) async fn run(
 async fn write_cursors(shared: &Shared, writer: &WriterHandle) {
     loop {
         let records = shared.cursors.take();
-        if records.is_empty() {
-            return;
-        }
+        let last = records.is_empty();
+        // Also without a cursor: what the writer could not write is tried again with this.
         if let Err(error) = writer.record(records).await {
             // What is lost is sent again after a restart, with the same numbers (RQ-CH-03).
             tracing::warn!(%error, "cursors were not written");
+            return;
+        }
+        if last {
             return;
         }
     }

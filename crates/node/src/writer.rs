@@ -112,6 +112,15 @@ pub(crate) struct Writer {
     statuses: Vec<StatusChange>,
 }
 
+/// Says that nothing is written any more, also when the writer ends by a panic.
+struct StoppedOnDrop(Arc<Shared>);
+
+impl Drop for StoppedOnDrop {
+    fn drop(&mut self) {
+        self.0.stopped.store(true, Ordering::Release);
+    }
+}
+
 /// Whether the writer knows what the store holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Health {
@@ -141,6 +150,7 @@ impl Writer {
 
     /// Works until the queue is closed and empty.
     pub(crate) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let _stopped = StoppedOnDrop(self.shared.clone());
         let mut group = Vec::new();
         let mut stop = false;
         while !stop && let Some(first) = jobs.blocking_recv() {
@@ -171,18 +181,18 @@ impl Writer {
     }
 
     fn commit(&mut self, mut jobs: Vec<Job>) {
-        jobs.extend(self.statuses.drain(..).map(Job::Status));
-        if self.health == Health::Unsure
-            && let Err(error) = self.recover()
-        {
-            tracing::error!(error = %error, "the store cannot be read");
+        if self.health == Health::Unsure {
+            match self.recover() {
+                // What the unknown commit made durable has hinted to nobody.
+                Ok(()) => self.shared.live.all().iter().for_each(|live| self.shared.hint_all(live)),
+                Err(error) => tracing::error!(%error, "the store cannot be read"),
+            }
         }
         if self.health != Health::Good {
-            for job in jobs {
-                refuse(job);
-            }
+            self.refuse_all(jobs);
             return;
         }
+        jobs.extend(self.statuses.drain(..).map(Job::Status));
         self.last_at = self.last_at.max(self.shared.clock.now());
         let saved = self.catalogs.clone();
         let mut answers = Vec::with_capacity(jobs.len());
@@ -216,7 +226,7 @@ impl Writer {
         if let Err(error) = draft.load(wanted) {
             tracing::error!(%error, "current versions cannot be read");
             drop(draft);
-            jobs.into_iter().for_each(refuse);
+            self.refuse_all(jobs);
             return None;
         }
         for job in jobs {
@@ -251,6 +261,16 @@ impl Writer {
         Some(draft.finish())
     }
 
+    /// Refuses what somebody waits for; keeps status changes, which nobody asks for again (I5).
+    fn refuse_all(&mut self, jobs: Vec<Job>) {
+        for job in jobs {
+            match job {
+                Job::Status(change) => self.statuses.push(change),
+                Job::Record { .. } | Job::Stop | Job::Write { .. } => refuse(job),
+            }
+        }
+    }
+
     /// Makes a durable group visible.
     fn publish(&mut self, finished: Finished, events: &[Event]) {
         let shared = &self.shared;
@@ -263,6 +283,9 @@ impl Writer {
         let mut hints = Vec::new();
         for effect in finished.effects {
             apply(shared, &self.catalogs, effect, &mut hints);
+        }
+        for subscription in hints.drain(..) {
+            shared.hint_all(&subscription);
         }
         for event in events {
             if let Some(subscription) = shared.live.get(event.subscription) {
@@ -285,8 +308,12 @@ impl Writer {
                 self.health = Health::Unsure;
                 true
             }
-            // A group that contradicts itself is a bug; the next one may be better.
-            store::Error::CursorExpired | store::Error::Invalid { .. } => false,
+            // A group that contradicts the store is a bug; what the writer knows is read anew, so
+            // that it fails no write but these (I11).
+            store::Error::CursorExpired | store::Error::Invalid { .. } => {
+                self.health = Health::Unsure;
+                false
+            }
             store::Error::Corrupt { .. }
             | store::Error::Fenced { .. }
             | store::Error::InUse { .. }
@@ -361,7 +388,10 @@ fn apply(
         LiveEffect::Status(change) => {
             if let Some(subscription) = shared.live.get(change.subscription) {
                 crate::status::tell(&subscription, &change);
-                subscription.state().take_status(change.to, change.error);
+                let mut state = subscription.state();
+                state.take_status(change.to, change.error);
+                state.revision += u64::from(change.supersedes);
+                drop(state);
                 hints.push(subscription);
             }
         }

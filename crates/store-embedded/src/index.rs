@@ -4,11 +4,14 @@
 //! `cresset_store::Query::matches` on the values kept with each document. So keys in the index
 //! may be hashes, and a key too many is only a candidate too many.
 //!
+//! What comes in is kept in memory until it is worth writing ([`pending`]).
+//!
 //! It owns `index.db`, and empties it whenever it cannot be trusted: when it is missing, damaged,
 //! of another format, of another log, or ahead of the log.
 
 mod candidates;
 mod keys;
+mod pending;
 mod rows;
 mod search;
 mod write;
@@ -28,9 +31,12 @@ use crate::connection::{INDEX, open_file, prepare_writer};
 use crate::fault::Fault;
 use crate::readers::Readers;
 
+pub(crate) use self::pending::DOCUMENTS_MAX;
+use self::pending::Pending;
+
 /// The format this version writes; every other one is emptied, so it also changes when `keys`
 /// or `rows` do.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Says that a SQLite file is a search index of ours ("CrIx").
 const APPLICATION_ID: i32 = 0x4372_4978;
@@ -40,6 +46,7 @@ const CREATE: &str = "
         one INTEGER PRIMARY KEY CHECK (one = 1),
         log INTEGER NOT NULL,           -- the log it is of
         generation INTEGER NOT NULL,    -- random: cursors of another one have expired
+        closed INTEGER NOT NULL,        -- whether nothing was given out that is not written
         position INTEGER NOT NULL,      -- how far it has seen the log
         last INTEGER NOT NULL           -- the last document number given
     );
@@ -84,6 +91,7 @@ const CREATE: &str = "
 pub(crate) struct SearchIndex {
     path: PathBuf,
     log: i64,
+    documents_max: usize,
     /// Held for writing only while the file is thrown away. `None` if making a new one failed.
     file: RwLock<Option<IndexFile>>,
 }
@@ -92,34 +100,36 @@ pub(crate) struct SearchIndex {
 struct IndexFile {
     // Dropped before the writer, which then leaves no write-ahead log behind.
     readers: Readers,
+    /// Taken before `pending`.
     writer: Mutex<Connection>,
-    state: RwLock<State>,
-}
-
-/// What `meta` says.
-#[derive(Debug, Clone, Copy)]
-struct State {
+    pending: RwLock<Pending>,
     generation: u64,
-    position: Option<Position>,
+    /// [`pending::DOCUMENTS_MAX`], or what a test says.
+    documents_max: usize,
 }
 
 impl SearchIndex {
     /// Opens the index of the log with this identity and head.
-    pub(crate) fn open(path: &Path, log: i64, head: Option<Position>) -> Result<Self, Fault> {
-        let file = match IndexFile::open(path, log) {
-            Ok(Some(file)) if file.state().position <= head => file,
+    pub(crate) fn open(
+        path: &Path,
+        log: i64,
+        head: Option<Position>,
+        documents_max: usize,
+    ) -> Result<Self, Fault> {
+        let file = match IndexFile::open(path, log, documents_max) {
+            Ok(Some(file)) if file.pending().position <= head => file,
             Ok(found) => {
                 drop(found);
-                IndexFile::create(path, log)?
+                IndexFile::create(path, log, documents_max)?
             }
-            Err(fault) if fault.is_damage() => IndexFile::create(path, log)?,
+            Err(fault) if fault.is_damage() => IndexFile::create(path, log, documents_max)?,
             Err(fault) => return Err(fault),
         };
-        Ok(Self { path: path.to_owned(), log, file: RwLock::new(Some(file)) })
+        Ok(Self { path: path.to_owned(), log, documents_max, file: RwLock::new(Some(file)) })
     }
 
     pub(crate) fn position(&self) -> Option<Position> {
-        self.file().as_ref().and_then(|file| file.state().position)
+        self.file().as_ref().and_then(|file| file.pending().position)
     }
 
     pub(crate) fn step(&self, batch: &IndexBatch) -> Result<(), Error> {
@@ -135,7 +145,7 @@ impl SearchIndex {
         let mut file = self.file.write().unwrap_or_else(PoisonError::into_inner);
         // Closed before it is removed: SQLite removes the write-ahead log by name when it closes.
         *file = None;
-        *file = Some(IndexFile::create(&self.path, self.log)?);
+        *file = Some(IndexFile::create(&self.path, self.log, self.documents_max)?);
         Ok(())
     }
 
@@ -163,9 +173,18 @@ impl SearchIndex {
     }
 }
 
+impl Drop for SearchIndex {
+    /// Writes what is pending. What that fails to write is folded from the log again.
+    fn drop(&mut self) {
+        if let Some(file) = &*self.file() {
+            drop(write::flush(file, true));
+        }
+    }
+}
+
 impl IndexFile {
     /// Opens an index that can be trusted; `None` if it is not that.
-    fn open(path: &Path, log: i64) -> Result<Option<Self>, Fault> {
+    fn open(path: &Path, log: i64, documents_max: usize) -> Result<Option<Self>, Fault> {
         let connection = open_file(path, &INDEX)?;
         let application: i32 =
             connection.query_row("PRAGMA application_id", [], |row| row.get(0))?;
@@ -174,22 +193,30 @@ impl IndexFile {
             return Ok(None);
         }
         prepare_writer(&connection, &INDEX)?;
-        let (of, generation, position): (i64, i64, u64) =
-            connection.query_row("SELECT log, generation, position FROM meta", [], |row| {
-                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
-            })?;
-        let state =
-            State { generation: generation.cast_unsigned(), position: Position::new(position) };
+        // Numbers that were given out and not written are given out again, to others perhaps:
+        // cursors from before a crash have expired. Flushed, so that a crash finds it.
+        connection.execute_batch(
+            "PRAGMA synchronous = FULL;
+             UPDATE meta SET generation = iif(closed, generation, random()), closed = FALSE;
+             PRAGMA synchronous = NORMAL;",
+        )?;
+        let (of, generation, position, last): (i64, i64, u64, u64) = connection.query_row(
+            "SELECT log, generation, position, last FROM meta",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+        )?;
         let file = Self {
-            writer: Mutex::new(connection),
             readers: Readers::new(path.to_owned()),
-            state: RwLock::new(state),
+            writer: Mutex::new(connection),
+            pending: RwLock::new(Pending::new(Position::new(position), last)),
+            generation: generation.cast_unsigned(),
+            documents_max,
         };
         Ok((of == log).then_some(file))
     }
 
     /// Replaces whatever is there by an empty index.
-    fn create(path: &Path, log: i64) -> Result<Self, Fault> {
+    fn create(path: &Path, log: i64, documents_max: usize) -> Result<Self, Fault> {
         for suffix in ["", "-wal", "-shm", "-journal"] {
             let mut file = path.as_os_str().to_owned();
             file.push(suffix);
@@ -202,22 +229,23 @@ impl IndexFile {
         let connection = open_file(path, &INDEX)?;
         let transaction = connection.unchecked_transaction()?;
         transaction.execute_batch(CREATE)?;
-        transaction.execute("INSERT INTO meta VALUES (1, ?1, random(), 0, 0)", [log])?;
+        transaction.execute("INSERT INTO meta VALUES (1, ?1, random(), FALSE, 0, 0)", [log])?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", FORMAT)?;
         transaction.commit()?;
         drop(connection);
-        Self::open(path, log)?.ok_or(Fault::corrupt("a new search index is not what was written"))
+        Self::open(path, log, documents_max)?
+            .ok_or(Fault::corrupt("a new search index is not what was written"))
     }
 
-    fn state(&self) -> State {
-        *self.state.read().unwrap_or_else(PoisonError::into_inner)
+    fn pending(&self) -> RwLockReadGuard<'_, Pending> {
+        self.pending.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn writer(&self) -> Result<MutexGuard<'_, Connection>, Fault> {
         let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if !writer.is_autocommit() {
-            // A panic in the middle of a step left it open.
+            // A panic in the middle of a write left it open.
             writer.execute_batch("ROLLBACK")?;
         }
         Ok(writer)

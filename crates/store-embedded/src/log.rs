@@ -29,6 +29,7 @@ use rustc_hash::FxHashMap;
 use crate::checkpoint::{Checkpointer, PAGES_STEP};
 use crate::connection::{LOG, open_file, prepare_writer};
 use crate::fault::Fault;
+use crate::index::DOCUMENTS_MAX;
 use crate::names::Names;
 use crate::readers::Readers;
 use crate::schema;
@@ -44,11 +45,16 @@ const TAIL_WEIGHT_MAX: usize = 131_072;
 pub(crate) struct Limits {
     pub(crate) tail_weight_max: usize,
     pub(crate) checkpoint_pages: u32,
+    pub(crate) pending_documents_max: usize,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { tail_weight_max: TAIL_WEIGHT_MAX, checkpoint_pages: PAGES_STEP }
+        Self {
+            tail_weight_max: TAIL_WEIGHT_MAX,
+            checkpoint_pages: PAGES_STEP,
+            pending_documents_max: DOCUMENTS_MAX,
+        }
     }
 }
 

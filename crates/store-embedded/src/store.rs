@@ -46,7 +46,12 @@ impl EmbeddedStore {
     pub(crate) fn open_with(directory: &Path, limits: Limits) -> Result<Self, Fault> {
         let lock = DirectoryLock::take(directory)?;
         let log = Log::open(&directory.join("log.db"), limits)?;
-        let index = SearchIndex::open(&directory.join("index.db"), log.identity(), log.head()?)?;
+        let index = SearchIndex::open(
+            &directory.join("index.db"),
+            log.identity(),
+            log.head()?,
+            limits.pending_documents_max,
+        )?;
         flush_directory(directory)?;
         Ok(Self { index, log, _lock: lock })
     }

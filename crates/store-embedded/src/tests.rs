@@ -41,12 +41,13 @@ mod as_it_is {
     cresset_store::contract_tests!(Embedded::new(Limits::default()));
 }
 
-/// Everything is folded and checkpointed all the time, while more is appended.
+/// Everything is folded, checkpointed and written all the time, while more is appended.
 mod with_a_tiny_tail {
     use super::*;
     cresset_store::contract_tests!(Embedded::new(Limits {
         tail_weight_max: 5,
-        checkpoint_pages: 20
+        checkpoint_pages: 20,
+        pending_documents_max: 3
     }));
 }
 
@@ -114,7 +115,7 @@ fn whatever_was_acknowledged_is_in_the_files_at_once() {
 #[test]
 fn the_write_ahead_log_does_not_grow_for_ever() {
     let directory = tempfile::tempdir().unwrap();
-    let limits = Limits { tail_weight_max: 100, checkpoint_pages: 4 };
+    let limits = Limits { tail_weight_max: 100, checkpoint_pages: 4, ..Limits::default() };
     let store = EmbeddedStore::open_with(directory.path(), limits).unwrap();
     let mut build = Builder::new();
     for _ in 0..400 {

@@ -90,6 +90,7 @@ macro_rules! contract_tests {
             search_totals_are_counted
             subscriptions_come_in_pages
             the_index_keeps_its_position_across_restarts
+            the_reason_of_an_error_is_kept
             too_much_is_refused
             two_writers_do_not_both_append
             what_one_entry_makes_is_seen_by_the_next

@@ -1,7 +1,8 @@
 //! What is appended in one step: changes with their events, and bookkeeping records.
 
 use cresset_model::{
-    Change, ClientName, Event, EventNumber, Interaction, Position, SubscriptionKey,
+    Change, ClientName, Event, EventNumber, Interaction, Position, SubscriptionError,
+    SubscriptionKey,
 };
 
 use crate::{Error, TokenRecord};
@@ -46,6 +47,14 @@ pub enum Record {
         subscription: SubscriptionKey,
         /// The last number confirmed; not above the last number given.
         number: EventNumber,
+    },
+    /// Why the subscription left `active`; none when nothing is wrong with it any more. No effect
+    /// for a subscription that is not alive.
+    Error {
+        /// The subscription.
+        subscription: SubscriptionKey,
+        /// The reason.
+        error: Option<SubscriptionError>,
     },
     /// A binding token was issued.
     Token(TokenRecord),

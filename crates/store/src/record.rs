@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use cresset_model::{Base, ClientName, EventNumber, ResourceKey, SubscriptionKey};
+use cresset_model::{
+    Base, ClientName, EventNumber, ResourceKey, SubscriptionError, SubscriptionKey,
+};
 use jiff::Timestamp;
 
 /// Most subscriptions that one token may cover.
@@ -26,6 +28,8 @@ pub struct SubscriptionRecord {
     pub oldest: Option<EventNumber>,
     /// The last number confirmed.
     pub cursor: Option<EventNumber>,
+    /// Why it left `active`, as last recorded.
+    pub error: Option<SubscriptionError>,
 }
 
 /// A binding token for websockets, by its hash; the token itself is never stored.

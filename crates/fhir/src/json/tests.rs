@@ -151,12 +151,12 @@ fn stamp_keeps_the_rest(value: &Value, bytes: &[u8]) {
     let mut before = value.clone();
     for value in [&mut before, &mut after] {
         let members = value.as_object_mut().unwrap();
-        members.shift_remove("id");
+        members.remove("id");
         if let Some(meta) = members.get_mut("meta").and_then(Value::as_object_mut) {
-            meta.shift_remove("versionId");
-            meta.shift_remove("lastUpdated");
+            meta.remove("versionId");
+            meta.remove("lastUpdated");
             if meta.is_empty() {
-                members.shift_remove("meta");
+                members.remove("meta");
             }
         }
     }

@@ -319,7 +319,7 @@ fn the_guides_examples_decode_and_render_back_equal() {
                 // The guide's examples have no entries for them; they are allowed (RQ-NB-24).
                 ours["entry"].as_array_mut().unwrap().truncate(1);
             }
-            bundle.as_object_mut().unwrap().shift_remove("text");
+            bundle.as_object_mut().unwrap().remove("text");
             assert_eq!(normalised(&ours), normalised(&bundle), "{path:?}");
             seen += 1;
         }
@@ -330,7 +330,7 @@ fn the_guides_examples_decode_and_render_back_equal() {
 /// The guide's `empty` examples carry the topic, against its own advice (TR-17).
 fn leave_out_topic(bundle: &mut Value) {
     let status = &mut bundle["entry"][0]["resource"];
-    status.as_object_mut().unwrap().shift_remove("topic");
+    status.as_object_mut().unwrap().remove("topic");
     if let Some(parameters) = status.get_mut("parameter").and_then(Value::as_array_mut) {
         parameters.retain(|parameter| parameter["name"] != "topic");
     }

@@ -60,7 +60,7 @@ impl Draft<'_> {
                 let state = subscription.state();
                 state.settings.topic.url == topic_url && is_counted(state.status)
             };
-            if concerned {
+            if concerned && !self.has_ended(subscription.key) {
                 self.rebind_one(&subscription)?;
             }
         }
@@ -75,10 +75,17 @@ impl Draft<'_> {
         }
         let codec = codec_of(live.base)?;
         let catalog = self.catalog_mut(live.base)?;
-        let compiled = json::parse(&current.body)
-            .and_then(|value| codec.parse_subscription(&value))
-            .and_then(|(parsed, _)| catalog.recompile_subscription(&parsed));
+        let compiled =
+            json::parse(&current.body).and_then(|value| codec.parse_subscription(&value)).map(
+                |(parsed, _)| (is_counted(parsed.status), catalog.recompile_subscription(&parsed)),
+            );
         catalog.remove_subscription(live.key);
+        let compiled = match compiled {
+            // Its client has switched it off in this very group.
+            Ok((false, _)) => return Ok(()),
+            Ok((true, compiled)) => compiled,
+            Err(issues) => Err(issues),
+        };
         match compiled {
             Ok(compiled) => catalog.insert_subscription(live.key, compiled),
             Err(issues) => {
@@ -89,10 +96,23 @@ impl Draft<'_> {
                     revision,
                     to: SubscriptionStatus::Error,
                     error: Some(error),
+                    supersedes: true,
                 })?;
             }
         }
         Ok(())
+    }
+
+    /// Whether this key is a topic at this point of the group.
+    pub(super) fn is_topic(&self, key: &ResourceKey) -> Result<bool, Error> {
+        let resource_type = version_of(key.base).map(topic_type);
+        let catalog = self.catalog(key.base)?;
+        Ok(resource_type == Some(key.resource_type.as_str())
+            && catalog.topics().any(|(id, _)| *id == key.id))
+    }
+
+    fn has_ended(&self, key: SubscriptionKey) -> bool {
+        self.effects.iter().any(|effect| matches!(effect, LiveEffect::End(one) if *one == key))
     }
 
     /// Takes a deleted subscription out.

@@ -10,79 +10,137 @@ use rusqlite::{Connection, OptionalExtension};
 
 use super::IndexFile;
 use super::candidates::{Candidates, Next};
+use super::pending::Pending;
 use super::rows::take_rows;
 use crate::fault::Fault;
 
 /// See `Store::search`.
 pub(super) fn search(file: &IndexFile, query: &Query) -> Result<Page, Fault> {
-    let generation = file.state().generation;
+    let generation = file.generation;
     if query.after.is_some_and(|after| after.generation != generation) {
         return Err(Error::CursorExpired.into());
     }
+    // What is pending first: what leaves it meanwhile is on disk before.
+    let pending = file.pending();
     file.readers.read(|connection| {
         // Reads only: dropped, it rolls back to nothing.
         let snapshot = connection.unchecked_transaction()?;
+        let view = View { connection: &snapshot, pending: &pending, query };
         let after = query.after.map_or(0, |after| after.document);
         let limit = query.limit.min(SEARCH_PAGE_MAX);
         let mut page = Page { found: Vec::new(), next: None, total: None };
         if limit > 0 {
-            let (found, next) = scan(&snapshot, query, after, limit)?;
-            page.found = found;
+            let mut finder = Finder { found: Vec::new(), limit };
+            let next = view.walk(after, SEARCH_SCAN_MAX, &mut finder)?;
+            page.found = finder.found;
             page.next = next.map(|document| SearchCursor { generation, document });
         }
         if query.total {
             let all = limit > 0 && query.after.is_none() && page.next.is_none();
-            let counted = Total { count: page.found.len() as u64, exact: true };
-            page.total = Some(if all { counted } else { total(&snapshot, query)? });
+            page.total = Some(if all {
+                Total { count: page.found.len() as u64, exact: true }
+            } else {
+                let mut counter = Counter { count: 0 };
+                let next = view.walk(0, SEARCH_TOTAL_MAX, &mut counter)?;
+                Total { count: counter.count, exact: next.is_none() }
+            });
         }
         Ok(page)
     })
 }
 
-/// Finds up to `limit` matches after a document, and where to go on, unless that is the end.
-fn scan(
-    connection: &Connection,
-    query: &Query,
-    after: u64,
+/// Takes matches.
+trait Visitor {
+    fn is_full(&self) -> bool;
+    fn visit(&mut self, document: &IndexDocument);
+}
+
+/// Keeps as many as fit on a page.
+struct Finder {
+    found: Vec<Found>,
     limit: usize,
-) -> Result<(Vec<Found>, Option<u64>), Fault> {
-    let mut candidates = Candidates::new(connection, query, after)?;
-    let mut steps = SEARCH_SCAN_MAX;
-    let mut found = Vec::new();
-    let mut last = after;
-    loop {
-        let number = match candidates.seek(connection, last + 1, &mut steps)? {
-            Next::End => return Ok((found, None)),
-            Next::GaveUp(reached) => return Ok((found, Some(reached - 1))),
-            Next::Document(_) if found.len() == limit => return Ok((found, Some(last))),
-            Next::Document(number) => number,
-        };
-        last = number;
-        let Some(document) = document(connection, number)? else { continue };
-        if query.matches(&document) {
-            found.push(Found {
-                key: document.key,
-                version: document.version,
-                position: document.position,
-            });
-        }
+}
+
+impl Visitor for Finder {
+    fn is_full(&self) -> bool {
+        self.found.len() == self.limit
+    }
+
+    fn visit(&mut self, document: &IndexDocument) {
+        self.found.push(Found {
+            key: document.key.clone(),
+            version: document.version,
+            position: document.position,
+        });
     }
 }
 
-fn total(connection: &Connection, query: &Query) -> Result<Total, Fault> {
-    let mut candidates = Candidates::new(connection, query, 0)?;
-    let mut steps = SEARCH_TOTAL_MAX;
-    let mut count = 0;
-    let mut next = 1;
-    loop {
-        match candidates.seek(connection, next, &mut steps)? {
-            Next::End => return Ok(Total { count, exact: true }),
-            Next::GaveUp(_) => return Ok(Total { count, exact: false }),
-            Next::Document(number) => {
-                next = number + 1;
-                let document = document(connection, number)?;
-                count += u64::from(document.is_some_and(|document| query.matches(&document)));
+/// Counts all.
+struct Counter {
+    count: u64,
+}
+
+impl Visitor for Counter {
+    fn is_full(&self) -> bool {
+        false
+    }
+
+    fn visit(&mut self, _: &IndexDocument) {
+        self.count += 1;
+    }
+}
+
+/// What a search sees: a snapshot of the file, and over it what is pending.
+struct View<'v> {
+    connection: &'v Connection,
+    pending: &'v Pending,
+    query: &'v Query,
+}
+
+impl View<'_> {
+    /// Visits the matches after a document, in order of number, and says where to go on, unless
+    /// that is the end. Looks at `steps` documents on disk and at what is pending.
+    fn walk(
+        &self,
+        after: u64,
+        mut steps: usize,
+        visitor: &mut impl Visitor,
+    ) -> Result<Option<u64>, Fault> {
+        let mut candidates = Candidates::new(self.connection, self.query, after)?;
+        let mut pending = self.pending.of_type(self.query, after + 1).peekable();
+        let mut on_disk = candidates.seek(self.connection, after + 1, &mut steps)?;
+        let mut last = after;
+        loop {
+            let number = match (&on_disk, pending.peek()) {
+                (Next::Document(disk), Some((number, _))) => *disk.min(number),
+                (Next::Document(disk), None) => *disk,
+                (Next::GaveUp(reached), Some((number, _))) if number < reached => *number,
+                (Next::GaveUp(reached), _) => return Ok(Some(reached - 1)),
+                (Next::End, Some((number, _))) => *number,
+                (Next::End, None) => return Ok(None),
+            };
+            if visitor.is_full() {
+                return Ok(Some(last));
             }
+            last = number;
+            match pending.next_if(|(here, _)| *here == number) {
+                Some((_, document)) => self.offer(document, visitor),
+                // Out of date on disk, and gone.
+                None if self.pending.replaces(number) => {}
+                None => {
+                    let document = document(self.connection, number)?;
+                    document.iter().for_each(|document| self.offer(document, visitor));
+                }
+            }
+            if matches!(on_disk, Next::Document(disk) if disk == number) {
+                on_disk = candidates.seek(self.connection, number + 1, &mut steps)?;
+            }
+        }
+    }
+
+    fn offer(&self, document: &IndexDocument, visitor: &mut impl Visitor) {
+        if self.query.matches(document) {
+            visitor.visit(document);
         }
     }
 }

@@ -8,8 +8,8 @@ use std::path::Path;
 use cresset_model::{Base, Comparator};
 use cresset_store::contract::{Builder, at, id, key, position, version};
 use cresset_store::{
-    ChangeLog, Clause, Condition, IndexBatch, IndexDocument, IndexRow, IndexedValue, MemoryStore,
-    Query, SearchCursor, Store, SystemTest, Test, Within,
+    ChangeLog, Clause, Condition, Error, IndexBatch, IndexDocument, IndexRow, IndexedValue,
+    MemoryStore, Query, SearchCursor, Store, SystemTest, Test, Within,
 };
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -17,6 +17,7 @@ use smol_str::SmolStr;
 
 use super::rows::{put_rows, take_rows};
 use crate::EmbeddedStore;
+use crate::log::Limits;
 
 fn document(name: &str, number: u64, rows: Vec<IndexRow>) -> IndexDocument {
     IndexDocument {
@@ -95,6 +96,43 @@ fn an_index_found_damaged_while_in_use_is_emptied() {
     let documents = vec![document("Patient/1", 1, Vec::new())];
     store.index(&IndexBatch { upto: position(1), documents }).unwrap();
     assert_eq!(store.search(&patients(Vec::new())).unwrap().found.len(), 1);
+}
+
+/// Copies what a killed process would leave.
+fn copy(directory: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for file in ["log.db-wal", "log.db", "index.db-wal", "index.db"] {
+        fs::copy(directory.join(file), copy.path().join(file)).unwrap();
+    }
+    copy
+}
+
+#[test]
+fn after_a_crash_the_index_is_behind_and_its_cursors_have_expired() {
+    let directory = tempfile::tempdir().unwrap();
+    fill(directory.path());
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    let page = store.search(&Query { limit: 1, ..patients(Vec::new()) }).unwrap();
+    let query = Query { after: page.next, ..patients(Vec::new()) };
+    assert_eq!(store.search(&query).unwrap().found.len(), 2);
+    let mut build = Builder::new();
+    (0..3).for_each(|_| drop(build.put("Patient/skipped")));
+    store.append(&build.put("Patient/4").into()).unwrap();
+    let documents = vec![document("Patient/4", 4, Vec::new())];
+    let batch = IndexBatch { upto: position(4), documents };
+    store.index(&batch).unwrap();
+    assert_eq!(store.search(&query).unwrap().found.len(), 3);
+    let crashed = copy(directory.path());
+    let crashed = EmbeddedStore::open(crashed.path()).unwrap();
+    assert_eq!(crashed.index_position().unwrap(), Some(position(3)));
+    assert!(matches!(crashed.search(&query), Err(Error::CursorExpired)));
+    crashed.index(&batch).unwrap();
+    assert_eq!(crashed.search(&patients(Vec::new())).unwrap().found.len(), 4);
+    // Closed in order, it is where it was.
+    drop(store);
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    assert_eq!(store.index_position().unwrap(), Some(position(4)));
+    assert_eq!(store.search(&query).unwrap().found.len(), 3);
 }
 
 /// What values are made of: few enough that searches meet them.
@@ -283,9 +321,11 @@ proptest! {
         steps in steps(),
         queries in proptest::collection::vec(proptest::collection::vec(clause(), 0..4), 30),
         limit in 1..12_usize,
+        pending_documents_max in 1..60_usize,
     ) {
         let directory = tempfile::tempdir().unwrap();
-        let store = EmbeddedStore::open(directory.path()).unwrap();
+        let limits = Limits { pending_documents_max, ..Limits::default() };
+        let store = EmbeddedStore::open_with(directory.path(), limits).unwrap();
         let model = MemoryStore::new();
         index(&[&store, &model], steps);
         for clauses in queries {

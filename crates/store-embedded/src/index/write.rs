@@ -1,4 +1,5 @@
-//! Moving the index on by a batch: one transaction, rows in the order of the tables.
+//! Taking documents in, and writing many of them in one transaction, rows in the order of the
+//! tables.
 
 use std::sync::PoisonError;
 
@@ -6,11 +7,11 @@ use cresset_model::{Position, ResourceKey, VersionId};
 use cresset_store::{Error, INDEX_ROWS_MAX, IndexBatch, IndexDocument};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
-use rustc_hash::FxHashMap;
 
+use super::IndexFile;
 use super::keys::{Key, keys_of};
+use super::pending::{Change, Pending};
 use super::rows::{nanoseconds, put_rows, take_rows};
-use super::{IndexFile, State};
 use crate::fault::Fault;
 
 /// Rows to remove and to insert, each with the number of its document.
@@ -22,85 +23,105 @@ struct Rows {
 
 /// See `Store::index`.
 pub(super) fn step(file: &IndexFile, batch: &IndexBatch) -> Result<(), Fault> {
-    if batch.documents.iter().any(|document| document.rows.len() > INDEX_ROWS_MAX) {
-        return Err(Error::invalid("a document with more rows than it may have").into());
+    for document in &batch.documents {
+        if document.rows.len() > INDEX_ROWS_MAX {
+            return Err(Error::invalid("a document with more rows than it may have").into());
+        }
+        // Whatever cannot be written is refused now, not when it is written with others.
+        nanoseconds(document.last_updated)?;
     }
     let writer = file.writer()?;
-    let state = file.state();
-    if Some(batch.upto) <= state.position {
+    // Changed only by whoever has the writer.
+    let pending = file.pending();
+    if Some(batch.upto) <= pending.position {
         return Ok(());
     }
-    let transaction = writer.unchecked_transaction()?;
-    let mut last = transaction.query_row("SELECT last FROM meta", [], |row| row.get(0))?;
+    let mut stored = Vec::with_capacity(batch.documents.len());
+    for document in &batch.documents {
+        let known = pending.knows(&document.key);
+        stored.push(if known { None } else { number_of(&writer, &document.key)? });
+    }
+    drop(pending);
+    let mut pending = file.pending.write().unwrap_or_else(PoisonError::into_inner);
+    for (document, stored) in batch.documents.iter().zip(stored) {
+        pending.insert(document, stored);
+    }
+    pending.position = Some(batch.upto);
+    let full = pending.is_full(file.documents_max);
+    drop(pending);
+    if full { write_pending(file, &writer, false) } else { Ok(()) }
+}
+
+/// Writes what is pending; `closing` says that nothing more will come.
+pub(super) fn flush(file: &IndexFile, closing: bool) -> Result<(), Fault> {
+    write_pending(file, &*file.writer()?, closing)
+}
+
+fn write_pending(file: &IndexFile, connection: &Connection, closing: bool) -> Result<(), Fault> {
+    // Searches go on meanwhile; those that begin after the commit find the same in both places.
+    let pending = file.pending();
+    let transaction = connection.unchecked_transaction()?;
     let mut rows = Rows::default();
-    for document in newest(&batch.documents) {
-        replace(&transaction, document, &mut last, &mut rows)?;
+    for (number, change) in pending.changes() {
+        replace(&transaction, number, change, &mut rows)?;
     }
     apply(&transaction, rows)?;
-    transaction
-        .execute("UPDATE meta SET position = ?1, last = ?2", params![batch.upto.get(), last])?;
+    let (position, last) = (pending.position, pending.last);
+    transaction.execute(
+        "UPDATE meta SET position = ?1, last = ?2, closed = ?3",
+        params![position.map_or(0, Position::get), last, closing],
+    )?;
     transaction.commit()?;
-    *file.state.write().unwrap_or_else(PoisonError::into_inner) =
-        State { position: Some(batch.upto), ..state };
+    drop(pending);
+    *file.pending.write().unwrap_or_else(PoisonError::into_inner) = Pending::new(position, last);
     Ok(())
 }
 
-/// Each resource once, as the batch has it last.
-fn newest(documents: &[IndexDocument]) -> Vec<&IndexDocument> {
-    let mut places: FxHashMap<&ResourceKey, usize> = FxHashMap::default();
-    let mut newest: Vec<&IndexDocument> = Vec::with_capacity(documents.len());
-    for document in documents {
-        match places.get(&document.key) {
-            Some(place) => newest[*place] = document,
-            None => {
-                places.insert(&document.key, newest.len());
-                newest.push(document);
-            }
-        }
-    }
-    newest
+fn number_of(connection: &Connection, key: &ResourceKey) -> Result<Option<u64>, Fault> {
+    let number = connection
+        .prepare_cached("SELECT number FROM resource WHERE base = ?1 AND type = ?2 AND id = ?3")?
+        .query_row(slot(key), |row| row.get(0));
+    Ok(number.optional()?)
 }
 
+fn slot(key: &ResourceKey) -> (u8, &str, &str) {
+    (key.base.number(), key.resource_type.as_str(), key.id.as_str())
+}
+
+/// Replaces a document, and adds what that means for the index to `rows`.
 fn replace(
     connection: &Connection,
-    document: &IndexDocument,
-    last: &mut u64,
+    number: u64,
+    change: &Change,
     rows: &mut Rows,
 ) -> Result<(), Fault> {
-    let key = &document.key;
-    let slot = params![key.base.number(), key.resource_type.as_str(), key.id.as_str()];
-    let known: Option<u64> = connection
-        .prepare_cached("SELECT number FROM resource WHERE base = ?1 AND type = ?2 AND id = ?3")?
-        .query_row(slot, |row| row.get(0))
-        .optional()?;
-    let old = match known {
-        Some(number) => keys_of(&stored(connection, key, number)?)?,
-        None => Vec::new(),
+    let key = match change {
+        Change::Gone(key) => key,
+        Change::Is(document) => &document.key,
     };
-    let new = if document.deleted { Vec::new() } else { keys_of(document)? };
-    let number = match (known, document.deleted) {
-        (None, true) => return Ok(()),
-        (Some(number), true) => {
+    let stored = stored(connection, key, number)?;
+    let old = stored.as_ref().map_or(Ok(Vec::new()), keys_of)?;
+    let new = match change {
+        Change::Gone(_) => {
             connection
                 .prepare_cached("DELETE FROM resource WHERE base = ?1 AND type = ?2 AND id = ?3")?
-                .execute(slot)?;
+                .execute(slot(key))?;
             connection
                 .prepare_cached("DELETE FROM document WHERE number = ?1")?
                 .execute([number])?;
-            number
+            Vec::new()
         }
-        (Some(number), false) => number,
-        (None, false) => {
-            *last += 1;
-            connection.prepare_cached("INSERT INTO resource VALUES (?1, ?2, ?3, ?4)")?.execute(
-                params![key.base.number(), key.resource_type.as_str(), key.id.as_str(), *last],
-            )?;
-            *last
+        Change::Is(document) => {
+            if stored.is_none() {
+                let (base, resource_type, id) = slot(key);
+                connection
+                    .prepare_cached("INSERT OR REPLACE INTO resource VALUES (?1, ?2, ?3, ?4)")?
+                    .execute(params![base, resource_type, id, number])?;
+            }
+            write_document(connection, document, number)?;
+            keys_of(document)?
         }
     };
-    if !document.deleted {
-        write_document(connection, document, number)?;
-    }
     rows.compare(old, new, number);
     Ok(())
 }
@@ -110,14 +131,14 @@ fn write_document(
     document: &IndexDocument,
     number: u64,
 ) -> Result<(), Fault> {
-    let key = &document.key;
+    let (base, resource_type, id) = slot(&document.key);
     connection
         .prepare_cached("INSERT OR REPLACE INTO document VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?
         .execute(params![
             number,
-            key.base.number(),
-            key.resource_type.as_str(),
-            key.id.as_str(),
+            base,
+            resource_type,
+            id,
             document.version.get(),
             nanoseconds(document.last_updated)?,
             document.position.get(),
@@ -127,13 +148,17 @@ fn write_document(
 }
 
 /// A document as it is stored, as far as its keys depend on it.
-fn stored(connection: &Connection, key: &ResourceKey, number: u64) -> Result<IndexDocument, Fault> {
-    let (updated, blob): (i64, Vec<u8>) = connection
+fn stored(
+    connection: &Connection,
+    key: &ResourceKey,
+    number: u64,
+) -> Result<Option<IndexDocument>, Fault> {
+    let found: Option<(i64, Vec<u8>)> = connection
         .prepare_cached("SELECT updated, rows FROM document WHERE number = ?1")?
         .query_row([number], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?
-        .ok_or(Fault::corrupt("an indexed resource has no document"))?;
-    Ok(IndexDocument {
+        .optional()?;
+    let Some((updated, blob)) = found else { return Ok(None) };
+    Ok(Some(IndexDocument {
         key: key.clone(),
         position: Position::FIRST,
         version: VersionId::FIRST,
@@ -141,7 +166,7 @@ fn stored(connection: &Connection, key: &ResourceKey, number: u64) -> Result<Ind
             .map_err(|_| Fault::corrupt("a time out of range"))?,
         deleted: false,
         rows: take_rows(&blob)?,
-    })
+    }))
 }
 
 impl Rows {

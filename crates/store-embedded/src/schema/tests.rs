@@ -12,7 +12,8 @@ use super::{FORMAT, prepare};
 use crate::EmbeddedStore;
 use crate::log::Limits;
 
-const LIMITS: Limits = Limits { tail_weight_max: 8, checkpoint_pages: 1_000 };
+const LIMITS: Limits =
+    Limits { tail_weight_max: 8, checkpoint_pages: 1_000, pending_documents_max: 10 };
 
 fn file(format: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("formats/log-{format}.db"))

@@ -1,6 +1,6 @@
 //! Cases of subscriptions, event numbers (I1, I2) and cursors.
 
-use cresset_model::{Event, SubscriptionKey};
+use cresset_model::{Event, SubscriptionError, SubscriptionErrorCode, SubscriptionKey};
 
 use super::{Builder, Fixture, client, key, number, position, subscription};
 use crate::{EVENTS_PAGE_MAX, Entry, Error, Group, Record, Store, SubscriptionLife};
@@ -233,4 +233,28 @@ pub fn subscriptions_come_in_pages(fixture: &mut impl Fixture) {
         }
         fixture.reopen();
     }
+}
+
+/// The last reason recorded stays until it is taken back; one for an ended subscription is ignored.
+pub fn the_reason_of_an_error_is_kept(fixture: &mut impl Fixture) {
+    let mut build = Builder::new();
+    let (begin, a) = build.begin("Subscription/a");
+    fixture.store().append(&begin.into()).unwrap();
+    let reason = |code| SubscriptionError { code, text: "HTTP status 500".to_owned() };
+    let record = |error: Option<SubscriptionError>| Group {
+        entries: Vec::new(),
+        records: vec![Record::Error { subscription: a, error }],
+    };
+    for error in
+        [Some(reason(Some(SubscriptionErrorCode::ErrorResponse))), Some(reason(None)), None]
+    {
+        fixture.store().append(&record(error.clone())).unwrap();
+        for _ in 0..2 {
+            assert_eq!(fixture.store().subscription(a).unwrap().unwrap().error, error);
+            assert_eq!(fixture.store().subscriptions(None, 9).unwrap()[0].error, error);
+            fixture.reopen();
+        }
+    }
+    fixture.store().append(&build.end("Subscription/a", a).into()).unwrap();
+    fixture.store().append(&record(Some(reason(None)))).unwrap();
 }

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::ops::Bound;
 
 use cresset_model::{
-    Change, ClientName, Event, EventNumber, Position, ResourceKey, SubscriptionKey,
+    Change, ClientName, Event, EventNumber, Position, ResourceKey, SubscriptionError,
+    SubscriptionKey,
 };
 use jiff::Timestamp;
 
@@ -22,6 +23,7 @@ pub(super) struct Life {
     created: Timestamp,
     alive: bool,
     cursor: u64,
+    error: Option<SubscriptionError>,
     /// The highest number forgotten.
     forgotten: u64,
     /// Positions of the events `forgotten + 1` onwards.
@@ -36,6 +38,7 @@ impl Life {
             created: change.at,
             alive: true,
             cursor: 0,
+            error: None,
             forgotten: 0,
             positions: VecDeque::new(),
         }
@@ -43,6 +46,13 @@ impl Life {
 
     pub(super) fn last(&self) -> u64 {
         self.forgotten + self.positions.len() as u64
+    }
+
+    /// Takes the reason why it left `active`; one that has ended keeps what it has.
+    pub(super) fn take_error(&mut self, error: Option<&SubscriptionError>) {
+        if self.alive {
+            self.error = error.cloned();
+        }
     }
 
     pub(super) fn counter(&self) -> Counter {
@@ -72,6 +82,7 @@ impl Life {
                 false => EventNumber::new(self.forgotten + 1),
             },
             cursor: EventNumber::new(self.cursor),
+            error: self.error.clone(),
         }
     }
 }

@@ -61,6 +61,11 @@ impl State {
         for record in &group.records {
             match record {
                 Record::Cursor { .. } => {}
+                Record::Error { subscription, error } => {
+                    if let Some(life) = self.lives.get_mut(subscription) {
+                        life.take_error(error.as_ref());
+                    }
+                }
                 Record::Token(token) => {
                     self.tokens.insert(token.hash, token.clone());
                 }

@@ -78,7 +78,7 @@ fn expected() -> Config {
         },
         search: Search {
             index: SearchIndex::Listed(
-                "criteria derived-or-self identifier resource status title topic type url version"
+                "Basic.code criteria derived-or-self identifier resource status title topic type url version"
                     .split(' ')
                     .map(str::to_owned)
                     .collect(),
