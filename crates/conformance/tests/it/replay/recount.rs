@@ -119,14 +119,14 @@ fn filtered() -> Vec<Probe> {
             change.is("Patient") && change.state()["gender"] == "female"
         }),
         with("patients", vec![new("family", "ch")], |change| {
-            let begins = |family: &str| family.to_lowercase().starts_with("ch");
+            let begins = |family: &str| fold(family).starts_with("ch");
             change.is("Patient") && families(change.state()).any(begins)
         }),
         with("patients", vec![new("family", "Chalmers").modifier("exact")], |change| {
             change.is("Patient") && families(change.state()).any(|family| family == "Chalmers")
         }),
         with("patients", vec![new("family", "an").modifier("contains")], |change| {
-            let holds = |family: &str| family.to_lowercase().contains("an");
+            let holds = |family: &str| fold(family).contains("an");
             change.is("Patient") && families(change.state()).any(holds)
         }),
         with("patients", vec![new("birthdate", "1970").comparator("lt")], |change| {
@@ -209,6 +209,21 @@ fn is_ambulatory(encounter: &Value) -> bool {
 fn families(patient: &Value) -> impl Iterator<Item = &str> {
     let names = patient["name"].as_array().into_iter().flatten();
     names.filter_map(|name| name["family"].as_str())
+}
+
+/// String search looks at neither case nor accents.
+fn fold(text: &str) -> String {
+    let plain = |letter| match letter {
+        'á' | 'à' | 'â' | 'ä' | 'ã' | 'å' => 'a',
+        'é' | 'è' | 'ê' | 'ë' => 'e',
+        'í' | 'ì' | 'î' | 'ï' => 'i',
+        'ó' | 'ò' | 'ô' | 'ö' | 'õ' => 'o',
+        'ú' | 'ù' | 'û' | 'ü' => 'u',
+        'ñ' => 'n',
+        'ç' => 'c',
+        other => other,
+    };
+    text.to_lowercase().chars().map(plain).collect()
 }
 
 fn amount(observation: &Value) -> Option<f64> {
