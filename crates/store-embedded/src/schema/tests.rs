@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use cresset_model::{SubscriptionError, SubscriptionErrorCode};
 use cresset_store::contract::{Builder, at, client, number, subscription};
 use cresset_store::{ChangeLog, Error, Group, MemoryStore, Record, Retention, Store, TokenRecord};
 use rusqlite::Connection;
@@ -16,11 +17,11 @@ const LIMITS: Limits =
     Limits { tail_weight_max: 8, checkpoint_pages: 1_000, pending_documents_max: 10 };
 
 fn file(format: u32) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("formats/log-{format}.db"))
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("formats/log-{format}.sqlite"))
 }
 
-/// What every file holds; part of it folded, part of it not.
-fn fill(store: &dyn Store) {
+/// What every file holds, as far as its format can; part of it folded, part of it not.
+fn fill(store: &dyn Store, format: u32) {
     let mut build = Builder::new();
     let (first, a) = build.begin("Subscription/a");
     let (second, b) = build.begin("Subscription/b");
@@ -40,6 +41,12 @@ fn fill(store: &dyn Store) {
         };
         let cursor = Record::Cursor { subscription: b, number: number(round.cast_unsigned() + 1) };
         store.append(&Group { entries, records: vec![Record::Token(token), cursor] }).unwrap();
+    }
+    if format >= 3 {
+        let code = Some(SubscriptionErrorCode::ErrorResponse);
+        let error = Some(SubscriptionError { code, text: "HTTP status 500".to_owned() });
+        let records = vec![Record::Error { subscription: b, error }];
+        store.append(&Group { entries: Vec::new(), records }).unwrap();
     }
     store.append(&build.end("Subscription/a", a).into()).unwrap();
 }
@@ -70,7 +77,7 @@ fn a_log_of_every_format_is_read_and_goes_on() {
         let directory = tempfile::tempdir().unwrap();
         fs::copy(file(format), directory.path().join("log.db")).unwrap();
         let model = MemoryStore::new();
-        fill(&model);
+        fill(&model, format);
         for round in 0..3 {
             let store = EmbeddedStore::open_with(directory.path(), LIMITS).unwrap();
             compare(&store, &model);
@@ -161,7 +168,7 @@ fn write_the_file_of_the_current_format() {
         return;
     }
     let directory = tempfile::tempdir().unwrap();
-    fill(&EmbeddedStore::open_with(directory.path(), LIMITS).unwrap());
+    fill(&EmbeddedStore::open_with(directory.path(), LIMITS).unwrap(), FORMAT);
     let log = Connection::open(directory.path().join("log.db")).unwrap();
     // Small pages for a small file. Without a write-ahead log, which would be a second file.
     log.execute_batch("PRAGMA journal_mode = DELETE; PRAGMA page_size = 512; VACUUM;").unwrap();
