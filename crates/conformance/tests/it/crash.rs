@@ -70,7 +70,7 @@ async fn a_kill_at_any_moment_loses_nothing_and_skips_no_number() {
             watch.check_log(&base).await;
         }
     }
-    for (watch, base) in watches.iter_mut().zip(server.bases()) {
+    for (watch, base) in watches.iter().zip(server.bases()) {
         watch.check_delivery(&base, &receiver).await;
     }
 }
@@ -199,7 +199,7 @@ impl Watch {
     }
 
     /// Everything has arrived, at least once, in order.
-    async fn check_delivery(&mut self, base: &Client, receiver: &Receiver) {
+    async fn check_delivery(&self, base: &Client, receiver: &Receiver) {
         let count = self.events.len() as u64;
         let listener = self.listen(base);
         let heard = self.heard.clone();
@@ -251,7 +251,7 @@ impl Chance {
     fn new() -> Self {
         let seed = std::env::var("CRESSET_CRASH_SEED").ok().and_then(|seed| seed.parse().ok());
         let seed = seed.unwrap_or_else(|| getrandom::u64().expect("randomness")) | 1;
-        println!("CRESSET_CRASH_SEED={seed}");
+        eprintln!("CRESSET_CRASH_SEED={seed}");
         Self(seed)
     }
 

@@ -11,7 +11,10 @@ use crate::rest::link;
 
 const TOPIC: &str = "http://cresset.test/topics/patient-any";
 
-fn parameters(inputs: &[(&str, &str, &str)]) -> Value {
+/// Name of a parameter, name of its value, value.
+type Input<'i> = (&'i str, &'i str, &'i str);
+
+fn parameters(inputs: &[Input<'_>]) -> Value {
     let parameters: Vec<Value> = inputs
         .iter()
         .map(|(name, value_name, value)| {
@@ -76,7 +79,7 @@ async fn status_is_answered_for_one_and_for_many_by_get_and_by_post() {
         base.get(&format!("{type_level}?nonsense=a")).await.refused(400);
         base.get("Subscription/nobody/$status").await.refused_as(404, "not-found");
 
-        let posts: [(&[(&str, &str, &str)], &[&str]); 7] = [
+        let posts: [(&[Input<'_>], &[&str]); 7] = [
             (&[], &["a", "b", "c"]),
             (&[("id", "valueId", "a"), ("id", "valueId", "b")], &["a", "b"]),
             (&[("id", "valueString", "b")], &["b"]),

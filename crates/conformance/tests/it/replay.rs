@@ -81,7 +81,7 @@ async fn compare(base: &Client, watched: Vec<Watched>, input: Input) {
             differs.map(|index| &found[index]),
             differs.map(|index| &one.wanted[index]),
         );
-        println!("{what}: {found_count}");
+        eprintln!("{what}: {found_count}");
         // A probe that nothing fires proves nothing.
         let is_of_synthea = what.contains(recount::PATIENT);
         assert!(found_count > 0 || is_of_synthea != (input == Input::Synthea), "{what}: never");

@@ -19,7 +19,7 @@ fn lines(path: &str) -> Option<impl Iterator<Item = String>> {
     let Ok(file) = File::open(&path) else {
         let ci = std::env::var("CI").is_ok_and(|value| value == "true");
         assert!(!ci, "{} is missing", path.display());
-        println!("skipped: {} is not there", path.display());
+        eprintln!("skipped: {} is not there", path.display());
         return None;
     };
     let mut decoder = zstd::Decoder::new(file).expect("a decoder");
