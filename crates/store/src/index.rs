@@ -4,8 +4,12 @@ use cresset_model::{Position, ResourceKey, VersionId};
 use jiff::Timestamp;
 use smol_str::SmolStr;
 
+use crate::Error;
+
 /// Most bytes of a text, code or URI that the index tells apart; see [`clip`].
 pub const INDEX_VALUE_BYTES_MAX: usize = 1_024;
+/// Most documents of one batch.
+pub const INDEX_DOCUMENTS_MAX: usize = 65_536;
 /// Most rows of one document.
 pub const INDEX_ROWS_MAX: usize = 100_000;
 
@@ -16,6 +20,23 @@ pub struct IndexBatch {
     pub upto: Position,
     /// What changed, each resource at most once.
     pub documents: Vec<IndexDocument>,
+}
+
+impl IndexBatch {
+    /// Checks the bounds.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for too many documents, or too many rows of one.
+    pub fn check(&self) -> Result<(), Error> {
+        if self.documents.len() > INDEX_DOCUMENTS_MAX {
+            return Err(Error::invalid("more documents than a batch may have"));
+        }
+        if self.documents.iter().any(|document| document.rows.len() > INDEX_ROWS_MAX) {
+            return Err(Error::invalid("a document with more rows than it may have"));
+        }
+        Ok(())
+    }
 }
 
 /// A resource as the index sees it.

@@ -32,7 +32,8 @@ pub use group::{
     SubscriptionLife,
 };
 pub use index::{
-    INDEX_ROWS_MAX, INDEX_VALUE_BYTES_MAX, IndexBatch, IndexDocument, IndexRow, IndexedValue, clip,
+    INDEX_DOCUMENTS_MAX, INDEX_ROWS_MAX, INDEX_VALUE_BYTES_MAX, IndexBatch, IndexDocument,
+    IndexRow, IndexedValue, clip,
 };
 pub use log::ChangeLog;
 pub use memory::MemoryStore;

@@ -95,7 +95,7 @@ pub trait Store: ChangeLog {
     fn forget(&self, retention: &Retention, limit: usize) -> Result<Forgotten, Error>;
 
     /// The position up to which the search index has seen the log; `None` for an empty index,
-    /// which is to be built from the first change on.
+    /// which is to be built from the first change on. After a crash it may be lower than it was.
     fn index_position(&self) -> Result<Option<Position>, Error>;
 
     /// Moves the search index on: replaces the rows of each document and sets the index position

@@ -4,7 +4,7 @@
 use std::sync::PoisonError;
 
 use cresset_model::{Position, ResourceKey, VersionId};
-use cresset_store::{Error, INDEX_ROWS_MAX, IndexBatch, IndexDocument};
+use cresset_store::{IndexBatch, IndexDocument};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -23,19 +23,21 @@ struct Rows {
 
 /// See `Store::index`.
 pub(super) fn step(file: &IndexFile, batch: &IndexBatch) -> Result<(), Fault> {
+    batch.check()?;
     for document in &batch.documents {
-        if document.rows.len() > INDEX_ROWS_MAX {
-            return Err(Error::invalid("a document with more rows than it may have").into());
-        }
         // Whatever cannot be written is refused now, not when it is written with others.
         nanoseconds(document.last_updated)?;
     }
     let writer = file.writer()?;
     // Changed only by whoever has the writer.
-    let pending = file.pending();
-    if Some(batch.upto) <= pending.position {
+    if Some(batch.upto) <= file.pending().position {
         return Ok(());
     }
+    // Before anything is taken in: while nothing can be written, nothing grows.
+    if file.pending().is_full(file.documents_max) {
+        write_pending(file, &writer, false)?;
+    }
+    let pending = file.pending();
     let mut stored = Vec::with_capacity(batch.documents.len());
     for document in &batch.documents {
         let known = pending.knows(&document.key);
@@ -47,9 +49,7 @@ pub(super) fn step(file: &IndexFile, batch: &IndexBatch) -> Result<(), Fault> {
         pending.insert(document, stored);
     }
     pending.position = Some(batch.upto);
-    let full = pending.is_full(file.documents_max);
-    drop(pending);
-    if full { write_pending(file, &writer, false) } else { Ok(()) }
+    Ok(())
 }
 
 /// Writes what is pending; `closing` says that nothing more will come.

@@ -6,8 +6,8 @@ use std::ops::Bound;
 use cresset_model::{Position, ResourceKey};
 
 use crate::{
-    Error, Found, INDEX_ROWS_MAX, IndexBatch, IndexDocument, Page, Query, SEARCH_PAGE_MAX,
-    SEARCH_SCAN_MAX, SEARCH_TOTAL_MAX, SearchCursor, Total,
+    Error, Found, IndexBatch, IndexDocument, Page, Query, SEARCH_PAGE_MAX, SEARCH_SCAN_MAX,
+    SEARCH_TOTAL_MAX, SearchCursor, Total,
 };
 
 #[derive(Debug, Default)]
@@ -33,9 +33,7 @@ impl Index {
         if Some(batch.upto) <= self.position {
             return Ok(());
         }
-        if batch.documents.iter().any(|document| document.rows.len() > INDEX_ROWS_MAX) {
-            return Err(Error::invalid("a document with more rows than it may have"));
-        }
+        batch.check()?;
         for document in &batch.documents {
             if document.deleted {
                 if let Some(number) = self.numbers.remove(&document.key) {
