@@ -68,7 +68,7 @@ async fn without_a_known_token_nothing_is_answered_but_metadata_and_health() {
 
 #[tokio::test]
 async fn each_right_allows_its_own_and_nothing_else() {
-    verifies!("RQ-SS-01", "RQ-SB-39", "RQ-SS-02");
+    verifies!("RQ-SS-01", "RQ-SB-39");
     let server = Server::start_with(options()).await;
     for base in server.bases() {
         let v = base.version;

@@ -58,8 +58,8 @@ async fn each_content_level_shows_what_it_may_over_websocket_and_rest_hook() {
     verifies!(
         "RQ-NB-01", "RQ-NB-02", "RQ-NB-03", "RQ-NB-04", "RQ-NB-05", "RQ-NB-07", "RQ-NB-08",
         "RQ-NB-09", "RQ-NB-20", "RQ-NB-21", "RQ-NB-22", "RQ-NB-23", "RQ-NB-24", "RQ-NB-25",
-        "RQ-NB-27", "RQ-NB-29", "RQ-NB-42", "RQ-CH-01", "RQ-CH-24", "RQ-CH-45", "RQ-CH-46",
-        "RQ-CF-07", "RQ-CF-11", "RQ-SS-09",
+        "RQ-NB-27", "RQ-NB-30", "RQ-NB-29", "RQ-NB-42", "RQ-CH-01", "RQ-CH-24", "RQ-CH-45",
+        "RQ-CH-46", "RQ-CF-07", "RQ-CF-11", "RQ-SS-09",
     );
     let server = Server::start().await;
     let receiver = Receiver::start().await;
@@ -336,7 +336,7 @@ async fn heartbeats_come_at_the_period_asked_for_and_only_then() {
                 assert_eq!((heartbeat.kind.as_str(), heartbeat.count), ("heartbeat", 0));
                 assert_eq!(heartbeat.status, "active");
                 let pause = sent.at - last;
-                assert!(pause.as_millis() >= 800, "{pause:?}");
+                assert!((800..5_000).contains(&pause.as_millis()), "{pause:?}");
                 last = sent.at;
                 assert_eq!(web.next().await.kind, "heartbeat");
             }

@@ -23,7 +23,7 @@ async fn active(base: &Client, subscribe: Subscribe) -> String {
 
 #[tokio::test]
 async fn a_notification_is_a_post_to_the_endpoint_with_the_type_and_headers_asked_for() {
-    verifies!("RQ-CH-20", "RQ-CH-21", "RQ-CH-22", "RQ-CH-23", "RQ-CH-09", "RQ-SS-13");
+    verifies!("RQ-CH-20", "RQ-CH-21", "RQ-CH-22", "RQ-CH-23", "RQ-CH-09");
     let server = Server::start().await;
     let receiver = Receiver::start().await;
     for base in server.bases() {

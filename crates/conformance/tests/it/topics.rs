@@ -137,7 +137,6 @@ async fn a_deleted_topic_ends_its_subscriptions_with_the_reason() {
 
 #[tokio::test]
 async fn only_active_topics_take_subscriptions() {
-    verifies!("RQ-TP-09");
     let server = Server::start().await;
     let lenient = Server::start_with(Options::default().set("topics.accept-draft", true)).await;
     for (server, draft) in [(&server, 422), (&lenient, 201)] {

@@ -243,6 +243,30 @@ async fn a_write_that_failed_notifies_nobody() {
 }
 
 #[tokio::test]
+async fn a_fault_in_the_evaluation_fails_no_write_and_is_told() {
+    verifies!("RQ-ER-14");
+    let server = Server::start().await;
+    for base in server.bases() {
+        // Whether a collection holds one item shows only when it is evaluated.
+        let trigger =
+            json!({"resource": "Patient", "fhirPathCriteria": "%current.name.single().exists()"});
+        base.save(&topic(base.version, "faulty", json!({"resourceTrigger": [trigger]}))).await;
+        let faulty = base.subscribe(&Subscribe::websocket(&url("faulty"))).await;
+        let sound = Subscribe::websocket("http://cresset.test/topics/patient-any");
+        let sound = base.subscribe(&sound).await;
+        let mut two_names = patient("two");
+        two_names["name"] = json!([{"family": "a"}, {"family": "b"}]);
+        base.put("Patient/two", &two_names).await.expect(201);
+        assert_eq!(base.count(&sound).await, 1);
+        let status = base.status(&faulty).await;
+        assert_eq!(status.count, 0, "what cannot be evaluated lets nothing through");
+        assert!(!status.errors.is_empty(), "{status:?}");
+        base.save(&patient("one")).await;
+        assert_eq!(base.count(&faulty).await, 1, "{}", base.version);
+    }
+}
+
+#[tokio::test]
 async fn undelete_is_a_create_without_a_previous_state() {
     verifies!("RQ-TP-35");
     let server = Server::start().await;

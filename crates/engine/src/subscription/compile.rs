@@ -67,6 +67,14 @@ fn groups(
     groups
 }
 
+/// The filter with the type as part of its name, where the topic offers one of that name: a dot in
+/// a filter string may be either, and the topic's own names go first (RQ-FL-03).
+fn whole_name(topic: &CompiledTopic, filter: &Filter) -> Option<Filter> {
+    let name = format!("{}.{}", filter.resource_type.as_deref()?, filter.parameter);
+    let offered = topic.offers().iter().any(|offer| offer.is_named(&name));
+    offered.then(|| Filter { resource_type: None, parameter: name.into(), ..filter.clone() })
+}
+
 struct Compiler<'c> {
     scope: &'c Scope<'c>,
     topic: &'c CompiledTopic,
@@ -81,10 +89,12 @@ impl<'c> Compiler<'c> {
             self.error(IssueCode::UnsupportedModifier, text.to_owned(), path, "");
             return;
         }
+        let topic = self.topic;
+        let whole = whole_name(topic, filter);
+        let filter = whole.as_ref().unwrap_or(filter);
         let Some(types) = self.types(filter, path) else {
             return;
         };
-        let topic = self.topic;
         let named: Vec<_> =
             topic.offers().iter().filter(|offer| offer.is_named(&filter.parameter)).collect();
         let mut bound = Vec::new();
