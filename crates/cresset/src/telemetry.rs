@@ -21,9 +21,8 @@ pub(crate) fn start(log: &Log) {
         .with_default(log.level.min(LIBRARIES))
         .with_target(OWN, log.level)
         .with_targets(log.targets.iter().map(|(target, level)| (target.as_str(), *level)));
-    let layer = fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+    let layer =
+        fmt::layer().with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
     let layer = match log.format {
         LogFormat::Json => layer.json().flatten_event(true).boxed(),
         LogFormat::Pretty => layer.with_target(false).boxed(),
