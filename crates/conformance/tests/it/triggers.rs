@@ -242,6 +242,62 @@ async fn a_write_that_failed_notifies_nobody() {
     }
 }
 
+/// Subscribes to a topic with one trigger on encounters.
+async fn on_encounters(base: &Client, id: &str, mut trigger: Value) -> String {
+    trigger["resource"] = "Encounter".into();
+    base.save(&topic(base.version, id, json!({"resourceTrigger": [trigger]}))).await;
+    base.subscribe(&Subscribe::websocket(&url(id))).await
+}
+
+#[tokio::test]
+async fn fhirpath_criteria_see_the_states_before_and_after() {
+    verifies!("RQ-TP-28", "RQ-TP-29", "RQ-TP-30");
+    let server = Server::start().await;
+    for base in server.bases() {
+        let criteria = [
+            (
+                "began",
+                "(%previous.empty() or %previous.status != 'in-progress') \
+                and %current.status = 'in-progress'",
+            ),
+            // Without a previous state there is nothing to compare, so create fires nothing.
+            ("moved", "%previous.status != %current.status"),
+            ("gone", "%current.empty() and %previous.status = 'in-progress'"),
+            // The focus is the current state, and on delete the previous one.
+            ("focus", "status = 'in-progress'"),
+            ("not-boolean", "%current.status"),
+        ];
+        let mut subscriptions = Vec::new();
+        for (id, criteria) in criteria {
+            let trigger = json!({"fhirPathCriteria": criteria});
+            subscriptions.push((id, on_encounters(&base, id, trigger).await));
+        }
+        let both = json!({
+            "fhirPathCriteria": "%current.status = 'cancelled'",
+            "queryCriteria": {"current": "status=in-progress"},
+        });
+        subscriptions.push(("both", on_encounters(&base, "both", both).await));
+        for status in ["planned", "in-progress", "in-progress", "cancelled", "in-progress"] {
+            base.save(&encounter(base.version, "e", status, "p")).await;
+        }
+        base.remove("Encounter/e").await;
+        let mut counts = BTreeMap::new();
+        for (id, subscription) in &subscriptions {
+            counts.insert(*id, base.count(subscription).await);
+        }
+        let wanted = [
+            ("began", 2),
+            ("both", 1),
+            ("focus", 4),
+            ("gone", 1),
+            ("moved", 3),
+            // Only true fires.
+            ("not-boolean", 0),
+        ];
+        assert_eq!(counts, BTreeMap::from(wanted), "{}", base.version);
+    }
+}
+
 /// A trigger that cannot be evaluated for a patient with two names: whether a collection holds
 /// one item shows only then.
 fn faulty() -> Value {
