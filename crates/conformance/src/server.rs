@@ -23,6 +23,7 @@ pub struct Options {
     config: Table,
     topics: Option<PathBuf>,
     allow_local_endpoints: bool,
+    demo: bool,
 }
 
 impl Default for Options {
@@ -32,6 +33,7 @@ impl Default for Options {
             config: Table::new(),
             topics: Some(fixtures().join("topics")),
             allow_local_endpoints: true,
+            demo: false,
         };
         for (key, value) in [
             ("server.shutdown-grace", "5s"),
@@ -50,7 +52,7 @@ impl Default for Options {
 impl Options {
     /// Nothing but what the binary has by itself.
     pub fn untouched() -> Self {
-        Self { config: Table::new(), topics: None, allow_local_endpoints: false }
+        Self { config: Table::new(), topics: None, allow_local_endpoints: false, demo: false }
     }
 
     /// Sets one key of the configuration, such as `websocket.bind-deadline`.
@@ -74,6 +76,13 @@ impl Options {
     #[must_use]
     pub fn without_local_endpoints(mut self) -> Self {
         self.allow_local_endpoints = false;
+        self
+    }
+
+    /// With `--demo`.
+    #[must_use]
+    pub fn demo(mut self) -> Self {
+        self.demo = true;
         self
     }
 
@@ -182,6 +191,11 @@ impl Server {
     pub fn log(&self) -> String {
         let read = |start| fs::read(log_path(self.folder.path(), start)).unwrap_or_default();
         (0..=self.starts).map(|start| String::from_utf8_lossy(&read(start)).into_owned()).collect()
+    }
+
+    /// What it has printed since its last start.
+    pub fn printed(&self) -> String {
+        fs::read_to_string(stdout_path(self.folder.path(), self.starts)).unwrap_or_default()
     }
 
     /// The command of a second server on the same data.
@@ -305,6 +319,9 @@ fn command(folder: &Path, options: &Options) -> Command {
     }
     if options.allow_local_endpoints {
         command.arg("--allow-local-endpoints");
+    }
+    if options.demo {
+        command.arg("--demo");
     }
     command.current_dir(folder).stdin(Stdio::null());
     command

@@ -49,9 +49,10 @@ async fn run(config: Config, demo: bool) -> anyhow::Result<()> {
     let base_url = config.server.base_url(bound);
     let (node, stopper) = start(&config, base_url.clone())?;
     load_topics(&node, &config).await?;
+    // Heard before anybody is told that the server is there, so that no SIGTERM is an abrupt end.
+    let signals = wait_for_signal()?;
     announce(&format!("listening on http://{bound}\n"));
     tracing::info!(address = %bound, base_url, "listening");
-    let signals = wait_for_signal()?;
     let server = Server::new(node.clone(), api_config(&config));
     if demo {
         tokio::spawn(demo::play(base_url, config.store.directory.clone()));

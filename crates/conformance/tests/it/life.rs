@@ -77,6 +77,25 @@ async fn a_start_without_configuration_serves_with_the_bundled_topics() {
 }
 
 #[tokio::test]
+async fn the_demo_shows_notifications_and_goes_on_serving() {
+    let mut server = Server::start_with(Options::untouched().demo()).await;
+    for wanted in ["curl ", "bind-with-token", "handshake", "event-notification"] {
+        let what = format!("the demo prints {wanted}");
+        until(&what, || std::future::ready(server.printed().contains(wanted).then_some(()))).await;
+    }
+    let base = server.base(Version::R4);
+    let count = until("the demo's subscription has events", || async {
+        let statuses = base.read("Subscription/$status").await;
+        let statuses = cresset_conformance::Status::of_searchset(Version::R4, &statuses);
+        statuses.iter().map(|status| status.count).find(|count| *count > 0)
+    });
+    assert!(count.await > 0);
+    base.save(&patient("by-hand")).await;
+    server.terminate();
+    assert_eq!(server.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
 async fn a_data_folder_has_one_server_at_a_time() {
     let server = Server::start().await;
     let output = server.second_on_the_same_data().stdout(Stdio::null()).output().expect("it ends");
