@@ -16,6 +16,7 @@ use cresset_store::{Entry, Group, Record, Store, SubscriptionLife};
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value};
+use smol_str::SmolStr;
 
 use crate::bases::version_of;
 use crate::catalogs::{Catalogs, LOOKUP_ROUNDS_MAX, NEVER_A_FOCUS, evaluate_contained};
@@ -46,6 +47,8 @@ pub(crate) enum LiveEffect {
     Status(StatusChange),
     /// The topics of a base changed.
     Topics(Base),
+    /// A trigger of this topic could not be evaluated; told by `$status` (I9).
+    TriggerProblem(Base, SmolStr, String),
 }
 
 /// A group in the making.
@@ -421,7 +424,7 @@ impl<'w> Draft<'w> {
             };
             if evaluation.missing.is_empty() {
                 for problem in evaluation.problems {
-                    self.report(&problem);
+                    self.report(base, problem);
                 }
                 return evaluation.matches.into_iter().map(|one| one.subscription).collect();
             }
@@ -433,16 +436,11 @@ impl<'w> Draft<'w> {
         Vec::new()
     }
 
-    fn report(&mut self, problem: &cresset_engine::Problem) {
-        match problem.subscription {
-            Some(key) => self.effects.push(LiveEffect::Problem(key, problem.text.clone())),
-            None => tracing::debug!(
-                change.position = %self.next_position(),
-                topic.url = %problem.topic,
-                problem = %problem.text,
-                "a trigger could not be evaluated"
-            ),
-        }
+    fn report(&mut self, base: Base, problem: cresset_engine::Problem) {
+        self.effects.push(match problem.subscription {
+            Some(key) => LiveEffect::Problem(key, problem.text),
+            None => LiveEffect::TriggerProblem(base, problem.topic.url, problem.text),
+        });
     }
 
     /// The resource that a relative reference names, as it is at this point of the log.
@@ -526,7 +524,8 @@ impl<'w> Draft<'w> {
             LiveEffect::Begin(_)
             | LiveEffect::Problem(..)
             | LiveEffect::Status(_)
-            | LiveEffect::Topics(_) => false,
+            | LiveEffect::Topics(_)
+            | LiveEffect::TriggerProblem(..) => false,
         })
     }
 }

@@ -43,6 +43,7 @@ mod status;
 mod subscriptions;
 mod tokens;
 mod topics;
+mod trigger_problems;
 mod upkeep;
 mod writer;
 

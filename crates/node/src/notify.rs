@@ -107,9 +107,11 @@ pub(crate) fn notification(
         (NotificationType::EventNotification, Some(last)) => last.number.get(),
         _ => state.last,
     };
-    let problem = state
-        .problem
-        .as_ref()
+    let of_topic = shared.trigger_problems.of(live.base, &state.settings.topic.url);
+    let problems = [of_topic.as_deref(), state.problem.as_deref()];
+    let problems = problems
+        .into_iter()
+        .flatten()
         .map(|text| SubscriptionError { code: None, text: format!("not evaluated: {text}") });
     Notification {
         id: Uuid::now_v7().to_string(),
@@ -122,7 +124,7 @@ pub(crate) fn notification(
         notification_type,
         events_since_subscription_start: count,
         events,
-        errors: state.error.as_deref().cloned().into_iter().chain(problem).collect(),
+        errors: state.error.as_deref().cloned().into_iter().chain(problems).collect(),
         content: state.settings.content,
     }
 }

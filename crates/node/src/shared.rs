@@ -23,6 +23,7 @@ use crate::indexer::is_indexed;
 use crate::live::{Live, LiveSubscription};
 use crate::recent::Recent;
 use crate::settings::SettingsCache;
+use crate::trigger_problems::TriggerProblems;
 
 /// The topics in force per base, for capability statements.
 pub(crate) type Topics = FxHashMap<Base, Arc<[Canonical]>>;
@@ -51,6 +52,7 @@ pub(crate) struct Shared {
     /// The writer will write no more.
     pub(crate) stopped: AtomicBool,
     pub(crate) topics: ArcSwap<Topics>,
+    pub(crate) trigger_problems: TriggerProblems,
     /// When the node was started.
     pub(crate) started: Timestamp,
     /// Turns true when the node stops; sockets close then.
@@ -101,6 +103,7 @@ impl Shared {
             head: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
             topics: ArcSwap::default(),
+            trigger_problems: TriggerProblems::default(),
             started: clock.now(),
             stopping: watch::Sender::new(false),
             reads,

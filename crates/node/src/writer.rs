@@ -395,6 +395,17 @@ fn apply(
                 hints.push(subscription);
             }
         }
-        LiveEffect::Topics(base) => shared.publish_topics(base, catalogs),
+        LiveEffect::Topics(base) => {
+            shared.publish_topics(base, catalogs);
+            shared.trigger_problems.clear(base);
+        }
+        LiveEffect::TriggerProblem(base, topic_url, problem) => {
+            tracing::debug!(
+                topic.url = %topic_url,
+                problem,
+                "a trigger could not be evaluated; the change was not told of"
+            );
+            shared.trigger_problems.note(base, topic_url, &problem);
+        }
     }
 }
