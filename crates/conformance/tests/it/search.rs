@@ -1,7 +1,7 @@
 //! Search: enough to find topics and subscriptions, and for clients of `empty` notifications.
 
 use cresset_conformance::{Client, verifies};
-use cresset_conformance::{Options, Server, Subscribe, Version, patient};
+use cresset_conformance::{Server, Subscribe, Version, patient};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -129,8 +129,7 @@ async fn topics_are_discovered_by_search() {
 #[tokio::test]
 async fn topics_in_r4_are_basic_resources_found_by_their_code() {
     verifies!("RQ-TP-02");
-    let options = Options::default().set("search.index", vec!["code"]);
-    let server = Server::start_with(options).await;
+    let server = Server::start().await;
     let base = server.base(Version::R4);
     let other = json!({"resourceType": "Basic", "code": {"coding": [{"code": "referral"}]}});
     base.create(&other).await;
