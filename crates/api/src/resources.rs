@@ -2,8 +2,8 @@
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::header;
+use axum::response::Response;
 use cresset_definitions::FhirVersion;
 use cresset_fhir::{HistoryEntry, HistoryPage, render_history};
 use cresset_model::{IssueCode, VersionId};
@@ -124,7 +124,7 @@ pub(crate) async fn read(
     let known =
         negotiate::text(&request.headers, header::IF_NONE_MATCH).and_then(negotiate::etag_version);
     if known == Some(change.version) {
-        return Ok(StatusCode::NOT_MODIFIED.into_response());
+        return Ok(respond::not_modified(&change));
     }
     Ok(respond::resource(version, &change))
 }

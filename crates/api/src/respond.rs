@@ -34,6 +34,13 @@ pub(crate) fn resource(version: FhirVersion, change: &Change) -> Response {
     response
 }
 
+/// The client has this version already.
+pub(crate) fn not_modified(change: &Change) -> Response {
+    let mut response = StatusCode::NOT_MODIFIED.into_response();
+    version_headers(response.headers_mut(), change);
+    response
+}
+
 /// The answer to a create, update or delete.
 pub(crate) fn written(
     version: FhirVersion,

@@ -17,8 +17,10 @@ use crate::server::Config;
 
 /// Buffer for reading; the library's own default is 128 KiB for each connection.
 const READ_BUFFER_BYTES: usize = 4 * 1024;
-/// Bytes that may wait to be written beyond the frame being written.
-const WRITE_BUFFER_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Bytes of a frame beyond the largest resource that it may carry.
+const FRAME_ROOM_BYTES: usize = 64 * 1024 * 1024;
+/// Close code for text that is not UTF-8.
+const NOT_UTF8: u16 = 1007;
 /// Close code for data that the server does not take.
 const UNSUPPORTED: u16 = 1003;
 /// Close code for a frame that is too large.
@@ -40,7 +42,7 @@ pub(crate) async fn upgrade(
     let upgrade = upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
-        .max_write_buffer_size(WRITE_BUFFER_BYTES_MAX)
+        .max_write_buffer_size(config.body_bytes_max.saturating_add(FRAME_ROOM_BYTES))
         .max_message_size(config.socket_frame_bytes_max)
         .max_frame_size(config.socket_frame_bytes_max);
     Ok(upgrade.on_upgrade(move |connection| run(connection, socket, config)))
@@ -110,11 +112,15 @@ async fn pump(connection: &mut WebSocket, socket: &mut Socket, config: &Config) 
     }
 }
 
-/// A frame that is too large is told; anything else that is wrong with the stream ends it.
+/// A frame that is too large or no text is told; anything else that is wrong with the stream ends
+/// it.
 fn broken(error: &axum::Error) -> End {
     let text = error.to_string();
     if text.contains("too long") || text.contains("too big") {
         return End::Close(TOO_BIG, "the frame is too large".to_owned());
+    }
+    if text.contains("UTF-8") {
+        return End::Close(NOT_UTF8, "the frame is not UTF-8".to_owned());
     }
     End::Gone
 }

@@ -11,6 +11,7 @@ use cresset_engine::{RetryPolicy, RetrySchedule};
 use cresset_node::{Authentication, Caller, Clock, Node, Stopper, TokenHash};
 use cresset_store::{MemoryStore, Store};
 use cresset_store_embedded::EmbeddedStore;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -34,11 +35,25 @@ pub(crate) fn serve(arguments: &Serve) -> anyhow::Result<()> {
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         tracing::debug!("a TLS provider was installed before");
     }
+    raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("the runtime cannot be started")?;
     runtime.block_on(run(config, arguments.demo))
+}
+
+/// Lets the process open as many files as the system allows it: every socket is one, and what a
+/// shell passes on is often 1,024.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    match raised {
+        Ok(()) => {
+            tracing::debug!(limit.before = ?limit.current, limit = ?limit.maximum, "open files")
+        }
+        Err(error) => tracing::warn!(%error, "the limit on open files cannot be raised"),
+    }
 }
 
 async fn run(config: Config, demo: bool) -> anyhow::Result<()> {

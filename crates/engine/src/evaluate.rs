@@ -5,6 +5,7 @@
 //! without candidates cost no trigger. Whatever cannot be evaluated lets no event through and is
 //! reported (I9). Tests: `evaluate/tests.rs`; `evaluate/tests/properties.rs` compares with a scan.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use cresset_model::{Canonical, SubscriptionKey};
@@ -60,6 +61,8 @@ pub struct Evaluation {
 }
 
 /// Finds the subscriptions that a change is an event of.
+///
+/// A panic in the evaluation of a topic is a problem of that topic.
 pub fn evaluate(change: &ResourceChange<'_>, catalog: &Catalog, lookup: &Lookup<'_>) -> Evaluation {
     let mut evaluation = Evaluation::default();
     let states = States::new(change, catalog.scope());
@@ -67,7 +70,13 @@ pub fn evaluate(change: &ResourceChange<'_>, catalog: &Catalog, lookup: &Lookup<
     for slot in catalog.slots_of(change.resource_type) {
         if let Some(topic) = &slot.topic {
             let evaluator = Evaluator { states: &states, lookup, slot, topic };
-            evaluator.topic(&mut candidates, &mut evaluation);
+            // A bug in one topic's evaluation keeps no event from the subscribers of others.
+            let evaluated = catch_unwind(AssertUnwindSafe(|| {
+                evaluator.topic(&mut candidates, &mut evaluation);
+            }));
+            if evaluated.is_err() {
+                evaluator.report(None, &"the server failed at evaluating it", &mut evaluation);
+            }
         }
     }
     evaluation.matches.sort_unstable_by_key(|found| found.subscription);

@@ -18,7 +18,7 @@ use crate::caller::Caller;
 use crate::error::{Error, Kind};
 use crate::intent::{Action, Effect, Intent, Precondition, Written};
 use crate::node::Node;
-use crate::resources::{intent, key, parse_id};
+use crate::resources::{check_delete, intent, key, parse_id};
 use crate::search::SearchRequest;
 use crate::writer::Pending;
 
@@ -31,11 +31,19 @@ pub enum Representation {
     None,
 }
 
-/// An entry that changes something.
-struct Write {
-    index: usize,
-    order: u8,
-    intent: Intent,
+/// An entry that was understood.
+enum Step {
+    /// A GET of this URL.
+    Read(String),
+    /// A change; its place among those of a transaction.
+    Write { order: u8, intent: Intent },
+}
+
+/// A bundle that was understood.
+struct Plan {
+    kind: BundleKind,
+    /// What each entry asks for. A transaction has no entry that was refused.
+    steps: Vec<Result<Step, Error>>,
 }
 
 impl Node {
@@ -45,49 +53,129 @@ impl Node {
     /// A transaction fails as a whole, with the issues of the entry that failed. A batch fails as
     /// a whole only when it cannot be read; what is wrong with an entry is in its answer.
     pub async fn bundle(
-        &self,
+        self: &Arc<Self>,
         caller: &Caller,
         version: FhirVersion,
         bytes: Bytes,
         representation: Representation,
     ) -> Result<Vec<u8>, Error> {
+        let (node, by) = (self.clone(), caller.clone());
+        // Parsing a large bundle takes too long for the threads that serve everybody.
+        let plan = tokio::task::spawn_blocking(move || node.plan_bundle(&by, version, &bytes));
+        let Plan { kind, steps } = plan.await.map_err(Error::internal)??;
+        let answers = match kind {
+            BundleKind::Batch => self.batch(caller, version, steps, representation).await,
+            BundleKind::Transaction => {
+                let steps: Result<Vec<_>, Error> = steps.into_iter().collect();
+                self.transaction(caller, version, steps?, representation).await?
+            }
+        };
+        Ok(render_batch_response(kind, &answers))
+    }
+
+    /// Reads a bundle and prepares its changes. Takes milliseconds for a large one.
+    fn plan_bundle(
+        &self,
+        caller: &Caller,
+        version: FhirVersion,
+        bytes: &Bytes,
+    ) -> Result<Plan, Error> {
         let malformed = |issues| Error::new(Kind::Malformed, issues);
-        let value = json::parse(&bytes).map_err(malformed)?;
-        let bundle = parse_bundle(&value, &bytes).map_err(malformed)?;
+        let value = json::parse(bytes).map_err(malformed)?;
+        let bundle = parse_bundle(&value, bytes).map_err(malformed)?;
         if bundle.entries.len() > self.shared.config.limits.bundle_entries_max {
             let max = self.shared.config.limits.bundle_entries_max;
             let text = format!("a bundle may have at most {max} entries");
             return Err(Error::of(Kind::TooLarge, IssueCode::InvalidBundle, text));
         }
-        let answers = match bundle.kind {
-            BundleKind::Batch => self.batch(caller, version, bundle.entries, representation).await,
+        let kind = bundle.kind;
+        let steps = match kind {
+            BundleKind::Batch => {
+                let steps = bundle.entries.into_iter().map(|entry| {
+                    let entry = entry.map_err(malformed)?;
+                    let target = target(version, &entry)?;
+                    let bytes = entry.resource.as_ref();
+                    let bytes = bytes.map(|resource| Bytes::copy_from_slice(resource.bytes));
+                    self.step(caller, version, &entry, target, bytes)
+                });
+                steps.collect()
+            }
             BundleKind::Transaction => {
                 let entries: Result<Vec<_>, Issues> = bundle.entries.into_iter().collect();
-                let entries = entries.map_err(malformed)?;
-                self.transaction(caller, version, &entries, representation).await?
+                self.plan_transaction(caller, version, &entries.map_err(malformed)?)?
             }
         };
-        Ok(render_batch_response(bundle.kind, &answers))
+        Ok(Plan { kind, steps })
+    }
+
+    fn plan_transaction(
+        &self,
+        caller: &Caller,
+        version: FhirVersion,
+        entries: &[RequestEntry<'_>],
+    ) -> Result<Vec<Result<Step, Error>>, Error> {
+        let mut targets = Targets::new();
+        let mut wanted = Vec::with_capacity(entries.len());
+        for (index, entry) in entries.iter().enumerate() {
+            let target = target(version, entry).map_err(|error| located(error, index))?;
+            if let (Some(full_url), Some((key, _))) = (entry.full_url, &target) {
+                targets.insert(full_url, key.to_string());
+            }
+            wanted.push(target);
+        }
+        check_distinct(&wanted)?;
+        let steps = entries.iter().zip(wanted).enumerate().map(|(index, (entry, target))| {
+            let bytes = rewritten(version, entry, &targets);
+            let step = self.step(caller, version, entry, target, bytes);
+            step.map(Ok).map_err(|error| located(error, index))
+        });
+        steps.collect()
+    }
+
+    /// What an entry asks for. `bytes` is its resource as it is to be stored.
+    fn step(
+        &self,
+        caller: &Caller,
+        version: FhirVersion,
+        entry: &RequestEntry<'_>,
+        target: Option<Target>,
+        bytes: Option<Bytes>,
+    ) -> Result<Step, Error> {
+        let Some((key, precondition)) = target else {
+            return Ok(Step::Read(entry.url.to_owned()));
+        };
+        let action = match bytes {
+            Some(bytes) => {
+                let id = (entry.method == Method::Put).then_some(&key.id);
+                Action::Put(Box::new(self.prepare(caller, version, &key, id, bytes)?))
+            }
+            None => {
+                check_delete(caller, &key)?;
+                Action::Delete
+            }
+        };
+        let intent = intent(caller, key, action, precondition);
+        Ok(Step::Write { order: order(entry.method), intent })
     }
 
     async fn batch(
         &self,
         caller: &Caller,
         version: FhirVersion,
-        entries: Vec<Result<RequestEntry<'_>, Issues>>,
+        steps: Vec<Result<Step, Error>>,
         representation: Representation,
     ) -> Vec<AnswerEntry> {
-        let mut answers: Vec<Option<AnswerEntry>> = Vec::with_capacity(entries.len());
+        let mut answers: Vec<Option<AnswerEntry>> = Vec::with_capacity(steps.len());
         let mut pending: Vec<(usize, Pending)> = Vec::new();
         let mut reads = Vec::new();
-        for (index, entry) in entries.into_iter().enumerate() {
-            let answer = match entry {
-                Err(issues) => Some(failed(&Error::new(Kind::Malformed, issues))),
-                Ok(entry) if is_read(&entry) => {
-                    reads.push((index, entry));
+        for (index, step) in steps.into_iter().enumerate() {
+            let answer = match step {
+                Err(error) => Some(failed(&error)),
+                Ok(Step::Read(url)) => {
+                    reads.push((index, url));
                     None
                 }
-                Ok(entry) => match self.start_entry(caller, version, &entry).await {
+                Ok(Step::Write { intent, .. }) => match self.writer.submit(vec![intent]).await {
                     Ok(job) => {
                         pending.push((index, job));
                         None
@@ -105,101 +193,53 @@ impl Node {
                 Err(error) => failed(&error),
             });
         }
-        for (index, entry) in reads {
-            answers[index] = Some(self.read_entry(caller, version, &entry).await);
+        for (index, url) in reads {
+            answers[index] = Some(self.read_entry(caller, version, &url).await);
         }
         answers.into_iter().flatten().collect()
-    }
-
-    /// Hands a batch entry to the writer.
-    async fn start_entry(
-        &self,
-        caller: &Caller,
-        version: FhirVersion,
-        entry: &RequestEntry<'_>,
-    ) -> Result<Pending, Error> {
-        let (key, precondition) = target(version, entry)?;
-        let bytes = entry.resource.as_ref().map(|resource| Bytes::copy_from_slice(resource.bytes));
-        let action = self.action(caller, version, entry, &key, bytes).await?;
-        self.writer.submit(vec![intent(caller, key, action, precondition)]).await
     }
 
     async fn transaction(
         &self,
         caller: &Caller,
         version: FhirVersion,
-        entries: &[RequestEntry<'_>],
+        steps: Vec<Step>,
         representation: Representation,
     ) -> Result<Vec<AnswerEntry>, Error> {
-        let mut targets = Targets::new();
-        let mut keys: Vec<Option<(ResourceKey, Precondition)>> = Vec::with_capacity(entries.len());
-        for (index, entry) in entries.iter().enumerate() {
-            if is_read(entry) {
-                keys.push(None);
-                continue;
-            }
-            let (key, precondition) =
-                target(version, entry).map_err(|error| located(error, index))?;
-            if let Some(full_url) = entry.full_url {
-                targets.insert(full_url, key.to_string());
-            }
-            keys.push(Some((key, precondition)));
-        }
-        check_distinct(&keys)?;
+        let mut answers: Vec<Option<AnswerEntry>> = steps.iter().map(|_| None).collect();
+        let mut reads = Vec::new();
         let mut writes = Vec::new();
-        for (index, (entry, key)) in entries.iter().zip(keys).enumerate() {
-            let Some((key, precondition)) = key else { continue };
-            let bytes = rewritten(version, entry, &targets);
-            let action = self.action(caller, version, entry, &key, bytes).await;
-            let action = action.map_err(|error| located(error, index))?;
-            let order = order(entry.method);
-            writes.push(Write { index, order, intent: intent(caller, key, action, precondition) });
+        for (index, step) in steps.into_iter().enumerate() {
+            match step {
+                Step::Read(url) => reads.push((index, url)),
+                Step::Write { order, intent } => writes.push((order, index, intent)),
+            }
         }
         // FHIR's order: deletes, creates, updates; within these as they stand.
-        writes.sort_by_key(|write| (write.order, write.index));
-        let indices: Vec<usize> = writes.iter().map(|write| write.index).collect();
-        let intents: Vec<Intent> = writes.into_iter().map(|write| write.intent).collect();
-        let written =
-            if intents.is_empty() { Vec::new() } else { self.writer.write(intents).await? };
-        let mut answers: Vec<Option<AnswerEntry>> = entries.iter().map(|_| None).collect();
+        writes.sort_by_key(|(order, index, _)| (*order, *index));
+        let (indices, intents): (Vec<usize>, Vec<Intent>) =
+            writes.into_iter().map(|(_, index, intent)| (index, intent)).unzip();
+        let written = match intents.is_empty() {
+            true => Vec::new(),
+            false => self.writer.write(intents).await.map_err(|error| {
+                match error.intent().and_then(|intent| indices.get(intent)) {
+                    Some(index) => located(error, *index),
+                    None => error,
+                }
+            })?,
+        };
         for (index, written) in indices.into_iter().zip(&written) {
             answers[index] = Some(done(written, representation));
         }
-        for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| is_read(entry)) {
-            answers[index] = Some(self.read_entry(caller, version, entry).await);
+        for (index, url) in reads {
+            answers[index] = Some(self.read_entry(caller, version, &url).await);
         }
         Ok(answers.into_iter().flatten().collect())
     }
 
-    async fn action(
-        &self,
-        caller: &Caller,
-        version: FhirVersion,
-        entry: &RequestEntry<'_>,
-        key: &ResourceKey,
-        bytes: Option<Bytes>,
-    ) -> Result<Action, Error> {
-        match bytes {
-            Some(bytes) => {
-                let id = (entry.method == Method::Put).then_some(&key.id);
-                let body = self.prepare(caller, version, key, id, bytes)?;
-                Ok(Action::Put(Box::new(body)))
-            }
-            None => {
-                self.check_delete(caller, version, key).await?;
-                Ok(Action::Delete)
-            }
-        }
-    }
-
     /// Answers a GET entry: a read, a version read or a search.
-    async fn read_entry(
-        &self,
-        caller: &Caller,
-        version: FhirVersion,
-        entry: &RequestEntry<'_>,
-    ) -> AnswerEntry {
-        let (path, query) = entry.url.split_once('?').unwrap_or((entry.url, ""));
+    async fn read_entry(&self, caller: &Caller, version: FhirVersion, url: &str) -> AnswerEntry {
+        let (path, query) = url.split_once('?').unwrap_or((url, ""));
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         let read = match parts.as_slice() {
             [resource_type, id] => self.read(caller, version, resource_type, id).await,
@@ -233,10 +273,6 @@ impl Node {
     }
 }
 
-fn is_read(entry: &RequestEntry<'_>) -> bool {
-    matches!(entry.method, Method::Get | Method::Head)
-}
-
 fn order(method: Method) -> u8 {
     match method {
         Method::Delete => 0,
@@ -247,10 +283,13 @@ fn order(method: Method) -> u8 {
 }
 
 /// The resource that an entry writes, and what must hold of it.
-fn target(
-    version: FhirVersion,
-    entry: &RequestEntry<'_>,
-) -> Result<(ResourceKey, Precondition), Error> {
+type Target = (ResourceKey, Precondition);
+
+/// What an entry writes; none if it reads.
+fn target(version: FhirVersion, entry: &RequestEntry<'_>) -> Result<Option<Target>, Error> {
+    if matches!(entry.method, Method::Get | Method::Head) {
+        return Ok(None);
+    }
     let unsupported = |text: &str| Error::of(Kind::Unprocessable, IssueCode::InvalidBundle, text);
     if entry.if_none_exist.is_some() || entry.url.contains('?') {
         return Err(unsupported("conditional create, update and delete are not supported"));
@@ -259,10 +298,10 @@ fn target(
     match (entry.method, parts.as_slice()) {
         (Method::Post, [resource_type]) => {
             let id = ResourceId::new(&Uuid::now_v7().to_string()).map_err(Error::internal)?;
-            Ok((key(version, resource_type, id)?, Precondition::Fresh))
+            Ok(Some((key(version, resource_type, id)?, Precondition::Fresh)))
         }
         (Method::Delete | Method::Put, [resource_type, id]) => {
-            Ok((key(version, resource_type, parse_id(id)?)?, precondition(entry)?))
+            Ok(Some((key(version, resource_type, parse_id(id)?)?, precondition(entry)?)))
         }
         (Method::Patch, _) => Err(unsupported("PATCH is not supported")),
         _ => Err(unsupported("the URL of the entry does not fit its method")),
@@ -296,8 +335,8 @@ fn rewritten(version: FhirVersion, entry: &RequestEntry<'_>, targets: &Targets) 
 }
 
 /// Two entries of a transaction may not write the same resource.
-fn check_distinct(keys: &[Option<(ResourceKey, Precondition)>]) -> Result<(), Error> {
-    let mut seen: Vec<&ResourceKey> = keys.iter().flatten().map(|(key, _)| key).collect();
+fn check_distinct(wanted: &[Option<Target>]) -> Result<(), Error> {
+    let mut seen: Vec<&ResourceKey> = wanted.iter().flatten().map(|(key, _)| key).collect();
     seen.sort_unstable();
     match seen.windows(2).find(|pair| pair[0] == pair[1]) {
         Some(pair) => {

@@ -3,11 +3,12 @@
 //! Only the writer holds them, so a subscription or topic takes effect with exactly the change
 //! that made it. Cloning is cheap, which is how a group that fails is taken back.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use cresset_definitions::FhirVersion;
-use cresset_engine::{Catalog, CompiledTopic, Evaluation, Lookup, ResourceChange, evaluate};
-use cresset_model::{Base, Issue, IssueCode, Issues, ResourceId, Topic};
+use cresset_engine::{Catalog, CompiledTopic};
+use cresset_model::{Base, Issue, IssueCode, Issues, ResourceId, SubscriptionKey, Topic};
 use cresset_search::Parameters;
 
 use crate::bases::base_of;
@@ -22,37 +23,64 @@ pub(crate) const NEVER_A_FOCUS: [&str; 3] = ["Parameters", "Subscription", "Subs
 
 /// One catalog per base.
 #[derive(Clone)]
-pub(crate) struct Catalogs(Vec<(Base, Catalog)>);
+pub(crate) struct Catalogs(Vec<BaseCatalog>);
+
+#[derive(Clone)]
+struct BaseCatalog {
+    base: Base,
+    catalog: Catalog,
+    /// Subscriptions that count events but do not compile against the topics there are: no change
+    /// is an event for them until a topic changes.
+    unbound: Arc<BTreeSet<SubscriptionKey>>,
+}
 
 impl Catalogs {
     /// Empty catalogs for every base of a server with this URL.
     pub(crate) fn new(config: &Config) -> Self {
         let catalog = |version: FhirVersion| {
             let url = format!("{}/{}", config.base_url, version.path());
-            let catalog = Catalog::new(Parameters::of(version), &url);
-            (base_of(version), catalog.with_draft_topics(config.topics.accept_draft))
+            let catalog = Catalog::new(Parameters::of(version), &url)
+                .with_draft_topics(config.topics.accept_draft);
+            BaseCatalog { base: base_of(version), catalog, unbound: Arc::default() }
         };
         Self(FhirVersion::ALL.into_iter().map(catalog).collect())
     }
 
     /// The catalog of a base.
     pub(crate) fn of(&self, base: Base) -> Option<&Catalog> {
-        self.0.iter().find(|(one, _)| *one == base).map(|(_, catalog)| catalog)
+        self.0.iter().find(|one| one.base == base).map(|one| &one.catalog)
     }
 
     /// The catalog of a base, to change it.
     pub(crate) fn of_mut(&mut self, base: Base) -> Option<&mut Catalog> {
-        self.0.iter_mut().find(|(one, _)| *one == base).map(|(_, catalog)| catalog)
+        self.base_mut(base).map(|one| &mut one.catalog)
     }
-}
 
-/// Evaluates, and turns a panic into none: a bug there must not fail the write (I11).
-pub(crate) fn evaluate_contained(
-    change: &ResourceChange<'_>,
-    catalog: &Catalog,
-    lookup: &Lookup<'_>,
-) -> Option<Evaluation> {
-    catch_unwind(AssertUnwindSafe(|| evaluate(change, catalog, lookup))).ok()
+    /// Notes that a subscription does not compile, until [`Self::forget_unbound`].
+    pub(crate) fn note_unbound(&mut self, base: Base, key: SubscriptionKey) {
+        if let Some(one) = self.base_mut(base) {
+            Arc::make_mut(&mut one.unbound).insert(key);
+        }
+    }
+
+    /// Forgets that a subscription did not compile.
+    pub(crate) fn forget_unbound(&mut self, base: Base, key: SubscriptionKey) {
+        if let Some(one) = self.base_mut(base).filter(|one| one.unbound.contains(&key)) {
+            Arc::make_mut(&mut one.unbound).remove(&key);
+        }
+    }
+
+    /// The subscriptions that a change of this topic may concern, in the order of their creation:
+    /// those bound to it, and all that are bound to none.
+    pub(crate) fn concerned(&self, base: Base, topic_url: &str) -> BTreeSet<SubscriptionKey> {
+        let Some(one) = self.0.iter().find(|one| one.base == base) else { return BTreeSet::new() };
+        let bound = one.catalog.subscriptions_of(topic_url);
+        bound.chain(one.unbound.iter().copied()).collect()
+    }
+
+    fn base_mut(&mut self, base: Base) -> Option<&mut BaseCatalog> {
+        self.0.iter_mut().find(|one| one.base == base)
+    }
 }
 
 /// Compiles a topic, and refuses one about resources that are never told of.

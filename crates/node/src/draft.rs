@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cresset_engine::{Interest, Lookup, ResourceChange};
+use cresset_engine::{Interest, Lookup, ResourceChange, evaluate};
 use cresset_fhir::{Codec, json};
 use cresset_model::{
     Base, Change, ClientName, Interaction, IssueCode, Issues, Position, ResourceId, ResourceKey,
@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use smol_str::SmolStr;
 
 use crate::bases::version_of;
-use crate::catalogs::{Catalogs, LOOKUP_ROUNDS_MAX, NEVER_A_FOCUS, evaluate_contained};
+use crate::catalogs::{Catalogs, LOOKUP_ROUNDS_MAX, NEVER_A_FOCUS};
 use crate::config::Limits;
 use crate::error::{Error, Kind};
 use crate::intent::{Action, Body, Effect, Intent, Precondition, Role, StatusChange, Written};
@@ -195,12 +195,17 @@ impl<'w> Draft<'w> {
         }
     }
 
-    /// Only who may manage topics replaces or deletes what is one now.
+    /// Only who may manage topics replaces or deletes what is one now; and who may do no more
+    /// deletes no `Basic` that is none.
     fn check_topic(&self, intent: &Intent) -> Result<(), Error> {
-        if intent.may_topics || !self.is_topic(&intent.key)? {
-            return Ok(());
-        }
-        let text = "this client lacks the right 'topics'";
+        let is_topic = self.is_topic(&intent.key)?;
+        let plain_basic = !is_topic && intent.key.resource_type.as_str() == "Basic";
+        let lacks = match intent.action {
+            Action::Delete | Action::Put(_) if is_topic && !intent.may_topics => "topics",
+            Action::Delete if plain_basic && !intent.may_write => "write",
+            Action::Delete | Action::Put(_) => return Ok(()),
+        };
+        let text = format!("this client lacks the right '{lacks}'");
         Err(Error::of(Kind::Forbidden, IssueCode::Forbidden, text))
     }
 
@@ -301,12 +306,11 @@ impl<'w> Draft<'w> {
         let life = existing.is_none().then(|| SubscriptionLife::Begins { owner: author.clone() });
         let subscription =
             existing.as_ref().map_or(SubscriptionKey::created_at(position), |one| one.key);
-        let catalog = self.catalog_mut(key.base)?;
-        catalog.remove_subscription(subscription);
+        self.uncount(key.base, subscription);
         // The same text as the topic's own, so that all subscriptions share it.
         asked.topic.url = compiled.topic().canonical().url.clone();
         if is_counted(asked.status) {
-            catalog.insert_subscription(subscription, compiled);
+            self.catalog_mut(key.base)?.insert_subscription(subscription, compiled);
         }
         asked.filters = Vec::new();
         let settings = self.settings.share(asked);
@@ -367,7 +371,7 @@ impl<'w> Draft<'w> {
         let version = current.version.next();
         let bytes = self.stamp(&key, version, &Bytes::from(bytes), &mut Value::Null)?;
         if !is_counted(change.to) {
-            self.catalog_mut(live.base)?.remove_subscription(live.key);
+            self.uncount(live.base, live.key);
         }
         let entry = self.change(&key, version, Interaction::Update, &server_name(), bytes);
         self.push(entry, Vec::new(), None);
@@ -418,10 +422,7 @@ impl<'w> Draft<'w> {
             for (reference, value) in &fetched {
                 lookup.insert(reference.clone(), value.as_ref());
             }
-            let Some(evaluation) = evaluate_contained(change, catalog, &lookup) else {
-                tracing::error!(change.position = %self.next_position(), "evaluation panicked");
-                break;
-            };
+            let evaluation = evaluate(change, catalog, &lookup);
             if evaluation.missing.is_empty() {
                 for problem in evaluation.problems {
                     self.report(base, problem);

@@ -54,6 +54,8 @@ pub enum Kind {
 pub struct Error {
     kind: Kind,
     issues: Issues,
+    /// Which of the wanted changes it is about, if they were several.
+    intent: Option<usize>,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -84,7 +86,17 @@ impl Kind {
 impl Error {
     /// An error of this kind with these issues.
     pub fn new(kind: Kind, issues: impl Into<Issues>) -> Self {
-        Self { kind, issues: issues.into(), source: None }
+        Self { kind, issues: issues.into(), intent: None, source: None }
+    }
+
+    /// The same error, about this one of several changes that were wanted together.
+    pub(crate) fn of_intent(self, index: usize) -> Self {
+        Self { intent: Some(index), ..self }
+    }
+
+    /// Which of several changes that were wanted together it is about, if it is about one.
+    pub(crate) fn intent(&self) -> Option<usize> {
+        self.intent
     }
 
     /// An error of this kind with one issue.

@@ -6,13 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cresset_definitions::FhirVersion;
+use cresset_definitions::{Definitions, FhirVersion};
 use cresset_fhir::json;
 use cresset_model::{Interaction, Position, ResourceKey};
 use cresset_search::{Parameters, ResourceValues, Scope};
 use cresset_store::{self as store, IndexBatch, IndexDocument, IndexRow};
 use rustc_hash::FxHashMap;
 use serde_json::Value;
+use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 use crate::bases::version_of;
@@ -28,24 +29,29 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How long changes gather before they are folded, unless a search waits: large batches cost less,
 /// and the disk is the writer's first.
 const GATHER: Duration = Duration::from_millis(100);
+/// How long it is quiet before the index writes what it holds in memory.
+const IDLE: Duration = Duration::from_millis(300);
+/// Raised whenever the rows of a resource come out otherwise than before, so that an index built
+/// before that is built anew.
+const EXTRACTION: u32 = 1;
 /// Parameters that the index keeps beside its rows.
 const BUILT_IN: [&str; 2] = ["_id", "_lastUpdated"];
 
 /// Works until told to stop.
 pub(crate) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let mut flushed = false;
     while !*stop.borrow() {
-        let worker = shared.clone();
-        match tokio::task::spawn_blocking(move || step(&worker)).await {
-            Ok(Ok(true)) => continue,
-            Ok(Ok(false)) => {}
-            Ok(Err(error)) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "indexing failed");
-            }
-            Err(_) => tracing::error!("the indexer panicked"),
+        if let Some(true) = work(&shared, step).await {
+            flushed = false;
+            continue;
         }
         tokio::select! {
             () = shared.index_wake.notified() => {}
             () = shared.index_wanted.notified() => continue,
+            () = tokio::time::sleep(IDLE), if !flushed => {
+                flushed = work(&shared, |shared| shared.store.flush_index()).await.is_some();
+                continue;
+            }
             () = tokio::time::sleep(PATIENCE) => {}
             _ = stop.changed() => {}
         }
@@ -55,6 +61,39 @@ pub(crate) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
             _ = stop.changed() => {}
         }
     }
+}
+
+/// Does a piece of work on a thread that may block; none if it failed.
+async fn work<T: Send + 'static>(
+    shared: &Arc<Shared>,
+    piece: fn(&Shared) -> Result<T, store::Error>,
+) -> Option<T> {
+    let shared = shared.clone();
+    match tokio::task::spawn_blocking(move || piece(&shared)).await {
+        Ok(Ok(done)) => return Some(done),
+        Ok(Err(error)) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "indexing failed");
+        }
+        Err(_) => tracing::error!("the indexer panicked"),
+    }
+    None
+}
+
+/// Names what goes into the index and how: one that was built otherwise is built anew.
+pub(crate) fn scheme(shared: &Shared) -> u64 {
+    let mut hash = Sha256::new();
+    hash.update(EXTRACTION.to_be_bytes());
+    for version in FhirVersion::ALL {
+        hash.update(shared.base_url(version));
+        for resource_type in Definitions::of(version).resource_types() {
+            for parameter in shared.indexed_parameters(version, resource_type) {
+                hash.update(format!("\n{resource_type}.{}", parameter.code()));
+            }
+        }
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    let (head, _) = digest.split_first_chunk().expect("32 bytes hold 8");
+    u64::from_be_bytes(*head)
 }
 
 /// Folds one batch; tells whether there may be more.

@@ -27,6 +27,8 @@ pub(crate) struct Intent {
     pub(crate) admin: bool,
     /// Whether the author may write topics.
     pub(crate) may_topics: bool,
+    /// Whether the author may write what is neither topic nor subscription.
+    pub(crate) may_write: bool,
 }
 
 /// What to do with a resource.

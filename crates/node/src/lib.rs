@@ -63,5 +63,5 @@ pub use node::{Node, Stopper};
 pub use resources::{Condition, HISTORY_PAGE_MAX, HistoryPage};
 pub use search::SearchRequest;
 pub use socket::{Socket, SocketOutput};
-pub use subscriptions::{EVENTS_PER_ANSWER_MAX, EventsQuery};
+pub use subscriptions::{EVENTS_PER_ANSWER_MAX, EventsQuery, STATUSES_PER_ANSWER_MAX};
 pub use topics::{CONFIGURATION, TopicFile, TopicProblem};

@@ -147,11 +147,19 @@ fn load_subscription(
     settings.filters = Vec::new();
     let counted = is_counted(settings.status);
     restore(shared, record, settings, change.at);
-    let compiled = compiled?;
-    if let (true, Some(catalog)) = (counted, catalogs.of_mut(record.resource.base)) {
-        catalog.insert_subscription(record.key, compiled);
+    match (compiled, catalogs.of_mut(record.resource.base)) {
+        (Ok(compiled), Some(catalog)) if counted => {
+            catalog.insert_subscription(record.key, compiled);
+            Ok(())
+        }
+        (Ok(_), _) => Ok(()),
+        (Err(issues), _) => {
+            if counted {
+                catalogs.note_unbound(record.resource.base, record.key);
+            }
+            Err(issues)
+        }
     }
-    Ok(())
 }
 
 /// Puts what the store holds into the live table; one that is there keeps its identity, because

@@ -47,6 +47,7 @@ impl Node {
     ) -> Result<(Arc<Self>, Stopper), store::Error> {
         let shared = Arc::new(Shared::new(config, store, clock));
         let (handle, jobs) = WriterHandle::new(shared.config.limits.write_queue_max);
+        shared.store.prepare_index(indexer::scheme(&shared))?;
         let writer = Writer::new(shared.clone())?;
         let writer = thread::Builder::new()
             .name("writer".to_owned())
@@ -107,6 +108,8 @@ impl Stopper {
     pub async fn stop(mut self, node: Arc<Node>) {
         self.stop.send_replace(true);
         while self.loops.join_next().await.is_some() {}
+        // The last attempts have ended with the loops.
+        upkeep::write_cursors(&node.shared, &node.writer).await;
         if node.writer.send(Job::Stop).await.is_err() {
             tracing::error!("the writer had ended before it was told to");
         }

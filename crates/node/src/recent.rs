@@ -8,7 +8,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 use cresset_model::{Change, Position};
 use cresset_store::IndexRow;
 
-/// Bytes of resource bodies kept at most; the newest change is kept whatever its size.
+/// Bytes of resource bodies and index rows kept at most; the newest change is kept whatever its
+/// size. A row counts without its longer texts, which the body holds, too.
 pub(crate) const RECENT_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// Changes kept at most.
 pub(crate) const RECENT_CHANGES_MAX: usize = 16_384;
@@ -18,6 +19,12 @@ pub(crate) const RECENT_CHANGES_MAX: usize = 16_384;
 pub(crate) struct Kept {
     pub(crate) change: Arc<Change>,
     pub(crate) rows: Option<Arc<[IndexRow]>>,
+}
+
+impl Kept {
+    fn bytes(&self) -> usize {
+        self.change.body.len() + self.rows.as_deref().map_or(0, size_of_val)
+    }
 }
 
 /// The tail of the change log.
@@ -48,13 +55,13 @@ impl Recent {
                 tail.changes.clear();
                 tail.bytes = 0;
             }
-            tail.bytes += change.body.len();
+            tail.bytes += kept.bytes();
             tail.changes.push_back(kept);
             while tail.changes.len() > 1
                 && (tail.bytes > RECENT_BYTES_MAX || tail.changes.len() > RECENT_CHANGES_MAX)
             {
                 if let Some(dropped) = tail.changes.pop_front() {
-                    tail.bytes -= dropped.change.body.len();
+                    tail.bytes -= dropped.bytes();
                 }
             }
         }

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use cresset_definitions::{Definitions, FhirVersion};
 use cresset_fhir::Codec;
 use cresset_model::{
-    Change, Interaction, Issue, IssueCode, ResourceId, ResourceKey, ResourceType, VersionId,
+    Change, Interaction, Issue, IssueCode, PayloadContent, ResourceId, ResourceKey, ResourceType,
+    VersionId,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -172,7 +173,7 @@ impl Node {
         condition: Condition,
     ) -> Result<Written, Error> {
         let key = key(version, resource_type, parse_id(id)?)?;
-        self.check_delete(caller, version, &key).await?;
+        check_delete(caller, &key)?;
         self.write_one(intent(caller, key, Action::Delete, precondition(condition))).await
     }
 
@@ -220,6 +221,10 @@ impl Node {
         if value.get("resourceType").and_then(Value::as_str) == Some("Subscription") {
             caller.require(Right::Subscribe)?;
             let (subscription, chosen) = subscriptions::prepare(&self.shared, version, &value)?;
+            // Who may not read resources gets no copies of them either (RQ-SB-39).
+            if subscription.content == PayloadContent::FullResource {
+                caller.require(Right::Read)?;
+            }
             let bytes = match chosen {
                 Some(values) => Bytes::from(codec.with_subscription_values(&bytes, &values)),
                 None => bytes,
@@ -238,33 +243,6 @@ impl Node {
         caller.require(Right::Write)?;
         let rows = Some(indexer::rows_of(&self.shared, version, &value).into());
         Ok(Body { bytes, value, role: Role::Plain, rows })
-    }
-
-    /// Whether the caller may delete what is there.
-    pub(crate) async fn check_delete(
-        &self,
-        caller: &Caller,
-        version: FhirVersion,
-        key: &ResourceKey,
-    ) -> Result<(), Error> {
-        match key.resource_type.as_str() {
-            "Subscription" => caller.require(Right::Subscribe),
-            "SubscriptionTopic" => caller.require(Right::Topics),
-            "Basic" => {
-                let wanted = key.clone();
-                let mut found = self
-                    .shared
-                    .read(move |store| store.current(std::slice::from_ref(&wanted)))
-                    .await?;
-                let value = found
-                    .pop()
-                    .flatten()
-                    .and_then(|change| cresset_fhir::json::parse(&change.body).ok());
-                let is_topic = value.is_some_and(|value| Codec::of(version).is_topic(&value));
-                caller.require(if is_topic { Right::Topics } else { Right::Write })
-            }
-            _ => caller.require(Right::Write),
-        }
     }
 
     async fn write_one(&self, intent: Intent) -> Result<Written, Error> {
@@ -325,6 +303,16 @@ pub(crate) fn creator(
         if let Some(created) = created {
             return Ok(Some(created.author.clone()));
         }
+    }
+}
+
+/// Whether the caller may delete such a thing. A `Basic` is a topic or is none: the writer knows.
+pub(crate) fn check_delete(caller: &Caller, key: &ResourceKey) -> Result<(), Error> {
+    match key.resource_type.as_str() {
+        "Subscription" => caller.require(Right::Subscribe),
+        "SubscriptionTopic" => caller.require(Right::Topics),
+        "Basic" => caller.require(Right::Topics).or_else(|_| caller.require(Right::Write)),
+        _ => caller.require(Right::Write),
     }
 }
 
@@ -400,5 +388,6 @@ pub(crate) fn intent(
         author: caller.client().clone(),
         admin: caller.is_admin(),
         may_topics: caller.require(Right::Topics).is_ok(),
+        may_write: caller.require(Right::Write).is_ok(),
     }
 }

@@ -25,6 +25,10 @@ use crate::shared::Shared;
 const ROUNDS_MAX: usize = 64;
 /// Resources taken from the index in one call, so that a page can end when it is large.
 const ROUND_COUNT_MAX: usize = 32;
+/// Bytes of resources read in one call, apart from a single larger one.
+const ROUND_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Calls of the index to count all that match.
+const COUNT_ROUNDS_MAX: usize = 640;
 /// Bytes of resources after which a page ends.
 const PAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Search parameters in one request.
@@ -97,10 +101,13 @@ impl Node {
             limit: plan.count,
             total: false,
         };
+        if plan.count == 0 {
+            let total = self.count(caller, &scope, &plan.criteria, query).await?;
+            return Ok(render(&base_url, resource_type, &plan, &[], None, total));
+        }
         let mut found: Vec<Arc<Change>> = Vec::new();
         let mut next = None;
-        // With `_count=0` the page is empty and says only that the search is understood.
-        for _ in 0..if plan.count == 0 { 0 } else { ROUNDS_MAX } {
+        for _ in 0..ROUNDS_MAX {
             query.limit = (plan.count - found.len()).min(ROUND_COUNT_MAX);
             let (changes, after) = self.page(query.clone()).await?;
             for change in changes {
@@ -115,7 +122,33 @@ impl Node {
                 break;
             }
         }
-        Ok(render(&base_url, resource_type, &plan, &found, next))
+        // The total is known when everything is on this one page.
+        let whole = plan.after.is_none() && next.is_none();
+        let total = whole.then_some(found.len() as u64);
+        Ok(render(&base_url, resource_type, &plan, &found, next, total))
+    }
+
+    /// How many resources match, for `_count=0`; none if that would take too long to find out.
+    async fn count(
+        &self,
+        caller: &Caller,
+        scope: &Scope<'_>,
+        criteria: &[Criterion],
+        mut query: Query,
+    ) -> Result<Option<u64>, Error> {
+        let mut total = 0;
+        query.limit = ROUND_COUNT_MAX;
+        for _ in 0..COUNT_ROUNDS_MAX {
+            let (changes, after) = self.page(query.clone()).await?;
+            let matches =
+                changes.iter().filter(|change| self.is_match(caller, scope, criteria, change));
+            total += matches.count() as u64;
+            if after.is_none() {
+                return Ok(Some(total));
+            }
+            query.after = after;
+        }
+        Ok(None)
     }
 
     fn plan(
@@ -204,12 +237,26 @@ impl Node {
     /// One call of the index, with the bodies of what it found.
     async fn page(&self, query: Query) -> Result<(Vec<Arc<Change>>, Option<SearchCursor>), Error> {
         let read = self.shared.read(move |store| {
-            let Page { found, next, .. } = store.search(&query)?;
-            let mut changes = Vec::with_capacity(found.len());
-            for one in found {
-                changes.extend(store.change(one.position)?.map(Arc::new));
+            let mut query = query;
+            loop {
+                let Page { found, next, .. } = store.search(&query)?;
+                let mut changes = Vec::with_capacity(found.len());
+                let (mut looked_at, mut bytes) = (0, 0);
+                for one in &found {
+                    let change = store.change(one.position)?;
+                    looked_at += 1;
+                    bytes += change.as_ref().map_or(0, |change| change.body.len());
+                    changes.extend(change.map(Arc::new));
+                    if bytes > ROUND_BYTES_MAX {
+                        break;
+                    }
+                }
+                if looked_at == found.len() {
+                    return Ok((changes, next));
+                }
+                // Too large for one call: the same again with only as many, for their cursor.
+                query.limit = looked_at;
             }
-            Ok((changes, next))
         });
         read.await
     }
@@ -264,6 +311,7 @@ fn render(
     plan: &Plan,
     found: &[Arc<Change>],
     next: Option<SearchCursor>,
+    total: Option<u64>,
 ) -> Vec<u8> {
     let url = |cursor: Option<SearchCursor>| {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
@@ -287,13 +335,11 @@ fn render(
         })
         .collect();
     let next_url = next.map(|cursor| url(Some(cursor)));
-    // The total is known when everything is on this one page.
-    let whole = plan.after.is_none() && next.is_none() && plan.count > 0;
     render_searchset(&SearchPage {
         base_url,
         self_url: &url(plan.after),
         next_url: next_url.as_deref(),
-        total: whole.then_some(found.len() as u64),
+        total,
         entries: &entries,
         issues: (!plan.warnings.0.is_empty()).then_some(&plan.warnings),
     })

@@ -26,6 +26,8 @@ use crate::tokens;
 
 /// Events that one `$events` answers at most; a client asks again from the next number.
 pub const EVENTS_PER_ANSWER_MAX: u64 = 1_000;
+/// Most subscriptions in one answer of `$status`.
+pub const STATUSES_PER_ANSWER_MAX: usize = 10_000;
 
 /// What `$events` was asked for.
 #[derive(Debug, Clone, Copy, Default)]
@@ -202,6 +204,9 @@ impl Node {
 
     /// `$status` of those of the caller's subscriptions that are named, or have one of these
     /// statuses (RQ section 7.1); unknown ids are left out (RQ-OP-07).
+    ///
+    /// # Errors
+    /// `TooCostly` for more than [`STATUSES_PER_ANSWER_MAX`].
     pub fn subscription_statuses(
         &self,
         caller: &Caller,
@@ -221,12 +226,20 @@ impl Node {
             named.dedup_by_key(|live| live.key);
             named
         };
-        let found: Vec<Notification> = candidates
+        let wanted: Vec<_> = candidates
             .iter()
             .filter(|live| caller.sees(&live.owner))
             .filter(|live| statuses.is_empty() || statuses.contains(&live.state().status))
-            .map(|live| self.status_of(version, live))
+            .take(STATUSES_PER_ANSWER_MAX + 1)
             .collect();
+        if wanted.len() > STATUSES_PER_ANSWER_MAX {
+            let text = format!(
+                "there are more than {STATUSES_PER_ANSWER_MAX} subscriptions to tell of: name their ids, or a status"
+            );
+            return Err(Error::of(Kind::TooCostly, IssueCode::InvalidParameter, text));
+        }
+        let found: Vec<Notification> =
+            wanted.into_iter().map(|live| self.status_of(version, live)).collect();
         Ok(Codec::of(version).render_status_searchset(&found, self_url))
     }
 

@@ -99,6 +99,7 @@ impl Node {
                     author: author.clone(),
                     admin: true,
                     may_topics: true,
+                    may_write: true,
                 };
                 self.writer.write(vec![intent]).await?;
             }
@@ -115,6 +116,7 @@ impl Node {
                 author: author.clone(),
                 admin: true,
                 may_topics: true,
+                may_write: true,
             };
             let issues = match self.writer.write(vec![intent]).await {
                 Ok(written) => written.into_iter().flat_map(|one| one.warnings.0).collect(),

@@ -16,7 +16,7 @@ const CURSOR_PERIOD: Duration = Duration::from_millis(500);
 /// How often there is a look for what can be forgotten.
 const RETENTION_PERIOD: Duration = Duration::from_secs(60);
 
-/// Works until told to stop; the cursors of the last moments are written at the end.
+/// Works until told to stop. The cursors of the last moments are left for [`write_cursors`].
 pub(crate) async fn run(
     shared: Arc<Shared>,
     writer: WriterHandle,
@@ -39,10 +39,10 @@ pub(crate) async fn run(
             }
         }
     }
-    write_cursors(&shared, &writer).await;
 }
 
-async fn write_cursors(shared: &Shared, writer: &WriterHandle) {
+/// Writes all cursors that wait.
+pub(crate) async fn write_cursors(shared: &Shared, writer: &WriterHandle) {
     loop {
         let records = shared.cursors.take();
         let last = records.is_empty();

@@ -6,6 +6,7 @@
 //!
 //! Invariants: I2, I3, I7, I11. Tests: `tests.rs` of this crate, and the crash tests of the binary.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -238,7 +239,7 @@ impl Writer {
                 Job::Status(change) => {
                     let mark = draft.mark();
                     self.statuses.push(change.clone());
-                    if let Err(error) = draft.change_status(change) {
+                    if let Err(error) = contained(|| draft.change_status(change)) {
                         tracing::error!(%error, "a status change failed");
                         draft.rollback(mark);
                     }
@@ -246,8 +247,12 @@ impl Writer {
                 Job::Stop => {}
                 Job::Write { intents, reply } => {
                     let mark = draft.mark();
-                    let written: Result<Vec<_>, _> =
-                        intents.into_iter().map(|intent| draft.decide(intent)).collect();
+                    let written = contained(|| {
+                        let decided = intents.into_iter().enumerate().map(|(index, intent)| {
+                            draft.decide(intent).map_err(|error| error.of_intent(index))
+                        });
+                        decided.collect()
+                    });
                     match written {
                         Ok(written) => answers.push(Answer::Write(reply, written)),
                         Err(error) => {
@@ -332,6 +337,13 @@ impl Writer {
             }
         }
     }
+}
+
+/// Runs a decision; a panic fails the job that it was for, and no other (I11). What was decided by
+/// then is rolled back like that of any job that is refused.
+fn contained<T>(decide: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(decide))
+        .unwrap_or_else(|_| Err(Error::internal("a decision of the writer panicked")))
 }
 
 fn entries_of(job: &Job) -> usize {

@@ -36,7 +36,10 @@ use self::pending::Pending;
 
 /// The format this version writes; every other one is emptied, so it also changes when `keys`
 /// or `rows` do.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
+
+/// The scheme of an index that nobody has named one for.
+const SCHEME_UNNAMED: u64 = 0;
 
 /// Says that a SQLite file is a search index of ours ("CrIx").
 const APPLICATION_ID: i32 = 0x4372_4978;
@@ -45,6 +48,7 @@ const CREATE: &str = "
     CREATE TABLE meta (
         one INTEGER PRIMARY KEY CHECK (one = 1),
         log INTEGER NOT NULL,           -- the log it is of
+        scheme INTEGER NOT NULL,        -- what was put into it, and how: the caller's number
         generation INTEGER NOT NULL,    -- random: cursors of another one have expired
         closed INTEGER NOT NULL,        -- whether nothing was given out that is not written
         position INTEGER NOT NULL,      -- how far it has seen the log
@@ -103,6 +107,7 @@ struct IndexFile {
     /// Taken before `pending`.
     writer: Mutex<Connection>,
     pending: RwLock<Pending>,
+    scheme: u64,
     generation: u64,
     /// [`pending::DOCUMENTS_MAX`], or what a test says.
     documents_max: usize,
@@ -120,9 +125,11 @@ impl SearchIndex {
             Ok(Some(file)) if file.pending().position <= head => file,
             Ok(found) => {
                 drop(found);
-                IndexFile::create(path, log, documents_max)?
+                IndexFile::create(path, log, SCHEME_UNNAMED, documents_max)?
             }
-            Err(fault) if fault.is_damage() => IndexFile::create(path, log, documents_max)?,
+            Err(fault) if fault.is_damage() => {
+                IndexFile::create(path, log, SCHEME_UNNAMED, documents_max)?
+            }
             Err(fault) => return Err(fault),
         };
         Ok(Self { path: path.to_owned(), log, documents_max, file: RwLock::new(Some(file)) })
@@ -140,12 +147,26 @@ impl SearchIndex {
         self.sound(|file| search::search(file, query))
     }
 
+    /// Begins anew if the index was built by another scheme.
+    pub(crate) fn prepare(&self, scheme: u64) -> Result<(), Fault> {
+        if self.file().as_ref().is_some_and(|file| file.scheme == scheme) {
+            return Ok(());
+        }
+        self.reset(scheme)
+    }
+
+    pub(crate) fn flush(&self) -> Result<(), Error> {
+        self.sound(
+            |file| if file.pending().is_empty() { Ok(()) } else { write::flush(file, false) },
+        )
+    }
+
     /// Throws the file away and makes a new one, when nobody reads it.
-    pub(crate) fn reset(&self) -> Result<(), Fault> {
+    fn reset(&self, scheme: u64) -> Result<(), Fault> {
         let mut file = self.file.write().unwrap_or_else(PoisonError::into_inner);
         // Closed before it is removed: SQLite removes the write-ahead log by name when it closes.
         *file = None;
-        *file = Some(IndexFile::create(&self.path, self.log, self.documents_max)?);
+        *file = Some(IndexFile::create(&self.path, self.log, scheme, self.documents_max)?);
         Ok(())
     }
 
@@ -156,9 +177,9 @@ impl SearchIndex {
     /// Runs `body`; if that finds the file damaged, the index begins anew.
     fn sound<T>(&self, body: impl FnOnce(&IndexFile) -> Result<T, Fault>) -> Result<T, Error> {
         let file = self.file();
-        let result = match &*file {
-            Some(file) => body(file),
-            None => Err(Fault::corrupt("there is no search index")),
+        let (scheme, result) = match &*file {
+            Some(file) => (file.scheme, body(file)),
+            None => (SCHEME_UNNAMED, Err(Fault::corrupt("there is no search index"))),
         };
         drop(file);
         let fault = match result {
@@ -166,7 +187,7 @@ impl SearchIndex {
             Err(fault) => fault,
         };
         if fault.is_damage() {
-            self.reset()?;
+            self.reset(scheme)?;
             return Err(Error::Unavailable { source: Box::new(fault) });
         }
         Err(fault.into())
@@ -200,15 +221,19 @@ impl IndexFile {
              UPDATE meta SET generation = iif(closed, generation, random()), closed = FALSE;
              PRAGMA synchronous = NORMAL;",
         )?;
-        let (of, generation, position, last): (i64, i64, u64, u64) = connection.query_row(
-            "SELECT log, generation, position, last FROM meta",
-            [],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
-        )?;
+        let (of, scheme, generation): (i64, i64, i64) =
+            connection.query_row("SELECT log, scheme, generation FROM meta", [], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })?;
+        let (position, last): (u64, u64) =
+            connection.query_row("SELECT position, last FROM meta", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })?;
         let file = Self {
             readers: Readers::new(path.to_owned()),
             writer: Mutex::new(connection),
             pending: RwLock::new(Pending::new(Position::new(position), last)),
+            scheme: scheme.cast_unsigned(),
             generation: generation.cast_unsigned(),
             documents_max,
         };
@@ -216,7 +241,7 @@ impl IndexFile {
     }
 
     /// Replaces whatever is there by an empty index.
-    fn create(path: &Path, log: i64, documents_max: usize) -> Result<Self, Fault> {
+    fn create(path: &Path, log: i64, scheme: u64, documents_max: usize) -> Result<Self, Fault> {
         for suffix in ["", "-wal", "-shm", "-journal"] {
             let mut file = path.as_os_str().to_owned();
             file.push(suffix);
@@ -229,7 +254,10 @@ impl IndexFile {
         let connection = open_file(path, &INDEX)?;
         let transaction = connection.unchecked_transaction()?;
         transaction.execute_batch(CREATE)?;
-        transaction.execute("INSERT INTO meta VALUES (1, ?1, random(), FALSE, 0, 0)", [log])?;
+        transaction.execute(
+            "INSERT INTO meta VALUES (1, ?1, ?2, random(), FALSE, 0, 0)",
+            [log, scheme.cast_signed()],
+        )?;
         transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
         transaction.pragma_update(None, "user_version", FORMAT)?;
         transaction.commit()?;

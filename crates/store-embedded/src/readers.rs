@@ -8,8 +8,9 @@ use rusqlite::Connection;
 use crate::connection::open_reader;
 use crate::fault::Fault;
 
-/// Most connections that read one file at a time; one more read waits for one of them.
-const READERS_MAX: usize = 16;
+/// Most connections that read one file at a time; one more read waits for one of them. The caller
+/// bounds its own reads; this is above that bound, so that its writer never waits for them.
+const READERS_MAX: usize = 300;
 
 #[derive(Debug)]
 pub(crate) struct Readers {

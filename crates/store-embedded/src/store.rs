@@ -144,8 +144,12 @@ impl Store for EmbeddedStore {
         self.index.step(batch)
     }
 
-    fn reset_index(&self) -> Result<(), Error> {
-        Ok(self.index.reset()?)
+    fn prepare_index(&self, scheme: u64) -> Result<(), Error> {
+        Ok(self.index.prepare(scheme)?)
+    }
+
+    fn flush_index(&self) -> Result<(), Error> {
+        self.index.flush()
     }
 
     fn search(&self, query: &Query) -> Result<Page, Error> {

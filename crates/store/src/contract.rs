@@ -48,13 +48,13 @@ macro_rules! contract_tests {
             a_cursor_above_the_last_number_is_refused
             a_cursor_never_moves_back
             a_delete_is_the_newest_version
+            a_flushed_index_is_the_same
             a_group_of_records_needs_no_change
             a_long_search_value_is_found_by_itself
             a_page_ends_after_its_bytes
             a_paged_search_finds_each_resource_once_while_data_changes
             a_recreated_subscription_counts_from_one
             a_refused_group_leaves_no_trace
-            a_reset_index_expires_its_cursors
             a_revoked_token_is_gone
             a_search_looks_at_a_bounded_number_of_documents
             a_subscription_named_twice_gets_one_event
@@ -62,6 +62,7 @@ macro_rules! contract_tests {
             a_token_is_read_back_whole
             an_empty_store_has_nothing
             an_ended_subscription_keeps_its_events
+            an_index_of_another_scheme_is_emptied
             an_old_batch_changes_nothing
             bases_and_types_are_apart
             changes_come_in_pages

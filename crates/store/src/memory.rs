@@ -130,8 +130,12 @@ impl Store for MemoryStore {
         self.write().index_batch(batch)
     }
 
-    fn reset_index(&self) -> Result<(), Error> {
-        self.write().reset_index();
+    fn prepare_index(&self, scheme: u64) -> Result<(), Error> {
+        self.write().prepare_index(scheme);
+        Ok(())
+    }
+
+    fn flush_index(&self) -> Result<(), Error> {
         Ok(())
     }
 

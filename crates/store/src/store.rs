@@ -110,8 +110,16 @@ pub trait Store: ChangeLog {
     /// again.
     fn index(&self, batch: &IndexBatch) -> Result<(), Error>;
 
-    /// Empties the search index; its position is `None` then, and its cursors expire.
-    fn reset_index(&self) -> Result<(), Error>;
+    /// Empties the search index if it was built by another scheme: its position is `None` then,
+    /// and its cursors expire. What was built before a scheme was ever named has scheme 0.
+    ///
+    /// The caller names by `scheme` what goes into the index and how, and calls this before the
+    /// first [`index`](Self::index).
+    fn prepare_index(&self, scheme: u64) -> Result<(), Error>;
+
+    /// Writes what the index holds in memory only, and frees that memory. Changes nothing that
+    /// can be seen; meant for idle moments.
+    fn flush_index(&self) -> Result<(), Error>;
 
     /// Resources that match the query, as the index sees them.
     ///

@@ -302,3 +302,50 @@ async fn a_client_may_have_only_so_many_subscriptions() {
     ward.remove(&format!("Subscription/{last}")).await;
     ward.create(&asked).await;
 }
+
+#[tokio::test]
+async fn who_may_not_read_gets_no_copies_of_resources() {
+    verifies!("RQ-SB-39");
+    let server = Server::start_with(options()).await;
+    for base in server.bases() {
+        let full = Subscribe::websocket(TOPIC).content("full-resource").json(base.version);
+        let reply = as_client(&base, "subscriber").post("Subscription", &full).await;
+        reply.refused_as(403, "forbidden");
+        as_client(&base, "ward").create(&full).await;
+    }
+}
+
+#[tokio::test]
+async fn the_id_of_a_deleted_subscription_stays_its_owners() {
+    verifies!("RQ-SS-07");
+    let server = Server::start_with(options()).await;
+    for base in server.bases() {
+        let (ward, other) = (as_client(&base, "ward"), as_client(&base, "other"));
+        let asked = Subscribe::websocket(TOPIC).id("mine").json(base.version);
+        ward.save(&asked).await;
+        ward.remove("Subscription/mine").await;
+        other.put("Subscription/mine", &asked).await.refused_as(403, "forbidden");
+        ward.save(&asked).await;
+        other.put("Subscription/mine", &asked).await.refused_as(403, "forbidden");
+    }
+}
+
+#[tokio::test]
+async fn only_who_manages_topics_replaces_or_deletes_one() {
+    let server = Server::start_with(options()).await;
+    let base = server.base(Version::R4);
+    let (author, writer) = (as_client(&base, "author"), as_client(&base, "writer"));
+    let trigger = json!({"resourceTrigger": [{"resource": "Patient"}]});
+    author.save(&topic(Version::R4, "t", trigger)).await;
+    let plain = |id: &str| json!({"resourceType": "Basic", "id": id, "code": {"text": "note"}});
+    writer.put("Basic/t", &plain("t")).await.refused_as(403, "forbidden");
+    writer.delete("Basic/t").await.refused_as(403, "forbidden");
+    let batch = json!({"resourceType": "Bundle", "type": "batch",
+        "entry": [{"request": {"method": "DELETE", "url": "Basic/t"}}]});
+    let answer = writer.post("", &batch).await.expect(200).json();
+    assert_eq!(answer["entry"][0]["response"]["status"], "403", "{answer}");
+    writer.save(&plain("n")).await;
+    author.delete("Basic/n").await.refused_as(403, "forbidden");
+    writer.remove("Basic/n").await;
+    author.remove("Basic/t").await;
+}

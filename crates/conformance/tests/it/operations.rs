@@ -2,7 +2,7 @@
 
 use cresset_conformance::{
     Answer, Client, Notification, Options, Receiver, Reply, Server, Status, Subscribe, Token,
-    Version, patient, set, verifies,
+    Version, patient, set, until, verifies,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -235,7 +235,7 @@ async fn old_events_are_forgotten_and_numbers_stay() {
     server.restart().await;
     for (base, id) in server.bases().iter().zip(&ids) {
         let what = format!("{} has forgotten", base.url);
-        cresset_conformance::until(&what, || async {
+        until(&what, || async {
             let events = base.events(id, "").await;
             assert_eq!(events.count, 8);
             (events.numbers() == [6, 7, 8]).then_some(())
@@ -307,4 +307,25 @@ async fn no_token_is_given_for_what_has_no_websocket() {
         base.get("Subscription/nobody/$get-ws-binding-token").await.refused(404);
         base.get(&format!("{operation}?id=not%20an%20id")).await.refused(400);
     }
+}
+
+#[tokio::test]
+async fn events_that_retention_has_forgotten_are_left_out() {
+    let mut server = Server::start().await;
+    let base = server.base(Version::R4);
+    let id = base.subscribe(&Subscribe::websocket(TOPIC)).await;
+    for _ in 0..5 {
+        base.save(&patient("p")).await;
+    }
+    let changed = server.options().clone().set("retention.events-per-subscription-max", 2);
+    *server.options() = changed;
+    server.restart().await;
+    let base = server.base(Version::R4);
+    until("the oldest are forgotten", || async {
+        (base.events(&id, "eventsSinceNumber=1").await.numbers() == [4, 5]).then_some(())
+    })
+    .await;
+    let below = base.events(&id, "eventsSinceNumber=1&eventsUntilNumber=3").await;
+    assert_eq!((below.kind.as_str(), below.numbers()), ("query-status", Vec::new()));
+    assert_eq!(base.count(&id).await, 5, "the count goes on");
 }

@@ -141,6 +141,7 @@ async fn conditional_writes_are_refused_when_the_version_is_another() {
         };
         let unchanged = read("W/\"1\"").await.expect(304);
         assert!(unchanged.body.is_empty());
+        assert_eq!(unchanged.header("etag"), "W/\"1\"");
         read("W/\"7\"").await.expect(200);
     }
 }
@@ -313,4 +314,21 @@ pub(crate) fn link(bundle: &Value, relation: &str) -> Option<String> {
     let links = bundle["link"].as_array().into_iter().flatten();
     let mut found = links.filter(|link| link["relation"] == relation);
     found.next().map(|link| text(&link["url"]))
+}
+
+#[tokio::test]
+async fn a_method_that_is_not_there_names_those_that_are() {
+    let server = Server::start().await;
+    for base in server.bases() {
+        for (method, path, allowed) in [
+            (Method::DELETE, "Patient", "POST"),
+            (Method::PATCH, "Patient/p", "PUT"),
+            (Method::POST, "metadata", "GET"),
+            (Method::PUT, "Patient/p/_history", "GET"),
+        ] {
+            let reply = base.request(method, path).send().await;
+            reply.refused(405);
+            assert!(reply.header("allow").contains(allowed), "{reply}: {:?}", reply.headers);
+        }
+    }
 }

@@ -67,6 +67,8 @@ async fn a_searchset_says_what_was_asked_and_where_the_next_page_is() {
         assert_eq!(found, (0..7).map(|number| format!("p{number}")).collect::<Vec<_>>());
         let none = base.read("Patient?_count=0").await;
         assert_eq!(none["entry"].as_array().map_or(0, Vec::len), 0, "{none}");
+        assert_eq!(none["total"], 7, "{none}");
+        assert_eq!(base.read("Patient?_count=0&_id=p1,p2").await["total"], 2);
     }
 }
 
@@ -152,4 +154,64 @@ async fn ids(base: &Client, search: &str) -> Vec<String> {
     let total = page.get("total").and_then(Value::as_u64);
     assert!(total.is_none_or(|total| total == ids.len() as u64), "{page}");
     ids
+}
+
+#[tokio::test]
+async fn another_choice_of_indexed_parameters_needs_no_hand() {
+    let code = "Patient?gender=female";
+    let mut server = Server::start().await;
+    let mut woman = patient("w");
+    woman["gender"] = "female".into();
+    for base in server.bases() {
+        base.save(&patient("p")).await;
+        base.save(&woman).await;
+        base.get(code).await.refused(400);
+    }
+    let changed = server.options().clone().set("search.index", vec!["gender"]);
+    *server.options() = changed;
+    server.restart().await;
+    for base in server.bases() {
+        assert_eq!(ids(&base, code).await, ["w"]);
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_large_resources_ends_early_and_loses_none() {
+    let server = Server::start().await;
+    let base = server.base(Version::R4);
+    for number in 0..9 {
+        let mut large = patient(&format!("p{number}"));
+        large["name"][0]["text"] = "x".repeat(5 << 20).into();
+        base.save(&large).await;
+    }
+    let mut next = Some("Patient?_count=9".to_owned());
+    let (mut found, mut pages) = (Vec::new(), 0);
+    while let Some(url) = next {
+        let reply = base.get(&url).await.expect(200);
+        assert!(reply.body.len() < 50 << 20, "{}", reply.body.len());
+        let page = reply.json();
+        let entries = page["entry"].as_array().expect("entries").iter();
+        found.extend(entries.map(|entry| entry["resource"]["id"].as_str().unwrap().to_owned()));
+        pages += 1;
+        next = link(&page, "next");
+    }
+    found.sort_unstable();
+    assert_eq!(found, (0..9).map(|number| format!("p{number}")).collect::<Vec<_>>());
+    assert!(pages > 1, "{pages}");
+}
+
+#[tokio::test]
+async fn the_link_of_an_index_that_was_built_anew_is_gone() {
+    let mut server = Server::start().await;
+    let base = server.base(Version::R4);
+    for number in 0..4 {
+        base.save(&patient(&format!("p{number}"))).await;
+    }
+    let page = base.read("Patient?_count=2").await;
+    let next = link(&page, "next").expect("a next link");
+    let changed = server.options().clone().set("search.index", "all");
+    *server.options() = changed;
+    server.restart().await;
+    let query = next.split_once("/Patient").expect("a search of Patient").1;
+    server.base(Version::R4).get(&format!("Patient{query}")).await.refused(410);
 }

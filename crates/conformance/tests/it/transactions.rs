@@ -1,6 +1,6 @@
 //! Batch and transaction bundles.
 
-use cresset_conformance::{Client, Server, Subscribe, patient, verifies};
+use cresset_conformance::{Client, Server, Subscribe, Version, patient, verifies};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -170,4 +170,36 @@ async fn a_bundle_that_is_none_is_refused() {
         base.post("", &empty).await.expect(200);
         base.request(Method::POST, "").body("{").send().await.refused(400);
     }
+}
+
+#[tokio::test]
+async fn a_condition_that_does_not_hold_names_its_entry_and_undoes_all() {
+    let server = Server::start().await;
+    for base in server.bases() {
+        base.save(&patient("there")).await;
+        let mut stale = entry("PUT", "Patient/there", Some(patient("there")));
+        stale["request"]["ifMatch"] = "W/\"7\"".into();
+        let entries = vec![entry("PUT", "Patient/new", Some(patient("new"))), stale];
+        let reply = base.post("", &bundle("transaction", entries)).await;
+        reply.refused_at(412, "Bundle.entry[1]");
+        base.get("Patient/new").await.refused(404);
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_of_thousands_of_known_resources_is_one_change() {
+    let server = Server::start().await;
+    let base = server.base(Version::R5);
+    let subscription = base.subscribe(&Subscribe::websocket(TOPIC)).await;
+    let put = |number: usize| {
+        let id = format!("p{number}");
+        entry("PUT", &format!("Patient/{id}"), Some(patient(&id)))
+    };
+    for round in 1..=2 {
+        let all = bundle("transaction", (0..2_500).map(put).collect());
+        let answer = base.post("", &all).await.expect(200).json();
+        assert_eq!(answer["entry"].as_array().map(Vec::len), Some(2_500));
+        assert_eq!(answer["entry"][2_499]["response"]["etag"], format!("W/\"{round}\""));
+    }
+    assert_eq!(base.count(&subscription).await, 5_000);
 }

@@ -7,6 +7,8 @@ use cresset_conformance::{
 };
 use futures_util::future::join_all;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 
 const TOPIC: &str = "http://cresset.test/topics/patient-any";
 /// Close code of a socket whose token or deadline is no good.
@@ -350,6 +352,10 @@ async fn frames_that_are_too_large_or_binary_close_the_socket() {
             // 1006: what is not read when a socket is closed resets the connection.
             assert!(matches!(code, 1003 | 1006 | 1009), "{what}: {code}");
         }
+        let mut socket = open(&base, &token).await;
+        let frame = Frame::message(vec![0xff, 0xfe], OpCode::Data(Data::Text), true);
+        socket.send_message(Message::Frame(frame)).await;
+        assert_eq!(socket.closed().await.code, 1007, "not UTF-8");
         // The server is well, and so is the subscription.
         let mut socket = base.listen(&ids[0]).await;
         base.save(&patient("p")).await;
@@ -410,4 +416,31 @@ async fn a_reader_that_does_not_read_costs_no_memory_and_misses_nothing() {
     let grown = server.memory_bytes().saturating_sub(before);
     assert!(grown < 56 * 1024 * 1024, "{grown} bytes for {} MB of events", WRITES / 10);
     read_up_to(&mut slow, 0, WRITES).await;
+}
+
+#[tokio::test]
+async fn what_was_missed_comes_in_frames_of_bounded_size() {
+    let server = Server::start().await;
+    for base in server.bases() {
+        let asked = Subscribe::websocket(TOPIC).content("full-resource").max_count(100);
+        let id = base.subscribe(&asked).await;
+        for number in 0..12 {
+            let mut large = patient(&format!("p{number}"));
+            large["name"][0]["text"] = "x".repeat(60 << 10).into();
+            base.save(&large).await;
+        }
+        let mut socket = base.listen(&id).await;
+        let (mut numbers, mut frames) = (Vec::new(), 0);
+        while numbers.len() < 12 {
+            let frame = socket.event().await;
+            assert!(
+                frame.json.to_string().len() < 512 << 10,
+                "one resource beyond 256 KiB at most"
+            );
+            numbers.extend(frame.numbers());
+            frames += 1;
+        }
+        assert_eq!(numbers, (1..=12).collect::<Vec<_>>());
+        assert!((3..12).contains(&frames), "{frames}");
+    }
 }

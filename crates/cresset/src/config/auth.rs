@@ -19,6 +19,10 @@ pub(crate) const CLIENTS_MAX: usize = 10_000;
 /// Most tokens that one client may have at a time.
 pub(crate) const TOKENS_PER_CLIENT_MAX: usize = 8;
 
+/// Authors that the log knows and that are no clients: the server, its configuration, and everybody
+/// where nobody has to log in.
+const RESERVED_NAMES: [&str; 3] = ["anonymous", "configuration", "cresset"];
+
 /// How clients prove who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Auth {
@@ -198,6 +202,9 @@ impl Entry<'_> {
 
 fn client_name() -> Kind<ClientName> {
     value::name().and_then(|name| {
+        if RESERVED_NAMES.contains(&name.as_str()) {
+            return Err(format!("{name:?} is what the server calls itself; choose another name"));
+        }
         ClientName::new(&name).map_err(|_| "must be 1 to 64 visible ASCII characters".to_owned())
     })
 }

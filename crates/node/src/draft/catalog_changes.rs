@@ -10,7 +10,7 @@ use cresset_model::{
 };
 use smol_str::SmolStr;
 
-use super::{Draft, LiveEffect, codec_of, is_alive, is_counted, subscription_key};
+use super::{Draft, LiveEffect, codec_of, is_alive, subscription_key};
 use crate::bases::version_of;
 use crate::catalogs::compile_topic;
 use crate::error::{Error, Kind};
@@ -53,21 +53,16 @@ impl Draft<'_> {
     /// Binds every subscription on a topic URL anew, as a restart would (I7). Those that cannot
     /// be evaluated any more leave `active` with the reason (I5, I9).
     pub(super) fn rebind(&mut self, base: Base, topic_url: &str) -> Result<(), Error> {
-        let mut subscriptions = self.live.of_base(base);
-        subscriptions.extend(self.begun.values().filter(|one| one.base == base).cloned());
-        for subscription in subscriptions {
-            let concerned = {
-                let state = subscription.state();
-                state.settings.topic.url == topic_url && is_counted(state.status)
-            };
-            if concerned && !self.has_ended(subscription.key) {
-                self.rebind_one(&subscription)?;
+        for key in self.catalogs.concerned(base, topic_url) {
+            let begun = self.begun.values().find(|one| one.key == key).cloned();
+            if let Some(subscription) = begun.or_else(|| self.live.get(key)) {
+                self.rebind_one(&subscription, topic_url)?;
             }
         }
         Ok(())
     }
 
-    fn rebind_one(&mut self, live: &Arc<LiveSubscription>) -> Result<(), Error> {
+    fn rebind_one(&mut self, live: &Arc<LiveSubscription>, topic_url: &str) -> Result<(), Error> {
         let key = subscription_key(live)?;
         let Some(current) = self.overlay.current(self.store, &key)? else { return Ok(()) };
         if !is_alive(Some(&current)) {
@@ -75,20 +70,21 @@ impl Draft<'_> {
         }
         let codec = codec_of(live.base)?;
         let catalog = self.catalog_mut(live.base)?;
-        let compiled =
-            json::parse(&current.body).and_then(|value| codec.parse_subscription(&value)).map(
-                |(parsed, _)| (is_counted(parsed.status), catalog.recompile_subscription(&parsed)),
-            );
-        catalog.remove_subscription(live.key);
-        let compiled = match compiled {
-            // Its client has switched it off in this very group.
-            Ok((false, _)) => return Ok(()),
-            Ok((true, compiled)) => compiled,
+        let parsed = json::parse(&current.body).and_then(|value| codec.parse_subscription(&value));
+        let compiled = match parsed {
+            // One without a topic of its own may wait for another one.
+            Ok((parsed, _)) if parsed.topic.url != topic_url => return Ok(()),
+            Ok((parsed, _)) => catalog.recompile_subscription(&parsed),
             Err(issues) => Err(issues),
         };
+        catalog.remove_subscription(live.key);
         match compiled {
-            Ok(compiled) => catalog.insert_subscription(live.key, compiled),
+            Ok(compiled) => {
+                catalog.insert_subscription(live.key, compiled);
+                self.catalogs.forget_unbound(live.base, live.key);
+            }
             Err(issues) => {
+                self.catalogs.note_unbound(live.base, live.key);
                 let error = SubscriptionError { code: None, text: format!("topic: {issues}") };
                 let revision = live.state().revision;
                 self.change_status(StatusChange {
@@ -111,16 +107,18 @@ impl Draft<'_> {
             && catalog.topics().any(|(id, _)| *id == key.id))
     }
 
-    fn has_ended(&self, key: SubscriptionKey) -> bool {
-        self.effects.iter().any(|effect| matches!(effect, LiveEffect::End(one) if *one == key))
-    }
-
     /// Takes a deleted subscription out.
     pub(super) fn end_subscription(&mut self, base: Base, key: SubscriptionKey) {
+        self.uncount(base, key);
+        self.effects.push(LiveEffect::End(key));
+    }
+
+    /// No change is an event for this subscription any more.
+    pub(super) fn uncount(&mut self, base: Base, key: SubscriptionKey) {
         if let Some(catalog) = self.catalogs.of_mut(base) {
             catalog.remove_subscription(key);
         }
-        self.effects.push(LiveEffect::End(key));
+        self.catalogs.forget_unbound(base, key);
     }
 
     pub(super) fn catalog(&self, base: Base) -> Result<&Catalog, Error> {

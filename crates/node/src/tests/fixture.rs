@@ -143,8 +143,12 @@ impl Store for FaultyStore {
         self.inner.index(batch)
     }
 
-    fn reset_index(&self) -> Result<(), StoreError> {
-        self.inner.reset_index()
+    fn prepare_index(&self, scheme: u64) -> Result<(), StoreError> {
+        self.inner.prepare_index(scheme)
+    }
+
+    fn flush_index(&self) -> Result<(), StoreError> {
+        self.inner.flush_index()
     }
 
     fn search(&self, query: &Query) -> Result<Page, StoreError> {

@@ -1,9 +1,10 @@
 //! Topics that come, change and go under the subscriptions that use them.
 
+use cresset_definitions::FhirVersion;
 use serde_json::json;
 
-use super::fixture::{Fixture, encounter, subscription, topic};
-use crate::{Effect, Kind, TopicFile};
+use super::fixture::{Fixture, admin, encounter, subscription, topic};
+use crate::{Effect, Kind, Representation, TopicFile};
 
 fn only(interaction: &str) -> serde_json::Value {
     json!({"url": "supportedInteraction", "valueCode": interaction})
@@ -77,4 +78,49 @@ async fn a_topic_about_subscriptions_is_refused() {
     about["extension"][2]["extension"][1]["valueString"] = json!("status");
     let refused = fixture.create(&about).await.unwrap_err();
     assert_eq!(refused.kind(), Kind::Unprocessable);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_comes_back_binds_those_that_lost_it() {
+    let fixture = Fixture::new();
+    fixture.put(&topic("any", &[])).await.unwrap();
+    fixture.put(&topic("other", &[])).await.unwrap();
+    let id = fixture.subscribe("any", &[]).await;
+    fixture.delete("Basic", "any").await;
+    let fixture = fixture.restart().await;
+    // Another topic is nothing to it.
+    fixture.put(&topic("other", &[only("create")])).await.unwrap();
+    fixture.put(&encounter("a", "planned", "p")).await.unwrap();
+    assert_eq!(fixture.status(&id).1, 0);
+    fixture.put(&topic("any", &[])).await.unwrap();
+    fixture.put(&encounter("b", "planned", "p")).await.unwrap();
+    assert_eq!(fixture.events(&id).await, [(1, "Encounter/b".to_owned())]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscription_moved_in_the_group_that_changes_its_new_topic_gets_the_new_one() {
+    let fixture = Fixture::new();
+    fixture.put(&topic("one", &[])).await.unwrap();
+    fixture.put(&topic("two", &[])).await.unwrap();
+    let id = fixture.subscribe("one", &[]).await;
+    let mut moved = subscription("two", &[]);
+    moved["id"] = id.clone().into();
+    let entry = |resource: serde_json::Value| {
+        let url = format!(
+            "{}/{}",
+            resource["resourceType"].as_str().unwrap(),
+            resource["id"].as_str().unwrap()
+        );
+        json!({"resource": resource, "request": {"method": "PUT", "url": url}})
+    };
+    let entries = [entry(moved), entry(topic("two", &[only("update")]))];
+    let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": entries});
+    let bytes = bundle.to_string().into();
+    let answer =
+        fixture.node.bundle(&admin(), FhirVersion::R4, bytes, Representation::None).await.unwrap();
+    assert!(String::from_utf8_lossy(&answer).contains("transaction-response"));
+    fixture.put(&encounter("a", "planned", "p")).await.unwrap();
+    assert_eq!(fixture.status(&id).1, 0, "a create is no event of it any more");
+    fixture.put(&encounter("a", "arrived", "p")).await.unwrap();
+    assert_eq!(fixture.status(&id).1, 1);
 }

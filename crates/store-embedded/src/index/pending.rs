@@ -43,6 +43,10 @@ impl Pending {
         Self { position, last, ..Self::default() }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.documents.is_empty()
+    }
+
     /// Takes a document in. `stored` is its number on disk.
     pub(super) fn insert(&mut self, document: &IndexDocument, stored: Option<u64>) {
         let key = &document.key;

@@ -386,23 +386,46 @@ pub fn the_index_keeps_its_position_across_restarts(fixture: &mut impl Fixture) 
     }
 }
 
-/// After a reset the index is empty, is built anew from the start, and old cursors are refused.
-pub fn a_reset_index_expires_its_cursors(fixture: &mut impl Fixture) {
-    let store = fixture.store();
+/// An index is kept as long as its scheme is the same. With another one it is empty, is built
+/// anew from the start, and old cursors are refused.
+pub fn an_index_of_another_scheme_is_emptied(fixture: &mut impl Fixture) {
+    fixture.store().prepare_index(7).unwrap();
     let documents: Vec<_> =
         (1..=3).map(|n| document(&format!("Patient/p{n}"), n, Vec::new())).collect();
-    fill(store, documents.clone());
+    fill(fixture.store(), documents.clone());
+    fixture.reopen();
+    let store = fixture.store();
+    store.prepare_index(7).unwrap();
+    assert_eq!(store.index_position().unwrap(), Some(position(3)));
     let first = Query { limit: 2, ..query("Patient", Vec::new()) };
     let page = store.search(&first).unwrap();
     let second = Query { after: page.next, ..first.clone() };
     assert_eq!(names(&store.search(&second).unwrap()), ["p3"]);
     assert_eq!(page.next.unwrap().to_string().parse(), Ok(page.next.unwrap()));
-    store.reset_index().unwrap();
+    store.prepare_index(8).unwrap();
     assert_eq!(store.index_position().unwrap(), None);
     assert!(matches!(store.search(&second), Err(Error::CursorExpired)));
     assert_eq!(names(&store.search(&first).unwrap()), [""; 0]);
     store.index(&IndexBatch { upto: position(3), documents }).unwrap();
     assert_eq!(names(&store.search(&first).unwrap()), ["p1", "p2"]);
+}
+
+/// What a flush writes is found as before, and indexed on.
+pub fn a_flushed_index_is_the_same(fixture: &mut impl Fixture) {
+    let all = Query { limit: 9, ..query("Patient", Vec::new()) };
+    fixture.store().flush_index().unwrap();
+    fill(fixture.store(), vec![document("Patient/a", 1, Vec::new())]);
+    fixture.store().flush_index().unwrap();
+    let store = fixture.store();
+    assert_eq!(store.index_position().unwrap(), Some(position(1)));
+    let documents = vec![document("Patient/b", 2, Vec::new())];
+    let mut build = Builder::new();
+    drop(build.put("Basic/1"));
+    store.append(&vec![build.put("Patient/b")].into()).unwrap();
+    store.index(&IndexBatch { upto: position(2), documents }).unwrap();
+    assert_eq!(names(&store.search(&all).unwrap()), ["a", "b"]);
+    store.flush_index().unwrap();
+    assert_eq!(names(&store.search(&all).unwrap()), ["a", "b"]);
 }
 
 /// What matches all the time is found once, whatever comes, changes and goes meanwhile.

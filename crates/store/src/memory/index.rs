@@ -12,6 +12,7 @@ use crate::{
 
 #[derive(Debug, Default)]
 pub(super) struct Index {
+    scheme: u64,
     generation: u64,
     position: Option<Position>,
     /// By the number a resource got when it entered the index.
@@ -25,8 +26,10 @@ impl Index {
         self.position
     }
 
-    pub(super) fn reset(&mut self) {
-        *self = Self { generation: self.generation + 1, ..Self::default() };
+    pub(super) fn prepare(&mut self, scheme: u64) {
+        if scheme != self.scheme {
+            *self = Self { scheme, generation: self.generation + 1, ..Self::default() };
+        }
     }
 
     pub(super) fn step(&mut self, batch: &IndexBatch) -> Result<(), Error> {

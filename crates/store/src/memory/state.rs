@@ -153,8 +153,8 @@ impl State {
         self.index.step(batch)
     }
 
-    pub(super) fn reset_index(&mut self) {
-        self.index.reset();
+    pub(super) fn prepare_index(&mut self, scheme: u64) {
+        self.index.prepare(scheme);
     }
 }
 

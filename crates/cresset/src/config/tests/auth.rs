@@ -90,6 +90,19 @@ fn all_problems_of_a_client_come_at_once() {
 }
 
 #[test]
+fn the_servers_own_names_are_not_for_clients() {
+    for name in ["anonymous", "configuration", "cresset"] {
+        check(
+            &client(name, HASH),
+            &format!(
+                "cresset.toml:2: auth.client[0].name: \"{name}\" is what the server calls itself; \
+                 choose another name"
+            ),
+        );
+    }
+}
+
+#[test]
 fn names_and_tokens_belong_to_one_client() {
     let file = format!("{}{}", client("a", HASH), client("a", HASH));
     assert_eq!(
