@@ -6,13 +6,11 @@
 
 use std::fmt;
 
+use cresset_model::{HEADER_BYTES_MAX, HEADERS_RESERVED};
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 
 /// Most headers that a request may have besides its own.
 pub const HEADERS_MAX: usize = 64;
-
-/// Most bytes that the name and value of one header may have together.
-pub const HEADER_BYTES_MAX: usize = 8 * 1024;
 
 /// Why a header is refused. Its text holds neither name nor value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +41,7 @@ impl fmt::Display for HeaderRefusal {
 
 /// Why a subscriber may not have this header sent, or none where it may.
 ///
-/// Asked when a subscription is created; every attempt asks again. Spec: RQ-CH-29.
+/// Every attempt asks it again, whatever was accepted. Spec: RQ-CH-29.
 pub fn header_refusal(name: &str, value: &str) -> Option<HeaderRefusal> {
     header(name, value).err()
 }
@@ -71,7 +69,7 @@ fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), HeaderRe
         return Err(HeaderRefusal::Length);
     }
     let name = HeaderName::from_bytes(name.trim().as_bytes()).map_err(|_| HeaderRefusal::Name)?;
-    if RESERVED.contains(&name.as_str()) {
+    if HEADERS_RESERVED.contains(&name.as_str()) {
         return Err(HeaderRefusal::Reserved);
     }
     let mut value =
@@ -85,25 +83,6 @@ fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), HeaderRe
 fn trim(value: &str) -> &str {
     value.trim_matches([' ', '\t'])
 }
-
-/// Framing, connection and representation headers, in the lower case that [`HeaderName`] has.
-const RESERVED: &[&str] = &[
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "expect",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 #[cfg(test)]
 mod tests;

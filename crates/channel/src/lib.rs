@@ -26,7 +26,7 @@ mod tls;
 
 pub use address::{AddressPolicy, AddressRange, InvalidPrefix, parse_prefix};
 pub use endpoint::{ENDPOINT_LENGTH_MAX, EndpointPolicy, EndpointRefusal, endpoint_refusal};
-pub use header::{HEADER_BYTES_MAX, HEADERS_MAX, HeaderRefusal, header_refusal};
+pub use header::{HEADERS_MAX, HeaderRefusal, header_refusal};
 pub use ipnet::IpNet;
 pub use outcome::{Failure, FailureKind, NoResponse, Outcome, ResponseText, Verdict};
 pub use rest_hook::{Config, RESPONSE_TEXT_BYTES_MAX, Request, RestHook};

@@ -79,7 +79,7 @@ impl Demo {
                     self.closing_words(&id);
                 }
                 frame = socket.next() => match frame {
-                    Some(Ok(Message::Text(frame))) => show(&serde_json::from_str(&frame)?),
+                    Some(Ok(Message::Text(frame))) => show(frame.as_str())?,
                     Some(Ok(_)) => {}
                     Some(Err(_)) | None => return Ok(()),
                 },
@@ -209,18 +209,20 @@ fn parameter(parameters: &Value, name: &str, member: &str) -> anyhow::Result<Str
 }
 
 /// Prints a notification: one line that sums it up, and the bundle where it tells of an event.
-fn show(bundle: &Value) {
+fn show(frame: &str) -> anyhow::Result<()> {
+    let bundle: Value = serde_json::from_str(frame)?;
     let status = &bundle["entry"][0]["resource"];
     let kind = parameter(status, "type", "valueCode").unwrap_or_default();
     let count =
         parameter(status, "events-since-subscription-start", "valueString").unwrap_or_default();
     say(&format!("   <<< {kind}, events so far: {count}\n"));
     if kind == "event-notification" {
-        let pretty = serde_json::to_string_pretty(bundle).unwrap_or_default();
-        for line in pretty.lines() {
+        let pretty = cresset_fhir::json::pretty(frame.as_bytes());
+        for line in String::from_utf8_lossy(&pretty).lines() {
             say(&format!("       {line}\n"));
         }
     }
+    Ok(())
 }
 
 /// Prints; nobody reading it is no failure.

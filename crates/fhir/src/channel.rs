@@ -4,7 +4,9 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use cresset_model::{ChannelType, Coding, Header, Issue, IssueCode, IssueKind};
+use cresset_model::{
+    ChannelType, Coding, HEADER_BYTES_MAX, HEADERS_RESERVED, Header, Issue, IssueCode, IssueKind,
+};
 use serde_json::Value;
 use smol_str::SmolStr;
 use url::Url;
@@ -17,33 +19,10 @@ use crate::urls;
 pub const ENDPOINT_BYTES_MAX: usize = 2048;
 /// Most headers of one subscription.
 pub const HEADERS_MAX: usize = 32;
-/// Longest header, name and value.
-pub const HEADER_BYTES_MAX: usize = 8192;
 /// Longest heartbeat period and timeout, and highest `maxCount`: the most that FHIR's types
 /// `unsignedInt` and `positiveInt` hold. A server may send sooner and fewer, so larger bounds of
 /// its own are the business of `node`.
 pub const BOUND_MAX: u32 = 2_147_483_647;
-
-/// Names that belong to HTTP itself or to us (RQ-CH-29), in lower case.
-const HEADERS_REFUSED: &[&str] = &[
-    "accept-encoding",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-range",
-    "content-type",
-    "expect",
-    "host",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
 
 /// The channel type with this code of the core value sets.
 pub(crate) fn channel_type(code: &str) -> Result<ChannelType, Issue> {
@@ -156,7 +135,7 @@ pub(crate) fn check_header(
     if !is_token(name) {
         return Err(header_refused("a header name holds characters that HTTP does not allow"));
     }
-    if http && HEADERS_REFUSED.contains(&name.to_ascii_lowercase().as_str()) {
+    if http && HEADERS_RESERVED.contains(&name.to_ascii_lowercase().as_str()) {
         return Err(header_refused(format!("the header {name} is not for a client to set")));
     }
     if http && !value.is_ascii() {

@@ -9,6 +9,7 @@
 //! Tests: `json/tests.rs`.
 
 mod parser;
+mod pretty;
 mod scan;
 mod splice;
 mod writer;
@@ -17,6 +18,7 @@ mod writer;
 mod tests;
 
 pub use parser::{DEPTH_MAX, parse};
+pub use pretty::pretty;
 pub(crate) use scan::{Object, elements, object};
 pub(crate) use splice::{Edits, quoted};
 pub use splice::{Stamp, remove_member, set_member, stamp};

@@ -45,7 +45,7 @@ pub use bundle::{ENTRIES_MAX, Method, RequestBundle, RequestEntry, RequestResour
 pub use capability::{
     CapabilityFacts, ResourceFacts, SearchParameterFacts, SubscriptionOperation, TypeInteraction,
 };
-pub use channel::{BOUND_MAX, ENDPOINT_BYTES_MAX, HEADER_BYTES_MAX, HEADERS_MAX};
+pub use channel::{BOUND_MAX, ENDPOINT_BYTES_MAX, HEADERS_MAX};
 pub use codec::Codec;
 pub use cresset_definitions::FhirVersion;
 pub use filter::{FILTER_BYTES_MAX, FILTERS_MAX};

@@ -27,8 +27,8 @@ pub use notification::{
     SubscriptionErrorCode,
 };
 pub use subscription::{
-    ChannelType, Coding, Comparator, Filter, Header, MimeType, Modifier, PayloadContent,
-    Subscription, SubscriptionStatus,
+    ChannelType, Coding, Comparator, Filter, HEADER_BYTES_MAX, HEADERS_RESERVED, Header, MimeType,
+    Modifier, PayloadContent, Subscription, SubscriptionStatus,
 };
 pub use topic::{
     CriteriaResult, EventTrigger, FhirPathCriteria, FilterDefinition, NotificationShape,

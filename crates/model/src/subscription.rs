@@ -159,6 +159,31 @@ impl ChannelType {
     }
 }
 
+/// Names of headers that no subscriber may set, since they frame the request, belong to one connection
+/// or are the server's own (RQ-CH-29), in lower case.
+pub const HEADERS_RESERVED: &[&str] = &[
+    "accept-encoding",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-range",
+    "content-type",
+    "expect",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Most bytes that the name and value of one header may have together.
+pub const HEADER_BYTES_MAX: usize = 8 * 1024;
+
 /// A header (R4, R4B `channel.header`) or parameter (R5) of a channel. Its value may be a secret.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Header {

@@ -37,6 +37,8 @@ mod catalog_changes;
 pub(crate) enum LiveEffect {
     /// A subscription exists.
     Begin(Arc<LiveSubscription>),
+    /// It was compiled anew against its topic: what was wrong with it before is so no more.
+    Bound(SubscriptionKey),
     /// It exists no more.
     End(SubscriptionKey),
     /// An evaluation failed for it; told by `$status` (I9).
@@ -523,6 +525,7 @@ impl<'w> Draft<'w> {
         self.effects.iter().any(|effect| match effect {
             LiveEffect::End(key) | LiveEffect::Settings(key, ..) => *key == live.key,
             LiveEffect::Begin(_)
+            | LiveEffect::Bound(_)
             | LiveEffect::Problem(..)
             | LiveEffect::Status(_)
             | LiveEffect::Topics(_)

@@ -1,8 +1,10 @@
 //! The indexer: folds the change log into the search index, in batches.
 //!
-//! It runs beside the writer and never in its way. A search that needs what was just written
+//! It runs on a thread of its own, beside the writer and never in its way: what it allocates it also
+//! frees there, which lets the allocator use it again. A search that needs what was just written
 //! waits for it (`search.rs`). A lost wake-up costs at most [`PATIENCE`] (I8).
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,11 +39,11 @@ const EXTRACTION: u32 = 1;
 /// Parameters that the index keeps beside its rows.
 const BUILT_IN: [&str; 2] = ["_id", "_lastUpdated"];
 
-/// Works until told to stop.
+/// Works until told to stop. Blocks the thread that polls it.
 pub(crate) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let mut flushed = false;
     while !*stop.borrow() {
-        if let Some(true) = work(&shared, step).await {
+        if let Some(true) = contained(|| step(&shared)) {
             flushed = false;
             continue;
         }
@@ -49,7 +51,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
             () = shared.index_wake.notified() => {}
             () = shared.index_wanted.notified() => continue,
             () = tokio::time::sleep(IDLE), if !flushed => {
-                flushed = work(&shared, |shared| shared.store.flush_index()).await.is_some();
+                flushed = contained(|| shared.store.flush_index()).is_some();
                 continue;
             }
             () = tokio::time::sleep(PATIENCE) => {}
@@ -63,13 +65,9 @@ pub(crate) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     }
 }
 
-/// Does a piece of work on a thread that may block; none if it failed.
-async fn work<T: Send + 'static>(
-    shared: &Arc<Shared>,
-    piece: fn(&Shared) -> Result<T, store::Error>,
-) -> Option<T> {
-    let shared = shared.clone();
-    match tokio::task::spawn_blocking(move || piece(&shared)).await {
+/// Does a piece of work; none if it failed, to be tried again later.
+fn contained<T>(piece: impl FnOnce() -> Result<T, store::Error>) -> Option<T> {
+    match catch_unwind(AssertUnwindSafe(piece)) {
         Ok(Ok(done)) => return Some(done),
         Ok(Err(error)) => {
             tracing::error!(error = &error as &dyn std::error::Error, "indexing failed");

@@ -6,6 +6,7 @@ use std::thread;
 
 use cresset_channel::RestHook;
 use cresset_store::{self as store, Store};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -31,6 +32,7 @@ pub struct Node {
 pub struct Stopper {
     stop: watch::Sender<bool>,
     loops: JoinSet<()>,
+    indexer: thread::JoinHandle<()>,
     writer: thread::JoinHandle<()>,
 }
 
@@ -49,18 +51,17 @@ impl Node {
         let (handle, jobs) = WriterHandle::new(shared.config.limits.write_queue_max);
         shared.store.prepare_index(indexer::scheme(&shared))?;
         let writer = Writer::new(shared.clone())?;
-        let writer = thread::Builder::new()
-            .name("writer".to_owned())
-            .spawn(move || writer.run(jobs))
-            .map_err(|source| store::Error::Unavailable { source: Box::new(source) })?;
+        let writer = start_thread("writer", move || writer.run(jobs))?;
         let (stop, stopped) = watch::channel(false);
         let mut loops = JoinSet::new();
         let delivery = DeliveryLoop::new(shared.clone(), handle.clone(), Arc::new(rest_hook));
         loops.spawn(delivery.run(stopped.clone()));
-        loops.spawn(indexer::run(shared.clone(), stopped.clone()));
+        let runtime = Handle::current();
+        let indexing = indexer::run(shared.clone(), stopped.clone());
+        let indexer = start_thread("indexer", move || runtime.block_on(indexing))?;
         loops.spawn(upkeep::run(shared.clone(), handle.clone(), stopped));
         let node = Arc::new(Self { shared, writer: handle });
-        Ok((node, Stopper { stop, loops, writer }))
+        Ok((node, Stopper { stop, loops, indexer, writer }))
     }
 
     /// The caller who sent this `Authorization` header.
@@ -113,10 +114,19 @@ impl Stopper {
         if node.writer.send(Job::Stop).await.is_err() {
             tracing::error!("the writer had ended before it was told to");
         }
-        let writer = self.writer;
-        let ended = tokio::task::spawn_blocking(move || writer.join()).await;
-        if !matches!(ended, Ok(Ok(()))) {
-            tracing::error!("the writer did not end well");
+        for (name, thread) in [("indexer", self.indexer), ("writer", self.writer)] {
+            let ended = tokio::task::spawn_blocking(move || thread.join()).await;
+            if !matches!(ended, Ok(Ok(()))) {
+                tracing::error!(thread = name, "a thread did not end well");
+            }
         }
     }
+}
+
+fn start_thread(
+    name: &str,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<thread::JoinHandle<()>, store::Error> {
+    let builder = thread::Builder::new().name(name.to_owned());
+    builder.spawn(body).map_err(|source| store::Error::Unavailable { source: Box::new(source) })
 }

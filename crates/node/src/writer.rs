@@ -375,6 +375,11 @@ fn apply(
             shared.live.insert(subscription.clone());
             hints.push(subscription);
         }
+        LiveEffect::Bound(key) => {
+            if let Some(subscription) = shared.live.get(key) {
+                subscription.state().problem = None;
+            }
+        }
         LiveEffect::End(key) => {
             if let Some(subscription) = shared.live.remove(key) {
                 subscription.state().gone = true;

@@ -156,9 +156,13 @@ impl SearchIndex {
     }
 
     pub(crate) fn flush(&self) -> Result<(), Error> {
-        self.sound(
-            |file| if file.pending().is_empty() { Ok(()) } else { write::flush(file, false) },
-        )
+        self.sound(|file| {
+            if !file.pending().is_empty() {
+                write::flush(file, false)?;
+            }
+            // The pages that the connection keeps are of no use until much is written again.
+            Ok(file.writer()?.execute_batch("PRAGMA shrink_memory")?)
+        })
     }
 
     /// Throws the file away and makes a new one, when nobody reads it.

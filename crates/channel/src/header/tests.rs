@@ -1,6 +1,8 @@
 //! One table: headers and why they are refused.
 
-use super::{HEADER_BYTES_MAX, HEADERS_MAX, HeaderRefusal, header_map, header_refusal};
+use cresset_model::HEADER_BYTES_MAX;
+
+use super::{HEADERS_MAX, HeaderRefusal, header_map, header_refusal};
 
 #[test]
 fn framing_headers_and_line_breaks_are_refused() {

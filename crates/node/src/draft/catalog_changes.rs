@@ -82,6 +82,7 @@ impl Draft<'_> {
             Ok(compiled) => {
                 catalog.insert_subscription(live.key, compiled);
                 self.catalogs.forget_unbound(live.base, live.key);
+                self.effects.push(LiveEffect::Bound(live.key));
             }
             Err(issues) => {
                 self.catalogs.note_unbound(live.base, live.key);
