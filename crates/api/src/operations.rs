@@ -1,13 +1,14 @@
-//! The operations on Subscription: `$status`, `$events`, `$get-ws-binding-token` (RQ section 7).
+//! The operations on Subscription: `$status`, `$events`, `$get-ws-binding-token` (RQ section 7), and
+//! our own `$explain`, also on topics.
 //!
 //! Each can be called by GET with its parameters in the query, and by POST with a Parameters
 //! resource (RQ-OP-01, RQ-OP-20, RQ-OP-41).
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::response::Response;
 use cresset_definitions::FhirVersion;
-use cresset_fhir::{json, parse_parameters};
+use cresset_fhir::{json, parse_explain, parse_parameters};
 use cresset_model::{EventNumber, IssueCode, PayloadContent, ResourceId, SubscriptionStatus};
 use cresset_node::{Caller, Error, EventsQuery, Kind};
 
@@ -60,6 +61,9 @@ pub(crate) async fn on_instance_by_get(
 ) -> Answer<Response> {
     let version = version_of(&version)?;
     let caller = request.caller(&context, version)?;
+    if name == "$explain" {
+        return explain(&context, version, (&resource_type, &id), &caller, (&request, None)).await;
+    }
     let parameters = request.parameters();
     instance_level(&context, version, (&resource_type, &id), &name, &caller, parameters).await
 }
@@ -73,8 +77,36 @@ pub(crate) async fn on_instance(
 ) -> Answer<Response> {
     let version = version_of(&version)?;
     let caller = request.caller(&context, version)?;
+    if name == "$explain" {
+        let body = Some(body);
+        return explain(&context, version, (&resource_type, &id), &caller, (&request, body)).await;
+    }
     let parameters = input(&context, version, &request, body).await?;
     instance_level(&context, version, (&resource_type, &id), &name, &caller, parameters).await
+}
+
+/// `$explain` on a subscription or topic.
+async fn explain(
+    context: &Context,
+    version: FhirVersion,
+    (resource_type, id): (&str, &str),
+    caller: &Caller,
+    (request, body): (&Request, Option<Body>),
+) -> Answer<Response> {
+    let bytes = match body {
+        Some(body) => crate::context::read_body(context, &request.headers, body).await?,
+        None => Bytes::new(),
+    };
+    let malformed = |issues| Error::new(Kind::Malformed, issues);
+    let value = if bytes.iter().all(u8::is_ascii_whitespace) {
+        None
+    } else {
+        crate::negotiate::check_content_type(version, &request.headers)?;
+        Some(json::parse(&bytes).map_err(malformed)?)
+    };
+    let input = parse_explain(value.as_ref(), &request.parameters()).map_err(malformed)?;
+    let answer = context.node.explain(caller, version, (resource_type, id), input).await?;
+    Ok(respond::json(version, answer))
 }
 
 /// The parameters of a POST: a Parameters resource, or nothing; those of the URL count too.

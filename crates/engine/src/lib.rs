@@ -6,6 +6,7 @@
 //!
 //! * [`Catalog`] holds the topics and subscriptions in force; [`evaluate`] says whose event a
 //!   change is.
+//! * [`explain`] says why a change is an event of a subscription or is not.
 //! * [`Delivery`] is the machine of one subscription that the server sends to (rest-hook):
 //!   handshake, events, heartbeats, retries, status.
 //! * [`Bindings`] is the machine of one websocket: a cursor per subscription bound to it.
@@ -14,6 +15,7 @@ mod bindings;
 mod catalog;
 mod delivery;
 mod evaluate;
+mod explain;
 #[cfg(test)]
 mod fixtures;
 mod focus;
@@ -37,6 +39,7 @@ pub use delivery::{
     OUTCOME_GRACE, Outcome,
 };
 pub use evaluate::{Evaluation, MISSING_MAX, Match, PROBLEMS_MAX, Problem, evaluate};
+pub use explain::{EXPLAINED_TEXT_MAX, EXPLAINED_VALUES_MAX, Subject, explain};
 pub use lookup::Lookup;
 pub use retry::{
     EVENTS_PER_NOTIFICATION_DEFAULT, EVENTS_PER_NOTIFICATION_MAX, RETRIES_MAX, RETRY_DELAY_MAX,

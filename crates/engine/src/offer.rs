@@ -182,6 +182,15 @@ fn check_modifiers(
         }
     }
     let is_plain = |comparator: &&Comparator| **comparator != Comparator::Eq;
+    if is_ordered(parameter) && definition.comparators.is_empty() {
+        let kind = parameter.kind().code();
+        let text = format!(
+            "no comparator is offered, so subscriptions can ask this {kind} parameter for equality \
+             only"
+        );
+        let path = format!("{path}.comparator");
+        issues.push(Issue::warning(IssueCode::SurprisingTopic, text).at(path));
+    }
     if !is_ordered(parameter) && definition.comparators.iter().any(|one| is_plain(&one)) {
         let kind = parameter.kind().code();
         let text = format!("a {kind} parameter has no comparator but eq; others are refused");

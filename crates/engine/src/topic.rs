@@ -14,10 +14,11 @@ use crate::offer::Offer;
 use crate::trigger::Trigger;
 
 mod compile;
+mod lint;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use compile::compile;
+pub(crate) use compile::{compile, compile_expression};
 
 /// Most resource triggers of one topic.
 pub const TRIGGERS_MAX: usize = 100;
@@ -59,6 +60,17 @@ impl CompiledTopic {
 
     pub(crate) fn offers(&self) -> &[Offer] {
         &self.offers
+    }
+
+    /// The compiled form of the resource trigger with this index in the topic.
+    pub(crate) fn trigger(&self, index: usize) -> Option<&Trigger> {
+        self.triggers.get(index)
+    }
+
+    /// Whether the resource trigger with this index is about a focus type.
+    pub(crate) fn is_about(&self, index: usize, resource_type: &str) -> bool {
+        let triggers = self.by_type.get(resource_type).into_iter().flatten();
+        triggers.into_iter().any(|one| usize::from(*one) == index)
     }
 
     /// The triggers of a focus type for an interaction.

@@ -100,6 +100,8 @@ impl TypeInteraction {
 pub enum SubscriptionOperation {
     /// `$events`
     Events,
+    /// `$explain`, of our own
+    Explain,
     /// `$get-ws-binding-token`
     GetWsBindingToken,
     /// `$status`
@@ -111,6 +113,7 @@ impl SubscriptionOperation {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Events => "events",
+            Self::Explain => "explain",
             Self::GetWsBindingToken => "get-ws-binding-token",
             Self::Status => "status",
         }
@@ -250,6 +253,9 @@ fn topic_extensions(version: FhirVersion, topics: &[Canonical], o: &mut ObjectWr
 }
 
 fn definition(version: FhirVersion, operation: SubscriptionOperation) -> String {
+    if operation == SubscriptionOperation::Explain {
+        return urls::OPERATION_EXPLAIN.to_owned();
+    }
     let start = match version {
         FhirVersion::R4 | FhirVersion::R4B => urls::OPERATION_BACKPORT,
         FhirVersion::R5 => urls::OPERATION_R5,

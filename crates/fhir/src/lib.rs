@@ -18,6 +18,7 @@ mod capability;
 mod channel;
 mod codec;
 mod element;
+mod explain;
 mod filter;
 mod instant;
 pub mod json;
@@ -48,6 +49,10 @@ pub use capability::{
 pub use channel::{BOUND_MAX, ENDPOINT_BYTES_MAX, HEADERS_MAX};
 pub use codec::Codec;
 pub use cresset_definitions::FhirVersion;
+pub use explain::{
+    EXPLAINED_CHANGES_MAX, ExplainInput, ExplainedChange, ExplainedChanges, parse_explain,
+    render_explained_changes, render_explanation,
+};
 pub use filter::{FILTER_BYTES_MAX, FILTERS_MAX};
 pub use json::Stamp;
 pub use mime::MIME_TYPE_DEFAULT;

@@ -9,6 +9,7 @@
 mod parse;
 mod render;
 mod source;
+mod unknown;
 
 #[cfg(test)]
 mod tests;

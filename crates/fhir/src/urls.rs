@@ -52,6 +52,9 @@ pub(crate) const OPERATION_BACKPORT: &str =
 /// R5's operations: this and the same names.
 pub(crate) const OPERATION_R5: &str = "http://hl7.org/fhir/OperationDefinition/Subscription-";
 
+/// `$explain`, an operation of our own (docs/explain.md).
+pub(crate) const OPERATION_EXPLAIN: &str = "https://cresset.dev/fhir/OperationDefinition/explain";
+
 /// Codes of `SubscriptionStatus.error`.
 pub(crate) const SUBSCRIPTION_ERROR: &str =
     "http://terminology.hl7.org/CodeSystem/subscription-error";

@@ -39,10 +39,11 @@ pub(crate) fn compile(source: &str, scope: &Scope<'_>) -> Result<Program, Compil
     };
     let mut compiler =
         Compiler { scope, root: root.clone(), variables: Vec::new(), slots: 0, lambda: false };
-    let (expr, _) = compiler.expression(&ast, &root)?;
+    let (expr, found) = compiler.expression(&ast, &root)?;
+    let never_boolean = found.excludes(SystemType::Boolean).then(|| found.names());
     let slots = compiler.slots;
     let root = scope.root.and_then(|name| scope.definitions.type_named(name));
-    Ok(Program { definitions: scope.definitions, root, slots, expr })
+    Ok(Program { definitions: scope.definitions, root, slots, expr, never_boolean })
 }
 
 /// A variable that `defineVariable` defines, visible to the end of its path.

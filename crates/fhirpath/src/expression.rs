@@ -45,6 +45,11 @@ impl Expression {
         &self.source
     }
 
+    /// The types of what it yields, where no boolean can be among them.
+    pub fn never_boolean(&self) -> Option<&str> {
+        self.program.never_boolean.as_deref()
+    }
+
     /// Evaluates it.
     ///
     /// # Errors

@@ -148,6 +148,28 @@ impl<'a> Item<'a> {
         self.node()?.value.as_str()
     }
 
+    /// Its value as text for people: a string without quotes, a structure as JSON.
+    ///
+    /// This is content of the resource, which must not reach a log.
+    pub fn text(&self) -> Cow<'_, str> {
+        match self {
+            Self::Boolean(value) => value.to_string().into(),
+            Self::Date(value) => value.to_string().into(),
+            Self::DateTime(value) => value.to_string().into(),
+            Self::Decimal(value) => value.to_string().into(),
+            Self::Integer(value) => value.to_string().into(),
+            Self::Long(value) => value.to_string().into(),
+            Self::Node(node) => match node.value {
+                Value::String(text) => text.into(),
+                value => value.to_string().into(),
+            },
+            Self::Quantity(value) => value.to_string().into(),
+            Self::String(text) => text.as_ref().into(),
+            Self::Time(value) => value.to_string().into(),
+            Self::Type { name, .. } => (*name).into(),
+        }
+    }
+
     /// The value of a boolean.
     pub fn as_bool(&self) -> Option<bool> {
         if let Self::Boolean(value) = self {

@@ -52,6 +52,11 @@ impl<'t> Lexer<'t> {
         Self { text, at: 0 }
     }
 
+    /// Where the last token ends.
+    pub(crate) fn position(&self) -> usize {
+        self.at
+    }
+
     fn rest(&self) -> &'t str {
         &self.text[self.at..]
     }

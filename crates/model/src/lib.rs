@@ -9,6 +9,7 @@
 
 mod change;
 mod event;
+mod explanation;
 mod ids;
 mod issue;
 mod notification;
@@ -17,6 +18,7 @@ mod topic;
 
 pub use change::{Change, Interaction, Position};
 pub use event::{Event, EventNumber};
+pub use explanation::{ExplainedTest, ExplainedTrigger, Explanation, Verdict};
 pub use ids::{
     Base, Canonical, ClientName, InvalidId, ResourceId, ResourceKey, ResourceType, SubscriptionKey,
     VersionId,

@@ -25,8 +25,9 @@ const INTERACTIONS: [TypeInteraction; 7] = [
 ];
 
 /// The operations there are.
-const OPERATIONS: [SubscriptionOperation; 3] = [
+const OPERATIONS: [SubscriptionOperation; 4] = [
     SubscriptionOperation::Events,
+    SubscriptionOperation::Explain,
     SubscriptionOperation::GetWsBindingToken,
     SubscriptionOperation::Status,
 ];

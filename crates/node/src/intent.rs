@@ -10,6 +10,7 @@ use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::oneshot;
 
+use crate::catalogs::Catalogs;
 use crate::error::Error;
 
 /// A change that somebody wants, read and checked as far as possible.
@@ -103,6 +104,8 @@ pub enum Effect {
 
 /// A job for the writer.
 pub(crate) enum Job {
+    /// Tell which catalogs are in force.
+    Catalogs { reply: oneshot::Sender<Catalogs> },
     /// Changes that happen together or not at all.
     Write { intents: Vec<Intent>, reply: oneshot::Sender<Result<Vec<Written>, Error>> },
     /// Bookkeeping; the reply tells that it is durable.

@@ -23,6 +23,7 @@ mod cursors;
 mod deliver;
 mod draft;
 mod error;
+mod explain;
 mod hint;
 mod indexer;
 mod intent;

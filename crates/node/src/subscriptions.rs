@@ -174,7 +174,7 @@ pub(crate) fn issues_in_wire_terms(codec: &Codec, value: &Value, issues: Issues)
 
 impl Node {
     /// The subscription with this id, if the caller may know of it.
-    fn subscription(
+    pub(crate) fn subscription(
         &self,
         caller: &Caller,
         version: FhirVersion,

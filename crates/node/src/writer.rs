@@ -57,6 +57,13 @@ impl WriterHandle {
         answer.await.map_err(|_| stopping())?
     }
 
+    /// The catalogs in force once what was queued before is done.
+    pub(crate) async fn catalogs(&self) -> Result<Catalogs, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Catalogs { reply }).await?;
+        answer.await.map_err(|_| stopping())
+    }
+
     /// Waits for room in the queue. Cancel safe.
     pub(crate) async fn reserve(&self) -> Result<mpsc::Permit<'_, Job>, Error> {
         self.0.reserve().await.map_err(|_| stopping())
@@ -181,7 +188,7 @@ impl Writer {
         Ok(())
     }
 
-    fn commit(&mut self, mut jobs: Vec<Job>) {
+    fn commit(&mut self, jobs: Vec<Job>) {
         if self.health == Health::Unsure {
             match self.recover() {
                 // What the unknown commit made durable has hinted to nobody.
@@ -193,6 +200,7 @@ impl Writer {
             self.refuse_all(jobs);
             return;
         }
+        let mut jobs = self.tell_catalogs(jobs);
         jobs.extend(self.statuses.drain(..).map(Job::Status));
         self.last_at = self.last_at.max(self.shared.clock.now());
         let saved = self.catalogs.clone();
@@ -217,12 +225,24 @@ impl Writer {
         }
     }
 
+    /// Answers those who ask for the catalogs, with all that is durable; gives the other jobs.
+    fn tell_catalogs(&self, jobs: Vec<Job>) -> Vec<Job> {
+        let others = jobs.into_iter().filter_map(|job| match job {
+            Job::Catalogs { reply } => {
+                drop(reply.send(self.catalogs.clone()));
+                None
+            }
+            Job::Record { .. } | Job::Status(_) | Job::Stop | Job::Write { .. } => Some(job),
+        });
+        others.collect()
+    }
+
     /// Decides all jobs, in order. Those refused are answered at once.
     fn decide(&mut self, jobs: Vec<Job>, answers: &mut Vec<Answer>) -> Option<Finished> {
         let mut draft = Draft::new(&self.shared, &mut self.catalogs, self.next, self.last_at);
         let wanted = jobs.iter().flat_map(|job| match job {
             Job::Write { intents, .. } => intents.as_slice(),
-            Job::Record { .. } | Job::Status(_) | Job::Stop => &[],
+            Job::Catalogs { .. } | Job::Record { .. } | Job::Status(_) | Job::Stop => &[],
         });
         if let Err(error) = draft.load(wanted) {
             tracing::error!(%error, "current versions cannot be read");
@@ -244,7 +264,7 @@ impl Writer {
                         draft.rollback(mark);
                     }
                 }
-                Job::Stop => {}
+                Job::Catalogs { .. } | Job::Stop => {}
                 Job::Write { intents, reply } => {
                     let mark = draft.mark();
                     let written = contained(|| {
@@ -271,7 +291,9 @@ impl Writer {
         for job in jobs {
             match job {
                 Job::Status(change) => self.statuses.push(change),
-                Job::Record { .. } | Job::Stop | Job::Write { .. } => refuse(job),
+                Job::Catalogs { .. } | Job::Record { .. } | Job::Stop | Job::Write { .. } => {
+                    refuse(job);
+                }
             }
         }
     }
@@ -350,7 +372,7 @@ fn entries_of(job: &Job) -> usize {
     match job {
         Job::Write { intents, .. } => intents.len(),
         Job::Record { .. } | Job::Status(_) => 1,
-        Job::Stop => 0,
+        Job::Catalogs { .. } | Job::Stop => 0,
     }
 }
 
@@ -358,7 +380,8 @@ fn refuse(job: Job) {
     let error = || Error::unavailable("the store cannot be written");
     match job {
         Job::Record { reply: Some(reply), .. } => drop(reply.send(Err(error()))),
-        Job::Record { reply: None, .. } | Job::Status(_) | Job::Stop => {}
+        // Whoever asks for the catalogs hears that nobody answers.
+        Job::Catalogs { .. } | Job::Record { reply: None, .. } | Job::Status(_) | Job::Stop => {}
         Job::Write { reply, .. } => drop(reply.send(Err(error()))),
     }
 }

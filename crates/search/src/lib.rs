@@ -39,6 +39,7 @@ mod quantity;
 mod reference;
 mod resource_values;
 mod scope;
+mod seen;
 mod syntax;
 mod text;
 mod token;

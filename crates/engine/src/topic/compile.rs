@@ -6,17 +6,14 @@
 use std::collections::BTreeMap;
 
 use cresset_fhirpath::{CompileError, CompileErrorKind, Expression};
-use cresset_model::{
-    Canonical, CriteriaResult, Interaction, Issue, IssueCode, Issues, QueryCriteria,
-    ResourceTrigger, Topic,
-};
+use cresset_model::{Canonical, Issue, IssueCode, Issues, QueryCriteria, ResourceTrigger, Topic};
 use cresset_search::{Criteria, Scope};
 use smallvec::SmallVec;
 
-use super::{CompiledTopic, OFFERS_MAX, TRIGGERS_MAX};
+use super::{CompiledTopic, OFFERS_MAX, TRIGGERS_MAX, lint};
 use crate::focus::{self, TypeSet};
 use crate::offer::Offer;
-use crate::query::{Foresight, QueryTest};
+use crate::query::QueryTest;
 use crate::trigger::{CURRENT, Interactions, PREVIOUS, Trigger, TriggerTest};
 
 /// Compiles a topic; the second value holds the warnings.
@@ -112,8 +109,10 @@ impl Compiler<'_> {
             .query_criteria
             .as_ref()
             .and_then(|query| self.query(query, resource_type, &format!("{path}.queryCriteria")));
+        lint::interactions(source, &located(path), &mut self.issues);
         if let Some(query) = &query {
-            self.lint(query, interactions, &format!("{path}.queryCriteria"));
+            let path = located(&format!("{path}.queryCriteria"));
+            lint::query(query, interactions, &path, &mut self.issues);
         }
         let Some(fhir_path) = &source.fhir_path_criteria else {
             let test = match query {
@@ -124,44 +123,29 @@ impl Compiler<'_> {
             return Some(Trigger { interactions, test });
         };
         let path = format!("{path}.fhirPathCriteria");
-        let test = match (self.expression(&fhir_path.0, resource_type), query) {
+        let compiled = compile_for(self.scope, &fhir_path.0, resource_type);
+        let test = match (compiled, query) {
             (Ok(expression), _) => {
                 // The query is not evaluated beside the expression (RQ-TP-30), so what is wrong
                 // with it refuses nothing.
                 self.soften(before);
-                self.lint_expression(&fhir_path.0, &path);
+                lint::expression(&expression, source, &located(&path), &mut self.issues);
                 TriggerTest::FhirPath(Box::new(expression))
             }
             (Err(error), Some(query)) => {
-                let text =
-                    format!("queryCriteria decides, since this cannot be evaluated: {error}");
+                let text = format!(
+                    "queryCriteria decides, since this cannot be evaluated: {}",
+                    told(&error, &fhir_path.0)
+                );
                 self.warning(code_of(&error), text, &path);
                 TriggerTest::Query(Box::new(query))
             }
             (Err(error), None) => {
-                self.error(code_of(&error), error.to_string(), &path);
+                self.error(code_of(&error), told(&error, &fhir_path.0), &path);
                 return None;
             }
         };
         Some(Trigger { interactions, test })
-    }
-
-    fn expression(
-        &self,
-        source: &str,
-        resource_type: &'static str,
-    ) -> Result<Expression, CompileError> {
-        let definitions = self.scope.parameters.definitions();
-        // Of an abstract type nothing more than its own elements is known, and every path into a
-        // concrete one would be refused: leave the check to the evaluation.
-        let root = definitions.is_resource(resource_type).then_some(resource_type);
-        let variables = [(PREVIOUS, root), (CURRENT, root)];
-        let scope = cresset_fhirpath::Scope::new(definitions).variables(&variables);
-        let scope = match root {
-            Some(root) => scope.root(root),
-            None => scope,
-        };
-        Expression::compile(source, &scope)
     }
 
     fn query(
@@ -201,46 +185,10 @@ impl Compiler<'_> {
         match Criteria::parse(self.scope, resource_type, query) {
             Ok(criteria) => Some(Some(criteria)),
             Err(issues) => {
-                let path = format!("SubscriptionTopic.{path}.{element}");
+                let path = located(&format!("{path}.{element}"));
                 self.issues.0.extend(issues.0.into_iter().map(|issue| issue.at(&path)));
                 None
             }
-        }
-    }
-
-    /// Warns of criteria that are legal and yet hardly meant (TR-18).
-    fn lint(&mut self, query: &QueryTest, interactions: Interactions, path: &str) {
-        let both = query.previous.is_some() && query.current.is_some();
-        if both && !query.require_both && interactions.contains(Interaction::Update) {
-            let text = "without requireBoth either of previous and current suffices, which fires \
-                        on nearly every update";
-            self.warning(IssueCode::SurprisingTopic, text.to_owned(), path);
-        }
-        let foresights: Vec<_> = interactions.iter().map(|one| (one, query.foresee(one))).collect();
-        for (interaction, foresight) in &foresights {
-            let result = match interaction {
-                Interaction::Create => query.result_for_create,
-                Interaction::Delete => query.result_for_delete,
-                Interaction::Update => None,
-            };
-            if *foresight == Foresight::Always && result == Some(CriteriaResult::TestPasses) {
-                let text =
-                    format!("the criteria hold for every {}, whatever it is", interaction.code());
-                self.warning(IssueCode::SurprisingTopic, text, path);
-            }
-        }
-        if foresights.iter().all(|(_, foresight)| *foresight == Foresight::Never) {
-            let text = "the criteria can never hold for any of the interactions supported";
-            self.warning(IssueCode::SurprisingTopic, text.to_owned(), path);
-        }
-    }
-
-    /// Warns of `|`, with which published topics say `or` (TR-19).
-    fn lint_expression(&mut self, source: &str, path: &str) {
-        if has_union(source) {
-            let text = "`|` joins collections: two different booleans joined are no single boolean, \
-                        and the trigger does not fire; write `or` if that is meant";
-            self.warning(IssueCode::SurprisingTopic, text.to_owned(), path);
         }
     }
 
@@ -262,6 +210,7 @@ impl Compiler<'_> {
             self.issues.0.extend(issues.0);
             offers.push(offer);
         }
+        lint::duplicates(topic, &mut self.issues);
         offers.into()
     }
 
@@ -285,27 +234,62 @@ impl Compiler<'_> {
     }
 
     fn error(&mut self, code: IssueCode, text: String, path: &str) {
-        self.issues.push(Issue::error(code, text).at(format!("SubscriptionTopic.{path}")));
+        self.issues.push(Issue::error(code, text).at(located(path)));
     }
 
     fn warning(&mut self, code: IssueCode, text: String, path: &str) {
-        self.issues.push(Issue::warning(code, text).at(format!("SubscriptionTopic.{path}")));
+        self.issues.push(Issue::warning(code, text).at(located(path)));
     }
 }
 
-/// Whether there is a `|` outside of quotes.
-fn has_union(source: &str) -> bool {
-    let (mut quote, mut escaped) = (None, false);
-    source.chars().any(|c| {
-        match quote {
-            Some(_) if escaped => escaped = false,
-            Some(_) if c == '\\' => escaped = true,
-            Some(open) => quote = (c != open).then_some(open),
-            None if matches!(c, '\'' | '`' | '"') => quote = Some(c),
-            None => return c == '|',
-        }
-        false
-    })
+/// The path of an element of the topic.
+fn located(path: &str) -> String {
+    format!("SubscriptionTopic.{path}")
+}
+
+/// Compiles an expression for a trigger about this type, which may be abstract.
+fn compile_for(
+    scope: &Scope<'_>,
+    source: &str,
+    resource_type: &'static str,
+) -> Result<Expression, CompileError> {
+    let definitions = scope.parameters.definitions();
+    // Of an abstract type nothing more than its own elements is known, and every path into a
+    // concrete one would be refused: leave the check to the evaluation.
+    let root = definitions.is_resource(resource_type).then_some(resource_type);
+    let variables = [(PREVIOUS, root), (CURRENT, root)];
+    let scope = cresset_fhirpath::Scope::new(definitions).variables(&variables);
+    let scope = match root {
+        Some(root) => scope.root(root),
+        None => scope,
+    };
+    Expression::compile(source, &scope)
+}
+
+/// A part of an expression of a trigger about this type, if it can be evaluated by itself.
+pub(crate) fn compile_expression(
+    scope: &Scope<'_>,
+    source: &str,
+    written_type: &str,
+) -> Option<Expression> {
+    let definitions = scope.parameters.definitions();
+    let resource_type = focus::resource_type(definitions, written_type).ok()?;
+    compile_for(scope, source, resource_type).ok()
+}
+
+/// What is wrong with an expression, with the place in it: an offset says little in a long one.
+fn told(error: &CompileError, source: &str) -> String {
+    const EXCERPT_CHARS_MAX: usize = 30;
+    let rest = source.get(error.offset..).unwrap_or_default();
+    let excerpt: String = rest
+        .chars()
+        .take(EXCERPT_CHARS_MAX)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    match excerpt.trim() {
+        "" => error.to_string(),
+        excerpt => format!("{error}, before `{excerpt}`"),
+    }
 }
 
 /// The issue code for an expression that does not compile.

@@ -9,6 +9,7 @@ use serde_json::Value;
 use smol_str::SmolStr;
 
 use super::source::{Source, list, topic_path};
+use super::unknown;
 use crate::element::{Element, missing, type_name, unknown_code};
 use crate::urls;
 
@@ -72,7 +73,7 @@ pub(crate) fn is_basic_topic(value: &Value) -> bool {
 }
 
 fn parse(root: &Source<'_>) -> Result<Topic, Issues> {
-    let mut issues = Issues::default();
+    let mut issues = unknown::check(root);
     let url = root.required("url", &mut issues);
     let status = parse_status(root, &mut issues);
     let topic = Topic {

@@ -15,6 +15,8 @@ pub(crate) struct Program {
     /// How many variables it defines.
     pub(crate) slots: usize,
     pub(crate) expr: Expr,
+    /// The types of what it yields, where no boolean is among them.
+    pub(crate) never_boolean: Option<String>,
 }
 
 pub(crate) enum Expr {

@@ -1,0 +1,324 @@
+//! `$explain`: why a change is an event of a subscription or topic, or is not.
+//!
+//! It asks the catalog in force now. What it shows is content of resources: it goes to the caller,
+//! who has the right to read, and to no log.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use cresset_definitions::{Definitions, FhirVersion};
+use cresset_engine::{
+    Catalog, CompiledSubscription, CompiledTopic, Lookup, ResourceChange, Subject,
+};
+use cresset_fhir::{
+    Codec, ExplainInput, ExplainedChange, ExplainedChanges, json, render_explained_changes,
+    render_explanation,
+};
+use cresset_model::{
+    Base, Change, Explanation, Interaction, IssueCode, Position, ResourceId, ResourceKey,
+    Subscription, Verdict, VersionId,
+};
+use cresset_store::Store;
+use serde_json::Value;
+use std::sync::Arc;
+
+use crate::bases::base_of;
+use crate::caller::{Caller, Right};
+use crate::catalogs::{LOOKUP_ROUNDS_MAX, NEVER_A_FOCUS};
+use crate::draft::{is_alive, subscription_key};
+use crate::error::{Error, Kind};
+use crate::load::topic_type;
+use crate::node::Node;
+
+/// Most changes that an explanation of the newest changes shows; further events are counted.
+const SHOWN_MAX: usize = 100;
+
+impl Node {
+    /// Explains a change, or the newest changes, for a subscription or topic.
+    ///
+    /// Look-ups see resources as they are now, and so do the criteria of today the changes of the
+    /// past: it answers what *would* be sent.
+    ///
+    /// # Errors
+    /// `Forbidden` without the right to read; `NotFound` if there is no such subscription that the
+    /// caller may know of, no such topic or no such change; `Unprocessable` if the subscription
+    /// cannot be evaluated, or changes of the type are never told of.
+    pub async fn explain(
+        &self,
+        caller: &Caller,
+        version: FhirVersion,
+        (resource_type, id): (&str, &str),
+        input: ExplainInput,
+    ) -> Result<Bytes, Error> {
+        caller.require(Right::Read)?;
+        let unknown = |_| Error::not_found(format!("{resource_type}/{id}"));
+        let id = ResourceId::new(id).map_err(unknown)?;
+        let about = if resource_type == "Subscription" {
+            About::Subscription(subscription_key(&*self.subscription(caller, version, &id)?)?)
+        } else if resource_type == topic_type(version) {
+            About::Topic(id)
+        } else {
+            let text = format!("{resource_type} has no operation $explain");
+            return Err(Error::of(Kind::NotFound, IssueCode::UnknownPath, text));
+        };
+        let catalogs = self.writer.catalogs().await?;
+        let asked = self.shared.read(move |store| {
+            let base = base_of(version);
+            let Some(catalog) = catalogs.of(base) else {
+                return Ok(Err(Error::internal("a base without a catalog")));
+            };
+            Ok(Explainer { store, version, base, catalog }.answer(&about, input))
+        });
+        asked.await?
+    }
+}
+
+/// What is to be explained.
+enum About {
+    /// The resource of a subscription.
+    Subscription(ResourceKey),
+    /// The id of a topic.
+    Topic(ResourceId),
+}
+
+/// The same, compiled.
+enum Compiled {
+    Subscription(Box<(CompiledSubscription, Subscription, Value)>),
+    Topic(Arc<CompiledTopic>),
+}
+
+impl Compiled {
+    fn subject(&self) -> Subject<'_> {
+        match self {
+            Self::Subscription(all) => Subject::Subscription(&all.0, &all.1),
+            Self::Topic(topic) => Subject::Topic(topic),
+        }
+    }
+
+    fn topic(&self) -> &CompiledTopic {
+        match self {
+            Self::Subscription(all) => all.0.topic(),
+            Self::Topic(topic) => topic,
+        }
+    }
+}
+
+struct Explainer<'s> {
+    store: &'s dyn Store,
+    version: FhirVersion,
+    base: Base,
+    catalog: &'s Catalog,
+}
+
+impl Explainer<'_> {
+    fn answer(&self, about: &About, input: ExplainInput) -> Result<Bytes, Error> {
+        let compiled = self.compiled(about)?;
+        let answer = match input {
+            ExplainInput::Changes(count) => {
+                render_explained_changes(&self.newest(&compiled, count)?)
+            }
+            ExplainInput::Focus(reference) => {
+                let change = self.change_of(&reference)?;
+                render_explanation(&self.stored(&compiled, &change)?)
+            }
+            ExplainInput::States { previous, current } => {
+                let states = (previous.as_ref(), current.as_ref());
+                let (resource_type, interaction) = self.type_of(states)?;
+                let (previous, current) = states;
+                let id = current.or(previous).and_then(|one| one["id"].as_str());
+                let id = id.unwrap_or_default();
+                let change = ResourceChange { resource_type, id, interaction, previous, current };
+                render_explanation(&self.explain(&compiled, &change)?)
+            }
+        };
+        Ok(answer.into())
+    }
+
+    fn compiled(&self, about: &About) -> Result<Compiled, Error> {
+        let codec = Codec::of(self.version);
+        match about {
+            About::Subscription(key) => {
+                let change = self.current(key)?.ok_or_else(|| Error::not_found(key))?;
+                let value = json::parse(&change.body).map_err(Error::internal)?;
+                let (read, _) = codec.parse_subscription(&value).map_err(Error::internal)?;
+                let compiled = self
+                    .catalog
+                    .recompile_subscription(&read)
+                    .map_err(|issues| Error::new(Kind::Unprocessable, issues))?;
+                Ok(Compiled::Subscription(Box::new((compiled, read, value))))
+            }
+            About::Topic(id) => {
+                let mut topics = self.catalog.topics();
+                let found = topics.find(|(one, _)| *one == id);
+                let unknown = || Error::not_found(format!("{}/{id}", topic_type(self.version)));
+                found.map(|(_, topic)| Compiled::Topic(topic.clone())).ok_or_else(unknown)
+            }
+        }
+    }
+
+    /// Goes over the newest changes of the log, oldest first.
+    fn newest(&self, compiled: &Compiled, count: usize) -> Result<ExplainedChanges, Error> {
+        let head = self.store.head()?.map_or(0, Position::get);
+        let mut after = Position::new(head.saturating_sub(count as u64));
+        let mut found =
+            ExplainedChanges { looked_at: 0, concerned: 0, events: 0, changes: VecDeque::new() };
+        while after.map_or(0, Position::get) < head {
+            let page = self.store.changes(after, count - found.looked_at)?;
+            if page.is_empty() {
+                break;
+            }
+            for change in page {
+                after = Some(change.position);
+                found.looked_at += 1;
+                let is_about =
+                    compiled.topic().focus_types().contains(&change.key.resource_type.as_str());
+                if change.key.base != self.base || !is_about {
+                    continue;
+                }
+                found.concerned += 1;
+                let explanation = self.stored(compiled, &change)?;
+                let shown = match explanation.verdict {
+                    Verdict::Fails | Verdict::NotAsked => false,
+                    Verdict::Holds => {
+                        found.events += 1;
+                        true
+                    }
+                    Verdict::Unknown => true,
+                };
+                if shown {
+                    found.changes.push_back(ExplainedChange {
+                        reference: format!("{}/{}", change.key.resource_type, change.key.id),
+                        version: change.version,
+                        at: change.at,
+                        explanation,
+                    });
+                }
+                if found.changes.len() > SHOWN_MAX {
+                    found.changes.pop_front();
+                }
+            }
+            if found.looked_at >= count {
+                break;
+            }
+        }
+        Ok(found)
+    }
+
+    /// The change that made the version a reference names, or the newest one.
+    fn change_of(&self, reference: &str) -> Result<Change, Error> {
+        let unknown = || {
+            let text = "`focus` names no resource that is stored here; write Type/id or \
+                        Type/id/_history/version";
+            Error::of(Kind::NotFound, IssueCode::ResourceNotFound, text)
+        };
+        let key = crate::reference::key_of(self.base, reference).ok_or_else(unknown)?;
+        self.check_type(key.resource_type.as_str())?;
+        let found = match reference.split_once("/_history/") {
+            None => self.store.current(std::slice::from_ref(&key))?.pop().flatten(),
+            Some((_, version)) => {
+                let version = version.parse().ok().and_then(VersionId::new).ok_or_else(unknown)?;
+                self.store.version(&key, version)?
+            }
+        };
+        found.ok_or_else(unknown)
+    }
+
+    /// Explains a change of the log.
+    fn stored(&self, compiled: &Compiled, change: &Change) -> Result<Explanation, Error> {
+        let before = change.version.get().checked_sub(1).and_then(VersionId::new);
+        let before = match before {
+            Some(before) if change.interaction != Interaction::Create => {
+                self.store.version(&change.key, before)?
+            }
+            Some(_) | None => None,
+        };
+        let parse = |one: &Change| json::parse(&one.body).map_err(Error::internal);
+        let previous = before.filter(|one| is_alive(Some(one))).as_ref().map(parse).transpose()?;
+        let current = is_alive(Some(change)).then(|| parse(change)).transpose()?;
+        let change = ResourceChange {
+            resource_type: change.key.resource_type.as_str(),
+            id: change.key.id.as_str(),
+            interaction: change.interaction,
+            previous: previous.as_ref(),
+            current: current.as_ref(),
+        };
+        self.explain(compiled, &change)
+    }
+
+    /// Explains, fetching what is missing a bounded number of times, as the writer does.
+    fn explain(
+        &self,
+        compiled: &Compiled,
+        change: &ResourceChange<'_>,
+    ) -> Result<Explanation, Error> {
+        let mut fetched: Vec<(String, Option<Value>)> = Vec::new();
+        let mut rounds = 0;
+        let mut explanation = loop {
+            let mut lookup = Lookup::new();
+            for (reference, value) in &fetched {
+                lookup.insert(reference.clone(), value.as_ref());
+            }
+            let found = cresset_engine::explain(change, self.catalog, compiled.subject(), &lookup);
+            rounds += 1;
+            if found.missing.is_empty() || rounds == LOOKUP_ROUNDS_MAX {
+                break found;
+            }
+            for reference in found.missing {
+                let value = self.fetch(&reference)?;
+                fetched.push((reference, value));
+            }
+        };
+        if let Compiled::Subscription(all) = compiled {
+            let codec = Codec::of(self.version);
+            for filter in &mut explanation.filters {
+                filter.element = codec.subscription_path(&all.2, &filter.element);
+            }
+        }
+        Ok(explanation)
+    }
+
+    fn fetch(&self, reference: &str) -> Result<Option<Value>, Error> {
+        let Some(key) = crate::reference::key_of(self.base, reference) else { return Ok(None) };
+        Ok(self.current(&key)?.and_then(|change| json::parse(&change.body).ok()))
+    }
+
+    /// The newest version of a resource, unless it was deleted.
+    fn current(&self, key: &ResourceKey) -> Result<Option<Change>, Error> {
+        let found = self.store.current(std::slice::from_ref(key))?.pop().flatten();
+        Ok(found.filter(|one| is_alive(Some(one))))
+    }
+
+    /// The type of the states, and what was done between them.
+    fn type_of<'v>(
+        &self,
+        states: (Option<&'v Value>, Option<&'v Value>),
+    ) -> Result<(&'v str, Interaction), Error> {
+        let bad = |text: &str| Error::of(Kind::Malformed, IssueCode::WrongResourceType, text);
+        let type_of = |state: &'v Value| state.get("resourceType").and_then(Value::as_str);
+        let (resource_type, interaction) = match states {
+            (None, Some(current)) => (type_of(current), Interaction::Create),
+            (Some(previous), None) => (type_of(previous), Interaction::Delete),
+            (Some(previous), Some(current)) if type_of(previous) == type_of(current) => {
+                (type_of(current), Interaction::Update)
+            }
+            (Some(_), Some(_)) => return Err(bad("`previous` and `current` differ in their type")),
+            (None, None) => return Err(bad("there is neither `previous` nor `current`")),
+        };
+        let resource_type = resource_type.ok_or_else(|| bad("a state is no resource"))?;
+        self.check_type(resource_type)?;
+        Ok((resource_type, interaction))
+    }
+
+    /// Refuses types that there are not, and those whose changes are never told of.
+    fn check_type(&self, resource_type: &str) -> Result<(), Error> {
+        if NEVER_A_FOCUS.contains(&resource_type) {
+            let text = format!("changes of {resource_type} are never told of");
+            return Err(Error::of(Kind::Unprocessable, IssueCode::InvalidTrigger, text));
+        }
+        if Definitions::of(self.version).is_resource(resource_type) {
+            return Ok(());
+        }
+        let text = format!("FHIR {} defines no such resource type", self.version.full());
+        Err(Error::of(Kind::Malformed, IssueCode::WrongResourceType, text))
+    }
+}

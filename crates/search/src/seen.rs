@@ -1,0 +1,16 @@
+//! What a parameter finds in a resource, as text for people who want to know why a criterion holds.
+
+use crate::resource_values::context;
+use crate::{Parameter, ResourceValues};
+
+impl ResourceValues<'_> {
+    /// The elements that the parameter's expression finds, as they stand in the resource: content
+    /// of it, which must not reach a log. Nothing where the expression cannot be evaluated, of which
+    /// [`ResourceValues::of`] says why.
+    pub fn seen(&self, parameter: &'static Parameter) -> Vec<String> {
+        let Ok(expression) = parameter.expression() else { return Vec::new() };
+        let context = context(self.resource_type(), self.resource());
+        let items = expression.evaluate(&context).unwrap_or_default();
+        items.iter().map(|item| item.text().into_owned()).collect()
+    }
+}
