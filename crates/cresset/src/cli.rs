@@ -7,7 +7,8 @@ pub(crate) mod token;
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use cresset_fhir::FhirVersion;
 
 use crate::config::Flags;
 
@@ -28,9 +29,87 @@ pub(crate) enum Command {
     /// Show or check the configuration.
     #[command(subcommand)]
     Config(Config),
+    /// Ask a server why a change is an event of a subscription, or is not.
+    Explain(Explain),
     /// Make tokens for clients.
     #[command(subcommand)]
     Token(Token),
+    /// Check topics.
+    #[command(subcommand)]
+    Topic(Topic),
+}
+
+/// A FHIR version, as in the path of its base.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Version {
+    R4,
+    R4b,
+    R5,
+}
+
+/// What to explain, and whom to ask.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+#[command(group = ArgGroup::new("subject").required(true).args(["subscription", "topic"]))]
+#[command(group = ArgGroup::new("change").required(true).multiple(true)
+    .args(["focus", "changes", "previous", "current"]))]
+pub(crate) struct Explain {
+    /// URL of the server, without the FHIR version.
+    #[arg(long, value_name = "URL")]
+    pub(crate) server: String,
+    /// FHIR version of the base to ask.
+    #[arg(long, value_name = "VERSION", default_value = "r4")]
+    pub(crate) fhir_version: Version,
+    /// Id of the Subscription.
+    #[arg(long, value_name = "ID")]
+    pub(crate) subscription: Option<String>,
+    /// Id of the topic, instead: would any subscription without filters get an event?
+    #[arg(long, value_name = "ID")]
+    pub(crate) topic: Option<String>,
+    /// A resource that the server has, as Type/id or Type/id/_history/version.
+    #[arg(long, value_name = "REFERENCE", conflicts_with_all = ["changes", "previous", "current"])]
+    pub(crate) focus: Option<String>,
+    /// How many of the server's newest changes to go over.
+    #[arg(long, value_name = "COUNT", conflicts_with_all = ["previous", "current"])]
+    pub(crate) changes: Option<u32>,
+    /// File with the resource before the change; without it the change is a create.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) previous: Option<PathBuf>,
+    /// File with the resource after the change; without it the change is a delete.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) current: Option<PathBuf>,
+    /// File with the bearer token; without it the variable CRESSET_TOKEN is used, if it is set.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Print what the server answers, a Parameters resource.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What to do with topics.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Topic {
+    /// Report what is wrong with topic files, and what may surprise, as creating them would.
+    ///
+    /// Ends with 0 if nothing is wrong, with 2 if a topic would be refused or cannot be read, and
+    /// with 1 if there are warnings and --deny-warnings is given.
+    Check(TopicCheck),
+}
+
+/// Flags of `topic check`.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub(crate) struct TopicCheck {
+    /// Files with a SubscriptionTopic of R4B or R5, or R4's Basic that holds one.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Check for these FHIR versions; without it, for those whose form the file has.
+    #[arg(long, value_name = "VERSION", value_delimiter = ',')]
+    pub(crate) fhir_version: Vec<Version>,
+    /// Print JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Let warnings decide the exit code too.
+    #[arg(long)]
+    pub(crate) deny_warnings: bool,
 }
 
 /// Flags of `serve`. They override the environment, which overrides the file.
@@ -84,6 +163,17 @@ pub(crate) enum Token {
         #[arg(long)]
         generate: bool,
     },
+}
+
+impl Version {
+    /// The version it names.
+    pub(crate) const fn fhir(self) -> FhirVersion {
+        match self {
+            Self::R4 => FhirVersion::R4,
+            Self::R4b => FhirVersion::R4B,
+            Self::R5 => FhirVersion::R5,
+        }
+    }
 }
 
 impl Serve {

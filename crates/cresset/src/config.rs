@@ -98,6 +98,8 @@ pub(crate) struct Limits {
 pub(crate) struct Topics {
     pub(crate) directory: Option<PathBuf>,
     pub(crate) bundled: bool,
+    /// Indices in [`crate::topics::PACKS`].
+    pub(crate) packs: Vec<usize>,
     pub(crate) accept_draft: bool,
 }
 
@@ -369,6 +371,7 @@ impl Topics {
         Self {
             directory: reader.optional("topics.directory", &value::path()),
             bundled: reader.required("topics.bundled", &boolean()),
+            packs: reader.required("topics.packs", &list(value::topic_pack(), 20)),
             accept_draft: reader.required("topics.accept-draft", &boolean()),
         }
     }

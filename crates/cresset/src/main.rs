@@ -3,8 +3,10 @@
 mod cli;
 mod config;
 mod demo;
+mod explain;
 mod serve;
 mod telemetry;
+mod topic_check;
 mod topics;
 
 use std::io::{self, IsTerminal, Write};
@@ -24,15 +26,21 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Config(cli::Config::Default) => print(config::DEFAULT),
         Command::Config(cli::Config::Check { config }) => check(config.as_deref()),
+        Command::Explain(arguments) => explain::explain(&arguments),
         Command::Token(cli::Token::Hash { generate }) => hash_token(generate),
+        Command::Topic(cli::Topic::Check(arguments)) => {
+            return topic_check::check(&arguments).unwrap_or_else(|error| failure(&error));
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _shown = writeln!(io::stderr(), "cresset: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failure(&error),
     }
+}
+
+fn failure(error: &anyhow::Error) -> ExitCode {
+    let _shown = writeln!(io::stderr(), "cresset: {error:#}");
+    ExitCode::FAILURE
 }
 
 /// Prints to standard output; a reader that has gone away is no failure.

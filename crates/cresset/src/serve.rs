@@ -122,6 +122,7 @@ fn start(config: &Config, base_url: String) -> anyhow::Result<(Arc<Node>, Stoppe
 /// Brings bundled and configured topics into force; what is wrong with one is told and left out.
 async fn load_topics(node: &Node, config: &Config) -> anyhow::Result<()> {
     let mut files = if config.topics.bundled { topics::bundled() } else { Vec::new() };
+    files.extend(config.topics.packs.iter().flat_map(|pack| topics::pack(*pack)));
     if let Some(directory) = &config.topics.directory {
         files.extend(topics::read(directory)?);
     }

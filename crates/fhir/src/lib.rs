@@ -65,6 +65,6 @@ pub use response::{
     AnswerEntry, BundleKind, HistoryEntry, HistoryPage, SearchEntry, SearchMode, SearchPage, etag,
     render_batch_response, render_history, render_searchset,
 };
-pub use topic::parse_topic_any;
+pub use topic::{TopicForm, parse_topic_any, topic_form};
 pub use urls::ISSUE_CODE_SYSTEM;
 pub use values::SubscriptionValues;

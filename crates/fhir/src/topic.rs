@@ -6,6 +6,7 @@
 //!
 //! Says what a topic *is*; whether it can be evaluated is for the engine. Tests: `topic/tests.rs`.
 
+mod form;
 mod parse;
 mod render;
 mod source;
@@ -14,6 +15,7 @@ mod unknown;
 #[cfg(test)]
 mod tests;
 
+pub use form::{TopicForm, topic_form};
 pub use parse::parse_topic_any;
 pub(crate) use parse::{is_basic_topic, parse_basic, parse_resource};
 pub(crate) use render::{render_basic, render_resource};

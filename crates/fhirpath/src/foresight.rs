@@ -48,11 +48,81 @@ const KEEP_EMPTY: [&str; 32] = [
 /// Functions that yield false where they are called on nothing.
 const FALSE_IF_EMPTY: [&str; 4] = ["anyFalse", "anyTrue", "exists", "hasValue"];
 
+/// Functions that yield true or false.
+const BOOLEAN: [&str; 14] = [
+    "all",
+    "allTrue",
+    "anyFalse",
+    "anyTrue",
+    "contains",
+    "empty",
+    "endsWith",
+    "exists",
+    "hasValue",
+    "is",
+    "matches",
+    "not",
+    "startsWith",
+    "subsetOf",
+];
+
 /// Whether the expression can never be true while this variable is empty.
 ///
 /// `false` if that does not follow from its form, or if it is no expression.
 pub fn never_holds_without(source: &str, variable: &str) -> bool {
     parse(source).is_ok_and(|ast| never_holds(&ast, variable))
+}
+
+/// Whether a `|` joins what is true or false by its form: then `or` is meant, since two different
+/// booleans joined are no single one.
+pub fn joins_booleans(source: &str) -> bool {
+    let Ok(ast) = parse(source) else { return false };
+    let mut pending = vec![&ast];
+    while let Some(one) = pending.pop() {
+        match &one.kind {
+            AstKind::Empty | AstKind::External(_) | AstKind::Literal(_) => {}
+            AstKind::Path(head, segments) => {
+                pending.extend(head.as_deref());
+                for segment in segments {
+                    match &segment.kind {
+                        SegmentKind::Call(_, arguments) => pending.extend(arguments),
+                        SegmentKind::Index(index) => pending.push(index),
+                        SegmentKind::Name(_) | SegmentKind::Special(_) => {}
+                    }
+                }
+            }
+            AstKind::Negate(operand) | AstKind::Is(operand, _) | AstKind::As(operand, _) => {
+                pending.push(operand);
+            }
+            AstKind::Binary(_, left, right) => pending.extend([&**left, &**right]),
+            AstKind::Chain(operator, operands) => {
+                if *operator == ChainOperator::Union && operands.iter().any(is_boolean) {
+                    return true;
+                }
+                pending.extend(operands);
+            }
+        }
+    }
+    false
+}
+
+/// Whether it yields a boolean, by its form.
+fn is_boolean(ast: &Ast) -> bool {
+    match &ast.kind {
+        AstKind::Binary(operator, ..) => matches!(operator, BinaryOperator::Relation(_)),
+        AstKind::Chain(operator, _) => *operator != ChainOperator::Union,
+        AstKind::Is(..) => true,
+        AstKind::Path(head, segments) => match segments.last().map(|one| &one.kind) {
+            None => head.as_deref().is_some_and(is_boolean),
+            Some(SegmentKind::Call(name, _)) => BOOLEAN.contains(&name.as_str()),
+            Some(SegmentKind::Index(_) | SegmentKind::Name(_) | SegmentKind::Special(_)) => false,
+        },
+        AstKind::As(..)
+        | AstKind::Empty
+        | AstKind::External(_)
+        | AstKind::Literal(_)
+        | AstKind::Negate(_) => false,
+    }
 }
 
 fn never_holds(ast: &Ast, variable: &str) -> bool {

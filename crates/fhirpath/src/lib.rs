@@ -37,7 +37,7 @@ pub use collection::Collection;
 pub use error::{CompileError, CompileErrorKind, EvaluationError};
 pub use evaluate::{COLLECTION_ITEMS_MAX, STRING_BYTES_MAX};
 pub use expression::{Context, Expression, STEP_MAX_DEFAULT};
-pub use foresight::never_holds_without;
+pub use foresight::{joins_booleans, never_holds_without};
 pub use item::{Item, Node};
 pub use parser::{EXPRESSION_BYTES_MAX, NESTING_DEPTH_MAX};
 pub use parts::{PARTS_MAX, Part, parts};

@@ -40,10 +40,26 @@ fn all_subcommands_are_there() {
         "cresset config check --config a.toml",
         "cresset token hash",
         "cresset token hash --generate",
+        "cresset topic check a.json b.json",
+        "cresset topic check --fhir-version r4b,r5 --json --deny-warnings a.json",
+        "cresset explain --server http://x --subscription s --focus Encounter/1",
+        "cresset explain --server http://x --fhir-version r5 --topic t --changes 100 --json",
+        "cresset explain --server http://x --subscription s --previous a --current b",
+        "cresset explain --server http://x --subscription s --current b --token-file c",
     ] {
         assert!(parse(line).is_ok(), "{line}");
     }
-    for line in ["cresset", "cresset serve --port 1", "cresset config"] {
+    for line in [
+        "cresset",
+        "cresset serve --port 1",
+        "cresset config",
+        "cresset topic check",
+        "cresset topic check --fhir-version r6 a.json",
+        "cresset explain --server http://x --subscription s",
+        "cresset explain --server http://x --focus Encounter/1",
+        "cresset explain --server http://x --subscription s --topic t --focus Encounter/1",
+        "cresset explain --server http://x --subscription s --changes 1 --focus Encounter/1",
+    ] {
         assert!(parse(line).is_err(), "{line}");
     }
 }

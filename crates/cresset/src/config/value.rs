@@ -15,6 +15,7 @@ use url::Url;
 use super::SearchIndex;
 use super::problem::Origin;
 use super::tree::{Setting, Value, parse_inline};
+use crate::topics::PACKS;
 
 /// The levels of the log, the most severe first.
 pub(crate) const LEVELS: &[(&str, LevelFilter)] = &[
@@ -90,6 +91,17 @@ pub(crate) fn choice<T: Copy + 'static>(words: &'static [(&'static str, T)]) -> 
         found.map(|(_, value)| *value).ok_or_else(|| {
             let words: Vec<_> = words.iter().map(|(word, _)| format!("{word:?}")).collect();
             format!("must be one of {}, not {text:?}", words.join(", "))
+        })
+    })
+}
+
+/// The name of a pack of topics, as its index.
+pub(crate) fn topic_pack() -> Kind<usize> {
+    Kind::of_text(|text| {
+        let mut packs = PACKS.iter();
+        packs.position(|(name, _)| *name == text).ok_or_else(|| {
+            let names: Vec<_> = PACKS.iter().map(|(name, _)| format!("{name:?}")).collect();
+            format!("must be one of {}, not {text:?}", names.join(", "))
         })
     })
 }

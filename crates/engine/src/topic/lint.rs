@@ -2,7 +2,7 @@
 //!
 //! Tests: `topic/tests.rs`.
 
-use cresset_fhirpath::{Expression, never_holds_without};
+use cresset_fhirpath::{Expression, joins_booleans, never_holds_without};
 use cresset_model::{
     CriteriaResult, FilterDefinition, Interaction, Issue, IssueCode, Issues, ResourceTrigger, Topic,
 };
@@ -83,7 +83,7 @@ pub(super) fn expression(
         return;
     }
     let text = expression.source();
-    if has_union(text) {
+    if joins_booleans(text) {
         let text = "`|` joins collections: two different booleans joined are no single boolean, \
                     and the trigger does not fire; write `or` if that is meant";
         warn(issues, text, path);
@@ -142,19 +142,4 @@ pub(super) fn duplicates(topic: &Topic, issues: &mut Issues) {
             warn(issues, text, format!("SubscriptionTopic.canFilterBy[{index}].filterParameter"));
         }
     }
-}
-
-/// Whether there is a `|` outside of quotes.
-fn has_union(source: &str) -> bool {
-    let (mut quote, mut escaped) = (None, false);
-    source.chars().any(|c| {
-        match quote {
-            Some(_) if escaped => escaped = false,
-            Some(_) if c == '\\' => escaped = true,
-            Some(open) => quote = (c != open).then_some(open),
-            None if matches!(c, '\'' | '`' | '"') => quote = Some(c),
-            None => return c == '|',
-        }
-        false
-    })
 }

@@ -1,6 +1,6 @@
 //! Which expressions cannot be true while `%previous` is empty.
 
-use super::never_holds_without;
+use super::{joins_booleans, never_holds_without};
 
 #[track_caller]
 fn check(source: &str, never: bool) {
@@ -43,5 +43,20 @@ fn what_may_hold_without_it_is_not_accused() {
         "not an expression (",
     ] {
         check(source, false);
+    }
+}
+
+#[test]
+fn a_union_of_booleans_is_told_from_one_of_values() {
+    for (source, joins) in [
+        ("(%previous.empty() | (%previous.status != 'a')) and %current.status = 'a'", true),
+        ("%current.status = 'it\\'s' | %current.exists()", true),
+        ("name.where(use = 'a' | given.exists()).exists()", true),
+        ("%current.outcome in ('complete' | 'error')", false),
+        ("(name.given | name.family).count() > 1", false),
+        ("%current.status = 'a|b'", false),
+        ("(", false),
+    ] {
+        assert_eq!(joins_booleans(source), joins, "{source}");
     }
 }

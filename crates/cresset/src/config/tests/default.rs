@@ -44,7 +44,12 @@ fn expected() -> Config {
             sockets_unbound_max: n(1000),
             socket_frame_max: n(64 << 10),
         },
-        topics: Topics { directory: None, bundled: true, accept_draft: false },
+        topics: Topics {
+            directory: None,
+            bundled: true,
+            packs: Vec::new(),
+            accept_draft: false,
+        },
         auth: Auth::None,
         subscriptions: Subscriptions {
             heartbeat_min: seconds(5),
