@@ -27,7 +27,7 @@ pub use notification::{Entry, Notification, NotifiedEvent, Status};
 pub use receiver::{Answer, Receiver, Sent};
 pub use reply::{Outcome, OutcomeIssue, Reply};
 pub use resource::{encounter, observation, patient};
-pub use server::{Options, Server};
+pub use server::{Options, Server, cresset};
 pub use socket::{Closed, Socket};
 pub use subscription::{Channel, Filter, Subscribe, set};
 pub use version::Version;

@@ -303,15 +303,21 @@ fn launch(folder: &Path, options: &Options, start: usize) -> Child {
     command.spawn().expect("the server's process")
 }
 
-/// The command of a server, without what comes of its output.
-fn command(folder: &Path, options: &Options) -> Command {
+/// The binary, for commands other than `serve`, without anything of the tests' environment.
+pub fn cresset(arguments: &[&str]) -> Command {
     let mut command = Command::new(binary());
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("CRESSET_") {
             command.env_remove(name);
         }
     }
-    command.arg("serve").args(["--listen", "127.0.0.1:0"]);
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// The command of a server, without what comes of its output.
+fn command(folder: &Path, options: &Options) -> Command {
+    let mut command = cresset(&["serve", "--listen", "127.0.0.1:0"]);
     command.arg("--config").arg(folder.join("cresset.toml"));
     command.arg("--data").arg(folder.join("data"));
     if let Some(topics) = &options.topics {
@@ -323,7 +329,7 @@ fn command(folder: &Path, options: &Options) -> Command {
     if options.demo {
         command.arg("--demo");
     }
-    command.current_dir(folder).stdin(Stdio::null());
+    command.current_dir(folder);
     command
 }
 

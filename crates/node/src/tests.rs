@@ -2,7 +2,9 @@
 //! happens when the store fails.
 
 mod events;
+mod explain;
 mod faults;
 mod fixture;
+mod published_topics;
 mod sockets;
 mod topics;

@@ -48,7 +48,7 @@ fn each_issue_is_told_with_its_file_element_and_versions() {
     assert!(text.starts_with("good (R4B or R5): good\nwarned (R5)\n"), "{text}");
     for part in [
         "  warning S0015 SubscriptionTopic.canFilterBy[0].filterParameter [R5]\n",
-        "  error S0003 SubscriptionTopic.resourceTriger [R4B, R5]\n      SubscriptionTopic has no element `resourceTriger`\n",
+        "  error S0005 SubscriptionTopic.resourceTriger [R4B, R5]\n      SubscriptionTopic has no element `resourceTriger`\n",
         "basic (Basic)\n  error S0028 SubscriptionTopic.resourceTrigger[0].resource [R4]\n",
     ] {
         assert!(text.contains(part), "{part} in {text}");

@@ -2,9 +2,9 @@
 //!
 //! A test outside of our scope, or one that we answer otherwise, stands in `tests-data/suite.txt` with
 //! the reason. A test that fails and is not listed fails this test, and so does a listed one that
-//! passes, so that the list stays true.
+//! passes, so that the list stays true. `docs/fhirpath.md` is written from it with `UPDATE_GOLDEN=1`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cresset_definitions::{Definitions, FhirVersion};
 use rust_decimal::Decimal;
@@ -12,7 +12,10 @@ use serde_json::Value;
 
 use super::xml::{self, Xml};
 use super::{shared, show};
-use crate::{Context, EvaluationError, Expression, Item, Quantity, Scope};
+use crate::{
+    COLLECTION_ITEMS_MAX, Context, EXPRESSION_BYTES_MAX, EvaluationError, Expression, Item,
+    NESTING_DEPTH_MAX, Quantity, STEP_MAX_DEFAULT, STRING_BYTES_MAX, Scope,
+};
 
 /// Tests that must pass at least.
 const PASSED_MIN: usize = 2_888;
@@ -21,6 +24,7 @@ const LISTED: &str = include_str!("../../../tests-data/suite.txt");
 
 struct Case<'x> {
     name: String,
+    group: String,
     expression: &'x str,
     xml: &'x Xml,
     invalid: bool,
@@ -34,11 +38,16 @@ enum Outcome {
 
 #[derive(Default)]
 struct Tally {
-    passed: usize,
-    failed: BTreeMap<&'static str, usize>,
-    out_of_scope: BTreeMap<&'static str, usize>,
+    /// Passed, failed and out of scope, by version and group of tests.
+    counts: BTreeMap<(&'static str, String), [usize; 3]>,
+    /// Names by reason.
+    failed: BTreeMap<&'static str, Vec<String>>,
+    out_of_scope: BTreeMap<&'static str, Vec<String>>,
     surprises: Vec<String>,
 }
+
+/// The page that tells of them.
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/fhirpath.md");
 
 #[test]
 fn the_official_suites_are_answered_as_listed() {
@@ -51,17 +60,14 @@ fn the_official_suites_are_answered_as_listed() {
             return;
         };
         let suite = xml::read(&String::from_utf8(bytes).expect("UTF-8"));
-        let before = tally.passed;
-        let mut total = 0;
         for case in cases(&suite) {
-            total += 1;
             let name = format!("{folder}/{}", case.name);
             let listed = listed(&name, &case);
-            tally.count(&name, listed, run(version, folder, &case));
+            tally.count((folder, &case.group), &name, listed, run(version, folder, &case));
         }
-        println!("{folder}: {} of {total} passed", tally.passed - before);
     }
     tally.report();
+    tally.check_page();
 }
 
 /// The line about a test: `fail` or `skip`, and the reason.
@@ -79,47 +85,105 @@ fn listed(name: &str, case: &Case<'_>) -> Option<(&'static str, &'static str)> {
 impl Tally {
     fn count(
         &mut self,
+        (version, group): (&'static str, &str),
         name: &str,
         listed: Option<(&'static str, &'static str)>,
         outcome: Outcome,
     ) {
+        let counts = self.counts.entry((version, group.to_owned())).or_default();
         match (outcome, listed) {
-            (Outcome::Passed, None) => self.passed += 1,
+            (Outcome::Passed, None) => counts[0] += 1,
             (Outcome::Passed, Some(("fail", _))) => {
                 self.surprises.push(format!("{name} passes now: strike it off the list"));
             }
-            (_, Some(("skip", reason))) => *self.out_of_scope.entry(reason).or_default() += 1,
+            (_, Some(("skip", reason))) => {
+                counts[2] += 1;
+                self.out_of_scope.entry(reason).or_default().push(name.to_owned());
+            }
             (Outcome::Passed, Some((kind, _))) => panic!("{kind} is neither fail nor skip"),
-            (Outcome::Failed(_), Some((_, reason))) => *self.failed.entry(reason).or_default() += 1,
+            (Outcome::Failed(_), Some((_, reason))) => {
+                counts[1] += 1;
+                self.failed.entry(reason).or_default().push(name.to_owned());
+            }
             (Outcome::Failed(found), None) => self.surprises.push(format!("{name}: {found}")),
         }
     }
 
-    fn report(&self) {
-        let sum = |counts: &BTreeMap<&str, usize>| counts.values().sum::<usize>();
-        println!(
-            "{} passed, {} failed, {} out of scope",
-            self.passed,
-            sum(&self.failed) + self.surprises.len(),
-            sum(&self.out_of_scope)
-        );
-        for (kind, counts) in [("failed", &self.failed), ("out of scope", &self.out_of_scope)] {
-            for (reason, count) in counts {
-                println!("{count:4} {kind}: {reason}");
-            }
-        }
-        assert!(self.surprises.is_empty(), "{}", self.surprises.join("\n"));
-        assert!(self.passed >= PASSED_MIN, "only {} of {PASSED_MIN} passed", self.passed);
+    /// Passed, failed and out of scope in a version, or in all.
+    fn sum(&self, version: Option<&str>) -> [usize; 3] {
+        let of = self.counts.iter().filter(|((one, _), _)| version.is_none_or(|all| all == *one));
+        of.fold([0; 3], |[passed, failed, out], (_, [p, f, o])| [passed + p, failed + f, out + o])
     }
+
+    fn report(&self) {
+        let [passed, failed, out] = self.sum(None);
+        println!("{passed} passed, {failed} failed, {out} out of scope");
+        assert!(self.surprises.is_empty(), "{}", self.surprises.join("\n"));
+        assert!(passed >= PASSED_MIN, "only {passed} of {PASSED_MIN} passed");
+    }
+
+    fn check_page(&self) {
+        let page = self.page();
+        if std::env::var("UPDATE_GOLDEN").is_ok() {
+            std::fs::write(PAGE, &page).unwrap();
+        }
+        let current = std::fs::read_to_string(PAGE).unwrap_or_default();
+        assert!(current == page, "docs/fhirpath.md is stale: run this test with UPDATE_GOLDEN=1");
+    }
+
+    fn page(&self) -> String {
+        let mut page = include_str!("../../../tests-data/page.md")
+            .replace("{EXPRESSION_BYTES_MAX}", &EXPRESSION_BYTES_MAX.to_string())
+            .replace("{NESTING_DEPTH_MAX}", &NESTING_DEPTH_MAX.to_string())
+            .replace("{STEP_MAX}", &STEP_MAX_DEFAULT.to_string())
+            .replace("{COLLECTION_ITEMS_MAX}", &COLLECTION_ITEMS_MAX.to_string())
+            .replace("{STRING_BYTES_MAX}", &STRING_BYTES_MAX.to_string());
+        page += "| version | tests | passed | failed | out of scope | passed of those in scope |\n";
+        page += "|---|--:|--:|--:|--:|--:|\n";
+        for version in ["r4", "r4b", "r5", "all"] {
+            let [passed, failed, out] = self.sum((version != "all").then_some(version));
+            let share = passed as f64 * 100.0 / (passed + failed) as f64;
+            let total = passed + failed + out;
+            let name = version.to_uppercase();
+            page += &format!("| {name} | {total} | {passed} | {failed} | {out} | {share:.1} % |\n");
+        }
+        page += "\n## Failed\n\n| tests | why |\n|---|---|\n";
+        page += &rows(&self.failed);
+        page += "\n## Out of scope\n\n| tests | why |\n|---|---|\n";
+        page += &rows(&self.out_of_scope);
+        page += "\n## Every group of tests\n\n";
+        page += "Passed / failed / out of scope; names as in the suites.\n\n";
+        page += "| group | R4 | R4B | R5 |\n|---|--:|--:|--:|\n";
+        let groups: BTreeSet<&String> = self.counts.keys().map(|(_, group)| group).collect();
+        for group in groups {
+            let cell = |version| match self.counts.get(&(version, group.clone())) {
+                Some([passed, failed, out]) => format!("{passed} / {failed} / {out}"),
+                None => "–".to_owned(),
+            };
+            page += &format!("| {group} | {} | {} | {} |\n", cell("r4"), cell("r4b"), cell("r5"));
+        }
+        page
+    }
+}
+
+/// Rows of names and the reason they share.
+fn rows(by_reason: &BTreeMap<&str, Vec<String>>) -> String {
+    let row = |(reason, names): (&&str, &Vec<String>)| {
+        let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+        format!("| {} | {reason} |\n", names.join(", "))
+    };
+    by_reason.iter().map(row).collect()
 }
 
 fn cases(suite: &Xml) -> impl Iterator<Item = Case<'_>> {
     let groups = suite.children.iter().filter(|one| one.name == "group");
-    groups.flat_map(|group| &group.children).filter(|one| one.name == "test").map(|test| {
+    let tests = groups.flat_map(|group| group.children.iter().map(move |test| (group, test)));
+    tests.filter(|(_, one)| one.name == "test").map(|(group, test)| {
         let expression = test.children.iter().find(|one| one.name == "expression");
         let expression = expression.expect("an expression");
         Case {
             name: test.attribute("name").expect("a name").to_owned(),
+            group: group.attribute("name").unwrap_or("(no name)").to_owned(),
             expression: &expression.text,
             xml: test,
             invalid: expression.attribute("invalid").is_some(),

@@ -1,0 +1,89 @@
+//! The packs of published topics: each topic takes subscriptions and is fired by an example.
+
+use cresset_conformance::{
+    Client, Filter, Options, Server, Subscribe, Version, encounter, patient, set,
+};
+use serde_json::{Value, json};
+
+const PACKS: [&str; 5] = ["backport", "davinci-pas", "gematik-isik", "hl7-r5", "us-core"];
+
+/// The changes that fire a topic once, after some that do not; a `null` deletes what came before.
+struct Example {
+    version: Version,
+    topic: &'static str,
+    filter: Option<Filter>,
+    changes: Vec<Value>,
+}
+
+fn claim_response(id: &str, outcome: &str) -> Value {
+    json!({
+        "resourceType": "ClaimResponse", "id": id, "status": "active", "use": "preauthorization",
+        "outcome": outcome, "created": "2026-01-01", "type": {"text": "x"},
+        "patient": {"reference": "Patient/p"}, "insurer": {"display": "x"},
+    })
+}
+
+fn examples() -> Vec<Example> {
+    let of_patient = || Some(Filter::new("patient", "Patient/p").of("Encounter"));
+    let visit = |version, statuses: [&str; 2]| -> Vec<Value> {
+        let other = encounter(version, "other", "cancelled", "p");
+        let states = statuses.iter().map(|status| encounter(version, "e", status, "p"));
+        std::iter::once(other).chain(states).collect()
+    };
+    let example = |version, topic, filter, changes| Example { version, topic, filter, changes };
+    let mut merged = patient("old");
+    set(&mut merged, "/link", json!([{"other": {"reference": "Patient/new"}, "type": "replaced-by"}]));
+    let of_type = |id: &str| Some(Filter::new("_id", id).of("Patient"));
+    let (r4, r4b, r5) = (Version::R4, Version::R4B, Version::R5);
+    vec![
+        example(r4, "http://hl7.org/fhir/uv/subscriptions-backport/SubscriptionTopic/r4-encounter-complete", None, visit(r4, ["planned", "finished"])),
+        example(r4b, "http://hl7.org/fhir/uv/subscriptions-backport/SubscriptionTopic/r4b-encounter-complete", None, visit(r4b, ["planned", "finished"])),
+        example(r4, "http://hl7.org/SubscriptionTopic/admission", of_patient(), visit(r4, ["planned", "in-progress"])),
+        example(r4b, "http://hl7.org/SubscriptionTopic/admission", of_patient(), visit(r4b, ["planned", "in-progress"])),
+        example(r4b, "http://example.org/FHIR/R4B/SubscriptionTopic/admission", of_patient(), visit(r4b, ["planned", "in-progress"])),
+        example(r5, "http://example.org/FHIR/R5/SubscriptionTopic/admission", of_patient(), visit(r5, ["planned", "in-progress"])),
+        example(r5, "http://example.org/FHIR/R5/SubscriptionTopic/example", None, visit(r5, ["planned", "completed"])),
+        example(r4, "http://hl7.org/fhir/us/core/SubscriptionTopic/patient-data-feed", of_patient(), vec![
+            encounter(r4, "other", "planned", "q"), encounter(r4, "e", "planned", "p"),
+        ]),
+        example(r4, "https://gematik.de/fhir/isik/SubscriptionTopic/patient-merge", of_type("old"), vec![
+            patient("new"), patient("old"), merged.clone(), merged,
+        ]),
+        example(r4, "http://hl7.org/fhir/us/davinci-pas/SubscriptionTopic/PASSubscriptionTopic", None, vec![
+            claim_response("c", "queued"), claim_response("c", "complete"), claim_response("c", "complete"),
+        ]),
+    ]
+}
+
+async fn fires(base: &Client, example: &Example) {
+    let subscribe = Subscribe::websocket(example.topic);
+    let subscribe = match &example.filter {
+        Some(filter) => subscribe.filter(filter.clone()),
+        None => subscribe,
+    };
+    let subscription = base.subscribe(&subscribe).await;
+    for change in &example.changes {
+        base.save(change).await;
+    }
+    assert_eq!(base.count(&subscription).await, 1, "{}", example.topic);
+    for change in &example.changes {
+        let (resource_type, id) = (&change["resourceType"], &change["id"]);
+        let path = format!("{}/{}", resource_type.as_str().expect("a type"), id.as_str().expect("an id"));
+        base.delete(&path).await;
+    }
+}
+
+#[tokio::test]
+async fn each_topic_of_each_pack_is_fired_by_an_example() {
+    let packs: Vec<&str> = PACKS.to_vec();
+    let server = Server::start_with(Options::default().set("topics.packs", packs)).await;
+    for example in examples() {
+        fires(&server.base(example.version), &example).await;
+    }
+    let log = server.log();
+    assert!(!log.contains("a topic was left out"), "{log}");
+    let without = Server::start().await;
+    let refused = Subscribe::websocket("http://hl7.org/SubscriptionTopic/admission");
+    let base = without.base(Version::R4);
+    base.post("Subscription", &refused.json(Version::R4)).await.refused_as(422, "not-supported");
+}
