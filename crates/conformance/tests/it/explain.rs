@@ -59,7 +59,8 @@ async fn an_explanation_shows_each_criterion_and_filter_with_what_it_saw() {
         let operation = format!("Subscription/{subscription}/$explain");
         base.save(&cancelled(&base, "a", "p")).await;
         base.save(&cancelled(&base, "b", "q")).await;
-        let explained = base.get(&format!("{operation}?focus=Encounter/a")).await.expect(200).json();
+        let explained =
+            base.get(&format!("{operation}?focus=Encounter/a")).await.expect(200).json();
         assert_eq!(text(&explained, "verdict"), "holds", "{explained}");
         let states = json!({"resourceType": "Parameters", "parameter": [
             {"name": "previous", "resource": cancelled(&base, "c", "q")},
@@ -68,9 +69,16 @@ async fn an_explanation_shows_each_criterion_and_filter_with_what_it_saw() {
         let explained = base.post(&operation, &states).await.expect(200).json();
         assert_eq!(text(&explained, "verdict"), "fails", "{explained}");
         let trigger = parts(&explained, "trigger")[0];
-        let criteria: Vec<_> = parts(trigger, "criterion").into_iter().map(|one| text(one, "verdict")).collect();
-        assert_eq!((text(trigger, "verdict").as_str(), criteria), ("fails", vec!["fails".to_owned(), "holds".to_owned()]));
-        let filters: Vec<_> = parts(&explained, "filter").into_iter().map(|one| (text(one, "verdict"), text(one, "value"))).collect();
+        let criteria: Vec<_> =
+            parts(trigger, "criterion").into_iter().map(|one| text(one, "verdict")).collect();
+        assert_eq!(
+            (text(trigger, "verdict").as_str(), criteria),
+            ("fails", vec!["fails".to_owned(), "holds".to_owned()])
+        );
+        let filters: Vec<_> = parts(&explained, "filter")
+            .into_iter()
+            .map(|one| (text(one, "verdict"), text(one, "value")))
+            .collect();
         assert_eq!(filters[0].0, "fails");
         assert!(filters[0].1.contains("Patient/q") && filters[1].1.contains(MARKER), "{filters:?}");
         let newest = base.get(&format!("{operation}?changes=50")).await.expect(200).json();
@@ -78,7 +86,9 @@ async fn an_explanation_shows_each_criterion_and_filter_with_what_it_saw() {
         assert_eq!(text(parts(&newest, "change")[0], "focus"), "Encounter/a/_history/1");
         let on_topic = format!("{}/$explain?changes=50", path(base.version, "ended"));
         assert_eq!(text(&base.read(&on_topic).await, "events"), "2");
-        for bad in ["", "?changes=0", "?changes=1001", "?changes=1&focus=Encounter/a", "?nonsense=1"] {
+        for bad in
+            ["", "?changes=0", "?changes=1001", "?changes=1&focus=Encounter/a", "?nonsense=1"]
+        {
             base.get(&format!("{operation}{bad}")).await.refused(400);
         }
         base.get(&format!("{operation}?focus=Encounter/none")).await.refused(404);
@@ -122,7 +132,10 @@ async fn the_command_line_asks_a_server_for_explanations() {
         let token = "a-token-of-some-length";
         let on = ["--subscription", &subscription];
         let (code, text, _) = explain(&[on[0], on[1], "--focus", "Encounter/a"], token);
-        assert!(code == 0 && text.starts_with("holds: ") && text.contains("saw cancelled"), "{text}");
+        assert!(
+            code == 0 && text.starts_with("holds: ") && text.contains("saw cancelled"),
+            "{text}"
+        );
         let (_, text, _) = explain(&[on[0], on[1], "--current", &file], token);
         assert!(text.starts_with("fails: ") && text.contains("Patient/q"), "{text}");
         let (_, text, _) = explain(&["--topic", "ended", "--changes", "9"], token);
@@ -130,7 +143,8 @@ async fn the_command_line_asks_a_server_for_explanations() {
         let (_, text, _) = explain(&[on[0], on[1], "--changes", "9", "--json"], token);
         let json: Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(json["resourceType"], "Parameters");
-        let (code, _, error) = explain(&[on[0], on[1], "--changes", "9"], "another-token-altogether");
+        let (code, _, error) =
+            explain(&[on[0], on[1], "--changes", "9"], "another-token-altogether");
         assert!(code == 1 && error.contains("401"), "{error}");
     }
 }
@@ -147,11 +161,13 @@ async fn topics_are_checked_without_a_server() {
     for version in Version::ALL {
         for (name, members) in [("warned", &members), ("broken", &broken)] {
             let file = folder.path().join(format!("{version}-{name}.json"));
-            std::fs::write(&file, topic(version, name, members.clone()).to_string()).expect("written");
+            std::fs::write(&file, topic(version, name, members.clone()).to_string())
+                .expect("written");
             files.push(file.display().to_string());
         }
     }
-    let (warned, broken): (Vec<&str>, Vec<&str>) = files.iter().map(String::as_str).partition(|file| file.contains("warned"));
+    let (warned, broken): (Vec<&str>, Vec<&str>) =
+        files.iter().map(String::as_str).partition(|file| file.contains("warned"));
     let check = |more: &[&str], files: &[&str]| {
         let mut all = vec!["topic", "check"];
         all.extend(more.iter().chain(files));
@@ -162,11 +178,19 @@ async fn topics_are_checked_without_a_server() {
     assert_eq!(check(&["--deny-warnings"], &warned).0, 1);
     let (code, text, _) = check(&[], &broken);
     let at = "error S0025 SubscriptionTopic.resourceTrigger[0].fhirPathCriteria";
-    assert!(code == 2 && text.matches(at).count() == 3 && text.contains("(at offset 9), before `stauts = 'x'`"), "{text}");
+    assert!(
+        code == 2
+            && text.matches(at).count() == 3
+            && text.contains("(at offset 9), before `stauts = 'x'`"),
+        "{text}"
+    );
     let (code, text, _) = check(&["--json"], &[warned[0], broken[0], "no-such-file"]);
     let json: Value = serde_json::from_str(&text).expect("JSON");
     assert_eq!((code, json.as_array().map(Vec::len)), (2, Some(3)), "{json}");
-    assert_eq!((&json[0]["form"], &json[1]["issues"][0]["severity"]), (&json!("Basic"), &json!("error")));
+    assert_eq!(
+        (&json[0]["form"], &json[1]["issues"][0]["severity"]),
+        (&json!("Basic"), &json!("error"))
+    );
 }
 
 #[tokio::test]
@@ -179,7 +203,8 @@ async fn a_client_that_asks_for_the_outcome_sees_the_warnings() {
         ]});
         let put = base.request(Method::PUT, &path(base.version, "surprising"));
         let stored = topic(base.version, "surprising", members);
-        let reply = put.header("prefer", "return=OperationOutcome").json(&stored).send().await.expect(201);
+        let reply =
+            put.header("prefer", "return=OperationOutcome").json(&stored).send().await.expect(201);
         let issue = &reply.json()["issue"][0];
         assert_eq!(issue["severity"], "warning", "{reply}");
         assert_eq!(issue["expression"][0], "SubscriptionTopic.resourceTrigger[0].queryCriteria");

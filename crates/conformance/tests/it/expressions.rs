@@ -31,7 +31,8 @@ async fn expressions_that_cannot_be_compiled_are_refused_with_their_place() {
     for base in server.bases() {
         for (what, expression) in &cases {
             let id = "bad";
-            let reply = base.put(&path(base.version, id), &with_expression(&base, id, expression)).await;
+            let reply =
+                base.put(&path(base.version, id), &with_expression(&base, id, expression)).await;
             assert_eq!(reply.status, 422, "{what}: {reply}");
             reply.refused_at(422, "fhirPathCriteria");
         }
@@ -46,13 +47,18 @@ async fn expressions_that_run_away_are_stopped_and_reported() {
     let cases = [
         ("repeat", "%current.descendants().repeat($this.toString() & 'a').exists()"),
         ("repeat-all", "%current.repeatAll($this).exists()"),
-        ("product", "%current.descendants().select(%current.descendants().select(%current.descendants().select(%current.descendants()))).exists()"),
+        (
+            "product",
+            "%current.descendants().select(%current.descendants().select(%current.descendants().select(%current.descendants()))).exists()",
+        ),
         // Backtracking engines need 2^30 steps for this; it simply does not match.
         ("pattern", "%current.identifier.value.first().matches('^(a+)+$')"),
     ];
     for base in server.bases() {
         for (id, expression) in cases {
-            base.put(&path(base.version, id), &with_expression(&base, id, expression)).await.expect(201);
+            base.put(&path(base.version, id), &with_expression(&base, id, expression))
+                .await
+                .expect(201);
             let subscription = base.subscribe(&Subscribe::websocket(&url(id))).await;
             let mut resource = encounter(base.version, "e", "planned", "p");
             let value = format!("{}!", "a".repeat(5_000));

@@ -32,26 +32,78 @@ fn examples() -> Vec<Example> {
     };
     let example = |version, topic, filter, changes| Example { version, topic, filter, changes };
     let mut merged = patient("old");
-    set(&mut merged, "/link", json!([{"other": {"reference": "Patient/new"}, "type": "replaced-by"}]));
+    set(
+        &mut merged,
+        "/link",
+        json!([{"other": {"reference": "Patient/new"}, "type": "replaced-by"}]),
+    );
     let of_type = |id: &str| Some(Filter::new("_id", id).of("Patient"));
     let (r4, r4b, r5) = (Version::R4, Version::R4B, Version::R5);
     vec![
-        example(r4, "http://hl7.org/fhir/uv/subscriptions-backport/SubscriptionTopic/r4-encounter-complete", None, visit(r4, ["planned", "finished"])),
-        example(r4b, "http://hl7.org/fhir/uv/subscriptions-backport/SubscriptionTopic/r4b-encounter-complete", None, visit(r4b, ["planned", "finished"])),
-        example(r4, "http://hl7.org/SubscriptionTopic/admission", of_patient(), visit(r4, ["planned", "in-progress"])),
-        example(r4b, "http://hl7.org/SubscriptionTopic/admission", of_patient(), visit(r4b, ["planned", "in-progress"])),
-        example(r4b, "http://example.org/FHIR/R4B/SubscriptionTopic/admission", of_patient(), visit(r4b, ["planned", "in-progress"])),
-        example(r5, "http://example.org/FHIR/R5/SubscriptionTopic/admission", of_patient(), visit(r5, ["planned", "in-progress"])),
-        example(r5, "http://example.org/FHIR/R5/SubscriptionTopic/example", None, visit(r5, ["planned", "completed"])),
-        example(r4, "http://hl7.org/fhir/us/core/SubscriptionTopic/patient-data-feed", of_patient(), vec![
-            encounter(r4, "other", "planned", "q"), encounter(r4, "e", "planned", "p"),
-        ]),
-        example(r4, "https://gematik.de/fhir/isik/SubscriptionTopic/patient-merge", of_type("old"), vec![
-            patient("new"), patient("old"), merged.clone(), merged,
-        ]),
-        example(r4, "http://hl7.org/fhir/us/davinci-pas/SubscriptionTopic/PASSubscriptionTopic", None, vec![
-            claim_response("c", "queued"), claim_response("c", "complete"), claim_response("c", "complete"),
-        ]),
+        example(
+            r4,
+            "http://hl7.org/fhir/uv/subscriptions-backport/SubscriptionTopic/r4-encounter-complete",
+            None,
+            visit(r4, ["planned", "finished"]),
+        ),
+        example(
+            r4b,
+            "http://hl7.org/fhir/uv/subscriptions-backport/SubscriptionTopic/r4b-encounter-complete",
+            None,
+            visit(r4b, ["planned", "finished"]),
+        ),
+        example(
+            r4,
+            "http://hl7.org/SubscriptionTopic/admission",
+            of_patient(),
+            visit(r4, ["planned", "in-progress"]),
+        ),
+        example(
+            r4b,
+            "http://hl7.org/SubscriptionTopic/admission",
+            of_patient(),
+            visit(r4b, ["planned", "in-progress"]),
+        ),
+        example(
+            r4b,
+            "http://example.org/FHIR/R4B/SubscriptionTopic/admission",
+            of_patient(),
+            visit(r4b, ["planned", "in-progress"]),
+        ),
+        example(
+            r5,
+            "http://example.org/FHIR/R5/SubscriptionTopic/admission",
+            of_patient(),
+            visit(r5, ["planned", "in-progress"]),
+        ),
+        example(
+            r5,
+            "http://example.org/FHIR/R5/SubscriptionTopic/example",
+            None,
+            visit(r5, ["planned", "completed"]),
+        ),
+        example(
+            r4,
+            "http://hl7.org/fhir/us/core/SubscriptionTopic/patient-data-feed",
+            of_patient(),
+            vec![encounter(r4, "other", "planned", "q"), encounter(r4, "e", "planned", "p")],
+        ),
+        example(
+            r4,
+            "https://gematik.de/fhir/isik/SubscriptionTopic/patient-merge",
+            of_type("old"),
+            vec![patient("new"), patient("old"), merged.clone(), merged],
+        ),
+        example(
+            r4,
+            "http://hl7.org/fhir/us/davinci-pas/SubscriptionTopic/PASSubscriptionTopic",
+            None,
+            vec![
+                claim_response("c", "queued"),
+                claim_response("c", "complete"),
+                claim_response("c", "complete"),
+            ],
+        ),
     ]
 }
 
@@ -68,7 +120,8 @@ async fn fires(base: &Client, example: &Example) {
     assert_eq!(base.count(&subscription).await, 1, "{}", example.topic);
     for change in &example.changes {
         let (resource_type, id) = (&change["resourceType"], &change["id"]);
-        let path = format!("{}/{}", resource_type.as_str().expect("a type"), id.as_str().expect("an id"));
+        let path =
+            format!("{}/{}", resource_type.as_str().expect("a type"), id.as_str().expect("an id"));
         base.delete(&path).await;
     }
 }

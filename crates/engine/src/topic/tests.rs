@@ -261,3 +261,75 @@ fn a_topic_has_bounds() {
         &["OutOfBounds SubscriptionTopic.canFilterBy"],
     );
 }
+
+#[test]
+fn expressions_that_cannot_be_true_are_taken_with_a_warning() {
+    let path = "SurprisingTopic SubscriptionTopic.resourceTrigger[0].fhirPathCriteria";
+    let (create, update, delete) = (Interaction::Create, Interaction::Update, Interaction::Delete);
+    let needs_both = "%previous.status != 'a' and %current.status = 'a'";
+    let cases: [(&str, &[Interaction], usize); 9] = [
+        (needs_both, &[], 0),
+        (needs_both, &[update], 0),
+        (needs_both, &[create, update], 1),
+        (needs_both, &[create, update, delete], 2),
+        (needs_both, &[create], 1),
+        ("%previous.empty() or %previous.status != 'a'", &[create, update], 0),
+        ("%current.status", &[update], 1),
+        ("%current.status = 'a' and false", &[], 1),
+        ("%current.exists()", &[delete], 1),
+    ];
+    for (expression, interactions, warnings) in cases {
+        let trigger = ResourceTrigger {
+            supported_interactions: interactions.to_vec(),
+            ..fhir_path_trigger("Encounter", expression)
+        };
+        check_taken(&topic(vec![trigger], &[]), &vec![path; warnings]);
+    }
+}
+
+#[test]
+fn what_is_there_twice_or_has_no_effect_is_taken_with_a_warning() {
+    let same = topic(
+        vec![trigger("Encounter"), trigger("Patient"), trigger("Encounter")],
+        &["patient", "patient", "Encounter.patient"],
+    );
+    check_taken(
+        &same,
+        &[
+            "SurprisingTopic SubscriptionTopic.resourceTrigger[2]",
+            "SurprisingTopic SubscriptionTopic.canFilterBy[1].filterParameter",
+        ],
+    );
+    let listed = ResourceTrigger {
+        supported_interactions: vec![Interaction::Update, Interaction::Update],
+        ..query_trigger(
+            "Encounter",
+            QueryCriteria {
+                result_for_create: Some(CriteriaResult::TestPasses),
+                result_for_delete: Some(CriteriaResult::TestFails),
+                ..query("status:not=completed", "status=completed")
+            },
+        )
+    };
+    check_taken(
+        &topic(vec![listed], &["date"]),
+        &[
+            "SurprisingTopic SubscriptionTopic.resourceTrigger[0].supportedInteraction[1]",
+            "SurprisingTopic SubscriptionTopic.resourceTrigger[0].queryCriteria.resultForCreate",
+            "SurprisingTopic SubscriptionTopic.canFilterBy[0].comparator",
+        ],
+    );
+}
+
+#[test]
+fn an_expression_is_refused_with_the_place_in_it() {
+    let source = "%previous.empty() or %current.stauts = 'completed'";
+    let refused = catalog()
+        .compile_topic(&id("t"), &topic(vec![fhir_path_trigger("Encounter", source)], &[]));
+    let text = &refused.unwrap_err().0[0].text;
+    let offset = source.find("stauts").unwrap();
+    assert!(
+        text.ends_with(&format!("(at offset {offset}), before `stauts = 'completed'`")),
+        "{text}"
+    );
+}

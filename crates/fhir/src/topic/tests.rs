@@ -93,6 +93,74 @@ fn basic_in_all_its_forms_is_the_same_topic() {
 }
 
 #[test]
+fn elements_that_no_topic_has_and_unknown_modifiers_are_refused() {
+    let base = |mut more: Value| {
+        more["resourceType"] = json!("SubscriptionTopic");
+        more["url"] = json!("http://x");
+        more["status"] = json!("active");
+        parse_topic_any(&more).map(|_| ()).map_err(|issues| told(&issues))
+    };
+    let refused = |at: &str| Err(vec![at.to_owned()]);
+    for (more, verdict) in [
+        (
+            json!({ "versionAlgorithmString": "semver", "_title": { "id": "a" }, "text": {} }),
+            Ok(()),
+        ),
+        (json!({ "trigger": [] }), refused("InvalidElement SubscriptionTopic.trigger")),
+        (
+            json!({ "resourceTrigger": [{ "resource": "Patient", "queryCriteria": { "curent": "x" } }] }),
+            refused("InvalidElement SubscriptionTopic.resourceTrigger[0].queryCriteria.curent"),
+        ),
+        (
+            json!({ "canFilterBy": [{ "filterParameter": "a", "modifierExtension": [{ "url": "http://y" }] }] }),
+            refused("UnknownExtension SubscriptionTopic.canFilterBy[0].modifierExtension"),
+        ),
+        (json!({ "extension": [{ "url": "http://y", "valueString": "z" }] }), Ok(())),
+    ] {
+        assert_eq!(base(more.clone()), verdict, "{more}");
+    }
+    let start = "http://hl7.org/fhir/5.0/StructureDefinition/extension-SubscriptionTopic.";
+    let basic = |extension: Value, modifiers: Value| {
+        let mut extensions = vec![json!({ "url": format!("{start}url"), "valueUri": "http://x" })];
+        extensions.push(extension);
+        let status = json!({ "url": format!("{start}status"), "valueCode": "active" });
+        let modifiers: Vec<_> =
+            modifiers.as_array().unwrap().iter().cloned().chain([status]).collect();
+        let basic = json!({ "resourceType": "Basic", "extension": extensions, "modifierExtension": modifiers });
+        parse_topic_any(&basic).map(|_| ()).map_err(|issues| told(&issues))
+    };
+    let foreign = json!({ "url": "http://y", "valueString": "z" });
+    assert_eq!(basic(foreign.clone(), json!([])), Ok(()));
+    assert_eq!(
+        basic(foreign.clone(), json!([foreign])),
+        refused("UnknownExtension Basic.modifierExtension[0]")
+    );
+    let unknown = json!({ "url": format!("{start}trigger"), "valueString": "z" });
+    assert_eq!(basic(unknown, json!([])), refused("InvalidElement Basic.extension[1]"));
+    let inside = json!({ "url": format!("{start}resourceTrigger"), "extension": [
+        { "url": "resource", "valueUri": "Patient" }, { "url": "criteria", "valueString": "x" },
+        { "url": "http://y", "valueString": "z" },
+    ]});
+    assert_eq!(basic(inside, json!([])), refused("InvalidElement Basic.extension[1].extension[1]"));
+}
+
+#[test]
+fn the_form_of_a_topic_shows_in_its_elements() {
+    let form = |more: Value| {
+        let mut topic = more;
+        topic["resourceType"] = json!("SubscriptionTopic");
+        topic_form(&topic).map(TopicForm::name)
+    };
+    assert_eq!(form(json!({})), Some("R4B or R5"));
+    assert_eq!(form(json!({ "name": "x" })), Some("R5"));
+    assert_eq!(form(json!({ "canFilterBy": [{ "comparator": ["ge"] }] })), Some("R5"));
+    assert_eq!(form(json!({ "canFilterBy": [{ "modifier": ["="] }] })), Some("R4B"));
+    assert_eq!(form(json!({ "canFilterBy": [{ "modifier": ["missing"] }] })), Some("R4B or R5"));
+    assert_eq!(topic_form(&json!({ "resourceType": "Basic" })), None);
+    assert_eq!(topic_form(&json!({ "resourceType": "Patient" })), None);
+}
+
+#[test]
 fn comparators_are_understood_where_r4b_and_where_r5_puts_them() {
     let filter = |filter: Value| {
         let topic = parse_topic_any(&json!({

@@ -1,6 +1,7 @@
 //! Topics that others published: each is taken, or refused for a reason that its author would agree
 //! with. The verdicts stand in `tests-data/published-topics.txt`, which `UPDATE_GOLDEN=1` rewrites.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -42,9 +43,9 @@ fn every_published_topic_is_taken_or_refused_for_a_good_reason() {
             let refused = check.issues.iter().any(|(_, one)| one.severity == Severity::Error);
             let name = path.file_name().unwrap().to_string_lossy();
             let verdict = if refused { "refused" } else { "taken" };
-            verdicts += &format!("{folder}/{name} ({}): {verdict}\n", form.name());
+            writeln!(verdicts, "{folder}/{name} ({}): {verdict}", form.name()).unwrap();
             for (versions, issue) in &check.issues {
-                verdicts += &format!("    {} [{versions}]\n", told(issue));
+                writeln!(verdicts, "    {} [{versions}]", told(issue)).unwrap();
             }
         }
     }

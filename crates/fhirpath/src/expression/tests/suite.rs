@@ -145,7 +145,9 @@ impl Tally {
             let share = passed as f64 * 100.0 / (passed + failed) as f64;
             let total = passed + failed + out;
             let name = version.to_uppercase();
-            page += &format!("| {name} | {total} | {passed} | {failed} | {out} | {share:.1} % |\n");
+            let row =
+                format!("| {name} | {total} | {passed} | {failed} | {out} | {share:.1} % |\n");
+            page += &row;
         }
         page += "\n## Failed\n\n| tests | why |\n|---|---|\n";
         page += &rows(&self.failed);
@@ -160,7 +162,8 @@ impl Tally {
                 Some([passed, failed, out]) => format!("{passed} / {failed} / {out}"),
                 None => "–".to_owned(),
             };
-            page += &format!("| {group} | {} | {} | {} |\n", cell("r4"), cell("r4b"), cell("r5"));
+            let row = [cell("r4"), cell("r4b"), cell("r5")].join(" | ");
+            page.extend(["| ", group, " | ", &row, " |\n"]);
         }
         page
     }
