@@ -99,7 +99,9 @@ impl Trigger {
         }
         match &self.test {
             TriggerTest::Always => Ok(true),
-            TriggerTest::FhirPath(expression) => holds(expression, states, lookup),
+            TriggerTest::FhirPath(expression) => {
+                holds(expression, self.needs_previous(), states, lookup)
+            }
             TriggerTest::Query(query) => Ok(query.holds(states)?),
         }
     }
@@ -119,6 +121,7 @@ impl Trigger {
 /// the one before a delete (RQ-TP-29).
 fn holds<'e>(
     expression: &'e Expression,
+    needs_previous: bool,
     states: &States<'e>,
     lookup: &'e Lookup<'e>,
 ) -> Result<bool, TriggerProblem> {
@@ -127,8 +130,8 @@ fn holds<'e>(
     let known = match states.interaction() {
         Interaction::Create => current.is_some(),
         Interaction::Delete => previous.is_some(),
-        // An empty `%previous` would read as a create.
-        Interaction::Update => current.is_some() && previous.is_some(),
+        // An empty `%previous` would read as a create; whoever does not ask for it is not given it.
+        Interaction::Update => current.is_some() && (previous.is_some() || !needs_previous),
     };
     if !known {
         return Err(TriggerProblem::UnknownState);

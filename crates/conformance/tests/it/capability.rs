@@ -218,7 +218,8 @@ async fn check_statement(base: &Client) {
     for operation in resource(&statement, "Subscription")["operation"].as_array().expect("a list") {
         let name = operation["name"].as_str().expect("a name").trim_start_matches('$');
         base.save(&example(base.version, "Subscription", "truth")).await;
-        base.get(&format!("Subscription/truth/${name}")).await.expect(200);
+        let input = if name == "explain" { "?changes=1" } else { "" };
+        base.get(&format!("Subscription/truth/${name}{input}")).await.expect(200);
         base.remove("Subscription/truth").await;
     }
     for interaction in strings(&statement["rest"][0]["interaction"], "code") {

@@ -312,3 +312,23 @@ fn a_change_without_the_state_it_must_have_is_reported() {
         assert_eq!((evaluation.matches.len(), evaluation.problems.len()), (0, 1));
     }
 }
+
+#[test]
+fn an_expression_that_asks_nothing_of_the_past_needs_no_previous_state() {
+    let now = json!({ "resourceType": "Encounter", "id": "1", "status": "completed" });
+    let update = ResourceChange {
+        interaction: Interaction::Update,
+        ..change("Encounter", None, Some(&now))
+    };
+    for (expression, fires) in [
+        ("%current.status = 'completed'", true),
+        ("%previous.empty() or %current.status = 'completed'", false),
+    ] {
+        let trigger = fhir_path_trigger("Encounter", expression);
+        let catalog = catalog_of(&topic(vec![trigger], &[]), &[&[]]);
+        let needed = catalog.interest("Encounter", Interaction::Update);
+        assert_eq!(needed == Interest::Current, fires, "{expression}");
+        let found = evaluate(&catalog, &update);
+        assert_eq!((found.matches.len() == 1, found.problems.is_empty()), (fires, fires));
+    }
+}

@@ -16,7 +16,7 @@ const ROOT: &str = "SubscriptionTopic";
 pub(super) fn check(root: &Source<'_>) -> Issues {
     let mut issues = Issues::default();
     match root {
-        Source::Element(element) => members(element.members, ROOT, &element.path, &mut issues),
+        Source::Element(element) => object(element.members, ROOT, &element.path, &mut issues),
         Source::Extensions { extensions, .. } => {
             for (extension, path) in extensions {
                 of_basic(extension, path, &mut issues);
@@ -33,8 +33,8 @@ fn types(name: &str) -> impl Iterator<Item = &'static TypeDefinition> {
 }
 
 /// Checks the members of an object of a type.
-fn members(members_: &Map<String, Value>, type_name: &str, path: &str, issues: &mut Issues) {
-    for (name, value) in members_ {
+fn object(members: &Map<String, Value>, type_name: &str, path: &str, issues: &mut Issues) {
+    for (name, value) in members {
         let bare = name.strip_prefix('_').unwrap_or(name);
         if path == ROOT && name == "resourceType" {
             continue;
@@ -55,12 +55,12 @@ fn members(members_: &Map<String, Value>, type_name: &str, path: &str, issues: &
         match value {
             Value::Array(items) => {
                 for (index, item) in items.iter().enumerate() {
-                    if let Some(object) = item.as_object() {
-                        members(object, &inner, &format!("{path}[{index}]"), issues);
+                    if let Some(members) = item.as_object() {
+                        object(members, &inner, &format!("{path}[{index}]"), issues);
                     }
                 }
             }
-            Value::Object(object) => members(object, &inner, &path, issues),
+            Value::Object(members) => object(members, &inner, &path, issues),
             Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {}
         }
     }
