@@ -149,7 +149,15 @@ fn never_holds(ast: &Ast, variable: &str) -> bool {
             left,
             right,
         ) => is_empty(left, variable) || is_empty(right, variable),
-        _ => is_empty(ast, variable),
+        AstKind::As(..)
+        | AstKind::Binary(..)
+        | AstKind::Chain(ChainOperator::Union, _)
+        | AstKind::Empty
+        | AstKind::External(_)
+        | AstKind::Is(..)
+        | AstKind::Literal(_)
+        | AstKind::Negate(_)
+        | AstKind::Path(None, _) => is_empty(ast, variable),
     }
 }
 

@@ -159,9 +159,9 @@ impl<'a> Item<'a> {
             Self::Decimal(value) => value.to_string().into(),
             Self::Integer(value) => value.to_string().into(),
             Self::Long(value) => value.to_string().into(),
-            Self::Node(node) => match node.value {
-                Value::String(text) => text.into(),
-                value => value.to_string().into(),
+            Self::Node(node) => match node.value.as_str() {
+                Some(text) => text.into(),
+                None => node.value.to_string().into(),
             },
             Self::Quantity(value) => value.to_string().into(),
             Self::String(text) => text.as_ref().into(),

@@ -88,11 +88,7 @@ fn split(tokens: Vec<Span>, is_separator: fn(&TokenKind) -> bool) -> Vec<Vec<Spa
     let mut pieces = vec![Vec::new()];
     let (mut depth, mut after_dot) = (0_usize, false);
     for token in tokens {
-        match token.kind {
-            TokenKind::Symbol("(" | "[" | "{") => depth += 1,
-            TokenKind::Symbol(")" | "]" | "}") => depth = depth.saturating_sub(1),
-            _ => {}
-        }
+        depth = depth_after(depth, &token.kind);
         // After a point a word is an element or a function, also `contains` and `is`.
         let separates = depth == 0 && !after_dot && is_separator(&token.kind);
         after_dot = token.kind == TokenKind::Symbol(".");
@@ -126,15 +122,22 @@ fn is_comparison(kind: &TokenKind) -> bool {
     }
 }
 
+/// How many brackets are open after a token.
+fn depth_after(depth: usize, kind: &TokenKind) -> usize {
+    if matches!(kind, TokenKind::Symbol("(" | "[" | "{")) {
+        depth + 1
+    } else if matches!(kind, TokenKind::Symbol(")" | "]" | "}")) {
+        depth.saturating_sub(1)
+    } else {
+        depth
+    }
+}
+
 /// Whether its first token opens a parenthesis that its last one closes.
 fn is_enclosed(tokens: &[Span]) -> bool {
     let mut depth = 0_usize;
     for (index, token) in tokens.iter().enumerate() {
-        match token.kind {
-            TokenKind::Symbol("(" | "[" | "{") => depth += 1,
-            TokenKind::Symbol(")" | "]" | "}") => depth = depth.saturating_sub(1),
-            _ => {}
-        }
+        depth = depth_after(depth, &token.kind);
         if depth == 0 {
             return index > 0
                 && index + 1 == tokens.len()
