@@ -30,6 +30,10 @@ pub const EXPLAINED_VALUES_MAX: usize = 20;
 /// Most characters of one value that are shown.
 pub const EXPLAINED_TEXT_MAX: usize = 300;
 
+/// Most steps that one part of an expression may take: all parts together cost no more than a few
+/// evaluations of the whole.
+const PART_STEPS_MAX: u32 = 2_000;
+
 /// What an explanation is about.
 #[derive(Debug, Clone, Copy)]
 pub enum Subject<'a> {
@@ -229,7 +233,7 @@ impl<'e> Explainer<'_, 'e> {
         element: &str,
     ) -> Vec<ExplainedTest> {
         let element = format!("{element}.fhirPathCriteria");
-        let mut tests = vec![self.part(whole, whole.source(), &element)];
+        let mut tests = vec![self.part(whole, whole.source(), &element, TRIGGER_STEPS_MAX)];
         let pieces = parts(whole.source());
         let alone = pieces.len() == 1;
         let texts = pieces.iter().flat_map(|part| {
@@ -240,31 +244,37 @@ impl<'e> Explainer<'_, 'e> {
             // A part may need a variable that another part defines.
             let compiled = topic::compile_expression(&self.catalog.scope(), text, &source.resource);
             if let Some(expression) = compiled {
-                tests.push(self.part(&expression, text, &element));
+                tests.push(self.part(&expression, text, &element, PART_STEPS_MAX));
             }
         }
         tests
     }
 
-    fn part(&self, expression: &Expression, text: &str, element: &str) -> ExplainedTest {
+    fn part(
+        &self,
+        expression: &Expression,
+        text: &str,
+        element: &str,
+        step_max: u32,
+    ) -> ExplainedTest {
         let current = self.states.resource(When::Current);
         let previous = self.states.resource(When::Previous);
         let variables = [(PREVIOUS, previous), (CURRENT, current)];
         let context = Context {
             variables: &variables,
             resolver: self.lookup,
-            step_max: TRIGGER_STEPS_MAX,
+            step_max,
             ..Context::new(current.or(previous), self.states.resource_type())
         };
-        let (verdict, reason, values) = match expression.evaluate(&context) {
+        match expression.evaluate(&context) {
             Ok(items) => {
                 let holds = items.len() == 1 && items[0].as_bool() == Some(true);
-                let values = items.iter().map(|item| item.text().into_owned()).collect();
-                (Verdict::from(holds), None, values)
+                let shown = items.iter().take(EXPLAINED_VALUES_MAX);
+                let seen = (shown.map(|item| item.text().into_owned()).collect(), items.len());
+                with_values(told(element, text, holds.into(), None), seen)
             }
-            Err(error) => (Verdict::Unknown, Some(error.to_string()), Vec::new()),
-        };
-        with_values(told(element, text, verdict, reason), values)
+            Err(error) => told(element, text, Verdict::Unknown, Some(error.to_string())),
+        }
     }
 
     /// The filters of a subscription, and what they come to.
@@ -353,12 +363,14 @@ fn test(
         Ok(holds) => (holds.into(), None),
         Err(problem) => (Verdict::Unknown, Some(problem.to_string())),
     };
-    with_values(told(element, text, verdict, reason), values.seen(criterion.parameter()))
+    let seen = values.seen(criterion.parameter(), EXPLAINED_VALUES_MAX);
+    with_values(told(element, text, verdict, reason), seen)
 }
 
-fn with_values(mut test: ExplainedTest, values: Vec<String>) -> ExplainedTest {
-    test.values_left_out = values.len().saturating_sub(EXPLAINED_VALUES_MAX);
-    test.values = values.iter().take(EXPLAINED_VALUES_MAX).map(|value| cut(value)).collect();
+/// Adds the first values seen, of which there were so many.
+fn with_values(mut test: ExplainedTest, (values, count): (Vec<String>, usize)) -> ExplainedTest {
+    test.values_left_out = count - values.len();
+    test.values = values.iter().map(|value| cut(value)).collect();
     test
 }
 

@@ -5,12 +5,13 @@ use crate::{Parameter, ResourceValues};
 
 impl ResourceValues<'_> {
     /// The elements that the parameter's expression finds, as they stand in the resource: content
-    /// of it, which must not reach a log. Nothing where the expression cannot be evaluated, of which
-    /// [`ResourceValues::of`] says why.
-    pub fn seen(&self, parameter: &'static Parameter) -> Vec<String> {
-        let Ok(expression) = parameter.expression() else { return Vec::new() };
+    /// of it, which must not reach a log. At most `max` of them, and how many there are. Nothing
+    /// where the expression cannot be evaluated, of which [`ResourceValues::of`] says why.
+    pub fn seen(&self, parameter: &'static Parameter, max: usize) -> (Vec<String>, usize) {
+        let Ok(expression) = parameter.expression() else { return (Vec::new(), 0) };
         let context = context(self.resource_type(), self.resource());
         let items = expression.evaluate(&context).unwrap_or_default();
-        items.iter().map(|item| item.text().into_owned()).collect()
+        let shown = items.iter().take(max).map(|item| item.text().into_owned());
+        (shown.collect(), items.len())
     }
 }
