@@ -18,7 +18,7 @@ const RULES: &[Rule] = &[
         Some(&["definitions", "fhir", "model", "node"]),
     ),
     ("bench", None),
-    ("channel", Some(&[])),
+    ("channel", Some(&["model"])),
     ("conformance", None),
     ("cresset", None),
     ("definitions", Some(&[])),
