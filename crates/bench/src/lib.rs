@@ -16,6 +16,7 @@ pub mod http;
 pub mod load;
 pub mod machine;
 pub mod main_path;
+pub mod matching;
 pub mod notification;
 pub mod observation;
 pub mod process;

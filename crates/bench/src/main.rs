@@ -8,6 +8,7 @@ use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
 use cresset_bench::baseline::{bare_path, broadcaster, echo, flush, scan};
 use cresset_bench::main_path::{self, Part, Settings};
+use cresset_bench::matching;
 use cresset_bench::summary::Summary;
 use serde::Serialize;
 
@@ -26,6 +27,8 @@ struct Arguments {
 enum Command {
     /// From a durable create to the subscriber's frame: W1, W5 and W7 beside E, S, F, K, W and M.
     MainPath(MainPath),
+    /// What a change costs while more and more subscriptions do not match it, in the engine and in the server.
+    Match(Match),
     /// One baseline; started by the program itself.
     #[command(subcommand)]
     Baseline(Baseline),
@@ -60,6 +63,45 @@ struct MainPath {
     /// A rehearsal of seconds, whose figures mean nothing.
     #[arg(long)]
     tiny: bool,
+}
+
+#[derive(Debug, clap::Args)]
+struct Match {
+    /// Print the JSON document on one line.
+    #[arg(long)]
+    json: bool,
+    /// The most subscriptions [default: 1000000, tiny: 1000]. A million takes the server some minutes to make.
+    #[arg(long)]
+    max: Option<usize>,
+    /// Seconds of each measured stretch [default: 2, tiny: 0.2].
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// Stretches of each server, interleaved [default: 5, tiny: 1].
+    #[arg(long)]
+    pairs: Option<usize>,
+    /// Only this part [default: both].
+    #[arg(long)]
+    only: Option<MatchPart>,
+    /// The server's binary [default: `cresset` beside this program].
+    #[arg(long)]
+    server_binary: Option<PathBuf>,
+    /// The engine's program [default: `examples/matching` beside this program].
+    #[arg(long)]
+    engine_binary: Option<PathBuf>,
+    /// Where the servers keep their data; must be a real disk [default: `bench-data` beside this program].
+    #[arg(long)]
+    work: Option<PathBuf>,
+    /// A rehearsal of seconds, whose figures mean nothing.
+    #[arg(long)]
+    tiny: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum MatchPart {
+    /// The engine alone.
+    Engine,
+    /// The whole server, over HTTP and websockets.
+    Server,
 }
 
 #[derive(Debug, Subcommand)]
@@ -107,6 +149,7 @@ struct Data {
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::MainPath(arguments) => arguments.run(),
+        Command::Match(arguments) => arguments.run(),
         Command::Baseline(baseline) => baseline.run(),
     }
 }
@@ -148,6 +191,44 @@ impl MainPath {
             sockets: if tiny { 20 } else { 1_000 },
             fan_out: if tiny { 8 } else { 64 },
             filters: if tiny { vec![1_000] } else { vec![1_000, 1_000_000] },
+            tiny,
+        })
+    }
+}
+
+impl Match {
+    fn run(self) -> anyhow::Result<()> {
+        let json = self.json;
+        let settings = self.settings()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let report = runtime.block_on(matching::run(&settings))?;
+        for goal in &report.goals {
+            let met = if goal.met { "met" } else { "missed" };
+            eprintln!("{}: {} (aim {}: {met})", goal.what, goal.measured, goal.limit);
+        }
+        print(&report, json)
+    }
+
+    fn settings(self) -> anyhow::Result<matching::Settings> {
+        let beside = std::env::current_exe().context("finding this program")?;
+        let server = (self.only != Some(MatchPart::Engine))
+            .then(|| self.server_binary.unwrap_or_else(|| beside.with_file_name("cresset")));
+        let engine = (self.only != Some(MatchPart::Server)).then(|| {
+            self.engine_binary.unwrap_or_else(|| beside.with_file_name("examples").join("matching"))
+        });
+        for program in [&server, &engine].into_iter().flatten() {
+            ensure!(program.is_file(), "{} is not there: build it first", program.display());
+        }
+        let tiny = self.tiny;
+        let seconds = self.seconds.unwrap_or(if tiny { 0.2 } else { 2.0 });
+        Ok(matching::Settings {
+            server,
+            engine,
+            work: self.work.unwrap_or_else(|| beside.with_file_name("bench-data")),
+            max: self.max.unwrap_or(if tiny { 1_000 } else { 1_000_000 }),
+            clients: if tiny { 4 } else { 64 },
+            pairs: self.pairs.unwrap_or(if tiny { 1 } else { 5 }),
+            length: Duration::try_from_secs_f64(seconds).context("--seconds")?,
             tiny,
         })
     }

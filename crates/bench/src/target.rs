@@ -28,6 +28,8 @@ const READY_POLL: Duration = Duration::from_millis(20);
 const TOPIC_URL: &str = "http://cresset.example/SubscriptionTopic/observation-created";
 /// Switched off unless the environment says otherwise: the load is measured with one topic.
 const BUNDLED_TOPICS: &str = "CRESSET__TOPICS__BUNDLED";
+/// Raised unless the environment says otherwise: all subscriptions are of one client.
+const SUBSCRIPTIONS_MAX: &str = "CRESSET__LIMITS__SUBSCRIPTIONS_PER_CLIENT_MAX";
 /// Beginning of the names of all that configures the server from the environment.
 const ENVIRONMENT: &str = "CRESSET";
 const GUIDE: &str = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition";
@@ -89,6 +91,9 @@ impl Target {
         command.args(["serve", "--listen", &address.to_string(), "--allow-local-endpoints"]);
         if std::env::var_os(BUNDLED_TOPICS).is_none() {
             command.env(BUNDLED_TOPICS, "false");
+        }
+        if std::env::var_os(SUBSCRIPTIONS_MAX).is_none() {
+            command.env(SUBSCRIPTIONS_MAX, "10000000");
         }
         command.arg("--data").arg(&data).arg("--topics").arg(&topics);
         command
@@ -170,6 +175,41 @@ impl Target {
         }
         let created: Value = serde_json::from_slice(&answer.body)?;
         created["id"].as_str().map(str::to_owned).context("the subscription has no id")
+    }
+
+    /// Makes a subscription for the Observations of each of these patients, with one request.
+    ///
+    /// # Errors
+    /// When one of them is refused.
+    pub async fn subscribe_all(
+        &self,
+        connection: &mut Connection,
+        patients: impl Iterator<Item = String>,
+    ) -> anyhow::Result<()> {
+        let entry = |patient: String| {
+            json!({
+                "resource": subscription(&patient),
+                "request": {"method": "POST", "url": "Subscription"},
+            })
+        };
+        let entries: Vec<Value> = patients.map(entry).collect();
+        let bundle = json!({"resourceType": "Bundle", "type": "batch", "entry": entries});
+        let (host, body) = (self.host(), bundle.to_string());
+        let request = format!(
+            "POST /r4 HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/fhir+json\r\n\
+             Prefer: return=minimal\r\nContent-Length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let answer = connection.exchange(request.as_bytes()).await?;
+        ensure!(answer.status == 200, "making subscriptions: {}", answer.describe());
+        let answered: Value = serde_json::from_slice(&answer.body)?;
+        let answered = answered["entry"].as_array().map_or(&[][..], Vec::as_slice);
+        let is_made = |entry: &&Value| {
+            entry["response"]["status"].as_str().is_some_and(|status| status.starts_with("201"))
+        };
+        let made = answered.iter().filter(is_made).count();
+        ensure!(made == entries.len(), "{made} of {} subscriptions were made", entries.len());
+        Ok(())
     }
 
     /// Opens a socket and binds it to a subscription (RQ-CH-42, RQ-CH-44).

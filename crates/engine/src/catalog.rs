@@ -17,19 +17,20 @@ use cresset_model::{
 };
 use cresset_search::{Parameters, Scope};
 use imbl::OrdMap;
-use rustc_hash::FxBuildHasher;
 use smol_str::SmolStr;
 
 use crate::subscription::{self, CompiledSubscription, Entry};
 use crate::topic::{self, CompiledTopic};
 
+mod index;
+mod intervals;
 mod slot;
 #[cfg(test)]
 mod tests;
 mod version;
 
-use slot::Map;
-pub(crate) use slot::Slot;
+use index::Index;
+use slot::Slot;
 use version::compare_versions;
 
 /// Most versions of a topic that an issue lists.
@@ -54,14 +55,44 @@ pub struct Catalog {
     parameters: &'static Parameters,
     base_url: Arc<str>,
     draft_topics: bool,
-    slots: OrdMap<u32, Arc<Slot>>,
+    slots: OrdMap<u32, Slot>,
     slot_of: OrdMap<ResourceId, u32>,
     /// The slots of the topics of each URL.
     by_url: OrdMap<SmolStr, Arc<[u32]>>,
-    /// The slots of the topics with events about each type.
-    by_type: OrdMap<&'static str, Arc<[u32]>>,
-    subscriptions: Map<SubscriptionKey, Arc<Entry>>,
+    /// Who is told of changes of each type.
+    listeners: OrdMap<&'static str, Listeners>,
+    subscriptions: OrdMap<SubscriptionKey, Arc<Entry>>,
+    index: Arc<Index>,
     next_slot: u32,
+}
+
+/// How many topics with subscriptions look at which states of a type, for each interaction.
+#[derive(Debug, Clone, Copy, Default)]
+struct Listeners {
+    create: [usize; INTERESTS.len()],
+    delete: [usize; INTERESTS.len()],
+    update: [usize; INTERESTS.len()],
+}
+
+/// All there is to be interested in, least first.
+const INTERESTS: [Interest; 4] =
+    [Interest::None, Interest::Current, Interest::Previous, Interest::CurrentAndPrevious];
+
+impl Listeners {
+    fn of(&mut self, interaction: Interaction) -> &mut [usize; INTERESTS.len()] {
+        match interaction {
+            Interaction::Create => &mut self.create,
+            Interaction::Delete => &mut self.delete,
+            Interaction::Update => &mut self.update,
+        }
+    }
+
+    /// The most that any of them looks at.
+    fn interest(mut self, interaction: Interaction) -> Interest {
+        let counts = self.of(interaction);
+        let listening = INTERESTS.iter().zip(counts).rev().find(|(_, count)| **count > 0);
+        listening.map_or(Interest::None, |(interest, _)| *interest)
+    }
 }
 
 impl Catalog {
@@ -76,8 +107,9 @@ impl Catalog {
             slots: OrdMap::new(),
             slot_of: OrdMap::new(),
             by_url: OrdMap::new(),
-            by_type: OrdMap::new(),
-            subscriptions: Map::with_hasher(FxBuildHasher),
+            listeners: OrdMap::new(),
+            subscriptions: OrdMap::new(),
+            index: Arc::default(),
             next_slot: 0,
         }
     }
@@ -146,9 +178,12 @@ impl Catalog {
             self.next_slot
         });
         let url = topic.canonical().url.clone();
-        let slot = self.slots.entry(number).or_insert_with(|| Arc::new(Slot::new(url)));
-        let slot = Arc::make_mut(slot);
-        let replaced = slot.topic.replace(topic);
+        let slot = self.slots.entry(number).or_insert_with(|| Slot::new(url));
+        let replaced = slot.topic.replace(Arc::clone(&topic));
+        if slot.len > 0 {
+            replaced.iter().for_each(|replaced| self.listen(replaced, false));
+            self.listen(&topic, true);
+        }
         self.slot_of.insert(key, number);
         self.list(number, replaced.as_deref());
     }
@@ -161,23 +196,35 @@ impl Catalog {
         let Some(slot) = self.slots.get_mut(&number) else {
             return;
         };
-        let removed = Arc::make_mut(slot).topic.take();
-        if slot.is_empty() {
+        let removed = slot.topic.take();
+        if slot.len > 0 {
+            removed.iter().for_each(|removed| self.listen(removed, false));
+        } else {
             self.slots.remove(&number);
         }
         self.list(number, removed.as_deref());
     }
 
-    /// Brings the lists by URL and by type in line with the topic that is in a slot now.
+    /// Brings the list by URL in line with the topic that is in a slot now.
     fn list(&mut self, number: u32, before: Option<&CompiledTopic>) {
         let now = self.topic_at(number).cloned();
         for topic in before.into_iter().chain(now.as_deref()) {
             let url = topic.canonical().url.clone();
             let listed = now.as_ref().is_some_and(|now| now.canonical().url == url);
             relist(&mut self.by_url, url, number, listed);
-            for one in topic.focus_types() {
-                let listed = now.as_ref().is_some_and(|now| now.types().contains(one));
-                relist(&mut self.by_type, *one, number, listed);
+        }
+    }
+
+    /// Counts a topic among the listeners of its types, or takes it out.
+    fn listen(&mut self, topic: &CompiledTopic, listens: bool) {
+        for one in topic.focus_types() {
+            let listeners = self.listeners.entry(one).or_default();
+            for interaction in [Interaction::Create, Interaction::Delete, Interaction::Update] {
+                let interest = topic.interest(one, interaction);
+                let counts = INTERESTS.iter().zip(listeners.of(interaction));
+                for (_, count) in counts.filter(|(one, _)| **one == interest) {
+                    *count = if listens { *count + 1 } else { *count - 1 };
+                }
             }
         }
     }
@@ -277,10 +324,21 @@ impl Catalog {
         subscription: CompiledSubscription,
     ) {
         self.remove_subscription(key);
-        let url = subscription.topic().canonical().url.clone();
-        let slot = self.slots.entry(subscription.slot).or_insert_with(|| Arc::new(Slot::new(url)));
-        let entry = Arc::make_mut(slot).insert(key, subscription);
+        let CompiledSubscription { topic, slot: number, mut groups } = subscription;
+        for group in &mut groups {
+            group.placement = self.index.placement(&group.criteria);
+        }
+        let entry = Arc::new(Entry { key, slot: number, groups });
+        Arc::make_mut(&mut self.index).insert(&entry);
         self.subscriptions.insert(key, entry);
+        let url = || topic.canonical().url.clone();
+        let slot = self.slots.entry(number).or_insert_with(|| Slot::new(url()));
+        slot.len += 1;
+        if slot.len == 1
+            && let Some(topic) = slot.topic.clone()
+        {
+            self.listen(&topic, true);
+        }
     }
 
     /// Takes a subscription out of force; unknown ones are ignored.
@@ -288,12 +346,17 @@ impl Catalog {
         let Some(entry) = self.subscriptions.remove(&key) else {
             return;
         };
-        if let Some(slot) = self.slots.get_mut(&entry.slot) {
-            let slot = Arc::make_mut(slot);
-            slot.remove(&entry);
-            if slot.is_empty() && slot.topic.is_none() {
+        Arc::make_mut(&mut self.index).remove(&entry);
+        let Some(slot) = self.slots.get_mut(&entry.slot) else {
+            return;
+        };
+        slot.len -= 1;
+        match (slot.len, slot.topic.clone()) {
+            (0, Some(topic)) => self.listen(&topic, false),
+            (0, None) => {
                 self.slots.remove(&entry.slot);
             }
+            _ => {}
         }
     }
 
@@ -304,32 +367,26 @@ impl Catalog {
 
     /// How many places of subscriptions no index finds; each is tried on every change of its type.
     pub fn residual_len(&self) -> usize {
-        self.slots.values().map(|slot| slot.residual_len()).sum()
+        self.index.residual_len()
     }
 
     /// The subscriptions to any version of the topic with this URL, also after it is gone.
     ///
-    /// They have to be compiled again when one of its topics comes, changes or goes.
+    /// They have to be compiled again when one of its topics comes, changes or goes. Looks at all
+    /// subscriptions, unless these have none.
     pub fn subscriptions_of(&self, url: &str) -> impl Iterator<Item = SubscriptionKey> + use<> {
-        let slots = self.slots.values().filter(|slot| slot.url == url);
-        slots.flat_map(|slot| slot.keys()).collect::<BTreeSet<_>>().into_iter()
+        let slots = self.slots.iter().filter(|(_, slot)| slot.url == url && slot.len > 0);
+        let (slots, lens): (BTreeSet<_>, Vec<_>) =
+            slots.map(|(number, slot)| (*number, slot.len)).unzip();
+        let entries = self.subscriptions.values().filter(|entry| slots.contains(&entry.slot));
+        let keys: Vec<_> = entries.take(lens.iter().sum()).map(|entry| entry.key).collect();
+        keys.into_iter()
     }
 
     /// Which states an evaluation of such a change will look at.
     pub fn interest(&self, resource_type: &str, interaction: Interaction) -> Interest {
-        let mut interest = Interest::None;
-        for topic in self.slots_of(resource_type).filter_map(|slot| slot.topic.as_ref()) {
-            for trigger in topic.triggers(resource_type, interaction) {
-                let needed = match interaction {
-                    Interaction::Create => Interest::Current,
-                    Interaction::Delete => Interest::Previous,
-                    Interaction::Update if trigger.needs_previous() => Interest::CurrentAndPrevious,
-                    Interaction::Update => Interest::Current,
-                };
-                interest = interest.max(needed);
-            }
-        }
-        interest
+        let listeners = self.listeners.get(resource_type);
+        listeners.map_or(Interest::None, |listeners| listeners.interest(interaction))
     }
 
     /// What search needs to know.
@@ -337,19 +394,16 @@ impl Catalog {
         Scope { parameters: self.parameters, base_url: &self.base_url }
     }
 
-    /// The slots with subscriptions whose topics have events about this type.
-    pub(crate) fn slots_of<'c>(
-        &'c self,
-        resource_type: &str,
-    ) -> impl Iterator<Item = &'c Slot> + use<'c> {
-        let slots = self.by_type.get(resource_type).into_iter().flat_map(|slots| slots.iter());
-        slots
-            .filter_map(|slot| self.slots.get(slot))
-            .map(|slot| &**slot)
-            .filter(|slot| !slot.is_empty())
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
     }
 
-    fn topic_at(&self, slot: u32) -> Option<&Arc<CompiledTopic>> {
+    /// The topics that have subscriptions.
+    pub(crate) fn listening(&self) -> impl Iterator<Item = &Arc<CompiledTopic>> {
+        self.slots.values().filter(|slot| slot.len > 0).filter_map(|slot| slot.topic.as_ref())
+    }
+
+    pub(crate) fn topic_at(&self, slot: u32) -> Option<&Arc<CompiledTopic>> {
         self.slots.get(&slot)?.topic.as_ref()
     }
 }

@@ -1,16 +1,16 @@
 //! `evaluate`: whose event a change is.
 //!
-//! For each topic with events about the type, first the candidates among its subscriptions are
-//! found through the index, then its triggers are asked, then each candidate's filters. Topics
-//! without candidates cost no trigger. Whatever cannot be evaluated lets no event through and is
-//! reported (I9). Tests: `evaluate/tests.rs`; `evaluate/tests/properties.rs` compares with a scan.
+//! First the candidates among the subscriptions of all topics are found through the index, then the
+//! triggers of their topics are asked, then each candidate's filters. Topics without candidates cost
+//! nothing. Whatever cannot be evaluated lets no event through and is reported (I9). Tests: `evaluate/tests.rs`; `evaluate/tests/properties.rs` compares with a scan.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use cresset_model::{Canonical, SubscriptionKey};
+use cresset_search::ResourceValues;
 
-use crate::catalog::{Catalog, Slot};
+use crate::catalog::{Catalog, Interest};
 use crate::lookup::Lookup;
 use crate::states::{ResourceChange, States};
 use crate::subscription::Entry;
@@ -60,25 +60,19 @@ pub struct Evaluation {
     pub missing: Vec<String>,
 }
 
+/// What is told of a topic whose evaluation panicked.
+pub(crate) const FAILED: &str = "the server failed at evaluating it";
+
 /// Finds the subscriptions that a change is an event of.
 ///
 /// A panic in the evaluation of a topic is a problem of that topic.
 pub fn evaluate(change: &ResourceChange<'_>, catalog: &Catalog, lookup: &Lookup<'_>) -> Evaluation {
     let mut evaluation = Evaluation::default();
-    let states = States::new(change, catalog.scope());
-    let mut candidates = Vec::new();
-    for slot in catalog.slots_of(change.resource_type) {
-        if let Some(topic) = &slot.topic {
-            let evaluator = Evaluator { states: &states, lookup, slot, topic };
-            // A bug in one topic's evaluation keeps no event from the subscribers of others.
-            let evaluated = catch_unwind(AssertUnwindSafe(|| {
-                evaluator.topic(&mut candidates, &mut evaluation);
-            }));
-            if evaluated.is_err() {
-                evaluator.report(None, &"the server failed at evaluating it", &mut evaluation);
-            }
-        }
+    if catalog.interest(change.resource_type, change.interaction) == Interest::None {
+        return evaluation;
     }
+    let states = States::new(change, catalog.scope());
+    Evaluator { states: &states, lookup, catalog }.evaluate(&mut evaluation);
     evaluation.matches.sort_unstable_by_key(|found| found.subscription);
     evaluation.missing.sort_unstable();
     evaluation.missing.dedup();
@@ -86,76 +80,99 @@ pub fn evaluate(change: &ResourceChange<'_>, catalog: &Catalog, lookup: &Lookup<
     evaluation
 }
 
-/// One topic and one change.
+/// One change and all topics.
 struct Evaluator<'r, 'e> {
     states: &'r States<'e>,
     lookup: &'e Lookup<'e>,
-    slot: &'e Slot,
-    topic: &'e Arc<CompiledTopic>,
+    catalog: &'e Catalog,
 }
 
 impl<'e> Evaluator<'_, 'e> {
-    /// Adds the matches of the topic. `candidates` is room that the topics share.
-    fn topic(&self, candidates: &mut Vec<&'e Entry>, evaluation: &mut Evaluation) {
-        let resource_type = self.states.resource_type();
-        let interaction = self.states.interaction();
-        if self.topic.triggers(resource_type, interaction).next().is_none() {
-            return;
-        }
+    fn evaluate(&self, evaluation: &mut Evaluation) {
         let Some(values) = self.states.values(self.states.filtered()) else {
-            self.report(None, &TriggerProblem::UnknownState, evaluation);
+            for topic in self.catalog.listening().filter(|topic| self.is_told(topic)) {
+                report(topic, None, &TriggerProblem::UnknownState, evaluation);
+            }
             return;
         };
-        candidates.clear();
-        self.slot.candidates(values, candidates, |problem| {
-            self.report(None, &problem, evaluation);
+        let mut candidates = Vec::new();
+        self.catalog.index().candidates(values, &mut candidates, |problem, slots| {
+            let topics = slots.filter_map(|slot| self.catalog.topic_at(slot));
+            for topic in topics.filter(|topic| self.is_told(topic)) {
+                report(topic, None, problem, evaluation);
+            }
         });
-        if candidates.is_empty() || !self.fires(evaluation) {
-            return;
-        }
-        candidates.sort_unstable_by_key(|entry| entry.key);
+        candidates.sort_unstable_by_key(|entry| (entry.slot, entry.key));
         candidates.dedup_by_key(|entry| entry.key);
-        for entry in candidates.iter() {
-            let Some(group) = entry.group(resource_type) else {
-                continue;
-            };
-            match group.matches(values) {
-                Ok(true) => evaluation
-                    .matches
-                    .push(Match { subscription: entry.key, topic: Arc::clone(self.topic) }),
-                Ok(false) => {}
-                Err(problem) => self.report(Some(entry.key), &problem, evaluation),
+        for entries in candidates.chunk_by(|a, b| a.slot == b.slot) {
+            let topic = entries.first().and_then(|entry| self.catalog.topic_at(entry.slot));
+            let Some(topic) = topic else { continue };
+            // A bug in one topic's evaluation keeps no event from the subscribers of others.
+            let evaluated = catch_unwind(AssertUnwindSafe(|| {
+                if self.fires(topic, evaluation) {
+                    self.matches(topic, entries, values, evaluation);
+                }
+            }));
+            if evaluated.is_err() {
+                report(topic, None, &FAILED, evaluation);
             }
         }
     }
 
-    /// Whether one of the triggers fires (RQ-TP-20).
-    fn fires(&self, evaluation: &mut Evaluation) -> bool {
-        let topic: &'e CompiledTopic = self.topic;
+    /// Whether the topic has a trigger for this type and interaction.
+    fn is_told(&self, topic: &CompiledTopic) -> bool {
+        let mut triggers = topic.triggers(self.states.resource_type(), self.states.interaction());
+        triggers.next().is_some()
+    }
+
+    /// Whether one of the topic's triggers fires (RQ-TP-20).
+    fn fires(&self, topic: &'e CompiledTopic, evaluation: &mut Evaluation) -> bool {
         let mut missing = Vec::new();
         for trigger in topic.triggers(self.states.resource_type(), self.states.interaction()) {
             match trigger.fires(self.states, self.lookup) {
                 Ok(true) => return true,
                 Ok(false) => {}
                 Err(TriggerProblem::Missing(references)) => missing.extend(references),
-                Err(problem) => self.report(None, &problem, evaluation),
+                Err(problem) => report(topic, None, &problem, evaluation),
             }
         }
         evaluation.missing.append(&mut missing);
         false
     }
 
-    fn report(
+    /// Adds those of a topic's subscriptions whose filters hold.
+    fn matches(
         &self,
-        subscription: Option<SubscriptionKey>,
-        problem: &dyn std::fmt::Display,
+        topic: &Arc<CompiledTopic>,
+        entries: &[&Entry],
+        values: &ResourceValues<'_>,
         evaluation: &mut Evaluation,
     ) {
-        if evaluation.problems.len() < PROBLEMS_MAX {
-            let topic = self.topic.canonical().clone();
-            evaluation.problems.push(Problem { subscription, topic, text: problem.to_string() });
-        } else {
-            evaluation.problems_left_out += 1;
+        for entry in entries {
+            let Some(group) = entry.group(values.resource_type()) else {
+                continue;
+            };
+            match group.matches(values) {
+                Ok(true) => evaluation
+                    .matches
+                    .push(Match { subscription: entry.key, topic: Arc::clone(topic) }),
+                Ok(false) => {}
+                Err(problem) => report(topic, Some(entry.key), &problem, evaluation),
+            }
         }
+    }
+}
+
+fn report(
+    topic: &CompiledTopic,
+    subscription: Option<SubscriptionKey>,
+    problem: &dyn std::fmt::Display,
+    evaluation: &mut Evaluation,
+) {
+    if evaluation.problems.len() < PROBLEMS_MAX {
+        let topic = topic.canonical().clone();
+        evaluation.problems.push(Problem { subscription, topic, text: problem.to_string() });
+    } else {
+        evaluation.problems_left_out += 1;
     }
 }

@@ -49,7 +49,8 @@ pub(crate) fn focus_types(
 /// Some resource types, sorted; cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum TypeSet {
-    Many(Arc<[&'static str]>),
+    /// Boxed, so that no subscription pays for two of them.
+    Many(Arc<Box<[&'static str]>>),
     One(&'static str),
 }
 
@@ -58,7 +59,7 @@ impl TypeSet {
     pub(crate) fn of(types: &[&'static str]) -> Self {
         match types {
             [one] => Self::One(one),
-            many => Self::Many(many.into()),
+            many => Self::Many(Arc::new(many.into())),
         }
     }
 

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use cresset_model::SubscriptionKey;
-use cresset_search::{Criterion, IndexKey, Parameter, Problem, ResourceValues};
+use cresset_search::{Criterion, Problem, ResourceValues};
 use smallvec::SmallVec;
 
 use crate::focus::TypeSet;
@@ -26,7 +26,7 @@ pub const FILTERS_MAX: usize = 100;
 /// A subscription that changes can be matched with.
 #[derive(Debug, Clone)]
 pub struct CompiledSubscription {
-    topic: Arc<CompiledTopic>,
+    pub(crate) topic: Arc<CompiledTopic>,
     pub(crate) slot: u32,
     pub(crate) groups: Groups,
 }
@@ -48,17 +48,21 @@ pub(crate) struct Group {
     pub(crate) types: TypeSet,
     /// All must hold; none means that every event of the types is wanted.
     pub(crate) criteria: SmallVec<[Criterion; 1]>,
-    /// Which criterion it is found by in the index; none where it is in the residual list.
-    pub(crate) indexed_by: Option<u8>,
+    pub(crate) placement: Placement,
+}
+
+/// Which of its criteria a group is found by in the index.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Placement {
+    /// By the keys of this one.
+    Keys(u8),
+    /// By none: it stands in the residual list.
+    Residual,
+    /// By the span of this one and of the others of its parameter.
+    Span(u8),
 }
 
 impl Group {
-    /// The parameter and the keys under which it is found, if it is.
-    pub(crate) fn placement(&self) -> Option<(&'static Parameter, SmallVec<[IndexKey; 2]>)> {
-        let criterion = self.criteria.get(usize::from(self.indexed_by?))?;
-        Some((criterion.parameter(), criterion.index_keys()?))
-    }
-
     /// Whether all criteria hold. One that does not hold decides, whatever another one's problem.
     ///
     /// # Errors

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use cresset_model::{Canonical, Interaction, Topic};
 use smallvec::SmallVec;
 
+use crate::catalog::Interest;
 use crate::focus::TypeSet;
 use crate::offer::Offer;
 use crate::trigger::Trigger;
@@ -52,6 +53,18 @@ impl CompiledTopic {
     /// The types its events can be about, sorted.
     pub fn focus_types(&self) -> &[&'static str] {
         self.focus_types.as_slice()
+    }
+
+    /// Which states its triggers look at, for one type and interaction.
+    pub(crate) fn interest(&self, resource_type: &str, interaction: Interaction) -> Interest {
+        let triggers = self.triggers(resource_type, interaction);
+        let needed = triggers.map(|trigger| match interaction {
+            Interaction::Create => Interest::Current,
+            Interaction::Delete => Interest::Previous,
+            Interaction::Update if trigger.needs_previous() => Interest::CurrentAndPrevious,
+            Interaction::Update => Interest::Current,
+        });
+        needed.max().unwrap_or(Interest::None)
     }
 
     pub(crate) fn types(&self) -> &TypeSet {

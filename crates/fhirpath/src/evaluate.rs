@@ -290,6 +290,13 @@ impl<'a> Evaluator<'_, 'a> {
             StepKind::ResolveIs { test, look_up } => {
                 self.resolve_is(test, *look_up, input, step.offset, out)?;
             }
+            StepKind::WhereResolveIs { test, look_up } => {
+                for item in input {
+                    if self.is_reference_to(test, *look_up, item)? == Some(true) {
+                        out.push(item.clone());
+                    }
+                }
+            }
             StepKind::Sort(keys) => self.sort(keys, step.offset, input, frame, out)?,
         }
         self.budget.made(out.len() - before, out.len(), step.offset)

@@ -5,7 +5,7 @@
 #[cfg(test)]
 mod tests;
 
-use cresset_definitions::Definitions;
+use cresset_definitions::{Definitions, TypeKind};
 use serde_json::Value;
 
 /// What `resolve()` gets its resources from.
@@ -43,6 +43,15 @@ impl<'a> Resolver<'a> for NoResolver {
 ///
 /// `None` for `urn:uuid:…`, `#id`, canonicals and whatever else says no type.
 pub(crate) fn literal_type(definitions: &Definitions, reference: &str) -> Option<&'static str> {
+    // Most are relative; the rest is read with more care.
+    if let Some((name, id)) = reference.split_once('/')
+        && is_id(id)
+        && let Some(found) = definitions.type_named(name)
+        && found.kind == TypeKind::Resource
+        && !found.is_abstract
+    {
+        return Some(found.name);
+    }
     if reference.starts_with('#') {
         return None;
     }

@@ -223,7 +223,11 @@ impl TypeTest {
 
     /// Whether it means a resource type by name.
     pub(crate) fn includes_resource(&self, name: &str) -> bool {
-        self.definitions.type_named(name).is_some_and(|one| self.includes(ItemType::Fhir(one)))
+        self.fhir.is_some_and(|wanted| wanted.name == name)
+            || self
+                .definitions
+                .type_named(name)
+                .is_some_and(|one| self.includes(ItemType::Fhir(one)))
     }
 
     /// Whether it means any resource type at all.

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use crate::index_key::{self, IndexKey};
 use crate::operand::{ALTERNATIVES_MAX, Operand, Reader};
 use crate::syntax;
-use crate::{Parameter, Problem, ResourceValues, Scope};
+use crate::{Parameter, Problem, ResourceValues, Scope, Span};
 
 const CHAINED: &str = "chained parameters are not supported";
 
@@ -114,6 +114,16 @@ impl Criterion {
         let Test::Any(operands) = &self.test else { return None };
         let seed = self.parameter.seed();
         operands.iter().map(|operand| index_key::operand_key(seed, operand)).collect()
+    }
+
+    /// Where a resource must have a value for its parameter if this is to match; `None` where it may
+    /// be anywhere, or there is no order.
+    pub fn span(&self) -> Option<Span> {
+        let Test::Any(operands) = &self.test else { return None };
+        let mut spans = operands.iter().map(Span::of_operand);
+        let first = spans.next()??;
+        let hull = spans.try_fold(first, |hull, span| Some(hull.hull(span?)))?;
+        (hull.low > i64::MIN || hull.high < i64::MAX).then_some(hull)
     }
 }
 

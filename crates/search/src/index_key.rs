@@ -39,6 +39,9 @@ enum Form {
     Uri,
 }
 
+/// The bits of a key that tell its form.
+const FORMS: u64 = 0xf;
+
 /// Codes up to this length are put into lower case without allocating.
 const CODE_BYTES_INLINE: usize = 64;
 
@@ -54,7 +57,16 @@ impl IndexKey {
         for part in parts {
             hasher.write(part.as_bytes());
         }
-        Self(hasher.finish())
+        // The form takes the place of the lowest bits.
+        Self(hasher.finish() & !FORMS | form as u64)
+    }
+
+    /// The bit of its form in a set of forms.
+    ///
+    /// Keys of different forms are never equal: whoever keeps the set of those that it has need not
+    /// look for others.
+    pub fn form_bit(self) -> u16 {
+        1 << (self.0 & FORMS)
     }
 
     /// A key in which the case of `code` does not matter: some elements are compared without case.

@@ -7,7 +7,7 @@
 //! - [`Parameters`] are the search parameters of one FHIR version, their expressions compiled once.
 //! - [`Criterion`] and [`Criteria`] are parsed once and then asked many times.
 //! - [`ResourceValues`] are the values of one resource, extracted at most once per parameter.
-//! - [`IndexKey`]s let a caller find the criteria that can match without trying each.
+//! - [`IndexKey`]s and [`Span`]s let a caller find the criteria that can match without trying each.
 //!
 //! It knows nothing of subscriptions, stores, clocks or I/O. It fails closed (I9): what cannot be
 //! parsed exactly is refused with an issue when a criterion is made, and a value that cannot be
@@ -40,6 +40,7 @@ mod reference;
 mod resource_values;
 mod scope;
 mod seen;
+mod span;
 mod syntax;
 mod text;
 mod token;
@@ -62,6 +63,7 @@ pub use quantity::{Quantity, QuantityOperand, UnitTest};
 pub use reference::{Reference, ReferenceOperand, Target};
 pub use resource_values::{ResourceValues, STEPS_MAX, VALUES_MAX};
 pub use scope::Scope;
+pub use span::Span;
 pub use syntax::{decode, escape};
 pub use text::{StringOperand, StringTest, Text, fold};
 pub use token::{Token, TokenOperand, TokenSystem};

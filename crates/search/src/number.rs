@@ -128,15 +128,20 @@ impl NumberOperand {
         Some(Self { comparator, number, low, high })
     }
 
+    /// The smallest and the largest number that `ap` takes for about this one.
+    pub(crate) fn approximately(&self) -> (Decimal, Decimal) {
+        let tolerance = self.number.abs() / Decimal::TEN;
+        (self.number.saturating_sub(tolerance), self.number.saturating_add(tolerance))
+    }
+
     /// FHIR's table of prefixes: only `eq` and `ne` use the implied precision, the others take the
     /// number to be exact, and `ap` allows 10 %.
     pub fn matches(&self, value: NumberRange) -> bool {
         let number = self.number;
         match self.comparator {
             Comparator::Ap => {
-                let tolerance = number.abs() / Decimal::TEN;
-                value.reaches(number.saturating_sub(tolerance))
-                    && value.mirrored().reaches(-number.saturating_add(tolerance))
+                let (low, high) = self.approximately();
+                value.reaches(low) && value.mirrored().reaches(-high)
             }
             Comparator::Eb => !value.reaches(number),
             Comparator::Eq => value.is_within(self.low, self.high),

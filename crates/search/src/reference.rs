@@ -51,6 +51,10 @@ pub enum Target<'a> {
 impl<'a> Target<'a> {
     /// Reads a reference or canonical as written; `base_url` has no final `/`.
     pub(crate) fn parse(text: &'a str, base_url: &str) -> Self {
+        // Most are relative; what is written so can mean nothing else.
+        if let Some((resource_type, id)) = local(text) {
+            return Self::Local { resource_type, id, version: None };
+        }
         if text.starts_with('#') {
             return Self::Contained;
         }
@@ -89,11 +93,16 @@ fn is_id(text: &str) -> bool {
 impl<'a> Reference<'a> {
     /// `Reference`; `None` where it is empty.
     pub(crate) fn of_reference(json: &'a Value, base_url: &str) -> Option<Self> {
-        let part = |name: &str| json.get(name).and_then(Value::as_str);
-        let target =
-            part("reference").map_or(Target::Logical, |text| Target::parse(text, base_url));
-        let identifier = json.get("identifier").and_then(Token::of_identifier);
-        let display = part("display");
+        let (mut target, mut identifier, mut display) = (Target::Logical, None, None);
+        // Few members: one look at each costs less than a search for each.
+        for (name, value) in json.as_object()? {
+            match (name.as_str(), value) {
+                ("reference", Value::String(text)) => target = Target::parse(text, base_url),
+                ("identifier", value) => identifier = Token::of_identifier(value),
+                ("display", Value::String(text)) => display = Some(text.as_str()),
+                _ => {}
+            }
+        }
         let empty = target == Target::Logical && identifier.is_none() && display.is_none();
         (!empty).then_some(Self { target, identifier, display })
     }
@@ -129,8 +138,9 @@ pub enum ReferenceOperand {
         resource_type: &'static str,
         /// Its id.
         id: SmolStr,
-        /// The version a reference must name, if one is asked for.
-        version: Option<SmolStr>,
+        /// The version a reference must name, if one is asked for; boxed, since that is rare and
+        /// there may be a million of these.
+        version: Option<Box<SmolStr>>,
     },
     /// The text for people (`:text`).
     Text(StringOperand),
@@ -139,7 +149,7 @@ pub enum ReferenceOperand {
         /// The URL without version.
         url: SmolStr,
         /// The version a reference must name, if one is asked for.
-        version: Option<SmolStr>,
+        version: Option<Box<SmolStr>>,
     },
 }
 
@@ -174,13 +184,13 @@ impl ReferenceOperand {
                 if only.is_some_and(|only| only != resource_type) {
                     return Err("a reference to the type that the modifier names");
                 }
-                let version = version.map(SmolStr::new);
+                let version = version.map(boxed);
                 Ok(Self::Local { resource_type, id: SmolStr::new(id), version })
             }
             // The type of what lies on another server is not known.
             Target::Url { .. } if only.is_some() || typed => Err("Type/id or a URL on this server"),
             Target::Url { url, version } if url.contains(':') => {
-                Ok(Self::Url { url: SmolStr::new(url), version: version.map(SmolStr::new) })
+                Ok(Self::Url { url: SmolStr::new(url), version: version.map(boxed) })
             }
             Target::Contained | Target::Logical | Target::Url { .. } => {
                 Err("an id, Type/id or an absolute URL")
@@ -191,8 +201,8 @@ impl ReferenceOperand {
     /// Whether the reference fits; `targets` are the types the parameter may point at, empty for
     /// any.
     pub fn matches(&self, value: &Reference<'_>, targets: &[&str]) -> bool {
-        let is_version = |asked: &Option<SmolStr>, version: Option<&str>| {
-            asked.as_deref().is_none_or(|asked| version == Some(asked))
+        let is_version = |asked: &Option<Box<SmolStr>>, version: Option<&str>| {
+            asked.as_deref().is_none_or(|asked| version == Some(asked.as_str()))
         };
         match (self, value.target) {
             (Self::Id(wanted), Target::Local { resource_type, id, .. }) => {
@@ -217,6 +227,10 @@ impl ReferenceOperand {
             ) => false,
         }
     }
+}
+
+fn boxed(version: &str) -> Box<SmolStr> {
+    Box::new(SmolStr::new(version))
 }
 
 redact!(Reference<'_>, ReferenceOperand, Target<'_>);

@@ -4,11 +4,12 @@ use std::cell::OnceCell;
 
 use cresset_fhirpath::{Context, EvaluationError, Resolution, Resolver};
 use serde_json::Value;
+use smallvec::SmallVec;
 
 use crate::extraction;
 use crate::index_key::{self, IndexKeys};
 use crate::parameters::TypeParameters;
-use crate::{IndexKey, Parameter, Problem, ProblemKind, Scope, SearchValue, Target};
+use crate::{IndexKey, Parameter, Problem, ProblemKind, Scope, SearchValue, Span, Target};
 
 /// The most evaluation steps an expression may take on one resource (I10).
 pub const STEPS_MAX: u32 = 1_000_000;
@@ -25,11 +26,17 @@ pub struct ResourceValues<'a> {
     resource: &'a Value,
     /// Of its type; `None` where the FHIR version has no such type.
     own: Option<&'static TypeParameters>,
-    /// By the slots of the parameters; boxed, since most are never filled.
-    cells: Box<[OnceCell<Box<Extracted<'a>>>]>,
+    /// By the slots of the parameters, in chunks, since most are never filled.
+    chunks: SmallVec<[OnceCell<Box<Chunk<'a>>>; CHUNKS_INLINE]>,
 }
 
 type Extracted<'a> = Result<Vec<SearchValue<'a>>, Problem>;
+type Chunk<'a> = [OnceCell<Extracted<'a>>; CHUNK];
+
+/// Parameters whose values lie together.
+const CHUNK: usize = 8;
+/// Chunks of most types.
+const CHUNKS_INLINE: usize = 8;
 
 impl<'a> ResourceValues<'a> {
     /// A resource of this type; whether it is one is the caller's business.
@@ -37,8 +44,8 @@ impl<'a> ResourceValues<'a> {
         let scope = Scope { base_url: scope.base_url.trim_end_matches('/'), ..scope };
         let own = scope.parameters.of_concrete(resource_type);
         let slots = own.map_or(0, TypeParameters::slots);
-        let cells = std::iter::repeat_with(OnceCell::new).take(slots).collect();
-        Self { scope, resource_type, resource, own, cells }
+        let chunks = std::iter::repeat_with(OnceCell::new).take(slots.div_ceil(CHUNK)).collect();
+        Self { scope, resource_type, resource, own, chunks }
     }
 
     /// The type it was made for.
@@ -58,10 +65,12 @@ impl<'a> ResourceValues<'a> {
     pub fn of(&self, parameter: &'static Parameter) -> Result<&[SearchValue<'a>], Problem> {
         let is_ours = parameter.is_of(self.scope.parameters.definitions())
             && self.own.is_some_and(|own| own.have(parameter));
-        let Some(cell) = self.cells.get(parameter.slot()).filter(|_| is_ours) else {
+        let slot = parameter.slot();
+        let Some(chunk) = self.chunks.get(slot / CHUNK).filter(|_| is_ours) else {
             return Err(Problem::new(parameter, ProblemKind::OtherType));
         };
-        match &**cell.get_or_init(|| Box::new(self.extract(parameter))) {
+        let chunk = chunk.get_or_init(|| Box::new(std::array::from_fn(|_| OnceCell::new())));
+        match chunk[slot % CHUNK].get_or_init(|| self.extract(parameter)) {
             Ok(values) => Ok(values),
             Err(problem) => Err(problem.clone()),
         }
@@ -80,6 +89,15 @@ impl<'a> ResourceValues<'a> {
             index_key::push_keys(parameter.seed(), value, &mut keys);
         }
         Ok(keys.into_iter())
+    }
+
+    /// The shortest stretch in which all values of the parameter lie, of those that have an order.
+    ///
+    /// # Errors
+    /// As [`ResourceValues::of`].
+    pub fn span(&self, parameter: &'static Parameter) -> Result<Option<Span>, Problem> {
+        let spans = self.of(parameter)?.iter().filter_map(Span::of_value);
+        Ok(spans.reduce(Span::hull))
     }
 
     fn extract(&self, parameter: &'static Parameter) -> Extracted<'a> {

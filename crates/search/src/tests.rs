@@ -60,11 +60,17 @@ pub(crate) fn matches(
     matches
 }
 
-/// That a criterion which matches is found by a key of the resource.
+/// That a criterion which matches is found by a key of the resource, and lies where its values do.
 pub(crate) fn assert_indexed(criterion: &Criterion, values: &ResourceValues<'_>) {
-    let Some(wanted) = criterion.index_keys() else { return };
-    let mut keys = values.index_keys(criterion.parameter()).unwrap();
-    assert!(keys.any(|key| wanted.contains(&key)), "{criterion:?} has no key of the resource");
+    let parameter = criterion.parameter();
+    if let Some(wanted) = criterion.index_keys() {
+        let mut keys = values.index_keys(parameter).unwrap();
+        assert!(keys.any(|key| wanted.contains(&key)), "{criterion:?} has no key of the resource");
+    }
+    if let Some(wanted) = criterion.span() {
+        let span = values.span(parameter).unwrap();
+        assert!(span.is_some_and(|span| span.overlaps(wanted)), "{criterion:?} lies elsewhere");
+    }
 }
 
 /// Whether the resource fits the search string in R4.

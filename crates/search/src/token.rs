@@ -64,15 +64,22 @@ impl<'a> Token<'a> {
 
     /// `Coding`; `None` where it is empty.
     pub(crate) fn of_coding(coding: &'a Value) -> Option<Self> {
-        let part = |name: &str| coding.get(name).and_then(Value::as_str);
-        let system = part("system").map_or(TokenSystem::Absent, TokenSystem::Named);
-        let token = Self {
-            system,
-            code: part("code"),
-            text: part("display"),
+        let mut token = Self {
+            system: TokenSystem::Absent,
+            code: None,
+            text: None,
             ignores_case: false,
             identifier_type: None,
         };
+        for (name, value) in coding.as_object()? {
+            let Value::String(text) = value else { continue };
+            match name.as_str() {
+                "code" => token.code = Some(text),
+                "display" => token.text = Some(text),
+                "system" => token.system = TokenSystem::Named(text),
+                _ => {}
+            }
+        }
         token.is_something().then_some(token)
     }
 

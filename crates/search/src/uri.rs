@@ -61,8 +61,8 @@ pub struct UriOperand {
     pub test: UriTest,
     /// With what; in lower case for `Contains`.
     pub url: SmolStr,
-    /// The version it must have, if one is asked for.
-    pub version: Option<SmolStr>,
+    /// The version it must have, if one is asked for; boxed, since that is rare.
+    pub version: Option<Box<SmolStr>>,
 }
 
 impl UriOperand {
@@ -75,7 +75,8 @@ impl UriOperand {
             UriTest::Contains => SmolStr::new(text.to_lowercase()),
             UriTest::Above | UriTest::Below | UriTest::Exact => SmolStr::new(url),
         };
-        let version = if test == UriTest::Exact { version.map(SmolStr::new) } else { None };
+        let version = version.filter(|_| test == UriTest::Exact);
+        let version = version.map(|version| Box::new(SmolStr::new(version)));
         (!url.is_empty()).then_some(Self { test, url, version })
     }
 
@@ -87,7 +88,10 @@ impl UriOperand {
             UriTest::Contains => value.url.to_lowercase().contains(self.url.as_str()),
             UriTest::Exact => {
                 value.url == self.url
-                    && self.version.as_deref().is_none_or(|version| value.version == Some(version))
+                    && self
+                        .version
+                        .as_deref()
+                        .is_none_or(|version| value.version == Some(version.as_str()))
             }
         }
     }

@@ -6,6 +6,7 @@
 
 mod bench;
 mod conformance;
+mod counts;
 mod definitions;
 mod process;
 mod suite;
@@ -35,6 +36,12 @@ enum Chore {
         #[arg(long)]
         check: bool,
     },
+    /// Counts the instructions that matching takes, and compares them with those committed.
+    Counts {
+        /// Commit them anew.
+        #[arg(long)]
+        renew: bool,
+    },
     /// Downloads HL7's packages and writes crates/definitions/data anew.
     Definitions,
     /// Installs what is missing and runs every check and test.
@@ -59,6 +66,7 @@ fn run(chore: Chore) -> anyhow::Result<ExitCode> {
         Chore::Bench { name, args } => return bench::run(&name, &args),
         Chore::Conformance { check: true } => conformance::check()?,
         Chore::Conformance { check: false } => conformance::write()?,
+        Chore::Counts { renew } => counts::run(renew)?,
         Chore::Definitions => definitions::generate()?,
         Chore::Test => return suite::run(),
         Chore::Tidy => tidy::run()?,

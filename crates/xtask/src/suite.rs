@@ -7,7 +7,7 @@ use std::process::{ExitCode, Stdio};
 
 use anyhow::Result;
 
-use crate::{process, tidy, tools};
+use crate::{counts, process, tidy, tools};
 
 /// Runs all; the exit code is the test runner's.
 pub(crate) fn run() -> Result<ExitCode> {
@@ -18,6 +18,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     // The binary that the conformance tests start. Built alone, so that a feature which only tests
     // turn on is not missed; with the profile of the tests, so that most of it is built once.
     cargo(&["build", "--package", "cresset", "--profile", "test"])?;
+    process::step("counts", || counts::run(false))?;
     let tests = ["cargo", "nextest", "run", "--workspace", "--no-fail-fast"];
     eprintln!("==> {}", tests.join(" "));
     let mut runner = process::command(&tests);

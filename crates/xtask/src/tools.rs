@@ -16,12 +16,18 @@ struct SystemPackage {
     reason: &'static str,
 }
 
-/// Test data is read with the crate `zstd`, so a compiler is all that is needed yet.
-const SYSTEM_PACKAGES: [SystemPackage; 1] = [SystemPackage {
-    package: "gcc",
-    probe: &["cc", "--version"],
-    reason: "the C code of SQLite, ring and zstd",
-}];
+const SYSTEM_PACKAGES: [SystemPackage; 2] = [
+    SystemPackage {
+        package: "gcc",
+        probe: &["cc", "--version"],
+        reason: "the C code of SQLite, ring and zstd",
+    },
+    SystemPackage {
+        package: "valgrind",
+        probe: &["valgrind", "--version"],
+        reason: "counting the instructions of matching",
+    },
+];
 
 /// A part of the Rust toolchain.
 const COMPONENTS: [(&str, &[&str]); 2] =

@@ -10,6 +10,7 @@ use crate::fixtures::{
     query, query_trigger, subscribe, subscription, topic, trigger,
 };
 use crate::states::States;
+use crate::subscription::Placement;
 
 fn encounter(patient: &str, status: &str) -> Value {
     json!({
@@ -211,9 +212,7 @@ fn candidates(catalog: &Catalog, resource: &Value) -> usize {
     let states = States::new(&change, catalog.scope());
     let values = states.values(states.filtered()).unwrap();
     let mut candidates = Vec::new();
-    for slot in catalog.slots_of("Encounter") {
-        slot.candidates(values, &mut candidates, |_| {});
-    }
+    catalog.index().candidates(values, &mut candidates, |_, _| {});
     candidates.len()
 }
 
@@ -228,8 +227,8 @@ fn a_change_looks_only_at_subscriptions_that_share_their_rarest_value_with_it() 
     assert_eq!(candidates(&catalog, &encounter("7", "planned")), 1);
     assert_eq!(candidates(&catalog, &encounter("999", "planned")), 0);
     assert_eq!(catalog.residual_len(), 0);
-    // What asks for no equality is looked at every time.
-    subscribe(&mut catalog, 200, &["status:not=planned", "date=ge2020"]);
+    // What asks for neither equality nor range is looked at every time.
+    subscribe(&mut catalog, 200, &["status:not=planned"]);
     assert_eq!(candidates(&catalog, &encounter("999", "planned")), 1);
     assert_eq!(catalog.residual_len(), 1);
     for number in 1..=200 {
@@ -237,6 +236,93 @@ fn a_change_looks_only_at_subscriptions_that_share_their_rarest_value_with_it() 
     }
     assert_eq!(catalog.residual_len(), 0);
     assert_eq!(candidates(&catalog, &encounter("7", "planned")), 0);
+}
+
+/// An encounter of nobody in particular at this time.
+fn encounter_at(start: &str) -> Value {
+    json!({
+        "resourceType": "Encounter", "id": "1", "status": "planned",
+        "actualPeriod": { "start": start, "end": start },
+    })
+}
+
+#[test]
+fn a_change_looks_only_at_ranges_near_its_value() {
+    let topic = topic(vec![trigger("Encounter")], &["date ge lt", "status"]);
+    let mut catalog = catalog_of(&topic, &[]);
+    for year in 1..=1_000 {
+        let from = format!("date=ge{:04}", 1_000 + year);
+        let to = format!("date=lt{:04}", 1_001 + year);
+        subscribe(&mut catalog, year, &[&from, &to, "status=planned"]);
+    }
+    assert_eq!(catalog.residual_len(), 0);
+    let found = |catalog: &Catalog, date: &str| {
+        let created = encounter_at(date);
+        let change = change("Encounter", None, Some(&created));
+        (matched(catalog, &change), candidates(catalog, &created))
+    };
+    for year in [1, 2, 500, 1_000] {
+        let (matches, looked_at) = found(&catalog, &format!("{:04}-05-05", 1_000 + year));
+        assert_eq!(matches, [year]);
+        // The first few stand by their status, before there were so many of it.
+        assert!(looked_at <= 25, "{looked_at}");
+    }
+    assert_eq!(found(&catalog, "0999-05-05").0, [0; 0]);
+    for year in 1..=1_000 {
+        catalog.remove_subscription(key(year));
+    }
+    assert_eq!(found(&catalog, "1500-05-05"), (vec![], 0));
+}
+
+#[test]
+fn ranges_without_an_end_are_found_from_the_end_they_have() {
+    let topic = topic(vec![trigger("Encounter")], &["date ge le sa eb ne"]);
+    let mut catalog = catalog_of(&topic, &[]);
+    for year in 1..=100 {
+        subscribe(&mut catalog, 2 * year, &[&format!("date=ge{:04}", 1_000 + year)]);
+        subscribe(&mut catalog, 2 * year + 1, &[&format!("date=le{:04}", 1_000 + year)]);
+    }
+    // Of each year's two, the one is up to it and the other from it on; of its own year both.
+    assert_eq!(candidates(&catalog, &encounter_at("1050-05-05")), 101);
+    assert_eq!(candidates(&catalog, &encounter_at("2050-05-05")), 100);
+    assert_eq!(catalog.residual_len(), 0);
+    subscribe(&mut catalog, 1, &["date=ne1050"]);
+    assert_eq!(catalog.residual_len(), 1, "what is anywhere but there is nearly everywhere");
+}
+
+#[test]
+fn a_value_of_few_is_looked_under_before_a_range_and_a_range_before_a_value_of_all() {
+    let topic = topic(vec![trigger("Encounter")], &["status", "patient", "date ge lt"]);
+    let mut catalog = catalog_of(&topic, &[]);
+    let day = ["date=ge2020-01-01", "date=lt2020-01-02"];
+    for number in 1..=500 {
+        subscribe(&mut catalog, number, &["status=planned"]);
+    }
+    subscribe(&mut catalog, 501, &["status=planned", day[0], day[1]]);
+    subscribe(&mut catalog, 502, &["status=planned", day[0]]);
+    subscribe(&mut catalog, 503, &["patient=Patient/1", day[0], day[1]]);
+    let placements =
+        [501, 502, 503].map(|number| catalog.subscriptions[&key(number)].groups[0].placement);
+    assert_eq!(placements, [Placement::Span(1), Placement::Keys(0), Placement::Keys(0)]);
+}
+
+#[test]
+fn many_topics_cost_what_one_does() {
+    let mut catalog = catalog();
+    for number in 1..=200 {
+        let url = format!("http://topics.example/{number}");
+        let topic = Topic { url: url.as_str().into(), ..version("1") };
+        add_topic(&mut catalog, &number.to_string(), &topic);
+        let asked = Subscription {
+            topic: Canonical::new(&url),
+            ..subscription(&[&format!("patient=Patient/{number}")])
+        };
+        let compiled = catalog.compile_subscription(&asked).unwrap();
+        catalog.insert_subscription(key(number), compiled);
+    }
+    let created = encounter("77", "planned");
+    assert_eq!(candidates(&catalog, &created), 1);
+    assert_eq!(matched(&catalog, &change("Encounter", None, Some(&created))), [77]);
 }
 
 #[test]

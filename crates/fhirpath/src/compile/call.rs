@@ -54,6 +54,14 @@ impl Compiler<'_> {
             | Function::TextPair(_) => {}
         }
         let (compiled, statics) = self.arguments(path, function, arguments, focus)?;
+        if let (Function::Criteria(Criteria::Where), [Expr::Chain(head, steps)]) =
+            (function, compiled.as_slice())
+            && let (Expr::Focus, [step]) = (&**head, &**steps)
+            && let StepKind::ResolveIs { test, look_up } = step.kind
+        {
+            path.push(step.offset, StepKind::WhereResolveIs { test, look_up });
+            return Ok(());
+        }
         let pattern = literal_pattern(function, arguments)?;
         path.statics = self.result(function, &path.statics, &statics, offset)?;
         path.steps.push(Step { offset, kind: StepKind::Call(function, compiled.into()), pattern });

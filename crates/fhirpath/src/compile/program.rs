@@ -77,6 +77,11 @@ pub(crate) enum StepKind {
         test: TypeTest,
         look_up: bool,
     },
+    /// `where(resolve() is T)`, as most references of search parameters are narrowed.
+    WhereResolveIs {
+        test: TypeTest,
+        look_up: bool,
+    },
     /// `sort`, each key with whether it is descending.
     Sort(Box<[(Expr, bool)]>),
     /// `strict`: several items are an error.

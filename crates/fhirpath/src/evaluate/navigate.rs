@@ -288,18 +288,29 @@ impl<'a> Evaluator<'_, 'a> {
         offset: usize,
         out: &mut Collection<'a>,
     ) -> Result<()> {
-        let Some(item) = single(input, "`is`", offset)? else { return Ok(()) };
-        let mut resolved = Collection::new();
+        if let Some(item) = single(input, "`is`", offset)? {
+            out.extend(self.is_reference_to(test, look_up, item)?.map(Item::Boolean));
+        }
+        Ok(())
+    }
+
+    /// Whether what a reference names is of a type, as far as that can be told.
+    pub(super) fn is_reference_to(
+        &mut self,
+        test: &TypeTest,
+        look_up: bool,
+        item: &Item<'a>,
+    ) -> Result<Option<bool>> {
+        self.budget.spend(1)?;
         if let Some(name) = self.reference_type(item) {
-            out.push(Item::Boolean(test.includes_resource(name)));
-            return Ok(());
+            return Ok(Some(test.includes_resource(name)));
         }
         if !look_up && !literal(item).is_some_and(|literal| literal.starts_with('#')) {
-            return Ok(());
+            return Ok(None);
         }
+        let mut resolved = Collection::new();
         self.resolve(item, None, &mut resolved)?;
-        out.extend(resolved.first().map(|one| Item::Boolean(test.includes(one.item_type()))));
-        Ok(())
+        Ok(resolved.first().map(|one| test.includes(one.item_type())))
     }
 
     /// The type of resource a reference names, as far as it says.

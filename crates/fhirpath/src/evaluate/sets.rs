@@ -138,7 +138,10 @@ impl<'a> Evaluator<'_, 'a> {
             self.expr(operand, frame, &mut all)?;
             self.budget.made(0, all.len(), offset)?;
         }
-        out.extend(self.distinct(&all)?);
+        if all.len() > 1 {
+            all = self.distinct(&all)?;
+        }
+        out.extend(all);
         Ok(())
     }
 }

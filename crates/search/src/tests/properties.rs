@@ -85,6 +85,51 @@ fn observation() -> impl Strategy<Value = Value> {
         })
 }
 
+const DATES: [&str; 6] =
+    ["2024", "2024-01", "2024-01-02", "2024-01-02T12:00:00Z", "2023-12-31", "9999"];
+const NUMBERS: [&str; 7] =
+    ["5", "5.0", "4.9999999", "-3", "1e30", "5||mg", "5|http://unitsofmeasure.org|mg"];
+
+fn compared(values: &'static [&'static str]) -> impl Strategy<Value = String> {
+    let comparators = &["", "ap", "eb", "eq", "ge", "gt", "le", "lt", "ne", "sa"][..];
+    (select(comparators), select(values))
+        .prop_map(|(comparator, value)| format!("{comparator}{value}"))
+}
+
+/// Dates and quantities, also from a later to an earlier one.
+fn ordered() -> impl Strategy<Value = Value> {
+    let quantities =
+        prop_oneof![
+            select(
+                &[
+                    "5",
+                    "5.0",
+                    "4.9999999",
+                    "-3",
+                    "0.005",
+                    "1e30",
+                    "123456789012345678901234567890.5"
+                ][..]
+            )
+            .prop_map(|number| serde_json::from_str::<Value>(number).unwrap()),
+        ];
+    let comparator = proptest::option::of(select(&["<", "<=", ">", ">="][..]));
+    let unit = select(
+        &[("mg", "http://unitsofmeasure.org"), ("g", "http://unitsofmeasure.org"), ("mg", "s")][..],
+    );
+    let period = (select(&DATES[..]), select(&DATES[..]));
+    (quantities, comparator, unit, period).prop_map(
+        |(value, comparator, (code, system), (start, end))| {
+            let mut quantity =
+                json!({"value": value, "system": system, "code": code, "unit": code});
+            if let Some(comparator) = comparator {
+                quantity["comparator"] = json!(comparator);
+            }
+            json!({"valueQuantity": quantity, "effectivePeriod": {"start": start, "end": end}})
+        },
+    )
+}
+
 fn token_text() -> impl Strategy<Value = String> {
     (proptest::option::of(select(&["", "s", "urn:s", "a"][..])), word(), any::<bool>()).prop_map(
         |(system, code, with_code)| {
@@ -137,6 +182,8 @@ fn criterion() -> impl Strategy<Value = (&'static str, Option<&'static str>, Str
             Just(None),
             select(&["2024", "gt2023", "ne2024-01-02"][..]).prop_map(str::to_owned)
         ),
+        (Just("date"), Just(None), alternatives(compared(&DATES))),
+        (Just("value-quantity"), Just(None), alternatives(compared(&NUMBERS))),
     ]
 }
 
@@ -150,6 +197,26 @@ proptest! {
     ) {
         let scope = scope(FhirVersion::R4);
         let compiled = Criterion::new(&scope, "Observation", name, modifier, None, &value);
+        prop_assume!(compiled.is_ok());
+        let compiled = compiled.unwrap();
+        let values = ResourceValues::new(scope, "Observation", &resource);
+        if compiled.matches(&values).unwrap() {
+            assert_indexed(&compiled, &values);
+        }
+    }
+
+    #[test]
+    fn a_range_that_matches_lies_where_the_values_do(
+        ordered in ordered(),
+        dated in any::<bool>(),
+        dates in alternatives(compared(&DATES)),
+        numbers in alternatives(compared(&NUMBERS)),
+    ) {
+        let scope = scope(FhirVersion::R4);
+        let mut resource = json!({"resourceType": "Observation", "id": "1"});
+        resource.as_object_mut().unwrap().extend(ordered.as_object().unwrap().clone());
+        let (name, value) = if dated { ("date", dates) } else { ("value-quantity", numbers) };
+        let compiled = Criterion::new(&scope, "Observation", name, None, None, &value);
         prop_assume!(compiled.is_ok());
         let compiled = compiled.unwrap();
         let values = ResourceValues::new(scope, "Observation", &resource);

@@ -9,13 +9,14 @@ use super::*;
 use crate::CompiledSubscription;
 use crate::states::States;
 
-const OFFERS: [&str; 9] = [
+const OFFERS: [&str; 10] = [
     "patient identifier missing",
     "status not missing",
-    "date ge lt",
+    "date ap eb ge gt le lt ne sa",
     "Observation.code text",
     "identifier of-type",
-    "Observation.value-quantity gt",
+    "Observation.value-quantity ap eb ge gt le lt ne sa",
+    "Encounter.length ap eb ge gt le lt ne sa",
     "_id",
     "_tag",
     "_profile below",
@@ -78,7 +79,7 @@ fn any_topic() -> impl Strategy<Value = Topic> {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Insert { number: u64, filters: Vec<&'static str> },
+    Insert { number: u64, filters: Vec<String> },
     Remove { number: u64 },
     Change { previous: Option<Value>, current: Option<Value> },
     Topic(Topic),
@@ -104,8 +105,8 @@ fn identifiers() -> impl Strategy<Value = Value> {
 }
 
 fn date() -> impl Strategy<Value = Value> {
-    select(vec!["2019-05-05", "2020-02", "2021", "2021-12-31T10:00:00Z", "no date", ""])
-        .prop_map(|date| if date.is_empty() { Value::Null } else { json!(date) })
+    let dates = vec!["2019-05-05", "2020-02", "2021", "2021-12-31T10:00:00Z", "no date", ""];
+    select(dates).prop_map(|date| if date.is_empty() { Value::Null } else { json!(date) })
 }
 
 fn meta() -> impl Strategy<Value = Value> {
@@ -128,17 +129,28 @@ fn resource(resource_type: &'static str) -> impl Strategy<Value = Value> {
         json!({ "coding": [{ "system": "http://loinc.org", "code": "1-8" }], "text": "Heart rate" }),
         json!({ "coding": [{ "code": "1-8" }] }),
     ]);
-    let quantity = select(vec![Value::Null, json!({ "value": 5.0 }), json!({ "value": 7 })]);
+    let quantity = select(vec![
+        Value::Null,
+        json!({ "value": 5.0 }),
+        json!({ "value": 7, "comparator": "<" }),
+        json!({ "value": -7, "unit": "mg" }),
+        json!({ "value": 0.005, "system": "http://unitsofmeasure.org", "code": "g" }),
+        json!({ "value": 1e30, "comparator": ">=" }),
+    ]);
     let id = select(vec!["1", "2", "3"]);
-    (id, status, reference(), identifiers(), date(), meta(), code, quantity).prop_map(
-        move |(id, status, subject, identifier, date, meta, code, quantity)| {
+    let dates = (date(), date());
+    (id, status, reference(), identifiers(), dates, meta(), code, quantity).prop_map(
+        move |(id, status, subject, identifier, (date, end), meta, code, quantity)| {
             let common = json!({
                 "resourceType": resource_type, "id": id, "status": status, "subject": subject,
                 "identifier": identifier, "meta": meta,
             });
             let mut resource = without_nulls(common);
             if resource_type == "Encounter" {
-                resource["actualPeriod"] = without_nulls(json!({ "start": date }));
+                // Its end may lie before its start.
+                resource["actualPeriod"] = without_nulls(json!({ "start": date, "end": end }));
+                resource["length"] = quantity;
+                resource = without_nulls(resource);
             } else {
                 let own =
                     json!({ "effectiveDateTime": date, "code": code, "valueQuantity": quantity });
@@ -156,7 +168,7 @@ fn step() -> impl Strategy<Value = Step> {
         (select(states.to_vec()), resource(resource_type), resource(resource_type))
     });
     prop_oneof![
-        6 => (1u64..12, subsequence(FILTERS.to_vec(), 0..4))
+        6 => (1u64..12, filters())
             .prop_map(|(number, filters)| Step::Insert { number, filters }),
         2 => (1u64..12).prop_map(|number| Step::Remove { number }),
         6 => change.prop_map(|((before, after), previous, current)| Step::Change {
@@ -167,10 +179,64 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// A range: each comparator with values near those of the resources, and far from them.
+fn range() -> impl Strategy<Value = String> {
+    let comparators = vec!["ap", "eb", "eq", "ge", "gt", "le", "lt", "ne", "sa"];
+    let dates = vec![
+        "2019-05-05",
+        "2019-05",
+        "2020",
+        "2020-02",
+        "2021-12-31",
+        "2021-12-31T10:00:00Z",
+        "2021-12-31T10:00:00.5Z",
+        "2050",
+        "0001",
+        "9999",
+    ];
+    let numbers = vec![
+        "5",
+        "5.0",
+        "7",
+        "4.99999999",
+        "0",
+        "-7",
+        "1e2",
+        "-1e20",
+        "1e20",
+        "5||mg",
+        "5|http://u|mg",
+        "5|http://unitsofmeasure.org|mg",
+    ];
+    let date = (select(comparators.clone()), proptest::collection::vec(select(dates), 1..3))
+        .prop_map(|(comparator, dates)| range_of("date", comparator, &dates));
+    let names = vec!["Observation.value-quantity", "Encounter.length"];
+    let number =
+        (select(names), select(comparators), proptest::collection::vec(select(numbers), 1..3))
+            .prop_map(|(name, comparator, numbers)| range_of(name, comparator, &numbers));
+    prop_oneof![date, number]
+}
+
+fn range_of(name: &str, comparator: &str, values: &[&str]) -> String {
+    let values: Vec<_> = values.iter().map(|value| format!("{comparator}{value}")).collect();
+    format!("{name}={}", values.join(","))
+}
+
+fn filters() -> impl Strategy<Value = Vec<String>> {
+    let equalities = prop_oneof![
+        2 => subsequence(FILTERS.to_vec(), 0..4),
+        1 => Just(Vec::new()),
+    ];
+    (equalities, proptest::collection::vec(range(), 0..3)).prop_map(|(equalities, mut filters)| {
+        filters.extend(equalities.into_iter().map(str::to_owned));
+        filters
+    })
+}
+
 /// A catalog beside the plain list of what is in it.
 struct World {
     catalog: Catalog,
-    subscriptions: BTreeMap<u64, (Vec<&'static str>, CompiledSubscription)>,
+    subscriptions: BTreeMap<u64, (Vec<String>, CompiledSubscription)>,
 }
 
 impl World {
@@ -205,9 +271,10 @@ impl World {
         assert_eq!(self.catalog.subscriptions_len(), self.subscriptions.len());
     }
 
-    fn insert(&mut self, number: u64, filters: Vec<&'static str>) {
+    fn insert(&mut self, number: u64, filters: Vec<String>) {
+        let asked: Vec<_> = filters.iter().map(String::as_str).collect();
         // A filter for a type that the topic has no events about is refused.
-        if let Ok(compiled) = self.catalog.compile_subscription(&subscription(&filters)) {
+        if let Ok(compiled) = self.catalog.compile_subscription(&subscription(&asked)) {
             self.subscriptions.insert(number, (filters, compiled.clone()));
             self.catalog.insert_subscription(key(number), compiled);
         }
@@ -215,9 +282,9 @@ impl World {
 
     /// Compares with asking each subscription.
     fn check(&self, change: &ResourceChange<'_>) {
+        let lookup = Lookup::new();
         let states = States::new(change, self.catalog.scope());
         let values = states.values(states.filtered()).unwrap();
-        let lookup = Lookup::new();
         let mut expected = Vec::new();
         for (number, (_, compiled)) in &self.subscriptions {
             let topic = compiled.topic();
