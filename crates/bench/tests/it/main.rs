@@ -70,3 +70,33 @@ fn a_server_that_is_not_there_is_an_error_without_figures() {
         assert!(!output.status.success() && output.stdout.is_empty(), "{binary}");
     }
 }
+
+#[test]
+fn a_tiny_match_run_fills_both_parts_and_passes_its_audit() {
+    let Some(server) = server() else {
+        println!("skipped: the server has not been built beside this test");
+        return;
+    };
+    let engine = server.with_file_name("examples").join("matching");
+    let work = tempfile::tempdir().expect("a directory");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cresset-bench"));
+    command.args(["match", "--tiny", "--json", "--work"]).arg(work.path());
+    if !engine.is_file() {
+        println!("the engine's part is skipped: its program has not been built");
+        command.args(["--only", "server"]);
+    }
+    let output = command.output().expect("the program starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
+    let level = &report["server"][0];
+    assert_eq!(level["subscriptions"], 1_000);
+    assert!(level["growth"]["median"].is_number(), "{level}");
+    assert!(level["grown"]["server_cpu_us"].as_f64() > Some(0.0), "{level}");
+    assert!(report["audit"]["events"].as_u64() > Some(0));
+    if engine.is_file() {
+        let loads = report["engine"]["loads"].as_array().expect("loads");
+        assert_eq!(loads.len(), 5);
+        assert!(loads.iter().all(|load| load["ns_per_change"].as_u64() > Some(0)));
+        assert!(report["engine"]["scan"]["ns_per_change"].as_u64() > Some(0));
+    }
+}

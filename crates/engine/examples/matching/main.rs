@@ -36,6 +36,8 @@ const COUNTS: [u64; 4] = [1_000, 10_000, 100_000, 1_000_000];
 const BATCH: u64 = 16;
 /// Batches of one figure, of which the median counts.
 const BATCHES: u64 = 1_000;
+/// Batches of a rehearsal.
+const BATCHES_TINY: u64 = 20;
 /// Subscriptions that the scan is measured with.
 const SCANNED: u64 = 10_000;
 
@@ -55,22 +57,23 @@ fn main() -> ExitCode {
 }
 
 fn figures(max: u64) {
+    let batches = if max > COUNTS[0] { BATCHES } else { BATCHES_TINY };
     let counts: Vec<_> = COUNTS.into_iter().filter(|count| *count <= max).collect();
     let mut loads = Vec::new();
     for load in Load::ALL {
         for count in &counts {
-            loads.push(measure(load, *count));
+            loads.push(measure(load, *count, batches));
         }
     }
     let document = json!({
         "loads": loads,
         "scan": scan(SCANNED.min(max)),
-        "fhirpath": expressions(),
+        "fhirpath": expressions(batches),
     });
     println!("{document}");
 }
 
-fn measure(load: Load, count: u64) -> Value {
+fn measure(load: Load, count: u64, batches: u64) -> Value {
     let mut catalog = load.catalog();
     let before = resident();
     let started = Instant::now();
@@ -80,8 +83,8 @@ fn measure(load: Load, count: u64) -> Value {
     }
     let subscribed = started.elapsed();
     let bytes = resident().saturating_sub(before);
-    let evaluated = median(|batch| evaluations(load, &catalog, count, batch));
-    let churned = churn(load, &mut catalog, count);
+    let evaluated = median(batches, |batch| evaluations(load, &catalog, count, batch));
+    let churned = churn(load, &mut catalog, count, batches);
     let figures = json!({
         "load": load.name(),
         "subscriptions": count,
@@ -107,8 +110,8 @@ fn resident() -> u64 {
 }
 
 /// The median of what each batch takes, in nanoseconds for each change of it.
-fn median(mut batch: impl FnMut(u64) -> u64) -> u64 {
-    let mut times: Vec<_> = (0..BATCHES).map(|number| batch(number) / BATCH).collect();
+fn median(batches: u64, mut batch: impl FnMut(u64) -> u64) -> u64 {
+    let mut times: Vec<_> = (0..batches).map(|number| batch(number) / BATCH).collect();
     times.sort_unstable();
     times[times.len() / 2]
 }
@@ -135,10 +138,10 @@ fn evaluations(load: Load, catalog: &Catalog, count: u64, batch: u64) -> u64 {
 
 /// W8: a subscription comes and one goes with each change. The time of a change, and of the coming
 /// and going.
-fn churn(load: Load, catalog: &mut Catalog, count: u64) -> (u64, u64) {
+fn churn(load: Load, catalog: &mut Catalog, count: u64, batches: u64) -> (u64, u64) {
     let mut churned = Vec::new();
     let mut next = count;
-    let evaluated = median(|batch| {
+    let evaluated = median(batches, |batch| {
         let started = Instant::now();
         for _ in 0..BATCH {
             // As the writer does: what it may have to go back to is kept for each.
@@ -180,10 +183,10 @@ fn scan(count: u64) -> Value {
     json!({ "load": "patient", "subscriptions": count, "ns_per_change": times[times.len() / 2] })
 }
 
-fn expressions() -> Value {
+fn expressions(batches: u64) -> Value {
     let patient = patient();
     let given = given();
-    let path = median(|_| {
+    let path = median(batches, |_| {
         let started = Instant::now();
         for _ in 0..BATCH {
             let context = Context::new(Some(black_box(&patient)), "Patient");
@@ -192,7 +195,7 @@ fn expressions() -> Value {
         u64::try_from(started.elapsed().as_nanos()).unwrap_or(u64::MAX)
     });
     let resource = Load::Patient.resource(1);
-    let all = median(|_| {
+    let all = median(batches, |_| {
         let started = Instant::now();
         for _ in 0..BATCH {
             black_box(extract_all(&resource));

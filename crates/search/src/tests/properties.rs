@@ -98,8 +98,7 @@ fn compared(values: &'static [&'static str]) -> impl Strategy<Value = String> {
 
 /// Dates and quantities, also from a later to an earlier one.
 fn ordered() -> impl Strategy<Value = Value> {
-    let quantities =
-        prop_oneof![
+    let quantities = prop_oneof![
             select(
                 &[
                     "5",
