@@ -106,6 +106,15 @@ impl Client {
         Ok(Self { connection, request, subscription })
     }
 
+    /// Opens its connection anew: a server closes one on which nothing was asked for long.
+    ///
+    /// # Errors
+    /// When the target does not accept.
+    pub async fn reconnect(&mut self, target: &Target) -> anyhow::Result<()> {
+        self.connection = Connection::open(target.address).await?;
+        Ok(())
+    }
+
     /// Creates one resource and waits for its answer and its frame.
     ///
     /// # Errors

@@ -151,6 +151,8 @@ async fn grow(settings: &Settings, kind: &Kind, report: &mut Report) -> anyhow::
             break;
         }
         let grown = many.grow(subscriptions).await?;
+        few.reconnect().await?;
+        many.reconnect().await?;
         let (mut few_segments, mut many_segments) = (Vec::new(), Vec::new());
         for _ in 0..settings.pairs {
             few_segments.push(few.measure(settings).await?);
@@ -216,6 +218,15 @@ impl Contender {
             server_cpu_us: per(cpu, made),
             bytes: per(bytes, made),
         })
+    }
+
+    /// What was idle while the other one grew is closed by now.
+    async fn reconnect(&mut self) -> anyhow::Result<()> {
+        for client in &mut self.clients {
+            client.reconnect(&self.target).await?;
+        }
+        self.connection = Connection::open(self.target.address).await?;
+        Ok(())
     }
 
     fn memory(&self) -> anyhow::Result<Memory> {

@@ -10,17 +10,10 @@ use crate::{process, workspace};
 /// Runs a benchmark; the exit code is its own.
 pub(crate) fn run(name: &str, args: &[String]) -> Result<ExitCode> {
     process::step("cargo build --release", || {
-        process::run(&["cargo", "build", "--release", "-p", "cresset", "-p", "cresset-bench"])?;
-        // What the engine alone costs is measured by a program of its own.
-        process::run(&[
-            "cargo",
-            "build",
-            "--release",
-            "-p",
-            "cresset-engine",
-            "--example",
-            "matching",
-        ])
+        // The programs and, as an example of the engine, what measures the engine alone.
+        let packages = ["-p", "cresset", "-p", "cresset-bench", "-p", "cresset-engine"];
+        let build = ["cargo", "build", "--release", "--bins", "--example", "matching"];
+        process::run(&[&build[..], &packages].concat())
     })?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
     let binary = workspace::root().join(target).join("release/cresset-bench");
