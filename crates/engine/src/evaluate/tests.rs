@@ -327,7 +327,7 @@ fn an_expression_that_asks_nothing_of_the_past_needs_no_previous_state() {
         let trigger = fhir_path_trigger("Encounter", expression);
         let catalog = catalog_of(&topic(vec![trigger], &[]), &[&[]]);
         let needed = catalog.interest("Encounter", Interaction::Update);
-        assert_eq!(needed == crate::Interest::Current, fires, "{expression}");
+        assert_eq!(needed == Interest::Current, fires, "{expression}");
         let found = evaluate(&catalog, &update);
         assert_eq!((found.matches.len() == 1, found.problems.is_empty()), (fires, fires));
     }
