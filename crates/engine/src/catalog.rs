@@ -15,7 +15,7 @@ use cresset_model::{
     Canonical, Interaction, Issue, IssueCode, Issues, ResourceId, Subscription, SubscriptionKey,
     Topic, TopicStatus,
 };
-use cresset_search::{Parameters, Scope};
+use cresset_search::{Lookup, Parameters, Scope, compare_versions};
 use imbl::OrdMap;
 use rustc_hash::FxBuildHasher;
 use smol_str::SmolStr;
@@ -26,11 +26,9 @@ use crate::topic::{self, CompiledTopic};
 mod slot;
 #[cfg(test)]
 mod tests;
-mod version;
 
 use slot::Map;
 pub(crate) use slot::Slot;
-use version::compare_versions;
 
 /// Most versions of a topic that an issue lists.
 const VERSIONS_LISTED_MAX: usize = 20;
@@ -330,6 +328,11 @@ impl Catalog {
             }
         }
         interest
+    }
+
+    /// Nothing looked up yet, to be filled with what an evaluation is missing.
+    pub fn lookup(&self) -> Lookup<'_> {
+        Lookup::new(self.scope())
     }
 
     /// What search needs to know.

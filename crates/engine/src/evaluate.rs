@@ -5,13 +5,14 @@
 //! without candidates cost no trigger. Whatever cannot be evaluated lets no event through and is
 //! reported (I9). Tests: `evaluate/tests.rs`; `evaluate/tests/properties.rs` compares with a scan.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use cresset_model::{Canonical, SubscriptionKey};
+use cresset_search::{Lookup, Need};
 
 use crate::catalog::{Catalog, Slot};
-use crate::lookup::Lookup;
 use crate::states::{ResourceChange, States};
 use crate::subscription::Entry;
 use crate::topic::CompiledTopic;
@@ -23,8 +24,8 @@ mod tests;
 /// Most problems that one evaluation reports; further ones are only counted.
 pub const PROBLEMS_MAX: usize = 100;
 
-/// Most references that one evaluation asks for.
-pub const MISSING_MAX: usize = 100;
+/// Most look-ups that one evaluation asks for; the next one asks for more.
+pub const MISSING_MAX: usize = 1_000;
 
 /// A subscription that the change is an event of.
 #[derive(Debug, Clone)]
@@ -55,9 +56,20 @@ pub struct Evaluation {
     pub problems: Vec<Problem>,
     /// How many further problems there were.
     pub problems_left_out: usize,
-    /// References that the answer depends on, sorted, as the resource has them: the caller looks
-    /// them up and evaluates again with a [`Lookup`] that has them all.
-    pub missing: Vec<String>,
+    /// What the answer depends on, at most [`MISSING_MAX`]: the caller looks it up and evaluates
+    /// again with a [`Lookup`] that has it all. What it does not find in time it marks as
+    /// unavailable, so that only what depends on it has no answer.
+    pub missing: BTreeSet<Need>,
+}
+
+impl Evaluation {
+    fn need(&mut self, needs: &[Need]) {
+        for need in needs {
+            if self.missing.len() < MISSING_MAX && !self.missing.contains(need) {
+                self.missing.insert(need.clone());
+            }
+        }
+    }
 }
 
 /// Finds the subscriptions that a change is an event of.
@@ -80,21 +92,18 @@ pub fn evaluate(change: &ResourceChange<'_>, catalog: &Catalog, lookup: &Lookup<
         }
     }
     evaluation.matches.sort_unstable_by_key(|found| found.subscription);
-    evaluation.missing.sort_unstable();
-    evaluation.missing.dedup();
-    evaluation.missing.truncate(MISSING_MAX);
     evaluation
 }
 
 /// One topic and one change.
-struct Evaluator<'r, 'e> {
+struct Evaluator<'r, 'e, 'l> {
     states: &'r States<'e>,
-    lookup: &'e Lookup<'e>,
+    lookup: &'e Lookup<'l>,
     slot: &'e Slot,
     topic: &'e Arc<CompiledTopic>,
 }
 
-impl<'e> Evaluator<'_, 'e> {
+impl<'e> Evaluator<'_, 'e, '_> {
     /// Adds the matches of the topic. `candidates` is room that the topics share.
     fn topic(&self, candidates: &mut Vec<&'e Entry>, evaluation: &mut Evaluation) {
         let resource_type = self.states.resource_type();
@@ -119,12 +128,15 @@ impl<'e> Evaluator<'_, 'e> {
             let Some(group) = entry.group(resource_type) else {
                 continue;
             };
-            match group.matches(values) {
+            match group.matches(values, self.lookup) {
                 Ok(true) => evaluation
                     .matches
                     .push(Match { subscription: entry.key, topic: Arc::clone(self.topic) }),
                 Ok(false) => {}
-                Err(problem) => self.report(Some(entry.key), &problem, evaluation),
+                Err(problem) if problem.missing().is_empty() => {
+                    self.report(Some(entry.key), &problem, evaluation);
+                }
+                Err(problem) => evaluation.need(problem.missing()),
             }
         }
     }
@@ -137,11 +149,11 @@ impl<'e> Evaluator<'_, 'e> {
             match trigger.fires(self.states, self.lookup) {
                 Ok(true) => return true,
                 Ok(false) => {}
-                Err(TriggerProblem::Missing(references)) => missing.extend(references),
+                Err(TriggerProblem::Missing(needs)) => missing.extend(needs),
                 Err(problem) => self.report(None, &problem, evaluation),
             }
         }
-        evaluation.missing.append(&mut missing);
+        evaluation.need(&missing);
         false
     }
 

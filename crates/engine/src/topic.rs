@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use cresset_model::{Canonical, Interaction, Topic};
+use cresset_search::Criterion;
 use smallvec::SmallVec;
 
 use crate::focus::TypeSet;
@@ -52,6 +53,11 @@ impl CompiledTopic {
     /// The types its events can be about, sorted.
     pub fn focus_types(&self) -> &[&'static str] {
         self.focus_types.as_slice()
+    }
+
+    /// The parameters by which resources have to be found to evaluate its criteria, with their types.
+    pub fn searches(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.triggers.iter().flat_map(Trigger::criteria).flat_map(Criterion::searches)
     }
 
     pub(crate) fn types(&self) -> &TypeSet {

@@ -224,12 +224,13 @@ fn what_an_expression_needs_is_asked_for_and_then_used() {
     let change = change("Encounter", None, Some(&created));
     let first = evaluate(&catalog, &change);
     assert_eq!((first.matches.len(), first.problems.len()), (0, 0));
-    assert_eq!(first.missing, ["Patient/1"]);
+    let need = Need::Resource("Patient/1".into());
+    assert_eq!(first.missing, [need.clone()].into());
     let active = |active: bool| json!({ "resourceType": "Patient", "id": "1", "active": active });
     let (yes, no) = (active(true), active(false));
     for (found, fires) in [(Some(&yes), true), (Some(&no), false), (None, false)] {
-        let mut lookup = Lookup::new();
-        lookup.insert("Patient/1".to_owned(), found);
+        let mut lookup = catalog.lookup();
+        lookup.insert(need.clone(), found);
         let second = super::evaluate(&change, &catalog, &lookup);
         assert_eq!((!second.matches.is_empty(), second.missing.len()), (fires, 0));
     }

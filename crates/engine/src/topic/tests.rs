@@ -216,7 +216,7 @@ fn filters_that_no_search_parameter_stands_behind_are_taken_with_a_warning() {
     let resource = "SurprisingTopic SubscriptionTopic.canFilterBy[0].resource";
     let modifier = "UnsupportedModifier SubscriptionTopic.canFilterBy[0].modifier";
     let comparator = "UnsupportedModifier SubscriptionTopic.canFilterBy[0].comparator";
-    let cases: [(&str, &[&str]); 13] = [
+    let cases: [(&str, &[&str]); 20] = [
         ("patient", &[]),
         ("Encounter.patient", &[]),
         ("Resource.patient", &[]),
@@ -225,10 +225,17 @@ fn filters_that_no_search_parameter_stands_behind_are_taken_with_a_warning() {
         ("date ge le", &[]),
         ("patient identifier missing", &[]),
         ("hub.event", &[parameter]),
-        ("patient.gender", &[parameter]),
-        ("_in", &[parameter]),
+        ("patient.gender not", &[]),
+        ("patient.birthdate ge", &[]),
+        ("patient.gender ge", &[comparator]),
+        ("patient.nope", &[parameter]),
+        ("subject:Patient.name exact", &[]),
+        ("_has:Observation:encounter:code", &[]),
+        ("_has:Observation:nope:code", &[parameter]),
+        ("_in", &[]),
         ("Observation.patient", &[resource]),
-        ("patient in not-in", &[modifier, modifier]),
+        ("patient in not-in", &[]),
+        ("date in not-in", &[modifier, modifier]),
         ("patient ge", &[comparator]),
     ];
     for (offered, warnings) in cases {
@@ -246,8 +253,8 @@ fn a_filter_may_be_named_by_what_defines_it() {
             Topic { can_filter_by: vec![definition], ..topic(vec![trigger("Encounter")], &[]) };
         let (compiled, warnings) = catalog().compile_topic(&id("t"), &topic).unwrap();
         assert!(warnings.0.is_empty(), "{warnings}");
-        let parameter = compiled.offers()[0].parameter("Encounter").unwrap();
-        assert_eq!(parameter.code(), "patient");
+        let offer = &compiled.offers()[0];
+        assert_eq!(offer.name_of("Encounter", &offer.name), Some("patient"));
     }
 }
 

@@ -217,7 +217,7 @@ impl World {
     fn check(&self, change: &ResourceChange<'_>) {
         let states = States::new(change, self.catalog.scope());
         let values = states.values(states.filtered()).unwrap();
-        let lookup = Lookup::new();
+        let lookup = self.catalog.lookup();
         let mut expected = Vec::new();
         for (number, (_, compiled)) in &self.subscriptions {
             let topic = compiled.topic();
@@ -225,7 +225,7 @@ impl World {
             let group =
                 compiled.groups.iter().find(|group| group.types.contains(change.resource_type));
             let fires = triggers.any(|trigger| matches!(trigger.fires(&states, &lookup), Ok(true)));
-            if fires && group.is_some_and(|group| matches!(group.matches(values), Ok(true))) {
+            if fires && group.is_some_and(|group| matches!(group.matches(values, &lookup), Ok(true))) {
                 expected.push(*number);
             }
         }
