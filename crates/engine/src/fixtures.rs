@@ -12,9 +12,7 @@ use cresset_search::Parameters;
 use serde_json::Value;
 use smol_str::SmolStr;
 
-use crate::{
-    Catalog, CompiledTopic, Evaluation, ResourceChange, evaluate as evaluate_change,
-};
+use crate::{Catalog, CompiledTopic, Evaluation, ResourceChange, evaluate as evaluate_change};
 
 pub(crate) const BASE_URL: &str = "http://server.example/r5";
 pub(crate) const TOPIC_URL: &str = "http://topics.example/encounter";

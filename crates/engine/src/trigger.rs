@@ -105,12 +105,12 @@ impl Trigger {
             TriggerTest::FhirPath(expression) => {
                 holds(expression, self.needs_previous(), states, lookup)
             }
-            TriggerTest::Query(query) => query.holds(states, lookup).map_err(|problem| {
-                match problem.missing() {
+            TriggerTest::Query(query) => {
+                query.holds(states, lookup).map_err(|problem| match problem.missing() {
                     [] => TriggerProblem::Query(problem),
                     needs => TriggerProblem::Missing(needs.to_vec()),
-                }
-            }),
+                })
+            }
         }
     }
 

@@ -7,9 +7,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use cresset_definitions::{Definitions, FhirVersion};
-use cresset_engine::{
-    Catalog, CompiledSubscription, CompiledTopic, Need, ResourceChange, Subject,
-};
+use cresset_engine::{Catalog, CompiledSubscription, CompiledTopic, Need, ResourceChange, Subject};
 use cresset_fhir::{
     Codec, ExplainInput, ExplainedChange, ExplainedChanges, json, render_explained_changes,
     render_explanation,

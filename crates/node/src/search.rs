@@ -8,9 +8,7 @@ use std::sync::Arc;
 
 use cresset_definitions::{Definitions, FhirVersion};
 use cresset_fhir::{SearchEntry, SearchMode, SearchPage, json, render_searchset};
-use cresset_model::{
-    Change, Issue, IssueCode, Issues, Position, ResourceType, split_modifier,
-};
+use cresset_model::{Change, Issue, IssueCode, Issues, Position, ResourceType, split_modifier};
 use cresset_search::{Criterion, Lookup, Parameters, ResourceValues, Scope};
 use cresset_store::{Page, Query, SearchCursor};
 

@@ -65,6 +65,7 @@
 //! - `:above`, `:below` and `:code-text` on references, `:in` and `:not-in` on uri: FHIR leaves their
 //!   meaning to the server;
 //! - `:above` and `:below` of a code without a system: nothing says which hierarchy is meant;
+//! - composites of R5 whose components are no parameters of R5 (`Observation.code-value-string`);
 //! - functional lists (`_list=$current-problems`): they are computed by servers that have them;
 //! - comparators on other types than date, number and quantity, and beside a modifier.
 //!

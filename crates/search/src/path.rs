@@ -43,11 +43,7 @@ impl Scope<'_> {
     ///
     /// # Errors
     /// Issues that say what is not known, or cannot be evaluated.
-    pub fn parameter(
-        &self,
-        resource_type: &str,
-        name: &str,
-    ) -> Result<&'static Parameter, Issues> {
+    pub fn parameter(&self, resource_type: &str, name: &str) -> Result<&'static Parameter, Issues> {
         Ok(Path::parse(self, resource_type, name)?.last())
     }
 }
@@ -112,8 +108,8 @@ impl Parser<'_> {
         let of = self.resource_type(of)?;
         let reference = find_parameter(self.scope, of, code)?;
         let targets = reference.targets();
-        let may_refer = is_reference(reference)
-            && (targets.is_empty() || targets.contains(&resource_type));
+        let may_refer =
+            is_reference(reference) && (targets.is_empty() || targets.contains(&resource_type));
         if !may_refer {
             let text = format!("`{code}` of {of} cannot refer to a {resource_type}");
             return Err(Issue::error(IssueCode::InvalidSearchValue, text).into());
@@ -135,7 +131,8 @@ impl Parser<'_> {
         };
         let reference = find_parameter(self.scope, resource_type, code)?;
         if !is_reference(reference) {
-            let text = format!("`{code}` of {resource_type} is no reference that a chain could follow");
+            let text =
+                format!("`{code}` of {resource_type} is no reference that a chain could follow");
             return Err(Issue::error(IssueCode::InvalidSearchValue, text).into());
         }
         let allowed = reference.targets();
@@ -146,7 +143,8 @@ impl Parser<'_> {
                 return Err(Issue::error(IssueCode::InvalidSearchValue, text).into());
             }
             None if allowed.is_empty() => {
-                let text = format!("`{code}` may refer to anything; name the type: `{code}:Type.…`");
+                let text =
+                    format!("`{code}` may refer to anything; name the type: `{code}:Type.…`");
                 return Err(unsupported(&text));
             }
             None => allowed.to_vec(),
@@ -155,7 +153,11 @@ impl Parser<'_> {
         for target in targets {
             match self.path(target, rest, lookups) {
                 Ok(path) => found.push((target, path)),
-                Err(issues) => refusal = refusal.or(Some(issues)),
+                // That one of the types lacks the parameter says less than what is wrong with it.
+                Err(issues) => match &refusal {
+                    Some(known) if !is_unknown(known) => {}
+                    Some(_) | None => refusal = Some(issues),
+                },
             }
         }
         match refusal {
@@ -168,7 +170,8 @@ impl Parser<'_> {
         let definitions = self.scope.parameters.definitions();
         let named = definitions.type_named(name).filter(|_| definitions.is_resource(name));
         named.map(|definition| definition.name).ok_or_else(|| {
-            let text = "the type in the name of a parameter is no resource type of this FHIR version";
+            let text =
+                "the type in the name of a parameter is no resource type of this FHIR version";
             Issue::error(IssueCode::UnknownSearchParameter, text).into()
         })
     }
@@ -176,6 +179,10 @@ impl Parser<'_> {
 
 fn is_reference(parameter: &Parameter) -> bool {
     parameter.kind() == SearchKind::Reference && !parameter.is_membership()
+}
+
+fn is_unknown(issues: &Issues) -> bool {
+    issues.0.iter().all(|issue| issue.code == IssueCode::UnknownSearchParameter)
 }
 
 fn unsupported(text: &str) -> Issues {

@@ -9,9 +9,7 @@ use crate::extraction;
 use crate::index_key::{self, IndexKeys};
 use crate::parameter::{Component, Extraction};
 use crate::parameters::TypeParameters;
-use crate::{
-    IndexKey, Parameter, Problem, ProblemKind, Reference, Scope, SearchValue, Target,
-};
+use crate::{IndexKey, Parameter, Problem, ProblemKind, Reference, Scope, SearchValue, Target};
 
 /// The most evaluation steps an expression may take on one resource (I10).
 pub const STEPS_MAX: u32 = 1_000_000;
@@ -149,9 +147,9 @@ impl<'a> ResourceValues<'a> {
         };
         let mut values = Vec::with_capacity(items.len());
         for item in items.iter() {
-            source.push(item, &mut values).map_err(|malformed| {
-                Problem::new(asked, ProblemKind::Malformed(malformed.0))
-            })?;
+            source
+                .push(item, &mut values)
+                .map_err(|malformed| Problem::new(asked, ProblemKind::Malformed(malformed.0)))?;
             if values.len() > VALUES_MAX {
                 return Err(Problem::new(asked, ProblemKind::TooManyValues));
             }

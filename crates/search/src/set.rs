@@ -93,7 +93,8 @@ impl Set {
 
     /// Reads the canonical URL of a ValueSet, or a reference to one of this server.
     pub(crate) fn value_set(text: &str, scope: &Scope<'_>) -> Result<Self, &'static str> {
-        const EXPECTED: &str = "the canonical URL of a ValueSet, perhaps with |version, or ValueSet/id";
+        const EXPECTED: &str =
+            "the canonical URL of a ValueSet, perhaps with |version, or ValueSet/id";
         match Target::parse(text, scope.base_url.trim_end_matches('/')) {
             // What is after a `|` is the version of a canonical, which a reference does not have.
             Target::Local { resource_type: "ValueSet", id, version: None } => {
@@ -157,8 +158,7 @@ impl Set {
                 if own == code {
                     return Ok(true);
                 }
-                let (low, high) = if *below { (own, code.as_str()) } else { (code.as_str(), own) };
-                reader.is_below(system, None, low, high)
+                reader.is_related((system, None), code, own, *below)
             }
             (Self::Members { .. }, SearchValue::Reference(reference)) => {
                 members::contains(reader.one(&self.need())?, reference, reader)
@@ -252,15 +252,15 @@ impl<'l, 'a> SetReader<'l, 'a> {
         }
     }
 
-    /// Whether one code of a code system is below another one.
-    fn is_below(
+    /// Whether a resource's code is below the one asked for in a code system, or above it.
+    fn is_related(
         &mut self,
-        system: &str,
-        version: Option<&str>,
-        low: &str,
-        high: &str,
+        (system, version): (&str, Option<&str>),
+        asked: &str,
+        own: &str,
+        below: bool,
     ) -> Result<bool, ProblemKind> {
         let code_system = self.latest(&code_system(system), version)?;
-        hierarchy::is_below(self, code_system, low, high)
+        hierarchy::is_related(self, code_system, asked, own, below)
     }
 }

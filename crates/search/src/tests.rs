@@ -10,9 +10,7 @@ use cresset_definitions::FhirVersion;
 use cresset_model::{IssueCode, Issues};
 use serde_json::Value;
 
-use crate::{
-    Criteria, Criterion, Lookup, Need, Parameters, Problem, ResourceValues, Scope,
-};
+use crate::{Criteria, Criterion, Lookup, Need, Parameters, Problem, ResourceValues, Scope};
 
 pub(crate) const BASE_URL: &str = "http://example.org/fhir";
 

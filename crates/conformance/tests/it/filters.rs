@@ -201,7 +201,8 @@ async fn filters_look_at_other_resources_and_convert_units() {
         set(&mut dry, "/code/coding/0/code", "dry");
         set(&mut dry, "/valueQuantity/code", "g");
         set(&mut dry, "/valueQuantity/unit", "g");
-        let observations = [observation("of-eve", "eve", 70.0), observation("of-bob", "bob", 80.0), dry];
+        let observations =
+            [observation("of-eve", "eve", 70.0), observation("of-bob", "bob", 80.0), dry];
         let one = |filter: Filter| vec![filter];
         let cases: Vec<Case<'_>> = vec![
             (one(Filter::new("patient.gender", "female")), &["of-eve"]),
@@ -224,10 +225,7 @@ async fn filters_look_at_other_resources_and_convert_units() {
                 one(Filter::new("value-quantity", "gt75|http://unitsofmeasure.org|kg")),
                 &["of-bob", "dry"],
             ),
-            (
-                one(Filter::new("value-quantity", "81|http://unitsofmeasure.org|kg")),
-                &["dry"],
-            ),
+            (one(Filter::new("value-quantity", "81|http://unitsofmeasure.org|kg")), &["dry"]),
             (
                 one(Filter::new(
                     "code-value-quantity",

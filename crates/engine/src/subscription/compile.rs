@@ -99,8 +99,11 @@ impl<'c> Compiler<'c> {
             topic.offers().iter().filter(|offer| offer.is_named(&filter.parameter)).collect();
         let mut bound = Vec::new();
         for one in types {
-            let offers: Vec<_> =
-                named.iter().copied().filter(|offer| offer.name_of(one, &filter.parameter).is_some()).collect();
+            let offers: Vec<_> = named
+                .iter()
+                .copied()
+                .filter(|offer| offer.name_of(one, &filter.parameter).is_some())
+                .collect();
             if !offers.is_empty() {
                 bound.push((one, offers));
             }

@@ -83,7 +83,7 @@ fn criteria_that_cannot_be_evaluated_are_refused_each_at_its_place() {
         vec![
             query_trigger("Encounter", query("status:not=planned", "stauts=completed&date=never")),
             query_trigger("Patient", query("gender:above=x", "")),
-            query_trigger("Patient", query("", "organization.name=x")),
+            query_trigger("Patient", query("", "_text=x")),
             query_trigger("Patient", QueryCriteria::default()),
         ],
         &[],
@@ -93,7 +93,7 @@ fn criteria_that_cannot_be_evaluated_are_refused_each_at_its_place() {
         &[
             "UnknownSearchParameter SubscriptionTopic.resourceTrigger[0].queryCriteria.current",
             "InvalidSearchValue SubscriptionTopic.resourceTrigger[0].queryCriteria.current",
-            "UnsupportedSearch SubscriptionTopic.resourceTrigger[1].queryCriteria.previous",
+            "InvalidSearchValue SubscriptionTopic.resourceTrigger[1].queryCriteria.previous",
             "UnsupportedSearch SubscriptionTopic.resourceTrigger[2].queryCriteria.current",
             "InvalidTrigger SubscriptionTopic.resourceTrigger[3].queryCriteria",
         ],

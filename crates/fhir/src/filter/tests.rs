@@ -55,10 +55,7 @@ fn every_form_gives_the_filter_it_says() {
     check("subject:Patient=1,2", &["- subject - Patient/1,Patient/2"]);
     check("subject:Patient.name=peter", &["- subject:Patient.name - peter"]);
     check("_has:Observation:patient:code=1", &["- _has:Observation:patient:code - 1"]);
-    check(
-        "_has:Observation:patient:identifier=1",
-        &["- _has:Observation:patient:identifier - 1"],
-    );
+    check("_has:Observation:patient:identifier=1", &["- _has:Observation:patient:identifier - 1"]);
     check(
         "_has:Observation:patient:status:not=final",
         &["- _has:Observation:patient:status not final"],

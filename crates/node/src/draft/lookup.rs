@@ -12,7 +12,9 @@ use std::sync::Arc;
 use cresset_engine::{CompiledSubscription, Need, ResourceChange};
 use cresset_fhir::json;
 use cresset_model::{Base, Change, Interaction, Issue, IssueCode, ResourceKey, ResourceType};
-use cresset_search::{Criterion, Parameter, Parameters, Reference, Referring, ResourceValues, Scope};
+use cresset_search::{
+    Criterion, Parameter, Parameters, Reference, Referring, ResourceValues, Scope,
+};
 use cresset_search::{SearchValue, Target, escape};
 use cresset_store::{Query, SEARCH_PAGE_MAX};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -143,7 +145,12 @@ impl Draft<'_> {
     }
 
     /// Looks up what an evaluation of a change needs.
-    pub(super) fn look_up(&mut self, base: Base, need: &Need, change: &ResourceChange<'_>) -> Found {
+    pub(super) fn look_up(
+        &mut self,
+        base: Base,
+        need: &Need,
+        change: &ResourceChange<'_>,
+    ) -> Found {
         match need {
             Need::Canonical { resource_type, url } => {
                 let mut found = self.seek(&Sought::canonical(base, resource_type, url)?, change)?;
@@ -187,7 +194,8 @@ impl Draft<'_> {
         let mut keys = indexed(self.shared, sought)?;
         keys.extend(self.in_group(sought));
         if change.resource_type == sought.resource_type {
-            let own = reference::key_of(sought.base, &format!("{}/{}", change.resource_type, change.id));
+            let own =
+                reference::key_of(sought.base, &format!("{}/{}", change.resource_type, change.id));
             keys.extend(own);
         }
         let mut seen = FxHashSet::default();
@@ -315,9 +323,7 @@ pub(crate) fn look_up_stored(shared: &Shared, base: Base, need: &Need) -> Found 
         Need::Canonical { resource_type, url } => {
             (indexed(shared, &Sought::canonical(base, resource_type, url)?)?, Some(url))
         }
-        Need::Referring(referring) => {
-            (indexed(shared, &Sought::referring(base, referring))?, None)
-        }
+        Need::Referring(referring) => (indexed(shared, &Sought::referring(base, referring))?, None),
         Need::Resource(reference) => {
             (local_key(shared, base, reference).into_iter().collect(), None)
         }

@@ -102,12 +102,7 @@ fn member((name, suffix, value): Asked, form: usize) -> Value {
 
 /// Whether a subscription of this version with these filters is told of the resource; `None` if it
 /// is refused.
-fn is_told(
-    version: FhirVersion,
-    asked: &[Asked],
-    form: usize,
-    resource: &Value,
-) -> Option<bool> {
+fn is_told(version: FhirVersion, asked: &[Asked], form: usize, resource: &Value) -> Option<bool> {
     let json = match version {
         FhirVersion::R4 | FhirVersion::R4B => {
             let filters: Vec<String> = asked.iter().map(|one| written(*one, form)).collect();

@@ -94,7 +94,9 @@ impl ChangeLog for FaultyStore {
 
 impl Store for FaultyStore {
     fn current(&self, keys: &[ResourceKey]) -> Result<Vec<Option<Change>>, StoreError> {
-        self.look_up(keys.iter().any(|key| ["Group", "Patient"].contains(&key.resource_type.as_str())))?;
+        self.look_up(
+            keys.iter().any(|key| ["Group", "Patient"].contains(&key.resource_type.as_str())),
+        )?;
         self.inner.current(keys)
     }
 

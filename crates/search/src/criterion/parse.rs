@@ -76,11 +76,7 @@ impl Asked<'_> {
         }
     }
 
-    fn own(
-        &self,
-        resource_type: &str,
-        parameter: &'static Parameter,
-    ) -> Result<Criterion, Issues> {
+    fn own(&self, resource_type: &str, parameter: &'static Parameter) -> Result<Criterion, Issues> {
         let Self { scope, comparator, value, .. } = *self;
         let (modifier, only) = read_modifier(scope, parameter, self.modifier)?;
         check_comparator(parameter, modifier, comparator)?;

@@ -75,10 +75,10 @@ fn a_chain_asks_what_is_referred_to() {
 
 #[test]
 fn what_is_not_there_never_fits() {
-    for subject in
-        ["Patient/nobody", "http://other.org/Patient/eve", "#p", "urn:uuid:1", "Group/g"]
+    for subject in ["Patient/nobody", "http://other.org/Patient/eve", "#p", "urn:uuid:1", "Group/g"]
     {
-        for query in ["patient.gender=female", "patient.gender:not=male", "patient.gender:missing=true"]
+        for query in
+            ["patient.gender=female", "patient.gender:not=male", "patient.gender:missing=true"]
         {
             check(&encounter(subject), query, false);
         }
@@ -110,7 +110,8 @@ fn has_asks_who_refers_to_a_resource() {
 #[test]
 fn what_cannot_be_read_in_another_resource_is_a_problem_unless_one_decides() {
     let sick = patient("sick");
-    let problem = matches_among(FhirVersion::R4, &world(), &sick, "_has:Observation:patient:date=gt2020");
+    let problem =
+        matches_among(FhirVersion::R4, &world(), &sick, "_has:Observation:patient:date=gt2020");
     assert_eq!(problem.unwrap_err().kind(), &ProblemKind::Malformed("dateTime"));
     check(&sick, "_has:Observation:patient:status=final", true);
     check(&sick, "_has:Observation:patient:date=gt2020&gender=male", false);
@@ -166,11 +167,12 @@ fn different_questions_about_who_refers_are_different_needs() {
 #[test]
 fn names_that_lead_nowhere_are_refused() {
     use IssueCode as Code;
-    let check = |query: &str, code: Code| assert_eq!(refused("Encounter", query), [code], "{query}");
+    let check =
+        |query: &str, code: Code| assert_eq!(refused("Encounter", query), [code], "{query}");
     check("patient.nope=1", Code::UnknownSearchParameter);
     check("nope.gender=1", Code::UnknownSearchParameter);
     check("status.gender=1", Code::InvalidSearchValue);
-    check("patient:Group.identifier=1", Code::InvalidSearchValue);
+    check("service-provider:Patient.identifier=1", Code::InvalidSearchValue);
     check("patient:Nope.identifier=1", Code::UnknownSearchParameter);
     check("patient.=1", Code::UnknownSearchParameter);
     check(".gender=1", Code::UnknownSearchParameter);

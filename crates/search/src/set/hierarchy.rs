@@ -10,12 +10,14 @@ use crate::ProblemKind;
 
 type Parents<'v> = FxHashMap<&'v str, SmallVec<[&'v str; 1]>>;
 
-/// Whether `low` is below `high` in this code system, at any distance; nothing is below itself.
-pub(super) fn is_below(
+/// Whether a resource's code is below the one asked for (or above it), at any distance; nothing is
+/// below or above itself, or is if the code system does not have it.
+pub(super) fn is_related(
     reader: &mut SetReader<'_, '_>,
     code_system: &Value,
-    low: &str,
-    high: &str,
+    asked: &str,
+    own: &str,
+    below: bool,
 ) -> Result<bool, ProblemKind> {
     let text = |name: &str| code_system.get(name).and_then(Value::as_str);
     if text("content") != Some("complete") {
@@ -26,9 +28,10 @@ pub(super) fn is_below(
         return Err(ProblemKind::Unavailable(reason));
     }
     let parents = parents(reader, code_system)?;
-    if !parents.contains_key(high) {
+    if !parents.contains_key(asked) {
         return Err(ProblemKind::Unavailable("the CodeSystem does not have the code asked for"));
     }
+    let (low, high) = if below { (own, asked) } else { (asked, own) };
     let mut seen = FxHashSet::default();
     let mut open: Vec<&str> = parents.get(low).into_iter().flatten().copied().collect();
     while let Some(code) = open.pop() {

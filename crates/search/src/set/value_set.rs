@@ -145,13 +145,13 @@ fn passes(
     let Some(value) = value.filter(|_| matches!(property, Some("concept" | "code"))) else {
         return Err(needs_terminology());
     };
-    let mut below = |low: &str, high: &str| reader.is_below(system, version, low, high);
+    let mut is = |below: bool| reader.is_related((system, version), value, code, below);
     match operation {
         Some("=") => Ok(code == value),
-        Some("descendent-of") => below(code, value),
-        Some("generalizes") => Ok(code == value || below(value, code)?),
-        Some("is-a") => Ok(code == value || below(code, value)?),
-        Some("is-not-a") => Ok(code != value && !below(code, value)?),
+        Some("descendent-of") => is(true),
+        Some("generalizes") => Ok(code == value || is(false)?),
+        Some("is-a") => Ok(code == value || is(true)?),
+        Some("is-not-a") => Ok(code != value && !is(true)?),
         Some(_) | None => Err(needs_terminology()),
     }
 }

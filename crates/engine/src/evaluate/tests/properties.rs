@@ -225,7 +225,9 @@ impl World {
             let group =
                 compiled.groups.iter().find(|group| group.types.contains(change.resource_type));
             let fires = triggers.any(|trigger| matches!(trigger.fires(&states, &lookup), Ok(true)));
-            if fires && group.is_some_and(|group| matches!(group.matches(values, &lookup), Ok(true))) {
+            if fires
+                && group.is_some_and(|group| matches!(group.matches(values, &lookup), Ok(true)))
+            {
                 expected.push(*number);
             }
         }
