@@ -22,7 +22,7 @@ pub const ALTERNATIVES_MAX: usize = 1_000;
 #[derive(Clone, PartialEq, Eq)]
 pub enum Operand {
     /// Of a `composite` parameter: what each of its components is compared with.
-    Composite(Box<[(&'static Parameter, Operand)]>),
+    Composite(Box<[(&'static Parameter, Self)]>),
     /// Of a `date` parameter.
     Date(DateOperand),
     /// Of a `number` parameter.

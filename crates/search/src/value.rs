@@ -10,7 +10,7 @@ use crate::{DateRange, NumberRange, Quantity, Reference, Text, Token, Uri};
 #[derive(Clone, PartialEq)]
 pub enum SearchValue<'a> {
     /// Of a `composite` parameter: what each of its components finds in one place.
-    Composite(Vec<Vec<SearchValue<'a>>>),
+    Composite(Vec<Vec<Self>>),
     /// Of a `date` parameter.
     Date(DateRange),
     /// Of a `number` parameter.

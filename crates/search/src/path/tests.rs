@@ -127,7 +127,7 @@ fn nothing_is_said_before_it_was_looked_up() {
     let mut lookup = Lookup::new(scope);
     let need = Need::Resource("Patient/eve".into());
     let problem = criterion.matches(&values, &lookup).unwrap_err();
-    assert_eq!(problem.missing(), [need.clone()]);
+    assert_eq!(problem.missing(), std::slice::from_ref(&need));
     assert!(!format!("{problem} {problem:?} {need:?}").contains("eve"));
     lookup.insert_unavailable(need.clone(), "the store is away");
     let problem = criterion.matches(&values, &lookup).unwrap_err();
