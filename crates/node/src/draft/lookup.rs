@@ -277,8 +277,8 @@ fn is_of(change: &ResourceChange<'_>, key: &ResourceKey) -> bool {
     change.resource_type == key.resource_type.as_str() && change.id == key.id.as_str()
 }
 
-/// What the index finds, brought up to the last durable change.
-fn indexed(&mut self, sought: &Sought<'_>) -> Result<Vec<ResourceKey>, &'static str> {
+/// What the index finds, as far as it is.
+fn indexed(shared: &Shared, sought: &Sought<'_>) -> Result<Vec<ResourceKey>, &'static str> {
     let Sought { base, resource_type, parameter, value, narrower } = *sought;
     let index = &shared.config.search.index;
     if !is_searchable(index, resource_type, parameter.code()) {
