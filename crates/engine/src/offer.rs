@@ -145,10 +145,12 @@ fn parameter(
         let url = url.split_once('|').map_or(url, |(url, _)| url);
         scope.parameters.by_url(focus_type, url)
     });
+    let name = &definition.filter_parameter;
+    // Of a chain that can be followed what is defined is the parameter at its end.
+    let is_chain = name.contains('.') && scope.parameter(focus_type, name).is_ok();
     let name = match defined {
-        // A chain is its own definition; what is defined is the parameter at its end.
-        Some(parameter) if !definition.filter_parameter.contains('.') => parameter.code().into(),
-        Some(_) | None => definition.filter_parameter.clone(),
+        Some(parameter) if !is_chain => parameter.code().into(),
+        Some(_) | None => name.clone(),
     };
     match scope.parameter(focus_type, &name) {
         Ok(parameter) if name == "id" || name.contains("://") => {
