@@ -15,7 +15,7 @@ use cresset_model::{
     Canonical, Interaction, Issue, IssueCode, Issues, ResourceId, Subscription, SubscriptionKey,
     Topic, TopicStatus,
 };
-use cresset_search::{Parameters, Scope};
+use cresset_search::{Lookup, Parameters, Scope, compare_versions};
 use imbl::OrdMap;
 use smol_str::SmolStr;
 
@@ -27,11 +27,9 @@ mod intervals;
 mod slot;
 #[cfg(test)]
 mod tests;
-mod version;
 
 use index::Index;
 use slot::Slot;
-use version::compare_versions;
 
 /// Most versions of a topic that an issue lists.
 const VERSIONS_LISTED_MAX: usize = 20;
@@ -387,6 +385,11 @@ impl Catalog {
     pub fn interest(&self, resource_type: &str, interaction: Interaction) -> Interest {
         let listeners = self.listeners.get(resource_type);
         listeners.map_or(Interest::None, |listeners| listeners.interest(interaction))
+    }
+
+    /// Nothing looked up yet, to be filled with what an evaluation is missing.
+    pub fn lookup(&self) -> Lookup<'_> {
+        Lookup::new(self.scope())
     }
 
     /// What search needs to know.

@@ -4,14 +4,14 @@
 //! triggers of their topics are asked, then each candidate's filters. Topics without candidates cost
 //! nothing. Whatever cannot be evaluated lets no event through and is reported (I9). Tests: `evaluate/tests.rs`; `evaluate/tests/properties.rs` compares with a scan.
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use cresset_model::{Canonical, SubscriptionKey};
-use cresset_search::ResourceValues;
+use cresset_search::{Lookup, Need, ResourceValues};
 
 use crate::catalog::{Catalog, Interest};
-use crate::lookup::Lookup;
 use crate::states::{ResourceChange, States};
 use crate::subscription::Entry;
 use crate::topic::CompiledTopic;
@@ -23,8 +23,8 @@ mod tests;
 /// Most problems that one evaluation reports; further ones are only counted.
 pub const PROBLEMS_MAX: usize = 100;
 
-/// Most references that one evaluation asks for.
-pub const MISSING_MAX: usize = 100;
+/// Most look-ups that one evaluation asks for; the next one asks for more.
+pub const MISSING_MAX: usize = 1_000;
 
 /// A subscription that the change is an event of.
 #[derive(Debug, Clone)]
@@ -55,9 +55,20 @@ pub struct Evaluation {
     pub problems: Vec<Problem>,
     /// How many further problems there were.
     pub problems_left_out: usize,
-    /// References that the answer depends on, sorted, as the resource has them: the caller looks
-    /// them up and evaluates again with a [`Lookup`] that has them all.
-    pub missing: Vec<String>,
+    /// What the answer depends on, at most [`MISSING_MAX`]: the caller looks it up and evaluates
+    /// again with a [`Lookup`] that has it all. What it does not find in time it marks as
+    /// unavailable, so that only what depends on it has no answer.
+    pub missing: BTreeSet<Need>,
+}
+
+impl Evaluation {
+    fn need(&mut self, needs: &[Need]) {
+        for need in needs {
+            if self.missing.len() < MISSING_MAX && !self.missing.contains(need) {
+                self.missing.insert(need.clone());
+            }
+        }
+    }
 }
 
 /// What is told of a topic whose evaluation panicked.
@@ -74,20 +85,17 @@ pub fn evaluate(change: &ResourceChange<'_>, catalog: &Catalog, lookup: &Lookup<
     let states = States::new(change, catalog.scope());
     Evaluator { states: &states, lookup, catalog }.evaluate(&mut evaluation);
     evaluation.matches.sort_unstable_by_key(|found| found.subscription);
-    evaluation.missing.sort_unstable();
-    evaluation.missing.dedup();
-    evaluation.missing.truncate(MISSING_MAX);
     evaluation
 }
 
 /// One change and all topics.
-struct Evaluator<'r, 'e> {
+struct Evaluator<'r, 'e, 'l> {
     states: &'r States<'e>,
-    lookup: &'e Lookup<'e>,
+    lookup: &'e Lookup<'l>,
     catalog: &'e Catalog,
 }
 
-impl<'e> Evaluator<'_, 'e> {
+impl<'e> Evaluator<'_, 'e, '_> {
     fn evaluate(&self, evaluation: &mut Evaluation) {
         let Some(values) = self.states.values(self.states.filtered()) else {
             for topic in self.catalog.listening().filter(|topic| self.is_told(topic)) {
@@ -132,11 +140,11 @@ impl<'e> Evaluator<'_, 'e> {
             match trigger.fires(self.states, self.lookup) {
                 Ok(true) => return true,
                 Ok(false) => {}
-                Err(TriggerProblem::Missing(references)) => missing.extend(references),
+                Err(TriggerProblem::Missing(needs)) => missing.extend(needs),
                 Err(problem) => report(topic, None, &problem, evaluation),
             }
         }
-        evaluation.missing.append(&mut missing);
+        evaluation.need(&missing);
         false
     }
 
@@ -152,12 +160,15 @@ impl<'e> Evaluator<'_, 'e> {
             let Some(group) = entry.group(values.resource_type()) else {
                 continue;
             };
-            match group.matches(values) {
+            match group.matches(values, self.lookup) {
                 Ok(true) => evaluation
                     .matches
                     .push(Match { subscription: entry.key, topic: Arc::clone(topic) }),
                 Ok(false) => {}
-                Err(problem) => report(topic, Some(entry.key), &problem, evaluation),
+                Err(problem) if problem.missing().is_empty() => {
+                    report(topic, Some(entry.key), &problem, evaluation);
+                }
+                Err(problem) => evaluation.need(problem.missing()),
             }
         }
     }

@@ -5,6 +5,7 @@
 //! they were read, and each is compiled alone to see which criterion is its. Tests:
 //! `explain/tests.rs`, among them that it always answers as `evaluate` does.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cresset_fhirpath::{Context, Expression, parts};
@@ -12,10 +13,9 @@ use cresset_model::{
     CriteriaResult, ExplainedTest, ExplainedTrigger, Explanation, Filter, Interaction,
     QueryCriteria, ResourceTrigger, Subscription, Verdict,
 };
-use cresset_search::{Criteria, Criterion, ResourceValues};
+use cresset_search::{Criteria, Criterion, Lookup, Need, ResourceValues};
 
 use crate::catalog::Catalog;
-use crate::lookup::Lookup;
 use crate::states::{ResourceChange, States, When};
 use crate::subscription::{self, CompiledSubscription};
 use crate::topic::{self, CompiledTopic};
@@ -45,14 +45,14 @@ pub enum Subject<'a> {
 
 /// Explains a change.
 ///
-/// As with [`evaluate`](crate::evaluate), what is `missing` is for the caller to fetch and to ask
-/// again with.
+/// The second value is what is missing, as with [`evaluate`](crate::evaluate): for the caller to look
+/// up and to ask again with.
 pub fn explain(
     change: &ResourceChange<'_>,
     catalog: &Catalog,
     subject: Subject<'_>,
     lookup: &Lookup<'_>,
-) -> Explanation {
+) -> (Explanation, BTreeSet<Need>) {
     let states = States::new(change, catalog.scope());
     let topic = match subject {
         Subject::Subscription(compiled, _) => compiled.topic(),
@@ -64,7 +64,7 @@ pub fn explain(
         lookup,
         topic,
         problems: Vec::new(),
-        missing: Vec::new(),
+        missing: BTreeSet::new(),
     };
     let triggers = explainer.triggers();
     let fired = any_of(triggers.iter().map(|trigger| trigger.verdict));
@@ -76,7 +76,7 @@ pub fn explain(
         Subject::Topic(_) => (Verdict::Holds, Vec::new()),
     };
     let (verdict, summary) = conclusion(fired, filtered, subject);
-    Explanation {
+    let explanation = Explanation {
         topic: topic.canonical().clone(),
         resource_type: change.resource_type.to_owned(),
         interaction: change.interaction,
@@ -85,8 +85,9 @@ pub fn explain(
         triggers,
         filters,
         problems: explainer.problems,
-        missing: explainer.missing,
-    }
+        missing: explainer.missing.iter().map(Need::shown).collect(),
+    };
+    (explanation, explainer.missing)
 }
 
 /// What of the parts makes the whole.
@@ -121,16 +122,16 @@ fn any_of(verdicts: impl Iterator<Item = Verdict>) -> Verdict {
 }
 
 /// One change, one topic.
-struct Explainer<'r, 'e> {
+struct Explainer<'r, 'e, 'l> {
     catalog: &'e Catalog,
     states: &'r States<'e>,
-    lookup: &'e Lookup<'e>,
+    lookup: &'e Lookup<'l>,
     topic: &'e Arc<CompiledTopic>,
     problems: Vec<String>,
-    missing: Vec<String>,
+    missing: BTreeSet<Need>,
 }
 
-impl<'e> Explainer<'_, 'e> {
+impl<'e> Explainer<'_, 'e, '_> {
     fn triggers(&mut self) -> Vec<ExplainedTrigger> {
         let topic: &'e CompiledTopic = self.topic;
         let triggers = topic.topic().resource_triggers.iter().enumerate();
@@ -161,10 +162,8 @@ impl<'e> Explainer<'_, 'e> {
         }
         let (verdict, reason) = match trigger.fires(self.states, self.lookup) {
             Ok(fires) => (Verdict::from(fires), None),
-            Err(TriggerProblem::Missing(references)) => {
-                self.missing.extend(references);
-                self.missing.sort_unstable();
-                self.missing.dedup();
+            Err(TriggerProblem::Missing(needs)) => {
+                self.missing.extend(needs);
                 (Verdict::Unknown, Some("other resources are needed".to_owned()))
             }
             Err(problem) => {
@@ -212,7 +211,7 @@ impl<'e> Explainer<'_, 'e> {
             .states
             .values(when)
         {
-            Some(values) => test(element, written, criterion, values),
+            Some(values) => test(element, written, criterion, (values, self.lookup)),
             None => {
                 let reason = match self.states.interaction() {
                     Interaction::Create => "there is no state before a create",
@@ -290,17 +289,22 @@ impl<'e> Explainer<'_, 'e> {
         };
         let group = compiled.groups.iter().find(|group| group.types.contains(resource_type));
         let Some(group) = group else { return (Verdict::Fails, Vec::new()) };
-        let verdict = match group.matches(values) {
+        let verdict = match group.matches(values, self.lookup) {
             Ok(holds) => holds.into(),
             Err(problem) => {
-                self.problems.push(problem.to_string());
+                if problem.missing().is_empty() {
+                    self.problems.push(problem.to_string());
+                }
+                self.missing.extend(problem.missing().iter().cloned());
                 Verdict::Unknown
             }
         };
         let filters = read.filters.iter().enumerate().map(|(index, filter)| {
             let element = format!("Subscription.filterBy[{index}]");
             match self.criterion(compiled, read, filter) {
-                Some(criterion) => test(&element, &written(filter), &criterion, values),
+                Some(criterion) => {
+                    test(&element, &written(filter), &criterion, (values, self.lookup))
+                }
                 None => {
                     not_asked(&element, &written(filter), &format!("it is not for {resource_type}"))
                 }
@@ -357,9 +361,9 @@ fn test(
     element: &str,
     text: &str,
     criterion: &Criterion,
-    values: &ResourceValues<'_>,
+    (values, lookup): (&ResourceValues<'_>, &Lookup<'_>),
 ) -> ExplainedTest {
-    let (verdict, reason) = match criterion.matches(values) {
+    let (verdict, reason) = match criterion.matches(values, lookup) {
         Ok(holds) => (holds.into(), None),
         Err(problem) => (Verdict::Unknown, Some(problem.to_string())),
     };

@@ -6,15 +6,13 @@ use cresset_definitions::FhirVersion;
 use cresset_model::{
     Canonical, ChannelType, Comparator, FhirPathCriteria, Filter, FilterDefinition, Interaction,
     Issues, Modifier, PayloadContent, Position, QueryCriteria, ResourceId, ResourceTrigger,
-    Subscription, SubscriptionKey, SubscriptionStatus, Topic, TopicStatus,
+    Subscription, SubscriptionKey, SubscriptionStatus, Topic, TopicStatus, split_modifier,
 };
 use cresset_search::Parameters;
 use serde_json::Value;
 use smol_str::SmolStr;
 
-use crate::{
-    Catalog, CompiledTopic, Evaluation, Lookup, ResourceChange, evaluate as evaluate_change,
-};
+use crate::{Catalog, CompiledTopic, Evaluation, ResourceChange, evaluate as evaluate_change};
 
 pub(crate) const BASE_URL: &str = "http://server.example/r5";
 pub(crate) const TOPIC_URL: &str = "http://topics.example/encounter";
@@ -107,7 +105,8 @@ pub(crate) fn filter(text: &str) -> Filter {
         }
         _ => (None, name),
     };
-    let (parameter, suffix) = name.split_once(':').unwrap_or((name, ""));
+    let (parameter, suffix) = split_modifier(name);
+    let suffix = suffix.unwrap_or_default();
     Filter {
         resource_type,
         parameter: parameter.into(),
@@ -173,7 +172,7 @@ pub(crate) fn change<'a>(
 }
 
 pub(crate) fn evaluate(catalog: &Catalog, change: &ResourceChange<'_>) -> Evaluation {
-    evaluate_change(change, catalog, &Lookup::new())
+    evaluate_change(change, catalog, &catalog.lookup())
 }
 
 /// The numbers of the subscriptions that a change is an event of.

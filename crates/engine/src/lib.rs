@@ -19,7 +19,6 @@ mod explain;
 #[cfg(test)]
 mod fixtures;
 mod focus;
-mod lookup;
 mod offer;
 mod query;
 mod retry;
@@ -34,13 +33,13 @@ pub use bindings::{
     MovedCursor, TokenId, TooManyBindings,
 };
 pub use catalog::{Catalog, Interest};
+pub use cresset_search::{Lookup, Need};
 pub use delivery::{
     Attempt, AttemptId, AttemptKind, Delivery, DeliverySettings, DeliveryState, Effect, Input,
     OUTCOME_GRACE, Outcome,
 };
 pub use evaluate::{Evaluation, MISSING_MAX, Match, PROBLEMS_MAX, Problem, evaluate};
 pub use explain::{EXPLAINED_TEXT_MAX, EXPLAINED_VALUES_MAX, Subject, explain};
-pub use lookup::Lookup;
 pub use retry::{
     EVENTS_PER_NOTIFICATION_DEFAULT, EVENTS_PER_NOTIFICATION_MAX, RETRIES_MAX, RETRY_DELAY_MAX,
     RetryPolicy, RetrySchedule, batch_limit,

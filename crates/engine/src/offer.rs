@@ -4,6 +4,8 @@
 //! per focus type. A filter that no search parameter stands behind stays offered in name only:
 //! subscriptions that use it are refused (RQ-FL-11). Tests: `topic/tests.rs`.
 
+use std::borrow::Cow;
+
 use cresset_definitions::SearchKind;
 use cresset_model::{Comparator, FilterDefinition, Issue, IssueCode, Issues, Modifier};
 use cresset_search::{Criterion, Parameter, Scope};
@@ -15,8 +17,8 @@ use crate::focus;
 #[derive(Debug)]
 pub(crate) struct Offer {
     pub(crate) name: SmolStr,
-    /// The search parameter of each focus type that it is for; sorted by type.
-    parameters: Box<[(&'static str, &'static Parameter)]>,
+    /// What criteria on each focus type that it is for have as a name; sorted by type.
+    names: Box<[(&'static str, SmolStr)]>,
     comparators: Box<[Comparator]>,
     modifiers: Box<[Modifier]>,
 }
@@ -35,7 +37,7 @@ impl Offer {
         let mut reason = None;
         for one in types.iter().copied() {
             match parameter(scope, one, definition) {
-                Ok(parameter) => parameters.push((one, parameter)),
+                Ok(found) => parameters.push((one, found)),
                 Err(why) => reason = reason.or(Some((one, why))),
             }
         }
@@ -47,7 +49,7 @@ impl Offer {
         check_modifiers(scope, definition, &parameters, path, &mut issues);
         let offer = Self {
             name: definition.filter_parameter.clone(),
-            parameters: parameters.into(),
+            names: parameters.into_iter().map(|(one, found)| (one, found.name)).collect(),
             comparators: definition.comparators.clone().into(),
             modifiers: definition.modifiers.clone().into(),
         };
@@ -56,16 +58,20 @@ impl Offer {
 
     /// Whether a filter of this name means this offer.
     ///
-    /// `id` and `_id` are one (RQ-FL-13).
+    /// `id` and `_id` are one (RQ-FL-13). A filter may name a type where the topic's chain names
+    /// none: `subject:Patient.name` asks for less than `subject.name`.
     pub(crate) fn is_named(&self, name: &str) -> bool {
         let canonical = |name| if name == "id" { "_id" } else { name };
-        self.name == name || canonical(self.name.as_str()) == canonical(name)
+        self.name == name
+            || canonical(self.name.as_str()) == canonical(name)
+            || *self.name == *without_types(name)
     }
 
-    /// The search parameter it means for a focus type.
-    pub(crate) fn parameter(&self, focus_type: &str) -> Option<&'static Parameter> {
-        let index = self.parameters.binary_search_by_key(&focus_type, |(one, _)| one).ok()?;
-        Some(self.parameters[index].1)
+    /// What a criterion of a filter has as a name on a focus type.
+    pub(crate) fn name_of<'n>(&'n self, focus_type: &str, filter: &'n str) -> Option<&'n str> {
+        let index = self.names.binary_search_by_key(&focus_type, |(one, _)| one).ok()?;
+        let is_narrower = self.name != filter && *self.name == *without_types(filter);
+        Some(if is_narrower { filter } else { &self.names[index].1 })
     }
 
     /// Plain equality is always offered (RQ-FL-10).
@@ -120,7 +126,13 @@ fn types(
     }
 }
 
-/// The search parameter behind a filter, or why there is none.
+/// What stands behind a filter: the name that criteria have, and the parameter that it ends at.
+struct Found {
+    name: SmolStr,
+    parameter: &'static Parameter,
+}
+
+/// What stands behind a filter, or why nothing does.
 ///
 /// What `filterDefinition` names counts more than the name, which is the topic's own (RQ-TP-50,
 /// RQ-TP-51).
@@ -128,29 +140,41 @@ fn parameter(
     scope: &Scope<'_>,
     focus_type: &str,
     definition: &FilterDefinition,
-) -> Result<&'static Parameter, String> {
-    let by_url = |url: &str| {
+) -> Result<Found, String> {
+    let defined = definition.filter_definition.as_deref().and_then(|url| {
         let url = url.split_once('|').map_or(url, |(url, _)| url);
         scope.parameters.by_url(focus_type, url)
+    });
+    let name = &definition.filter_parameter;
+    // Of a chain that can be followed what is defined is the parameter at its end.
+    let is_chain = name.contains('.') && scope.parameter(focus_type, name).is_ok();
+    let name = match defined {
+        Some(parameter) if !is_chain => parameter.code().into(),
+        Some(_) | None => name.clone(),
     };
-    let name = definition.filter_parameter.as_str();
-    let by_name = || {
-        let id = (name == "id").then_some("_id");
-        let parameters = scope.parameters;
-        parameters.get(focus_type, name).or_else(|| parameters.get(focus_type, id?))
-    };
-    let defined = definition.filter_definition.as_deref().and_then(by_url);
-    let found = defined.or_else(|| if name.contains(':') { by_url(name) } else { by_name() });
-    match found {
-        Some(parameter) => parameter
-            .check()
-            .map(|()| parameter)
-            .map_err(|reason| format!("the search parameter cannot be evaluated ({reason})")),
-        None if name.contains('.') && !name.contains(':') => {
-            Err("chained parameters are not evaluated".to_owned())
+    match scope.parameter(focus_type, &name) {
+        Ok(parameter) if name == "id" || name.contains("://") => {
+            Ok(Found { name: parameter.code().into(), parameter })
         }
-        None => Err("there is no such search parameter".to_owned()),
+        Ok(parameter) => Ok(Found { name, parameter }),
+        Err(issues) => {
+            let unknown = issues.0.iter().any(|one| one.code == IssueCode::UnknownSearchParameter);
+            Err(if unknown {
+                "there is no such search parameter".to_owned()
+            } else {
+                issues.to_string()
+            })
+        }
     }
+}
+
+/// The name of a chain without the types it names: `subject.name` of `subject:Patient.name`.
+fn without_types(name: &str) -> Cow<'_, str> {
+    if name.contains("://") || !name.contains('.') || name.starts_with("_has:") {
+        return Cow::Borrowed(name);
+    }
+    let parts = name.split('.').map(|part| part.split_once(':').map_or(part, |(code, _)| code));
+    Cow::Owned(parts.collect::<Vec<_>>().join("."))
 }
 
 /// Warns of comparators and modifiers that the search parameter does not have, or that this server
@@ -158,18 +182,18 @@ fn parameter(
 fn check_modifiers(
     scope: &Scope<'_>,
     definition: &FilterDefinition,
-    parameters: &[(&'static str, &'static Parameter)],
+    parameters: &[(&'static str, Found)],
     path: &str,
     issues: &mut Issues,
 ) {
-    let Some((focus_type, parameter)) = parameters.first() else {
+    let Some((focus_type, Found { name, parameter })) = parameters.first() else {
         return;
     };
     for modifier in &definition.modifiers {
         // Which modifiers are evaluated is known where criteria are read: ask there, and look only
         // at what is said of the modifier, not of the value.
         let code = Some(modifier.code());
-        let probe = Criterion::new(scope, focus_type, parameter.code(), code, None, "x");
+        let probe = Criterion::new(scope, focus_type, name, code, None, "x");
         let refused = probe.is_err_and(|issues| {
             let about = [IssueCode::UnsupportedModifier, IssueCode::UnsupportedSearch];
             issues.0.iter().any(|issue| about.contains(&issue.code))

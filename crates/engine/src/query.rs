@@ -12,7 +12,7 @@
 //! `query/tests.rs`.
 
 use cresset_model::{CriteriaResult, Interaction};
-use cresset_search::{Criteria, Problem};
+use cresset_search::{Criteria, Criterion, Lookup, Need, Problem};
 
 use crate::states::{States, When};
 
@@ -58,21 +58,30 @@ impl QueryTest {
     ///
     /// A test that decides could not be evaluated: the trigger does not fire, and the problem is
     /// to be reported.
-    pub(crate) fn holds(&self, states: &States<'_>) -> Result<bool, QueryProblem> {
-        let mut undecided = None;
+    pub(crate) fn holds(
+        &self,
+        states: &States<'_>,
+        lookup: &Lookup<'_>,
+    ) -> Result<bool, QueryProblem> {
+        let mut undecided: Option<QueryProblem> = None;
         let mut any = false;
         for part in self.parts(states.interaction()) {
             let passed = match part {
                 Part::Known(passed) => Ok(passed),
                 Part::LeftOut => continue,
-                Part::Test(when, criteria) => test(states, when, criteria),
+                Part::Test(when, criteria) => test(states, when, criteria, lookup),
             };
             match passed {
                 // One test decides: a failed one where both must pass, a passed one where either
                 // suffices.
                 Ok(passed) if passed != self.require_both => return Ok(passed),
                 Ok(_) => any = true,
-                Err(problem) => undecided = Some(problem),
+                // What has to be looked up may still decide, so it goes first.
+                Err(problem) => {
+                    if undecided.as_ref().is_none_or(|other| other.missing().is_empty()) {
+                        undecided = Some(problem);
+                    }
+                }
             }
         }
         undecided.map_or(Ok(any && self.require_both), Err)
@@ -97,6 +106,11 @@ impl QueryTest {
             (false, Some(true)) => Foresight::Always,
             (false, Some(false) | None) => Foresight::Never,
         }
+    }
+
+    /// The criteria of both tests.
+    pub(crate) fn criteria(&self) -> impl Iterator<Item = &Criterion> {
+        [&self.previous, &self.current].into_iter().flatten().flat_map(Criteria::criteria)
     }
 
     /// Whether the state before an update matters.
@@ -144,7 +158,22 @@ pub(crate) enum QueryProblem {
     UnknownState,
 }
 
-fn test(states: &States<'_>, when: When, criteria: &Criteria) -> Result<bool, QueryProblem> {
+impl QueryProblem {
+    /// What has to be looked up before there is an answer.
+    pub(crate) fn missing(&self) -> &[Need] {
+        match self {
+            Self::Search(problem) => problem.missing(),
+            Self::UnknownState => &[],
+        }
+    }
+}
+
+fn test(
+    states: &States<'_>,
+    when: When,
+    criteria: &Criteria,
+    lookup: &Lookup<'_>,
+) -> Result<bool, QueryProblem> {
     let values = states.values(when).ok_or(QueryProblem::UnknownState)?;
-    Ok(criteria.matches(values)?)
+    Ok(criteria.matches(values, lookup)?)
 }

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use cresset_model::SubscriptionKey;
-use cresset_search::{Criterion, Problem, ResourceValues};
+use cresset_search::{Criterion, Lookup, Problem, ResourceValues, Set};
 use smallvec::SmallVec;
 
 use crate::focus::TypeSet;
@@ -35,6 +35,20 @@ impl CompiledSubscription {
     /// Its topic, in the version that its canonical meant when it was compiled.
     pub fn topic(&self) -> &Arc<CompiledTopic> {
         &self.topic
+    }
+
+    /// The sets that its filters ask about, so that it can be refused where they are not there.
+    pub fn sets(&self) -> impl Iterator<Item = &Set> {
+        self.criteria().flat_map(Criterion::sets)
+    }
+
+    /// The parameters by which resources have to be found to evaluate its filters, with their types.
+    pub fn searches(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.criteria().flat_map(Criterion::searches)
+    }
+
+    fn criteria(&self) -> impl Iterator<Item = &Criterion> {
+        self.groups.iter().flat_map(|group| &group.criteria)
     }
 }
 
@@ -68,16 +82,12 @@ impl Group {
     /// # Errors
     ///
     /// A criterion cannot be evaluated and no other one fails: no match, to be reported (I9).
-    pub(crate) fn matches(&self, values: &ResourceValues<'_>) -> Result<bool, Problem> {
-        let mut undecided = None;
-        for criterion in &self.criteria {
-            match criterion.matches(values) {
-                Ok(true) => {}
-                Ok(false) => return Ok(false),
-                Err(problem) => undecided = undecided.or(Some(problem)),
-            }
-        }
-        undecided.map_or(Ok(true), Err)
+    pub(crate) fn matches(
+        &self,
+        values: &ResourceValues<'_>,
+        lookup: &Lookup<'_>,
+    ) -> Result<bool, Problem> {
+        cresset_search::all_match(&self.criteria, values, lookup)
     }
 }
 

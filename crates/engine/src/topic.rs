@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 
 use cresset_model::{Canonical, Interaction, Topic};
+use cresset_search::Criterion;
 use smallvec::SmallVec;
 
 use crate::catalog::Interest;
@@ -65,6 +66,11 @@ impl CompiledTopic {
             Interaction::Update => Interest::Current,
         });
         needed.max().unwrap_or(Interest::None)
+    }
+
+    /// The parameters by which resources have to be found to evaluate its criteria, with their types.
+    pub fn searches(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.triggers.iter().flat_map(Trigger::criteria).flat_map(Criterion::searches)
     }
 
     pub(crate) fn types(&self) -> &TypeSet {

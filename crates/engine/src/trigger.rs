@@ -7,8 +7,9 @@
 
 use cresset_fhirpath::{Context, EvaluationError, Expression};
 use cresset_model::Interaction;
+use cresset_search::{Criterion, Lookup, Need};
+use smol_str::SmolStr;
 
-use crate::lookup::Lookup;
 use crate::query::{QueryProblem, QueryTest};
 use crate::states::{States, When};
 
@@ -71,13 +72,15 @@ pub(crate) struct Trigger {
 pub(crate) enum TriggerProblem {
     #[error("fhirPathCriteria: {0}")]
     Evaluation(EvaluationError),
-    /// These references are needed first.
-    #[error("fhirPathCriteria: other resources are needed")]
-    Missing(Vec<String>),
+    /// These have to be looked up first.
+    #[error("other resources are needed")]
+    Missing(Vec<Need>),
     #[error("fhirPathCriteria: the result is not a boolean")]
     NotBoolean,
     #[error("queryCriteria: {0}")]
-    Query(#[from] QueryProblem),
+    Query(QueryProblem),
+    #[error("fhirPathCriteria: {0}")]
+    Unavailable(&'static str),
     #[error("the resource is not known")]
     UnknownState,
 }
@@ -92,7 +95,7 @@ impl Trigger {
     pub(crate) fn fires<'e>(
         &'e self,
         states: &States<'e>,
-        lookup: &'e Lookup<'e>,
+        lookup: &'e Lookup<'_>,
     ) -> Result<bool, TriggerProblem> {
         if !self.interactions.contains(states.interaction()) {
             return Ok(false);
@@ -102,8 +105,22 @@ impl Trigger {
             TriggerTest::FhirPath(expression) => {
                 holds(expression, self.needs_previous(), states, lookup)
             }
-            TriggerTest::Query(query) => Ok(query.holds(states)?),
+            TriggerTest::Query(query) => {
+                query.holds(states, lookup).map_err(|problem| match problem.missing() {
+                    [] => TriggerProblem::Query(problem),
+                    needs => TriggerProblem::Missing(needs.to_vec()),
+                })
+            }
         }
+    }
+
+    /// The criteria of its queries.
+    pub(crate) fn criteria(&self) -> impl Iterator<Item = &Criterion> {
+        let query = match &self.test {
+            TriggerTest::Always | TriggerTest::FhirPath(_) => None,
+            TriggerTest::Query(query) => Some(query),
+        };
+        query.into_iter().flat_map(|query| query.criteria())
     }
 
     /// Whether the state before an update matters.
@@ -123,7 +140,7 @@ fn holds<'e>(
     expression: &'e Expression,
     needs_previous: bool,
     states: &States<'e>,
-    lookup: &'e Lookup<'e>,
+    lookup: &'e Lookup<'_>,
 ) -> Result<bool, TriggerProblem> {
     let previous = states.resource(When::Previous);
     let current = states.resource(When::Current);
@@ -144,10 +161,15 @@ fn holds<'e>(
         ..Context::new(current.or(previous), states.resource_type())
     };
     let result = expression.evaluate(&context).map_err(|error| {
-        if let EvaluationError::Missing(references) = error {
-            TriggerProblem::Missing(references)
-        } else {
-            TriggerProblem::Evaluation(error)
+        let EvaluationError::Missing(references) = error else {
+            return TriggerProblem::Evaluation(error);
+        };
+        match references.iter().find_map(|reference| lookup.unavailable(reference)) {
+            Some(reason) => TriggerProblem::Unavailable(reason),
+            None => {
+                let needs = references.iter().map(|one| Need::Resource(SmolStr::new(one)));
+                TriggerProblem::Missing(needs.collect())
+            }
         }
     })?;
     match &result[..] {

@@ -81,7 +81,7 @@ fn parse_pair(
         (None, Some((prefix, rest))) if definitions.is_resource(prefix) => (Some(prefix), rest),
         _ => (resource_type, name.as_str()),
     };
-    let (parameter, suffix) = split_modifier(definitions, name)?;
+    let (parameter, suffix) = split_suffix(definitions, name)?;
     let mut filter = Filter {
         resource_type: resource_type.map(SmolStr::new),
         parameter: SmolStr::new(parameter),
@@ -138,12 +138,12 @@ enum Suffix<'n> {
     Type(&'n str),
 }
 
-/// Takes what stands behind the last colon off a parameter name.
-fn split_modifier<'n>(
+/// Takes the modifier, comparator or type off a parameter name.
+fn split_suffix<'n>(
     definitions: &Definitions,
     name: &'n str,
 ) -> Result<(&'n str, Suffix<'n>), Issue> {
-    let Some((parameter, suffix)) = name.rsplit_once(':') else {
+    let (parameter, Some(suffix)) = cresset_model::split_modifier(name) else {
         return Ok((name, Suffix::None));
     };
     if let Some(modifier) = Modifier::from_code(suffix) {
@@ -155,10 +155,6 @@ fn split_modifier<'n>(
     }
     if definitions.is_resource(suffix) {
         return Ok((parameter, Suffix::Type(suffix)));
-    }
-    // The colon belongs to the name: a URL, a typed chain (`subject:Patient.name`), `_has`.
-    if is_url(name) || suffix.contains('.') || name.starts_with("_has:") {
-        return Ok((name, Suffix::None));
     }
     let text = format!("the modifier `{}` is not known", shortened(suffix));
     Err(Issue::error(IssueCode::UnsupportedModifier, text))

@@ -45,3 +45,4 @@ pub use quantity::{Quantity, Unit};
 pub use resolve::{NoResolver, Resolution, Resolver};
 pub use scope::{Mode, Scope};
 pub use temporal::{CalendarUnit, Date, DateTime, Time};
+pub use ucum::Scale;

@@ -94,8 +94,8 @@ impl Quantity {
         if self.unit == other.unit {
             return Some(self.value.cmp(&other.value));
         }
-        let (mine, theirs) = self.converted(other)?;
-        Some(mine.cmp(&theirs))
+        let theirs = other.unit.scale()?.convert(other.value, &self.unit.scale()?)?;
+        Some(self.value.cmp(&theirs))
     }
 
     /// Whether it is about the same: compared with the precision of the less precise of the two.
@@ -112,19 +112,9 @@ impl Quantity {
         if !mine.dimensions_equal(&theirs) {
             return false;
         }
-        // Both in the unit of the less precise of the two, so that its digits are what counts.
-        let ratio = theirs.factor().checked_div(mine.factor());
-        let converted = ratio.and_then(|ratio| other.value.checked_mul(ratio));
-        converted.is_some_and(|value| decimals_equivalent(self.value, value.normalize()))
-    }
-
-    /// Both values in one base unit, if the units are of one kind.
-    fn converted(&self, other: &Self) -> Option<(Decimal, Decimal)> {
-        let (mine, theirs) = (self.unit.scale()?, other.unit.scale()?);
-        if !mine.dimensions_equal(&theirs) {
-            return None;
-        }
-        Some((self.value.checked_mul(mine.factor())?, other.value.checked_mul(theirs.factor())?))
+        // In the unit of the less precise of the two, so that its digits are what counts.
+        let converted = theirs.convert(other.value, &mine);
+        converted.is_some_and(|value| decimals_equivalent(self.value, value))
     }
 
     /// The sum (or, with `sign` -1, the difference) in this one's unit.
@@ -133,10 +123,10 @@ impl Quantity {
             other.value
         } else {
             let (mine, theirs) = (self.unit.scale()?, other.unit.scale()?);
-            if !mine.dimensions_equal(&theirs) {
+            if !mine.is_ratio() || !theirs.is_ratio() {
                 return None;
             }
-            other.value.checked_mul(theirs.factor())?.checked_div(mine.factor())?
+            theirs.convert(other.value, &mine)?
         };
         let value = self.value.checked_add(theirs.checked_mul(sign)?)?;
         Some(Self { value, unit: self.unit.clone() })
@@ -163,7 +153,7 @@ impl Quantity {
         }
         let (mine, theirs) = (self.unit.scale()?, other.unit.scale()?);
         let scale = mine.combined(&theirs, inverse)?;
-        let value = value.checked_mul(scale.factor())?;
+        let value = scale.in_base_units(value)?;
         Some(Self { value, unit: Unit::Ucum(scale.base_code()) })
     }
 }

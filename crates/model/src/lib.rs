@@ -30,7 +30,7 @@ pub use notification::{
 };
 pub use subscription::{
     ChannelType, Coding, Comparator, Filter, HEADER_BYTES_MAX, HEADERS_RESERVED, Header, MimeType,
-    Modifier, PayloadContent, Subscription, SubscriptionStatus,
+    Modifier, PayloadContent, Subscription, SubscriptionStatus, split_modifier,
 };
 pub use topic::{
     CriteriaResult, EventTrigger, FhirPathCriteria, FilterDefinition, NotificationShape,

@@ -122,6 +122,42 @@ codes! {
     }
 }
 
+/// The name of a search parameter and what stands behind its colon: a modifier, a comparator
+/// (TR-23) or a resource type.
+///
+/// The colons of a URL, of a chain (`subject:Patient.name`) and of `_has:Type:parameter:` belong to
+/// the name; of a chain only a colon behind its last part counts.
+pub fn split_modifier(text: &str) -> (&str, Option<&str>) {
+    if let Some(start) = text.find("://") {
+        // A port is no modifier.
+        let colon = text[start + 3..].rfind(':').map(|colon| start + 3 + colon);
+        return match colon.filter(|colon| !text[*colon..].contains('/')) {
+            Some(colon) => (&text[..colon], Some(&text[colon + 1..])),
+            None => (text, None),
+        };
+    }
+    if text.starts_with("urn:") {
+        let split = text.rsplit_once(':').filter(|(_, last)| Modifier::from_code(last).is_some());
+        return split.map_or((text, None), |(name, modifier)| (name, Some(modifier)));
+    }
+    let mut start = 0;
+    loop {
+        let rest = &text[start..];
+        if let Some(has) = rest.strip_prefix("_has:") {
+            let Some((second, _)) = has.match_indices(':').nth(1) else { return (text, None) };
+            start = text.len() - has.len() + second + 1;
+        } else if let Some(dot) = rest.find('.') {
+            start += dot + 1;
+        } else {
+            break;
+        }
+    }
+    match text[start..].split_once(':') {
+        Some((last, modifier)) => (&text[..start + last.len()], Some(modifier)),
+        None => (text, None),
+    }
+}
+
 /// A code with its system, for channels of others (RQ-SB-09, RQ-CH-90).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Coding {

@@ -14,8 +14,10 @@ use cresset_search::Parameters;
 use crate::bases::base_of;
 use crate::config::Config;
 
-/// Rounds of fetching what an evaluation is missing, before it counts as failed.
-pub(crate) const LOOKUP_ROUNDS_MAX: usize = 3;
+/// Rounds of looking up what an evaluation is missing; what is missing then counts as unavailable.
+///
+/// A chain takes a round for each reference, a value set one for each level of imports.
+pub(crate) const LOOKUP_ROUNDS_MAX: usize = 10;
 
 /// Types whose changes are never events: telling of a Subscription would show its headers to
 /// others, and the status types cannot be a focus (TR-31).

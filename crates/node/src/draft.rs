@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cresset_engine::{Interest, Lookup, ResourceChange, evaluate};
+use cresset_engine::{Interest, Need, ResourceChange, evaluate};
 use cresset_fhir::{Codec, json};
 use cresset_model::{
     Base, Change, ClientName, Interaction, IssueCode, Issues, Position, ResourceId, ResourceKey,
@@ -32,6 +32,10 @@ use crate::shared::Shared;
 use crate::subscriptions::{effective_status, issues_in_wire_terms};
 
 mod catalog_changes;
+mod lookup;
+
+use lookup::GroupIndexes;
+pub(crate) use lookup::{Found, look_up_stored};
 
 /// What a durable group changes in the live table.
 pub(crate) enum LiveEffect {
@@ -55,6 +59,7 @@ pub(crate) enum LiveEffect {
 
 /// A group in the making.
 pub(crate) struct Draft<'w> {
+    shared: &'w Shared,
     store: &'w dyn Store,
     live: &'w Live,
     limits: &'w Limits,
@@ -67,6 +72,7 @@ pub(crate) struct Draft<'w> {
     changes: Vec<Kept>,
     effects: Vec<LiveEffect>,
     begun: FxHashMap<(Base, ResourceId), Arc<LiveSubscription>>,
+    group_indexes: GroupIndexes,
 }
 
 /// Where a draft stood; see [`Draft::rollback`].
@@ -94,6 +100,7 @@ impl<'w> Draft<'w> {
         now: Timestamp,
     ) -> Self {
         Self {
+            shared,
             store: shared.store.as_ref(),
             live: &shared.live,
             limits: &shared.config.limits,
@@ -106,6 +113,7 @@ impl<'w> Draft<'w> {
             changes: Vec::new(),
             effects: Vec::new(),
             begun: FxHashMap::default(),
+            group_indexes: GroupIndexes::default(),
         }
     }
 
@@ -142,6 +150,7 @@ impl<'w> Draft<'w> {
         self.changes.truncate(mark.entries);
         self.effects.truncate(mark.effects);
         self.overlay.rollback(mark.overlay);
+        self.group_indexes.clear();
         *self.catalogs = mark.catalogs;
         let position = self.next_position();
         self.begun.retain(|_, begun| begun.key.position() < position);
@@ -297,6 +306,9 @@ impl<'w> Draft<'w> {
             }
             Some(_) | None => catalog.compile_subscription(&asked),
         };
+        let compiled = compiled.and_then(|compiled| {
+            self.check_answerable(key.base, &compiled).map(|()| compiled).map_err(Issues::from)
+        });
         let compiled = compiled.map_err(|issues| {
             Error::new(Kind::Unprocessable, issues_in_wire_terms(codec, value, issues))
         })?;
@@ -415,25 +427,32 @@ impl<'w> Draft<'w> {
         self.evaluate(key.base, &change)
     }
 
-    /// Evaluates, fetching what is missing a bounded number of times.
+    /// Evaluates, looking up what is missing a bounded number of times.
     fn evaluate(&mut self, base: Base, change: &ResourceChange<'_>) -> Vec<SubscriptionKey> {
-        let mut fetched: Vec<(String, Option<Value>)> = Vec::new();
-        for _ in 0..LOOKUP_ROUNDS_MAX {
+        let mut looked_up: Vec<(Need, Found)> = Vec::new();
+        for round in 0..=LOOKUP_ROUNDS_MAX {
             let Some(catalog) = self.catalogs.of(base) else { break };
-            let mut lookup = Lookup::new();
-            for (reference, value) in &fetched {
-                lookup.insert(reference.clone(), value.as_ref());
+            let mut lookup = catalog.lookup();
+            for (need, found) in &looked_up {
+                match found {
+                    Ok(found) => lookup.insert(need.clone(), found.iter().map(AsRef::as_ref)),
+                    Err(reason) => lookup.insert_unavailable(need.clone(), reason),
+                }
+            }
+            if round == LOOKUP_ROUNDS_MAX {
+                lookup.close("it needs too many other resources, one after the other");
             }
             let evaluation = evaluate(change, catalog, &lookup);
+            drop(lookup);
             if evaluation.missing.is_empty() {
                 for problem in evaluation.problems {
                     self.report(base, problem);
                 }
                 return evaluation.matches.into_iter().map(|one| one.subscription).collect();
             }
-            for reference in evaluation.missing {
-                let value = self.fetch(base, &reference);
-                fetched.push((reference, value));
+            for need in evaluation.missing {
+                let found = self.look_up(base, &need, change);
+                looked_up.push((need, found));
             }
         }
         Vec::new()
@@ -444,13 +463,6 @@ impl<'w> Draft<'w> {
             Some(key) => LiveEffect::Problem(key, problem.text),
             None => LiveEffect::TriggerProblem(base, problem.topic.url, problem.text),
         });
-    }
-
-    /// The resource that a relative reference names, as it is at this point of the log.
-    fn fetch(&mut self, base: Base, reference: &str) -> Option<Value> {
-        let key = crate::reference::key_of(base, reference)?;
-        let current = self.overlay.current(self.store, &key).ok()??;
-        is_alive(Some(&current)).then(|| json::parse(&current.body).ok())?
     }
 
     /// Sets id and meta, in the bytes and in the parsed value.

@@ -7,9 +7,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use cresset_definitions::{Definitions, FhirVersion};
-use cresset_engine::{
-    Catalog, CompiledSubscription, CompiledTopic, Lookup, ResourceChange, Subject,
-};
+use cresset_engine::{Catalog, CompiledSubscription, CompiledTopic, Need, ResourceChange, Subject};
 use cresset_fhir::{
     Codec, ExplainInput, ExplainedChange, ExplainedChanges, json, render_explained_changes,
     render_explanation,
@@ -25,10 +23,11 @@ use std::sync::Arc;
 use crate::bases::base_of;
 use crate::caller::{Caller, Right};
 use crate::catalogs::{LOOKUP_ROUNDS_MAX, NEVER_A_FOCUS};
-use crate::draft::{is_alive, subscription_key};
+use crate::draft::{Found, is_alive, look_up_stored, subscription_key};
 use crate::error::{Error, Kind};
 use crate::load::topic_type;
 use crate::node::Node;
+use crate::shared::Shared;
 
 /// Most changes that an explanation of the newest changes shows; further events are counted.
 const SHOWN_MAX: usize = 100;
@@ -62,12 +61,13 @@ impl Node {
             return Err(Error::of(Kind::NotFound, IssueCode::UnknownPath, text));
         };
         let catalogs = self.writer.catalogs().await?;
+        let shared = self.shared.clone();
         let asked = self.shared.read(move |store| {
             let base = base_of(version);
             let Some(catalog) = catalogs.of(base) else {
                 return Ok(Err(Error::internal("a base without a catalog")));
             };
-            Ok(Explainer { store, version, base, catalog }.answer(&about, input))
+            Ok(Explainer { shared: &shared, store, version, base, catalog }.answer(&about, input))
         });
         asked.await?
     }
@@ -104,6 +104,7 @@ impl Compiled {
 }
 
 struct Explainer<'s> {
+    shared: &'s Shared,
     store: &'s dyn Store,
     version: FhirVersion,
     base: Base,
@@ -251,21 +252,26 @@ impl Explainer<'_> {
         compiled: &Compiled,
         change: &ResourceChange<'_>,
     ) -> Result<Explanation, Error> {
-        let mut fetched: Vec<(String, Option<Value>)> = Vec::new();
+        let mut looked_up: Vec<(Need, Found)> = Vec::new();
         let mut rounds = 0;
         let mut explanation = loop {
-            let mut lookup = Lookup::new();
-            for (reference, value) in &fetched {
-                lookup.insert(reference.clone(), value.as_ref());
+            let mut lookup = self.catalog.lookup();
+            for (need, found) in &looked_up {
+                match found {
+                    Ok(found) => lookup.insert(need.clone(), found.iter().map(AsRef::as_ref)),
+                    Err(reason) => lookup.insert_unavailable(need.clone(), reason),
+                }
             }
-            let found = cresset_engine::explain(change, self.catalog, compiled.subject(), &lookup);
+            let (explanation, missing) =
+                cresset_engine::explain(change, self.catalog, compiled.subject(), &lookup);
+            drop(lookup);
             rounds += 1;
-            if found.missing.is_empty() || rounds == LOOKUP_ROUNDS_MAX {
-                break found;
+            if missing.is_empty() || rounds == LOOKUP_ROUNDS_MAX {
+                break explanation;
             }
-            for reference in found.missing {
-                let value = self.fetch(&reference)?;
-                fetched.push((reference, value));
+            for need in missing {
+                let found = look_up_stored(self.shared, self.base, &need);
+                looked_up.push((need, found));
             }
         };
         if let Compiled::Subscription(all) = compiled {
@@ -275,11 +281,6 @@ impl Explainer<'_> {
             }
         }
         Ok(explanation)
-    }
-
-    fn fetch(&self, reference: &str) -> Result<Option<Value>, Error> {
-        let Some(key) = crate::reference::key_of(self.base, reference) else { return Ok(None) };
-        Ok(self.current(&key)?.and_then(|change| json::parse(&change.body).ok()))
     }
 
     /// The newest version of a resource, unless it was deleted.

@@ -35,9 +35,12 @@ const GATHER: Duration = Duration::from_millis(100);
 const IDLE: Duration = Duration::from_millis(300);
 /// Raised whenever the rows of a resource come out otherwise than before, so that an index built
 /// before that is built anew.
-const EXTRACTION: u32 = 1;
+const EXTRACTION: u32 = 2;
 /// Parameters that the index keeps beside its rows.
 const BUILT_IN: [&str; 2] = ["_id", "_lastUpdated"];
+
+/// Parameters about other resources than the one indexed.
+const MEMBERSHIPS: [&str; 2] = ["_in", "_list"];
 
 /// Works until told to stop. Blocks the thread that polls it.
 pub(crate) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
@@ -66,7 +69,7 @@ pub(crate) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
 }
 
 /// Does a piece of work; none if it failed, to be tried again later.
-fn contained<T>(piece: impl FnOnce() -> Result<T, store::Error>) -> Option<T> {
+pub(crate) fn contained<T>(piece: impl FnOnce() -> Result<T, store::Error>) -> Option<T> {
     match catch_unwind(AssertUnwindSafe(piece)) {
         Ok(Ok(done)) => return Some(done),
         Ok(Err(error)) => {
@@ -94,8 +97,9 @@ pub(crate) fn scheme(shared: &Shared) -> u64 {
     u64::from_be_bytes(*head)
 }
 
-/// Folds one batch; tells whether there may be more.
-fn step(shared: &Shared) -> Result<bool, store::Error> {
+/// Folds one batch; tells whether there may be more. The writer calls it too where a look-up needs
+/// the index: a batch that another one was faster with has no effect.
+pub(crate) fn step(shared: &Shared) -> Result<bool, store::Error> {
     let position = shared.store.index_position()?;
     let kept = match shared.recent.after(position, BATCH_MAX) {
         Some(kept) => kept,
@@ -175,7 +179,7 @@ pub(crate) fn rows_of(shared: &Shared, version: FhirVersion, value: &Value) -> V
 ///
 /// A listed code counts for all types that define it, `Type.code` for that type only.
 pub(crate) fn is_indexed(index: &SearchIndex, resource_type: &str, code: &str) -> bool {
-    if BUILT_IN.contains(&code) {
+    if BUILT_IN.contains(&code) || MEMBERSHIPS.contains(&code) {
         return false;
     }
     match index {

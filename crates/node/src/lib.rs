@@ -32,6 +32,7 @@ mod load;
 mod node;
 mod notify;
 mod overlay;
+mod parsed;
 mod recent;
 mod reference;
 mod resources;

@@ -45,7 +45,7 @@ pub(crate) fn rows(parameter: &str, value: &SearchValue<'_>, rows: &mut Vec<Inde
         SearchValue::Token(token) => push(code, token_row(token)),
         SearchValue::Uri(uri) => push(code, IndexedValue::Uri(SmolStr::new(uri.url))),
         // Their searches only ask whether there is a value, and compare the resource itself.
-        SearchValue::Number(_) | SearchValue::Quantity(_) => {
+        SearchValue::Composite(_) | SearchValue::Number(_) | SearchValue::Quantity(_) => {
             push(code, IndexedValue::Uri(SmolStr::default()));
         }
     }
@@ -85,7 +85,11 @@ pub(crate) fn clause(criterion: &Criterion) -> Option<Clause> {
             let condition = Condition::Missing { parameter, missing: *missing };
             return Some(Clause { any: vec![condition], negated: false });
         }
-        cresset_search::Test::None(_) => return None,
+        cresset_search::Test::Chained(_)
+        | cresset_search::Test::Has(_)
+        | cresset_search::Test::In(_)
+        | cresset_search::Test::None(_)
+        | cresset_search::Test::NotIn(_) => return None,
     };
     let any = operands.iter().flat_map(|operand| conditions(&parameter, operand)).collect();
     Some(Clause { any, negated: false })
@@ -105,7 +109,7 @@ fn conditions(parameter: &SmolStr, operand: &Operand) -> Vec<Condition> {
         Operand::String(text) => text_test(text),
         Operand::Token(token) => token_test(token),
         Operand::Uri(uri) => uri_test(uri),
-        Operand::Number(_) | Operand::Quantity(_) => None,
+        Operand::Composite(_) | Operand::Number(_) | Operand::Quantity(_) => None,
     };
     let parameter = parameter.clone();
     vec![match test {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use cresset_definitions::{Definitions, FhirVersion};
 use cresset_fhir::{SearchEntry, SearchMode, SearchPage, json, render_searchset};
-use cresset_model::{Change, Issue, IssueCode, Issues, Position, ResourceType};
-use cresset_search::{Criterion, Parameters, ResourceValues, Scope};
+use cresset_model::{Change, Issue, IssueCode, Issues, Position, ResourceType, split_modifier};
+use cresset_search::{Criterion, Lookup, Parameters, ResourceValues, Scope};
 use cresset_store::{Page, Query, SearchCursor};
 
 use crate::bases::base_of;
@@ -221,11 +221,13 @@ impl Node {
         name: &str,
         value: &str,
     ) -> Result<Criterion, Issues> {
-        let (code, modifier) = match name.split_once(':') {
-            Some((code, modifier)) => (code, Some(modifier)),
-            None => (name, None),
-        };
+        let (code, modifier) = split_modifier(name);
         let criterion = Criterion::new(scope, resource_type, code, modifier, None, value)?;
+        if criterion.needs_others() {
+            let text = "chains, `_has` and membership in sets are for topics and filters; a search \
+                        over REST cannot use them";
+            return Err(Issue::error(IssueCode::UnsupportedSearch, text).into());
+        }
         let code = criterion.parameter().code();
         if is_searchable(&self.shared.config.search.index, resource_type, code) {
             return Ok(criterion);
@@ -277,7 +279,9 @@ impl Node {
         }
         let Ok(value) = json::parse(&change.body) else { return false };
         let values = ResourceValues::new(*scope, resource_type, &value);
-        criteria.iter().all(|criterion| criterion.matches(&values).unwrap_or(false))
+        criteria
+            .iter()
+            .all(|criterion| criterion.matches(&values, &Lookup::new(*scope)).unwrap_or(false))
     }
 }
 

@@ -21,6 +21,7 @@ use crate::error::Error;
 use crate::hint::{Hints, Hub};
 use crate::indexer::is_indexed;
 use crate::live::{Live, LiveSubscription};
+use crate::parsed::Parsed;
 use crate::recent::Recent;
 use crate::settings::SettingsCache;
 use crate::trigger_problems::TriggerProblems;
@@ -53,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) stopped: AtomicBool,
     pub(crate) topics: ArcSwap<Topics>,
     pub(crate) trigger_problems: TriggerProblems,
+    /// What evaluations look at besides the changes.
+    pub(crate) parsed: Parsed,
     /// When the node was started.
     pub(crate) started: Timestamp,
     /// Turns true when the node stops; sockets close then.
@@ -104,6 +107,7 @@ impl Shared {
             stopped: AtomicBool::new(false),
             topics: ArcSwap::default(),
             trigger_problems: TriggerProblems::default(),
+            parsed: Parsed::default(),
             started: clock.now(),
             stopping: watch::Sender::new(false),
             reads,

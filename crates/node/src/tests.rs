@@ -4,7 +4,9 @@
 mod events;
 mod explain;
 mod faults;
+mod filter_forms;
 mod fixture;
+mod lookups;
 mod published_topics;
 mod sockets;
 mod topics;

@@ -1,8 +1,8 @@
 //! Criteria: a search string, all of whose parameters a resource must fit.
 
-use cresset_model::{Issue, IssueCode, Issues};
+use cresset_model::{Issue, IssueCode, Issues, split_modifier};
 
-use crate::{Criterion, Problem, ResourceValues, Scope, syntax};
+use crate::{Criterion, Lookup, Problem, ResourceValues, Scope, all_match, syntax};
 
 /// The longest search string that is read (I10).
 pub const CRITERIA_BYTES_MAX: usize = 65_536;
@@ -51,18 +51,16 @@ impl Criteria {
         issues.into_result(Self(criteria.into_boxed_slice())).map(|(criteria, _)| criteria)
     }
 
-    /// Whether the resource fits all of them.
+    /// Whether the resource fits all of them, given what was looked up for it.
     ///
     /// # Errors
-    /// A [`Problem`] where that cannot be told; the caller treats it as "no" and reports it (I9).
-    /// A criterion that does not hold decides, whatever problem a later one has.
-    pub fn matches(&self, values: &ResourceValues<'_>) -> Result<bool, Problem> {
-        for criterion in &self.0 {
-            if !criterion.matches(values)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+    /// As [`all_match`].
+    pub fn matches(
+        &self,
+        values: &ResourceValues<'_>,
+        lookup: &Lookup<'_>,
+    ) -> Result<bool, Problem> {
+        all_match(&self.0, values, lookup)
     }
 
     /// The criteria, in the order written.
@@ -99,19 +97,6 @@ fn parse_pair(scope: &Scope<'_>, resource_type: &str, pair: &str) -> Result<Crit
     let value = syntax::decode(value).map_err(encoding)?;
     let (name, modifier) = split_modifier(&name);
     Criterion::new(scope, resource_type, name, modifier, None, &value)
-}
-
-/// The name, which may be a URL, and the modifier.
-fn split_modifier(text: &str) -> (&str, Option<&str>) {
-    let start = match text.find("://") {
-        Some(scheme_end) => scheme_end + 3,
-        None if text.starts_with("urn:") || text.starts_with("_has:") => text.len(),
-        None => 0,
-    };
-    match text[start..].find(':') {
-        Some(colon) => (&text[..start + colon], Some(&text[start + colon + 1..])),
-        None => (text, None),
-    }
 }
 
 #[cfg(test)]

@@ -1,20 +1,31 @@
-//! One criterion: a parameter, a modifier, and the alternatives a resource is compared with.
+//! One criterion: a parameter, a modifier, and what the values of a resource are asked for.
+//!
+//! `criterion/parse.rs` reads them. What other resources decide (chains, `_has`, membership in sets)
+//! comes from a [`Lookup`]; what is not in it yet is a [`Problem`] that names it. Tests:
+//! `criterion/tests.rs`, `set/tests.rs`, `path/tests.rs`.
 
 use std::fmt;
+use std::sync::Arc;
 
-use cresset_definitions::SearchKind;
-use cresset_model::{Comparator, Issue, IssueCode, Issues, Modifier};
+use cresset_model::{Comparator, Modifier};
 use smallvec::SmallVec;
+use smol_str::{SmolStr, format_smolstr};
 
 use crate::index_key::{self, IndexKey};
-use crate::operand::{ALTERNATIVES_MAX, Operand, Reader};
-use crate::syntax;
-use crate::{Parameter, Problem, ResourceValues, Scope, Span};
+use crate::lookup::{Answer, Lookup};
+use crate::operand::Operand;
+use crate::problem::Undecided;
+use crate::reference::{Reference, Target};
+use crate::set::{Set, SetReader};
+use crate::value::redact;
+use crate::{Need, Parameter, Problem, ProblemKind, ResourceValues, SearchValue, Span};
 
-const CHAINED: &str = "chained parameters are not supported";
+mod parse;
+#[cfg(test)]
+mod tests;
 
 /// A search criterion, compiled: `name:modifier=value,value`.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Criterion {
     parameter: &'static Parameter,
     modifier: Option<Modifier>,
@@ -26,56 +37,36 @@ pub struct Criterion {
 pub enum Test {
     /// Some value fits one of these.
     Any(Box<[Operand]>),
+    /// Some value refers to a resource of one of these types that fits its criterion.
+    Chained(Box<[(&'static str, Criterion)]>),
+    /// Some resource refers to the one at hand and fits; the parameter is `_id`.
+    Has(Arc<Has>),
+    /// Some value is a member of one of these.
+    In(Box<[Set]>),
     /// Whether there is no value (`:missing=true`) or one (`:missing=false`).
     Missing(bool),
     /// No value fits any of these; also without a value (`:not`).
     None(Box<[Operand]>),
+    /// No value is a member of any of these; also without a value.
+    NotIn(Box<[Set]>),
 }
 
-impl Criterion {
-    /// Compiles a criterion.
-    ///
-    /// - `name` is the code of a parameter, or its canonical URL (RQ-TP-50). `id` is read as `_id`,
-    ///   and the value of `_id` may be `Type/id` of the same type (RQ-FL-13).
-    /// - `modifier` is FHIR's code without the colon, or a resource type (`Patient`).
-    /// - `comparator` is one given beside the value; without it the value may begin with one
-    ///   (RQ-FL-08, TR-22).
-    /// - `value` is in search syntax: `,` separates alternatives, `\` escapes. It is not
-    ///   percent-decoded: [`Criteria::parse`](crate::Criteria::parse) and [`decode`](crate::decode)
-    ///   do that.
-    ///
-    /// # Errors
-    /// Issues that say what is known or expected; nothing that cannot be evaluated exactly is
-    /// accepted (RQ-FL-11, RQ-FL-14, I9).
-    pub fn new(
-        scope: &Scope<'_>,
-        resource_type: &str,
-        name: &str,
-        modifier: Option<&str>,
-        comparator: Option<Comparator>,
-        value: &str,
-    ) -> Result<Self, Issues> {
-        let parameter = find_parameter(scope, resource_type, name)?;
-        let (modifier, only) = read_modifier(scope, parameter, modifier)?;
-        check_comparator(parameter, modifier, comparator)?;
-        if modifier == Some(Modifier::Missing) {
-            let missing = match value {
-                "true" => true,
-                "false" => false,
-                _ => return Err(bad_value(parameter, "true or false, since it asks `:missing`")),
-            };
-            return Ok(Self { parameter, modifier, test: Test::Missing(missing) });
-        }
-        let reader = Reader { scope, parameter, modifier, only, comparator };
-        let operands = read_alternatives(&reader, resource_type, value)?;
-        let test = if modifier == Some(Modifier::Not) {
-            Test::None(operands)
-        } else {
-            Test::Any(operands)
-        };
-        Ok(Self { parameter, modifier, test })
-    }
+/// What is asked of the resources that refer to one (`_has`).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Has {
+    /// Their type.
+    pub(crate) resource_type: &'static str,
+    /// The parameter by which they refer to it.
+    pub(crate) reference: &'static Parameter,
+    /// What they have to fit.
+    pub(crate) criterion: Criterion,
+    /// How that was written, which tells it from others.
+    pub(crate) source: SmolStr,
+}
 
+redact!(Has);
+
+impl Criterion {
     /// The parameter it is about.
     pub fn parameter(&self) -> &'static Parameter {
         self.parameter
@@ -91,21 +82,129 @@ impl Criterion {
         &self.test
     }
 
-    /// Whether the resource fits.
+    /// Whether the resource fits, given what was looked up for it.
     ///
     /// # Errors
     /// A [`Problem`] where that cannot be told; the caller treats it as "no" and reports it (I9).
-    pub fn matches(&self, values: &ResourceValues<'_>) -> Result<bool, Problem> {
-        let values = values.of(self.parameter)?;
+    /// With [`Problem::missing`] it may look that up and ask again.
+    pub fn matches(
+        &self,
+        values: &ResourceValues<'_>,
+        lookup: &Lookup<'_>,
+    ) -> Result<bool, Problem> {
+        let found = values.of(self.parameter)?;
         let targets = self.parameter.targets();
         let any = |operands: &[Operand]| {
-            values.iter().any(|value| operands.iter().any(|one| one.matches(value, targets)))
+            found.iter().any(|value| operands.iter().any(|one| one.matches(value, targets)))
         };
-        Ok(match &self.test {
-            Test::Any(operands) => any(operands),
-            Test::Missing(missing) => values.is_empty() == *missing,
-            Test::None(operands) => !any(operands),
-        })
+        match &self.test {
+            Test::Any(operands) => Ok(any(operands)),
+            Test::Chained(criteria) => self.chained(criteria, found, lookup),
+            Test::Has(has) => self.has(has, values, lookup),
+            Test::In(sets) => self.is_member(sets, values, lookup)?.unless(false),
+            Test::Missing(missing) => Ok(found.is_empty() == *missing),
+            Test::None(operands) => Ok(!any(operands)),
+            Test::NotIn(sets) => self.is_member(sets, values, lookup)?.unless(true),
+        }
+    }
+
+    /// Whether a resource that a value refers to fits. References to elsewhere, to what is not there
+    /// and to contained resources are not followed.
+    fn chained(
+        &self,
+        criteria: &[(&'static str, Self)],
+        found: &[SearchValue<'_>],
+        lookup: &Lookup<'_>,
+    ) -> Result<bool, Problem> {
+        let mut undecided = Undecided::default();
+        for value in found {
+            let SearchValue::Reference(Reference {
+                target: Target::Local { resource_type, id, .. },
+                ..
+            }) = value
+            else {
+                continue;
+            };
+            let Some((_, criterion)) = criteria.iter().find(|(one, _)| one == resource_type) else {
+                continue;
+            };
+            let need = Need::Resource(format_smolstr!("{resource_type}/{id}"));
+            for resource in self.looked_up(need, lookup, &mut undecided) {
+                match criterion.matches(resource, lookup) {
+                    Ok(true) => return Ok(true),
+                    Ok(false) => {}
+                    Err(problem) => undecided.add(problem),
+                }
+            }
+        }
+        undecided.unless(false)
+    }
+
+    /// Whether a resource that refers to this one fits.
+    fn has(
+        &self,
+        has: &Arc<Has>,
+        values: &ResourceValues<'_>,
+        lookup: &Lookup<'_>,
+    ) -> Result<bool, Problem> {
+        let mut undecided = Undecided::default();
+        let (resource_type, Some(id)) = (values.resource_type(), values.id()) else {
+            return Ok(false);
+        };
+        let target = format_smolstr!("{resource_type}/{id}");
+        let need = Need::Referring(crate::Referring { has: Arc::clone(has), target });
+        for resource in self.looked_up(need, lookup, &mut undecided) {
+            let refers = resource.of(has.reference).map(|references| {
+                references.iter().any(|value| is_local(value, resource_type, id))
+            });
+            let fits = match refers {
+                Ok(true) => has.criterion.matches(resource, lookup),
+                Ok(false) => Ok(false),
+                Err(problem) => Err(problem),
+            };
+            match fits {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                Err(problem) => undecided.add(problem),
+            }
+        }
+        undecided.unless(false)
+    }
+
+    fn looked_up<'l, 'a>(
+        &self,
+        need: Need,
+        lookup: &'l Lookup<'a>,
+        undecided: &mut Undecided,
+    ) -> &'l [ResourceValues<'a>] {
+        let kind = match lookup.answer(&need) {
+            Answer::Found(found) => return found,
+            Answer::Missing => ProblemKind::Missing(vec![need]),
+            Answer::Unavailable(reason) => ProblemKind::Unavailable(reason),
+        };
+        undecided.add(Problem::new(self.parameter, kind));
+        &[]
+    }
+
+    /// Whether a value is in one of the sets: that decides as if there had been no problem.
+    fn is_member(
+        &self,
+        sets: &[Set],
+        values: &ResourceValues<'_>,
+        lookup: &Lookup<'_>,
+    ) -> Result<Membership, Problem> {
+        let mut undecided = Undecided::default();
+        let mut reader = SetReader::new(lookup, values.base_url());
+        for value in values.of(self.parameter)? {
+            for set in sets {
+                match set.contains(value, &mut reader) {
+                    Ok(true) => return Ok(Membership::Member),
+                    Ok(false) => {}
+                    Err(kind) => undecided.add(Problem::new(self.parameter, kind)),
+                }
+            }
+        }
+        Ok(Membership::NotSeen(undecided))
     }
 
     /// Keys of which a resource must have one for its parameter if this is to match; `None` where
@@ -125,6 +224,102 @@ impl Criterion {
         let hull = spans.try_fold(first, |hull, span| Some(hull.hull(span?)))?;
         (hull.low > i64::MIN || hull.high < i64::MAX).then_some(hull)
     }
+
+    /// The comparators in its values.
+    pub fn comparators(&self) -> Vec<Comparator> {
+        match &self.test {
+            Test::Any(operands) | Test::None(operands) => {
+                operands.iter().flat_map(Operand::comparators).collect()
+            }
+            Test::Chained(criteria) => {
+                criteria.iter().flat_map(|(_, criterion)| criterion.comparators()).collect()
+            }
+            Test::Has(has) => has.criterion.comparators(),
+            Test::In(_) | Test::Missing(_) | Test::NotIn(_) => Vec::new(),
+        }
+    }
+
+    /// Whether it may depend on other resources than the one it is asked of.
+    pub fn needs_others(&self) -> bool {
+        match &self.test {
+            Test::Any(_) | Test::Missing(_) | Test::None(_) => false,
+            Test::Chained(_) | Test::Has(_) | Test::In(_) | Test::NotIn(_) => true,
+        }
+    }
+
+    /// The sets that it asks about, so that a caller can refuse it where they are not there.
+    pub fn sets(&self) -> Vec<&Set> {
+        match &self.test {
+            Test::Any(_) | Test::Missing(_) | Test::None(_) => Vec::new(),
+            Test::Chained(criteria) => {
+                criteria.iter().flat_map(|(_, criterion)| criterion.sets()).collect()
+            }
+            Test::Has(has) => has.criterion.sets(),
+            Test::In(sets) | Test::NotIn(sets) => sets.iter().collect(),
+        }
+    }
+
+    /// The parameters by which resources have to be found to answer it, with their types.
+    pub fn searches(&self) -> Vec<(&'static str, &'static str)> {
+        match &self.test {
+            Test::Any(_) | Test::Missing(_) | Test::None(_) => Vec::new(),
+            Test::Chained(criteria) => {
+                criteria.iter().flat_map(|(_, criterion)| criterion.searches()).collect()
+            }
+            Test::Has(has) => {
+                let own = (has.resource_type, has.reference.code());
+                std::iter::once(own).chain(has.criterion.searches()).collect()
+            }
+            Test::In(sets) | Test::NotIn(sets) => {
+                sets.iter().filter_map(Set::searched_type).map(|one| (one, "url")).collect()
+            }
+        }
+    }
+}
+
+/// What is known of membership.
+enum Membership {
+    Member,
+    /// No set is known to have a value; some could perhaps not be read.
+    NotSeen(Undecided),
+}
+
+impl Membership {
+    /// The opposite of `none` for a member, `none` where surely no value is one.
+    fn unless(self, none: bool) -> Result<bool, Problem> {
+        match self {
+            Self::Member => Ok(!none),
+            Self::NotSeen(undecided) => undecided.unless(none),
+        }
+    }
+}
+
+/// Whether all criteria hold. One that does not hold decides, whatever another one's problem.
+///
+/// # Errors
+/// A [`Problem`] where that cannot be told; the caller treats it as "no" and reports it (I9).
+pub fn all_match(
+    criteria: &[Criterion],
+    values: &ResourceValues<'_>,
+    lookup: &Lookup<'_>,
+) -> Result<bool, Problem> {
+    let mut undecided = Undecided::default();
+    for criterion in criteria {
+        match criterion.matches(values, lookup) {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            Err(problem) => undecided.add(problem),
+        }
+    }
+    undecided.unless(true)
+}
+
+fn is_local(value: &SearchValue<'_>, wanted_type: &str, wanted_id: &str) -> bool {
+    matches!(
+        value,
+        SearchValue::Reference(Reference { target: Target::Local { resource_type, id, .. }, .. })
+            if *resource_type == wanted_type && *id == wanted_id
+    )
 }
 
 impl fmt::Debug for Criterion {
@@ -137,180 +332,3 @@ impl fmt::Debug for Criterion {
         f.write_str("=…)")
     }
 }
-
-fn bad_value(parameter: &Parameter, expected: &str) -> Issues {
-    let text = format!("a value of `{}` must be {expected}", parameter.code());
-    Issue::error(IssueCode::InvalidSearchValue, text).into()
-}
-
-fn unsupported(text: String) -> Issues {
-    Issue::error(IssueCode::UnsupportedSearch, text).into()
-}
-
-fn find_parameter(
-    scope: &Scope<'_>,
-    resource_type: &str,
-    name: &str,
-) -> Result<&'static Parameter, Issues> {
-    let parameters = scope.parameters;
-    let found = if name.contains(':') {
-        parameters.by_url(resource_type, name)
-    } else {
-        let id = (name == "id").then_some("_id");
-        parameters.get(resource_type, name).or_else(|| parameters.get(resource_type, id?))
-    };
-    let Some(parameter) = found else {
-        return Err(unknown_parameter(scope, resource_type, name));
-    };
-    match parameter.check() {
-        Ok(()) => Ok(parameter),
-        Err(reason) => {
-            Err(unsupported(format!("`{name}` of {resource_type} cannot be searched: {reason}")))
-        }
-    }
-}
-
-fn unknown_parameter(scope: &Scope<'_>, resource_type: &str, name: &str) -> Issues {
-    if name == "_has" || name.starts_with("_has:") {
-        return unsupported("`_has` is not supported".into());
-    }
-    let head = name.split_once('.').map(|(head, _)| head);
-    if head.is_some_and(|head| scope.parameters.get(resource_type, head).is_some()) {
-        return unsupported(CHAINED.into());
-    }
-    let mut known: Vec<_> = scope
-        .parameters
-        .of_type(resource_type)
-        .filter(|parameter| parameter.check().is_ok())
-        .map(Parameter::code)
-        .collect();
-    known.sort_unstable();
-    let text = if known.is_empty() {
-        format!("{resource_type} is not a resource type that can be searched")
-    } else {
-        let known = known.join(", ");
-        format!("{resource_type} has no such search parameter; it has: {known}")
-    };
-    Issue::error(IssueCode::UnknownSearchParameter, text).into()
-}
-
-/// The modifier, and the resource type it is if it is one.
-fn read_modifier(
-    scope: &Scope<'_>,
-    parameter: &Parameter,
-    text: Option<&str>,
-) -> Result<(Option<Modifier>, Option<&'static str>), Issues> {
-    let Some(text) = text else { return Ok((None, None)) };
-    if text.contains('.') {
-        return Err(unsupported(CHAINED.into()));
-    }
-    let definitions = scope.parameters.definitions();
-    let is_type = definitions.is_resource(text);
-    let only = definitions.type_named(text).filter(|_| is_type).map(|definition| definition.name);
-    let modifier = match only {
-        Some(_) => Some(Modifier::Type),
-        None => Modifier::from_code(text),
-    };
-    let code = parameter.code();
-    let kind = parameter.kind();
-    match modifier.map_or(Support::Undefined, |modifier| support(modifier, kind)) {
-        Support::Supported => Ok((modifier, only)),
-        Support::Undefined => {
-            let text =
-                format!("`{code}` is a {} parameter and does not have this modifier", kind.code());
-            Err(Issue::error(IssueCode::UnsupportedModifier, text).into())
-        }
-        Support::Unsupported => {
-            Err(unsupported(format!("this server does not support this modifier of `{code}`")))
-        }
-    }
-}
-
-/// What becomes of a modifier on a kind of parameter.
-enum Support {
-    Supported,
-    /// FHIR does not define it there.
-    Undefined,
-    /// FHIR defines it there, but it needs what this server does not have yet.
-    Unsupported,
-}
-
-fn support(modifier: Modifier, kind: SearchKind) -> Support {
-    use SearchKind as Kind;
-    match (modifier, kind) {
-        (Modifier::Missing, _)
-        | (Modifier::Above | Modifier::Below, Kind::Uri)
-        | (Modifier::CodeText | Modifier::Not | Modifier::OfType, Kind::Token)
-        | (Modifier::Contains, Kind::String | Kind::Uri)
-        | (Modifier::Exact, Kind::String)
-        | (Modifier::Identifier | Modifier::Type, Kind::Reference)
-        | (Modifier::Text, Kind::Reference | Kind::Token) => Support::Supported,
-        (Modifier::Above | Modifier::Below | Modifier::CodeText, Kind::Reference)
-        | (Modifier::Above | Modifier::Below, Kind::Token)
-        | (Modifier::In | Modifier::NotIn, Kind::Reference | Kind::Token | Kind::Uri)
-        | (Modifier::Text, Kind::String)
-        | (Modifier::TextAdvanced, Kind::Reference | Kind::Token) => Support::Unsupported,
-        _ => Support::Undefined,
-    }
-}
-
-fn check_comparator(
-    parameter: &Parameter,
-    modifier: Option<Modifier>,
-    comparator: Option<Comparator>,
-) -> Result<(), Issues> {
-    let Some(comparator) = comparator else { return Ok(()) };
-    let code = parameter.code();
-    if modifier.is_some() {
-        let text = format!("`{code}` has a comparator and a modifier; only one is allowed");
-        return Err(Issue::error(IssueCode::UnsupportedModifier, text).into());
-    }
-    let ordered = match parameter.kind() {
-        SearchKind::Date | SearchKind::Number | SearchKind::Quantity => true,
-        SearchKind::Composite
-        | SearchKind::Reference
-        | SearchKind::Special
-        | SearchKind::String
-        | SearchKind::Token
-        | SearchKind::Uri => false,
-    };
-    if ordered || comparator == Comparator::Eq {
-        return Ok(());
-    }
-    let kind = parameter.kind().code();
-    let text = format!("`{code}` is a {kind} parameter, which has no comparator but eq");
-    Err(Issue::error(IssueCode::UnsupportedModifier, text).into())
-}
-
-fn read_alternatives(
-    reader: &Reader<'_>,
-    resource_type: &str,
-    value: &str,
-) -> Result<Box<[Operand]>, Issues> {
-    let parameter = reader.parameter;
-    let is_id = parameter.code() == "_id";
-    let mut operands = SmallVec::<[Operand; 1]>::new();
-    for alternative in syntax::split(value, ',') {
-        if alternative.is_empty() {
-            return Err(bad_value(parameter, "given, also before and after each comma"));
-        }
-        if operands.len() == ALTERNATIVES_MAX {
-            let text = format!("`{}` has more than {ALTERNATIVES_MAX} values", parameter.code());
-            return Err(Issue::error(IssueCode::OutOfBounds, text).into());
-        }
-        let alternative = if is_id {
-            let id = alternative.strip_prefix(resource_type).and_then(|id| id.strip_prefix('/'));
-            id.unwrap_or(alternative)
-        } else {
-            alternative
-        };
-        if is_id && alternative.contains(['/', '|', '\\']) {
-            return Err(bad_value(parameter, "an id, or Type/id of the type searched"));
-        }
-        operands.push(reader.read(alternative).map_err(|expected| bad_value(parameter, expected))?);
-    }
-    Ok(operands.into_vec().into_boxed_slice())
-}
-
-#[cfg(test)]
-mod tests;

@@ -148,7 +148,10 @@ impl TokenForms {
 /// Adds the keys of a resource's value.
 pub(crate) fn push_keys(parameter: u64, value: &SearchValue<'_>, keys: &mut IndexKeys) {
     match value {
-        SearchValue::Date(_) | SearchValue::Number(_) | SearchValue::Quantity(_) => {}
+        SearchValue::Composite(_)
+        | SearchValue::Date(_)
+        | SearchValue::Number(_)
+        | SearchValue::Quantity(_) => {}
         SearchValue::Reference(reference) => {
             match reference.target {
                 Target::Local { resource_type, id, .. } => {
@@ -175,7 +178,9 @@ pub(crate) fn push_keys(parameter: u64, value: &SearchValue<'_>, keys: &mut Inde
 /// The key that every value has which matches the operand; `None` if there is no such key.
 pub(crate) fn operand_key(parameter: u64, operand: &Operand) -> Option<IndexKey> {
     match operand {
-        Operand::Date(_) | Operand::Number(_) | Operand::Quantity(_) => None,
+        Operand::Composite(_) | Operand::Date(_) | Operand::Number(_) | Operand::Quantity(_) => {
+            None
+        }
         Operand::Reference(reference) => match reference {
             ReferenceOperand::Id(id) => Some(IndexKey::new(parameter, Form::Id, [id, ""])),
             ReferenceOperand::Identifier(token) => IDENTIFIER.of_operand(parameter, token),

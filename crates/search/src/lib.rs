@@ -8,18 +8,69 @@
 //! - [`Criterion`] and [`Criteria`] are parsed once and then asked many times.
 //! - [`ResourceValues`] are the values of one resource, extracted at most once per parameter.
 //! - [`IndexKey`]s and [`Span`]s let a caller find the criteria that can match without trying each.
+//! - [`Need`]s name other resources that an answer depends on; a [`Lookup`] holds what was found.
 //!
 //! It knows nothing of subscriptions, stores, clocks or I/O. It fails closed (I9): what cannot be
 //! parsed exactly is refused with an issue when a criterion is made, and a value that cannot be
 //! read is a [`Problem`], never a guess. Issues and problems name parameters and expected forms,
 //! never a value of a search or of a resource.
 //!
-//! Decisions where FHIR leaves a choice:
-//! - dates without a time zone are UTC, in searches and in resources;
-//! - `ap` on dates means that the ranges overlap (there is no clock here), on numbers within 10 %;
-//! - `%XX` is decoded once and a `+` is always a plus (RQ-TP-31), in every query string;
-//! - codes are compared exactly; elements of type `string` case-insensitively, as FHIR says;
-//! - strings are compared without case, combining marks, punctuation and repeated white space.
+//! # What is searched
+//!
+//! Values with a `,` between them are alternatives; `\` makes `,` `|` `$` and itself literal.
+//!
+//! | type | value | meaning |
+//! |---|---|---|
+//! | `token` | `code`, `system\|code`, `system\|`, `\|code` | code in any system, in this one, any code of it, code without a written system; a `code` element is of the systems its definition implies |
+//! | `reference` | `id`, `Type/id`, absolute URL, `url\|version` | relative, absolute on the own base, and versioned references are one; a version is compared where one is asked for |
+//! | `string` | text | starts with it, without case, accents, punctuation and repeated white space |
+//! | `uri` | URI, `url\|version` | exactly this |
+//! | `date` | `2024`, `2024-05`, …, `2024-05-06T07:08:09+02:00` | ranges, as far as the precision leaves them open; without a time zone UTC, in searches and resources; `Period` and `Timing` by their outer limits |
+//! | `number` | `5.4`, `1e2` | `eq` and `ne` within the precision that the digits imply, the others exactly |
+//! | `quantity` | `5.4`, `5.4\|system\|code`, `5.4\|\|unit` | as numbers; a UCUM code takes every UCUM unit of its kind, converted exactly (degrees too, logarithmic units not); `\|\|unit` is code or text, as written |
+//! | `composite` | `code$5.4` | each component fits in one and the same place of the resource |
+//! | `_in`, `_list` | `Group/id`, `List/id`, `CareTeam/id` | the resource itself is listed there |
+//!
+//! Dates, numbers and quantities take `eq ne gt lt ge le sa eb ap`, in front of the value or beside
+//! it. `ap` means on dates that the ranges overlap (there is no clock here), on numbers within 10 %.
+//!
+//! | modifier | on | meaning |
+//! |---|---|---|
+//! | `:missing` | all | whether there is a value |
+//! | `:not` | token | no value fits; also without a value |
+//! | `:exact`, `:contains` | string (`:contains` also uri) | the text as written; anywhere in it |
+//! | `:text` | token, reference | the text for people starts with it |
+//! | `:code-text`, `:of-type` | token | the code as text; an identifier's `system\|type\|value` |
+//! | `:identifier`, `:type`, `:Patient` | reference | the identifier beside the reference; a type that must be written |
+//! | `:above`, `:below` | uri | along the path of a URL |
+//! | `:above`, `:below` | token | `system\|code` in the hierarchy of the CodeSystem here, itself included |
+//! | `:in`, `:not-in` | token | codes of a ValueSet here, by URL, `url\|version` or `ValueSet/id` |
+//! | `:in`, `:not-in` | reference | members of a Group, List or CareTeam here |
+//!
+//! `patient.gender` and `subject:Patient.name` ask what a reference names, `_has:Observation:patient:code`
+//! asks what refers to the resource; both up to [`PATH_LENGTH_MAX`] references away. References to
+//! other servers, to versions and to contained resources are not followed (a version means the
+//! resource as it is), and what is not there never fits, whatever is asked of it.
+//!
+//! A value set is read as it is defined (`compose` with codes, whole systems, imports, exclusions and
+//! filters over the hierarchy), or where that cannot be decided here by a complete expansion that
+//! it holds. An absent set, a CodeSystem that is not complete, a filter over other properties: no
+//! answer, for `in` and for `not-in`.
+//!
+//! # What is refused, and why
+//!
+//! - `_text`, `_content`, `_filter`, `_query`, `near` and other special parameters: they have no
+//!   expression to evaluate;
+//! - `:text-advanced`, `:text` on strings: thesaurus search, which has no exact meaning;
+//! - `:above`, `:below` and `:code-text` on references, `:in` and `:not-in` on uri: FHIR leaves their
+//!   meaning to the server;
+//! - `:above` and `:below` of a code without a system: nothing says which hierarchy is meant;
+//! - composites of R5 whose components are no parameters of R5 (`Observation.code-value-string`);
+//! - functional lists (`_list=$current-problems`): they are computed by servers that have them;
+//! - comparators on other types than date, number and quantity, and beside a modifier.
+//!
+//! `%XX` is decoded once and a `+` is always a plus (RQ-TP-31), in every query string. Codes are
+//! compared exactly; elements of type `string` case-insensitively, as FHIR says.
 //!
 //! Tests: `src/*/tests.rs`, a file per noun; `src/tests/` for properties over the whole crate and
 //! for the official examples.
@@ -30,42 +81,52 @@ mod date;
 mod extraction;
 mod implied_systems;
 mod index_key;
+mod lookup;
+mod need;
 mod number;
 mod operand;
 mod parameter;
 mod parameters;
+mod path;
 mod problem;
 mod quantity;
 mod reference;
 mod resource_values;
 mod scope;
 mod seen;
+mod set;
 mod span;
 mod syntax;
 mod text;
 mod token;
 mod uri;
 mod value;
+mod version;
 
 #[cfg(test)]
 mod tests;
 
 pub use criteria::{CRITERIA_BYTES_MAX, CRITERIA_COUNT_MAX, Criteria};
-pub use criterion::{Criterion, Test};
+pub use criterion::{Criterion, Has, Test, all_match};
 pub use date::{DateOperand, DateRange};
 pub use index_key::{IndexKey, IndexKeys};
+pub use lookup::Lookup;
+pub use need::{Need, Referring};
 pub use number::{NumberOperand, NumberRange};
 pub use operand::{ALTERNATIVES_MAX, Operand};
 pub use parameter::Parameter;
 pub use parameters::Parameters;
+pub use path::PATH_LENGTH_MAX;
 pub use problem::{Problem, ProblemKind};
 pub use quantity::{Quantity, QuantityOperand, UnitTest};
 pub use reference::{Reference, ReferenceOperand, Target};
 pub use resource_values::{ResourceValues, STEPS_MAX, VALUES_MAX};
 pub use scope::Scope;
+pub use set::{IMPORT_DEPTH_MAX, Set};
 pub use span::Span;
 pub use syntax::{decode, escape};
 pub use text::{StringOperand, StringTest, Text, fold};
 pub use token::{Token, TokenOperand, TokenSystem};
 pub use uri::{Uri, UriOperand, UriTest};
 pub use value::SearchValue;
+pub use version::compare_versions;

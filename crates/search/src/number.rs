@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 
+use cresset_fhirpath::Scale;
 use cresset_model::Comparator;
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -68,6 +69,19 @@ impl NumberRange {
             low: low.map_or(Bound::Unbounded, |low| low.low),
             high: high.map_or(Bound::Unbounded, |high| high.high),
         }))
+    }
+
+    /// The same in another unit; `None` where a bound does not convert.
+    pub(crate) fn converted(self, from: &Scale, to: &Scale) -> Option<Self> {
+        let bound = |bound: Bound<Decimal>| {
+            Some(match bound {
+                Bound::Included(number) => Bound::Included(from.convert(number, to)?),
+                Bound::Excluded(number) => Bound::Excluded(from.convert(number, to)?),
+                Bound::Unbounded => Bound::Unbounded,
+            })
+        };
+        // Every scale rises, so that low stays low.
+        Some(Self { low: bound(self.low)?, high: bound(self.high)? })
     }
 
     /// Whether some number of the range is greater than `number`.

@@ -2,7 +2,9 @@
 
 use cresset_definitions::SearchKind;
 use cresset_model::{Comparator, Modifier};
+use smallvec::SmallVec;
 
+use crate::parameter::Component;
 use crate::syntax;
 use crate::text::{StringOperand, StringTest};
 use crate::token::TokenOperand;
@@ -19,6 +21,8 @@ pub const ALTERNATIVES_MAX: usize = 1_000;
 /// What one value of a resource is compared with.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Operand {
+    /// Of a `composite` parameter: what each of its components is compared with.
+    Composite(Box<[(&'static Parameter, Self)]>),
     /// Of a `date` parameter.
     Date(DateOperand),
     /// Of a `number` parameter.
@@ -41,6 +45,12 @@ impl Operand {
     /// Whether the value fits. A value of another type never does.
     pub fn matches(&self, value: &SearchValue<'_>, targets: &[&str]) -> bool {
         match (self, value) {
+            (Self::Composite(parts), SearchValue::Composite(values)) => {
+                parts.len() == values.len()
+                    && parts.iter().zip(values).all(|((parameter, part), values)| {
+                        values.iter().any(|value| part.matches(value, parameter.targets()))
+                    })
+            }
             (Self::Date(operand), SearchValue::Date(value)) => operand.matches(*value),
             (Self::Number(operand), SearchValue::Number(value)) => operand.matches(*value),
             (Self::Quantity(operand), SearchValue::Quantity(value)) => operand.matches(value),
@@ -51,7 +61,8 @@ impl Operand {
             (Self::Token(operand), SearchValue::Token(value)) => operand.matches(value),
             (Self::Uri(operand), SearchValue::Uri(value)) => operand.matches(value),
             (
-                Self::Date(_)
+                Self::Composite(_)
+                | Self::Date(_)
                 | Self::Number(_)
                 | Self::Quantity(_)
                 | Self::Reference(_)
@@ -60,6 +71,19 @@ impl Operand {
                 | Self::Uri(_),
                 _,
             ) => false,
+        }
+    }
+
+    /// The comparators in it.
+    pub(crate) fn comparators(&self) -> Vec<Comparator> {
+        match self {
+            Self::Composite(parts) => {
+                parts.iter().flat_map(|(_, part)| part.comparators()).collect()
+            }
+            Self::Date(date) => vec![date.comparator],
+            Self::Number(number) => vec![number.comparator],
+            Self::Quantity(quantity) => vec![quantity.number.comparator],
+            Self::Reference(_) | Self::String(_) | Self::Token(_) | Self::Uri(_) => Vec::new(),
         }
     }
 }
@@ -97,7 +121,8 @@ impl Reader<'_> {
             SearchKind::String => self.read_string(text).ok_or(STRING),
             SearchKind::Token => self.read_token(text),
             SearchKind::Uri => self.read_uri(text).ok_or(URI),
-            SearchKind::Composite | SearchKind::Special => Err("another type of parameter"),
+            SearchKind::Composite => self.read_composite(text),
+            SearchKind::Special => Err("another type of parameter"),
         }
     }
 
@@ -111,6 +136,22 @@ impl Reader<'_> {
         }
         let (prefix, rest) = text.split_at_checked(2)?;
         Some((Comparator::from_code(prefix)?, rest))
+    }
+
+    fn read_composite(&self, text: &str) -> Result<Operand, &'static str> {
+        const EXPECTED: &str = "a value for each component, with `$` between them";
+        let components = self.parameter.components();
+        let parts: SmallVec<[&str; 4]> = syntax::split(text, '$').collect();
+        if components.is_empty() || parts.len() != components.len() {
+            return Err(EXPECTED);
+        }
+        let read = |(component, part): (&Component, &str)| {
+            let parameter = component.parameter;
+            let reader = Self { parameter, modifier: None, only: None, ..*self };
+            Ok((parameter, if part.is_empty() { Err(EXPECTED) } else { reader.read(part) }?))
+        };
+        let parts: Result<_, &'static str> = components.iter().zip(parts).map(read).collect();
+        Ok(Operand::Composite(parts?))
     }
 
     fn read_date(&self, text: &str) -> Option<Operand> {

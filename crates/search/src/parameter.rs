@@ -6,10 +6,11 @@ use std::sync::OnceLock;
 use cresset_definitions::{Definitions, SearchKind, SearchParameter};
 use cresset_fhirpath::Expression;
 
+use crate::Parameters;
 use crate::implied_systems::implied_systems;
 use crate::index_key::IndexKey;
 
-/// Parameters that FHIR defines without saying with an expression what they find.
+/// Parameters about the sets that a resource is a member of, which no expression finds.
 const MEMBERSHIPS: [&str; 2] = ["_in", "_list"];
 
 /// A search parameter as it applies to a resource type.
@@ -23,7 +24,24 @@ pub struct Parameter {
     seed: u64,
     targets: &'static [&'static str],
     implied_systems: &'static [&'static str],
-    expression: OnceLock<Result<Expression, String>>,
+    extraction: OnceLock<Result<Extraction, String>>,
+}
+
+/// How the values of a parameter are found.
+pub(crate) enum Extraction {
+    /// The items of the expression, and what the components find in each.
+    Composite(Expression, Box<[Component]>),
+    /// The items of the expression.
+    Items(Expression),
+    /// The one value is the resource itself, which a Group or List may have as a member.
+    Itself,
+}
+
+/// A part of a composite parameter.
+pub(crate) struct Component {
+    /// The parameter that says how its values are read.
+    pub(crate) parameter: &'static Parameter,
+    pub(crate) expression: Expression,
 }
 
 impl Parameter {
@@ -42,7 +60,7 @@ impl Parameter {
             seed: IndexKey::seed(definition.url),
             targets: if any { &[] } else { &definition.targets },
             implied_systems: implied_systems(definitions.version(), resource_type, definition.code),
-            expression: OnceLock::new(),
+            extraction: OnceLock::new(),
         }
     }
 
@@ -78,7 +96,20 @@ impl Parameter {
 
     /// Whether its values can be extracted; the error says why not, for people.
     pub fn check(&self) -> Result<(), &str> {
-        self.expression().map(|_| ())
+        self.extraction().map(|_| ())
+    }
+
+    /// Whether it asks of which Group, List or CareTeam a resource is a member.
+    pub(crate) fn is_membership(&self) -> bool {
+        MEMBERSHIPS.contains(&self.code())
+    }
+
+    /// What a composite parameter is made of, in order; empty for others.
+    pub(crate) fn components(&self) -> &[Component] {
+        match self.extraction() {
+            Ok(Extraction::Composite(_, components)) => components,
+            Ok(Extraction::Items(_) | Extraction::Itself) | Err(_) => &[],
+        }
     }
 
     /// The systems that the definitions of its `code` elements imply, as far as known.
@@ -101,32 +132,42 @@ impl Parameter {
         self.seed
     }
 
-    pub(crate) fn expression(&self) -> Result<&Expression, &str> {
-        self.expression.get_or_init(|| self.compile()).as_ref().map_err(String::as_str)
+    pub(crate) fn extraction(&self) -> Result<&Extraction, &str> {
+        self.extraction.get_or_init(|| self.compile()).as_ref().map_err(String::as_str)
     }
 
-    fn compile(&self) -> Result<Expression, String> {
-        match self.kind() {
-            SearchKind::Composite => return Err("composite parameters are not supported".into()),
-            SearchKind::Special => return Err("special parameters are not supported".into()),
-            SearchKind::Date
-            | SearchKind::Number
-            | SearchKind::Quantity
-            | SearchKind::Reference
-            | SearchKind::String
-            | SearchKind::Token
-            | SearchKind::Uri => {}
+    fn compile(&self) -> Result<Extraction, String> {
+        if self.is_membership() {
+            return Ok(Extraction::Itself);
+        }
+        if self.kind() == SearchKind::Special {
+            return Err("special parameters are not supported".into());
         }
         let source = self.definition.expression.ok_or("it has no expression")?;
-        if MEMBERSHIPS.contains(&self.code()) {
-            return Err("membership in lists and groups is not supported".into());
-        }
         let source = branches_for(source, self.resource_type, self.definitions);
         if source.is_empty() {
             return Err("its expression has nothing for this resource type".into());
         }
         let scope = cresset_fhirpath::Scope::new(self.definitions).root(self.resource_type);
-        Expression::compile(&source, &scope.lenient()).map_err(|error| error.to_string())
+        let compiled = Expression::compile(&source, &scope.lenient());
+        let expression = compiled.map_err(|error| error.to_string())?;
+        if self.kind() != SearchKind::Composite {
+            return Ok(Extraction::Items(expression));
+        }
+        let components = self.definition.components.iter().map(|one| self.component(one));
+        Ok(Extraction::Composite(expression, components.collect::<Result<_, String>>()?))
+    }
+
+    fn component(&self, component: &cresset_definitions::Component) -> Result<Component, String> {
+        let parameters = Parameters::of(self.definitions.version());
+        let parameter = parameters
+            .by_url(self.resource_type, component.definition)
+            .filter(|one| !matches!(one.kind(), SearchKind::Composite | SearchKind::Special))
+            .ok_or("one of its components is not known for this resource type")?;
+        // The places it looks at have many types, so that the expression is checked less.
+        let scope = cresset_fhirpath::Scope::new(self.definitions).lenient();
+        let expression = Expression::compile(component.expression, &scope);
+        Ok(Component { parameter, expression: expression.map_err(|error| error.to_string())? })
     }
 }
 
@@ -136,6 +177,8 @@ impl PartialEq for Parameter {
         std::ptr::eq(self, other)
     }
 }
+
+impl Eq for Parameter {}
 
 impl fmt::Debug for Parameter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

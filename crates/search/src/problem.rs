@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Parameter;
+use crate::{Need, Parameter};
 
 /// Why a search parameter gave no answer for a resource; the caller must fail closed (I9).
 ///
@@ -24,9 +24,9 @@ pub enum ProblemKind {
     /// A value has a type the parameter reads, but not its form.
     #[error("the resource holds a {0} that cannot be read")]
     Malformed(&'static str),
-    /// The expression needs other resources.
+    /// Other resources have to be looked up first.
     #[error("it needs {} other resources", .0.len())]
-    Missing(Vec<String>),
+    Missing(Vec<Need>),
     /// The parameter belongs to another resource type, or to another FHIR version.
     #[error("the resource has another type")]
     OtherType,
@@ -36,6 +36,12 @@ pub enum ProblemKind {
     /// The resource holds more values than [`crate::VALUES_MAX`].
     #[error("the resource holds too many values")]
     TooManyValues,
+    /// What it depends on cannot be told, for this reason.
+    #[error("{0}")]
+    Unavailable(&'static str),
+    /// The expression depends on what other resources hold.
+    #[error("its expression needs other resources")]
+    Unresolved,
     /// This server cannot compile the expression, or there is none.
     #[error("this server does not support it")]
     Unsupported,
@@ -56,9 +62,9 @@ impl Problem {
         &self.kind
     }
 
-    /// References of resources without which the expression cannot be evaluated.
-    pub fn missing(&self) -> &[String] {
-        if let ProblemKind::Missing(references) = &self.kind { references } else { &[] }
+    /// What has to be looked up before there is an answer.
+    pub fn missing(&self) -> &[Need] {
+        if let ProblemKind::Missing(needs) = &self.kind { needs } else { &[] }
     }
 }
 
@@ -72,5 +78,38 @@ impl fmt::Debug for ProblemKind {
     /// As `Display`: the references in `Missing` may name patients.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+/// The problems of several tests, while one of them may still decide.
+#[derive(Default)]
+pub(crate) struct Undecided {
+    missing: Option<Problem>,
+    other: Option<Problem>,
+}
+
+impl Undecided {
+    pub(crate) fn add(&mut self, problem: Problem) {
+        match (&mut self.missing, problem.kind) {
+            (Some(missing), ProblemKind::Missing(needs)) => {
+                if let ProblemKind::Missing(all) = &mut missing.kind {
+                    all.extend(needs);
+                }
+            }
+            (missing @ None, ProblemKind::Missing(needs)) => {
+                *missing = Some(Problem { kind: ProblemKind::Missing(needs), ..problem });
+            }
+            (_, kind) => {
+                self.other.get_or_insert(Problem { kind, ..problem });
+            }
+        }
+    }
+
+    /// What nothing has decided: what is missing first, since one of those may still decide.
+    ///
+    /// # Errors
+    /// The problem, if there was one.
+    pub(crate) fn unless(self, decided: bool) -> Result<bool, Problem> {
+        self.missing.or(self.other).map_or(Ok(decided), Err)
     }
 }

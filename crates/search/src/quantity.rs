@@ -2,6 +2,7 @@
 
 use std::ops::Bound;
 
+use cresset_fhirpath::Scale;
 use cresset_model::Comparator;
 use rust_decimal::Decimal;
 use serde_json::Value;
@@ -110,17 +111,22 @@ impl<'a> Quantity<'a> {
     }
 }
 
-/// What the unit of a quantity must be. No unit is converted into another.
+/// The code system of UCUM, whose units convert into each other.
+const UCUM: &str = "http://unitsofmeasure.org";
+
+/// What the unit of a quantity must be.
 #[derive(Clone, PartialEq, Eq)]
 pub enum UnitTest {
     /// Any unit.
     Any,
-    /// This code in this system.
+    /// This code in this system, or a unit of UCUM that converts into it.
     Coded {
         /// The system.
         system: SmolStr,
         /// The code.
         code: SmolStr,
+        /// How the unit relates to others, if it is one of UCUM's that does.
+        scale: Option<Box<Scale>>,
     },
     /// This as code or as unit for people, in any system.
     Named(SmolStr),
@@ -149,23 +155,32 @@ impl QuantityOperand {
         let unit = if system.is_empty() {
             UnitTest::Named(code)
         } else {
-            UnitTest::Coded { system, code }
+            let scale = if system == UCUM { Scale::parse(&code).map(Box::new) } else { None };
+            UnitTest::Coded { system, code, scale }
         };
         Some(Self { number, unit })
     }
 
-    /// Whether unit and number of the value fit.
+    /// Whether unit and number of the value fit, converted into the unit searched where need be.
     pub fn matches(&self, value: &Quantity<'_>) -> bool {
-        let unit = match &self.unit {
-            UnitTest::Any => true,
-            UnitTest::Coded { system, code } => {
-                value.system == Some(system.as_str()) && value.code == Some(code.as_str())
+        let number = match &self.unit {
+            UnitTest::Any => Some(value.number),
+            UnitTest::Coded { system, code, scale } => {
+                if value.system != Some(system.as_str()) {
+                    None
+                } else if value.code == Some(code.as_str()) {
+                    Some(value.number)
+                } else {
+                    let units = scale.as_deref().zip(value.code.and_then(Scale::parse));
+                    units.and_then(|(scale, own)| value.number.converted(&own, scale))
+                }
             }
             UnitTest::Named(name) => {
-                value.code == Some(name.as_str()) || value.unit == Some(name.as_str())
+                let is = |unit: Option<&str>| unit == Some(name.as_str());
+                (is(value.code) || is(value.unit)).then_some(value.number)
             }
         };
-        unit && self.number.matches(value.number)
+        number.is_some_and(|number| self.number.matches(number))
     }
 }
 

@@ -2,14 +2,17 @@
 
 use std::cell::OnceCell;
 
-use cresset_fhirpath::{Context, EvaluationError, Resolution, Resolver};
+use cresset_fhirpath::{Collection, Context, EvaluationError, Expression, Resolution, Resolver};
 use serde_json::Value;
 use smallvec::SmallVec;
 
 use crate::extraction;
 use crate::index_key::{self, IndexKeys};
+use crate::parameter::{Component, Extraction};
 use crate::parameters::TypeParameters;
-use crate::{IndexKey, Parameter, Problem, ProblemKind, Scope, SearchValue, Span, Target};
+use crate::{
+    IndexKey, Parameter, Problem, ProblemKind, Reference, Scope, SearchValue, Span, Target,
+};
 
 /// The most evaluation steps an expression may take on one resource (I10).
 pub const STEPS_MAX: u32 = 1_000_000;
@@ -58,6 +61,16 @@ impl<'a> ResourceValues<'a> {
         self.resource
     }
 
+    /// Its id, if it has one.
+    pub(crate) fn id(&self) -> Option<&'a str> {
+        self.resource.get("id").and_then(Value::as_str)
+    }
+
+    /// The own base, without a final `/`.
+    pub(crate) fn base_url(&self) -> &'a str {
+        self.scope.base_url
+    }
+
     /// What the parameter finds in the resource; nothing where it has no such value.
     ///
     /// # Errors
@@ -102,34 +115,88 @@ impl<'a> ResourceValues<'a> {
 
     fn extract(&self, parameter: &'static Parameter) -> Extracted<'a> {
         let problem = |kind| Problem::new(parameter, kind);
-        let expression = parameter.expression().map_err(|_| problem(ProblemKind::Unsupported))?;
-        let context = context(self.resource_type, self.resource);
-        let items = expression.evaluate(&context).map_err(|error| {
-            problem(match error {
-                EvaluationError::Missing(references) => ProblemKind::Missing(references),
-                EvaluationError::StepLimit => ProblemKind::StepLimit,
-                EvaluationError::Singleton { .. }
-                | EvaluationError::TooLarge { .. }
-                | EvaluationError::Type { .. }
-                | EvaluationError::Variable(_) => ProblemKind::Expression,
-            })
-        })?;
-        let mut values = Vec::with_capacity(items.len());
+        let extraction = parameter.extraction().map_err(|_| problem(ProblemKind::Unsupported))?;
+        let (resource, resource_type) = (self.resource, self.resource_type);
+        match extraction {
+            Extraction::Composite(expression, components) => {
+                let items = evaluate(parameter, expression, resource, resource_type)?;
+                let mut values = Vec::with_capacity(items.len());
+                let mut count = 0;
+                for item in items.iter() {
+                    let Some(json) = item.json() else { continue };
+                    let find = |component: &'static Component| {
+                        let Component { parameter: own, expression } = component;
+                        let found = evaluate(parameter, expression, json, item.type_name())?;
+                        self.values(parameter, own, &found)
+                    };
+                    let parts = components.iter().map(find).collect::<Result<Vec<_>, _>>()?;
+                    count += parts.iter().map(Vec::len).sum::<usize>();
+                    if count > VALUES_MAX {
+                        return Err(problem(ProblemKind::TooManyValues));
+                    }
+                    // Without one of its components there is no such value.
+                    if !parts.iter().any(Vec::is_empty) {
+                        values.push(SearchValue::Composite(parts));
+                    }
+                }
+                Ok(values)
+            }
+            Extraction::Items(expression) => {
+                let items = evaluate(parameter, expression, resource, resource_type)?;
+                self.values(parameter, parameter, &items)
+            }
+            Extraction::Itself => {
+                let own = self.id().map(|id| Target::Local { resource_type, id, version: None });
+                let reference = |target| Reference { target, identifier: None, display: None };
+                Ok(own.map(reference).map(SearchValue::Reference).into_iter().collect())
+            }
+        }
+    }
+
+    /// What items are as values of a parameter; problems are told of the one asked for.
+    fn values(
+        &self,
+        asked: &'static Parameter,
+        parameter: &'static Parameter,
+        items: &Collection<'a>,
+    ) -> Extracted<'a> {
         let source = extraction::Source {
             parameter,
             base_url: self.scope.base_url,
             resource: self.resource,
         };
+        let mut values = Vec::with_capacity(items.len());
         for item in items.iter() {
             source
                 .push(item, &mut values)
-                .map_err(|malformed| problem(ProblemKind::Malformed(malformed.0)))?;
+                .map_err(|malformed| Problem::new(asked, ProblemKind::Malformed(malformed.0)))?;
             if values.len() > VALUES_MAX {
-                return Err(problem(ProblemKind::TooManyValues));
+                return Err(Problem::new(asked, ProblemKind::TooManyValues));
             }
         }
         Ok(values)
     }
+}
+
+fn evaluate<'a>(
+    parameter: &'static Parameter,
+    expression: &'static Expression,
+    focus: &'a Value,
+    focus_type: &'a str,
+) -> Result<Collection<'a>, Problem> {
+    expression.evaluate(&context(focus_type, focus)).map_err(|error| {
+        Problem::new(
+            parameter,
+            match error {
+                EvaluationError::Missing(_) => ProblemKind::Unresolved,
+                EvaluationError::StepLimit => ProblemKind::StepLimit,
+                EvaluationError::Singleton { .. }
+                | EvaluationError::TooLarge { .. }
+                | EvaluationError::Type { .. }
+                | EvaluationError::Variable(_) => ProblemKind::Expression,
+            },
+        )
+    })
 }
 
 /// How expressions of search parameters see a resource: alone, since what other resources hold is

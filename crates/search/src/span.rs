@@ -65,15 +65,17 @@ impl Span {
             Operand::Date(date) => Self::of_date(date),
             Operand::Number(number) => Self::of_number(number),
             Operand::Quantity(quantity) => match &quantity.unit {
-                // One day converted into other units, as UCUM allows: then its number says nothing.
+                // Converted into other units where they are not the same: its number says nothing.
                 UnitTest::Coded { system, .. } if system == UCUM => None,
                 UnitTest::Any | UnitTest::Coded { .. } | UnitTest::Named(_) => {
                     Self::of_number(&quantity.number)
                 }
             },
-            Operand::Reference(_) | Operand::String(_) | Operand::Token(_) | Operand::Uri(_) => {
-                None
-            }
+            Operand::Composite(_)
+            | Operand::Reference(_)
+            | Operand::String(_)
+            | Operand::Token(_)
+            | Operand::Uri(_) => None,
         }
     }
 
@@ -109,7 +111,8 @@ impl Span {
             SearchValue::Date(date) => Some(Self::between(date.start, date.end)),
             SearchValue::Number(number) => Some(Self::of_numbers(*number)),
             SearchValue::Quantity(quantity) => Some(Self::of_numbers(quantity.number)),
-            SearchValue::Reference(_)
+            SearchValue::Composite(_)
+            | SearchValue::Reference(_)
             | SearchValue::String(_)
             | SearchValue::Token(_)
             | SearchValue::Uri(_) => None,

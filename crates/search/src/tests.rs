@@ -10,7 +10,7 @@ use cresset_definitions::FhirVersion;
 use cresset_model::{IssueCode, Issues};
 use serde_json::Value;
 
-use crate::{Criteria, Criterion, Parameters, Problem, ResourceValues, Scope};
+use crate::{Criteria, Criterion, Lookup, Need, Parameters, Problem, ResourceValues, Scope};
 
 pub(crate) const BASE_URL: &str = "http://example.org/fhir";
 
@@ -53,11 +53,52 @@ pub(crate) fn matches(
     let criteria = Criteria::parse(&scope(version), resource_type, query)
         .unwrap_or_else(|issues| panic!("{query} is refused: {issues}"));
     let values = ResourceValues::new(scope(version), resource_type, resource);
-    let matches = criteria.matches(&values);
+    let matches = criteria.matches(&values, &Lookup::new(scope(version)));
     if matches == Ok(true) {
         criteria.criteria().iter().for_each(|criterion| assert_indexed(criterion, &values));
     }
     matches
+}
+
+/// Whether the resource fits the search string, where these are the other resources there are.
+pub(crate) fn matches_among(
+    version: FhirVersion,
+    others: &[Value],
+    resource: &Value,
+    query: &str,
+) -> Result<bool, Problem> {
+    let resource_type = resource["resourceType"].as_str().unwrap();
+    let criteria = Criteria::parse(&scope(version), resource_type, query)
+        .unwrap_or_else(|issues| panic!("{query} is refused: {issues}"));
+    let values = ResourceValues::new(scope(version), resource_type, resource);
+    let mut lookup = Lookup::new(scope(version));
+    for _ in 0..10 {
+        let outcome = criteria.matches(&values, &lookup);
+        match &outcome {
+            Err(problem) if !problem.missing().is_empty() => {
+                for need in problem.missing() {
+                    lookup.insert(need.clone(), found(others, need));
+                }
+            }
+            Ok(_) | Err(_) => return outcome,
+        }
+    }
+    panic!("{query} never has enough");
+}
+
+/// What a store of these resources answers.
+fn found<'v>(others: &'v [Value], need: &Need) -> Vec<&'v Value> {
+    let fits = |one: &&Value| match need {
+        Need::Canonical { resource_type, url } => {
+            one["resourceType"] == *resource_type && one["url"] == url.as_str()
+        }
+        Need::Referring(referring) => one["resourceType"] == referring.resource_type(),
+        Need::Resource(reference) => {
+            let text = |name: &str| one[name].as_str().unwrap_or_default();
+            *reference == format!("{}/{}", text("resourceType"), text("id"))
+        }
+    };
+    others.iter().filter(fits).collect()
 }
 
 /// That a criterion which matches is found by a key of the resource, and lies where its values do.

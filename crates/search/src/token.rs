@@ -34,7 +34,7 @@ pub enum TokenSystem<'a> {
 }
 
 impl TokenSystem<'_> {
-    fn is(self, system: &str) -> bool {
+    pub(crate) fn is(self, system: &str) -> bool {
         match self {
             Self::Absent => false,
             Self::Implied(systems) => systems.contains(&system),

@@ -9,6 +9,8 @@ use crate::{DateRange, NumberRange, Quantity, Reference, Text, Token, Uri};
 /// The search index on disk is made of these too: each variant holds what its row needs.
 #[derive(Clone, PartialEq)]
 pub enum SearchValue<'a> {
+    /// Of a `composite` parameter: what each of its components finds in one place.
+    Composite(Vec<Vec<Self>>),
     /// Of a `date` parameter.
     Date(DateRange),
     /// Of a `number` parameter.
@@ -41,6 +43,7 @@ pub(crate) use redact;
 impl fmt::Debug for SearchValue<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Composite(_) => "Composite(…)",
             Self::Date(_) => "Date(…)",
             Self::Number(_) => "Number(…)",
             Self::Quantity(_) => "Quantity(…)",

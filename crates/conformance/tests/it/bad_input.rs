@@ -190,6 +190,17 @@ async fn topics_and_filters_that_mean_nothing_are_refused() {
             many = many.filter(Filter::new("gender", "male"));
         }
         base.post("Subscription", &many.json(base.version)).await.refused(422);
+        for (name, value) in [
+            ("birthdate", "0000".to_owned()),
+            ("birthdate", "0000-01-01T00:00:00Z".to_owned()),
+            ("birthdate", "(a+)+$".to_owned()),
+            ("birthdate", "9".repeat(10_000)),
+            ("family", "x".repeat(100_000)),
+            ("gender", vec!["male"; 2_000].join(",")),
+        ] {
+            let bad = Subscribe::websocket(TOPIC).filter(Filter::new(name, &value));
+            base.post("Subscription", &bad.json(base.version)).await.refused(422);
+        }
         let mut long = Subscribe::websocket(TOPIC).json(base.version);
         let name = if base.version.is_backport() { "/criteria" } else { "/topic" };
         set(&mut long, name, format!("http://x.test/{}", "x".repeat(100_000)));

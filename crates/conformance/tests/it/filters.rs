@@ -152,6 +152,102 @@ async fn filters_on_references_codes_times_and_quantities() {
 }
 
 #[tokio::test]
+async fn filters_look_at_other_resources_and_convert_units() {
+    verifies!("RQ-FL-12");
+    let server = Server::start().await;
+    let members = json!({
+        "resourceTrigger": [{"resource": "Observation"}],
+        "canFilterBy": [
+            {"resource": "Observation", "filterParameter": "patient", "modifier": ["in", "not-in"]},
+            {"resource": "Observation", "filterParameter": "patient.gender"},
+            {"resource": "Observation", "filterParameter": "code", "modifier": ["in", "below"]},
+            {"resource": "Observation", "filterParameter": "value-quantity", "comparator": ["gt"]},
+            {
+                "resource": "Observation",
+                "filterParameter": "code-value-quantity",
+                "comparator": ["gt"],
+            },
+        ],
+    });
+    let codes = json!({
+        "resourceType": "CodeSystem", "id": "c", "url": "http://cresset.test/codes",
+        "status": "active", "content": "complete",
+        "concept": [{"code": "weight", "concept": [{"code": "dry"}]}, {"code": "height"}],
+    });
+    let set_of_codes = json!({
+        "resourceType": "ValueSet", "id": "v", "url": "http://cresset.test/set", "version": "1",
+        "status": "active",
+        "compose": {"include": [{"system": "http://loinc.org", "concept": [{"code": "29463-7"}]}]},
+    });
+    for base in server.bases() {
+        let mut group = json!({
+            "resourceType": "Group", "id": "g", "type": "person",
+            "member": [{"entity": {"reference": "Patient/eve"}}],
+        });
+        match base.version {
+            Version::R4 | Version::R4B => set(&mut group, "/actual", true),
+            Version::R5 => set(&mut group, "/membership", "enumerated"),
+        }
+        let eve = person("eve", "Adams", "female", "1974-12-25");
+        let bob = person("bob", "Adams", "male", "1974-12-25");
+        for resource in [&topic(base.version, "others", members.clone()), &codes, &set_of_codes] {
+            base.save(resource).await;
+        }
+        for resource in [&group, &eve, &bob] {
+            base.save(resource).await;
+        }
+        let mut dry = observation("dry", "bob", 81_000.0);
+        set(&mut dry, "/code/coding/0/system", "http://cresset.test/codes");
+        set(&mut dry, "/code/coding/0/code", "dry");
+        set(&mut dry, "/valueQuantity/code", "g");
+        set(&mut dry, "/valueQuantity/unit", "g");
+        let observations =
+            [observation("of-eve", "eve", 70.0), observation("of-bob", "bob", 80.0), dry];
+        let one = |filter: Filter| vec![filter];
+        let cases: Vec<Case<'_>> = vec![
+            (one(Filter::new("patient.gender", "female")), &["of-eve"]),
+            (one(Filter::new("patient", "Group/g").modifier("in")), &["of-eve"]),
+            (one(Filter::new("patient", "Group/g").modifier("not-in")), &["of-bob", "dry"]),
+            (
+                one(Filter::new("code", "http://cresset.test/set").modifier("in")),
+                &["of-eve", "of-bob"],
+            ),
+            (
+                one(Filter::new("code", "http://cresset.test/set|1").modifier("in")),
+                &["of-eve", "of-bob"],
+            ),
+            (one(Filter::new("code", "ValueSet/v").modifier("in")), &["of-eve", "of-bob"]),
+            (
+                one(Filter::new("code", "http://cresset.test/codes|weight").modifier("below")),
+                &["dry"],
+            ),
+            (
+                one(Filter::new("value-quantity", "gt75|http://unitsofmeasure.org|kg")),
+                &["of-bob", "dry"],
+            ),
+            (one(Filter::new("value-quantity", "81|http://unitsofmeasure.org|kg")), &["dry"]),
+            (
+                one(Filter::new(
+                    "code-value-quantity",
+                    "http://loinc.org|29463-7$gt75|http://unitsofmeasure.org|kg",
+                )),
+                &["of-bob"],
+            ),
+        ];
+        check(&base, &url("others"), &cases, &observations).await;
+        for absent in [
+            Filter::new("patient", "Group/nobody").modifier("in"),
+            Filter::new("code", "http://cresset.test/nothing").modifier("in"),
+            Filter::new("code", "http://cresset.test/set|2").modifier("in"),
+            Filter::new("code", "http://loinc.org|29463-7").modifier("below"),
+        ] {
+            let asked = Subscribe::websocket(&url("others")).filter(absent).json(base.version);
+            base.post("Subscription", &asked).await.refused_as(422, "not-supported");
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_strings_of_the_guide_are_read_in_all_their_forms() {
     verifies!("RQ-FL-01", "RQ-FL-02", "RQ-FL-03", "RQ-FL-04", "RQ-FL-13");
     let server = Server::start().await;

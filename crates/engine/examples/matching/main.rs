@@ -125,7 +125,7 @@ fn resources(load: Load, count: u64, batch: u64) -> Vec<Value> {
 
 fn evaluations(load: Load, catalog: &Catalog, count: u64, batch: u64) -> u64 {
     let resources = resources(load, count, batch);
-    let lookup = Lookup::new();
+    let lookup = catalog.lookup();
     let mut matches = 0;
     let started = Instant::now();
     for resource in &resources {
@@ -165,13 +165,14 @@ fn churn(load: Load, catalog: &mut Catalog, count: u64, batches: u64) -> (u64, u
 fn scan(count: u64) -> Value {
     let subscriptions: Vec<Vec<Criterion>> =
         (1..=count).map(|number| Load::Patient.criteria(number)).collect();
+    let lookup = Lookup::new(load::scope());
     let mut times: Vec<_> = (0..9)
         .map(|round| {
             let resource = Load::Patient.resource(1 + round * 7_919 % count);
             let started = Instant::now();
             let values = ResourceValues::new(load::scope(), "Observation", &resource);
             let holds = |criteria: &&Vec<Criterion>| {
-                criteria.iter().all(|one| one.matches(&values).unwrap_or(false))
+                criteria.iter().all(|one| one.matches(&values, &lookup).unwrap_or(false))
             };
             let matches = subscriptions.iter().filter(holds).count();
             let took = started.elapsed();
@@ -253,7 +254,7 @@ fn count(part: &str) {
         let catalog = load.subscribed(subscriptions);
         let numbers = (0..=CHANGES).map(|round| 1 + round * 7_919 % subscriptions);
         let resources: Vec<_> = numbers.map(|number| load.resource(number)).collect();
-        let lookup = Lookup::new();
+        let lookup = catalog.lookup();
         let one = |resource: &Value| evaluate(&created(resource), &catalog, &lookup).matches.len();
         // The first compiles expressions.
         let (first, rest) = resources.split_first().expect("resources");

@@ -224,14 +224,44 @@ fn what_an_expression_needs_is_asked_for_and_then_used() {
     let change = change("Encounter", None, Some(&created));
     let first = evaluate(&catalog, &change);
     assert_eq!((first.matches.len(), first.problems.len()), (0, 0));
-    assert_eq!(first.missing, ["Patient/1"]);
+    let need = Need::Resource("Patient/1".into());
+    assert_eq!(first.missing, [need.clone()].into());
     let active = |active: bool| json!({ "resourceType": "Patient", "id": "1", "active": active });
     let (yes, no) = (active(true), active(false));
     for (found, fires) in [(Some(&yes), true), (Some(&no), false), (None, false)] {
-        let mut lookup = Lookup::new();
-        lookup.insert("Patient/1".to_owned(), found);
+        let mut lookup = catalog.lookup();
+        lookup.insert(need.clone(), found);
         let second = super::evaluate(&change, &catalog, &lookup);
         assert_eq!((!second.matches.is_empty(), second.missing.len()), (fires, 0));
+    }
+}
+
+#[test]
+fn what_cannot_be_looked_up_lets_nothing_through_and_is_reported_on_whom_it_concerns() {
+    let expression = "%current.subject.resolve().active = true";
+    let catalog = catalog_of(&topic(vec![fhir_path_trigger("Encounter", expression)], &[]), &[&[]]);
+    let filtered = catalog_of(
+        &topic(vec![trigger("Encounter")], &["patient.active", "status"]),
+        &[&["patient.active=true"], &["status=planned"], &["patient.active=true", "status=final"]],
+    );
+    let created = encounter("Patient/1", "planned");
+    let change = change("Encounter", None, Some(&created));
+    let need = Need::Resource("Patient/1".into());
+    let asked = evaluate(&filtered, &change);
+    assert_eq!((numbers(&asked), asked.missing), (vec![2], [need.clone()].into()));
+    for (catalog, matched, reported) in
+        [(&catalog, vec![], None), (&filtered, vec![2], Some(key(1)))]
+    {
+        let mut lookup = catalog.lookup();
+        lookup.insert_unavailable(need.clone(), "the store is away");
+        let evaluation = super::evaluate(&change, catalog, &lookup);
+        assert_eq!((numbers(&evaluation), evaluation.missing.len()), (matched.clone(), 0));
+        assert_eq!(evaluation.problems.len(), 1);
+        assert_eq!(evaluation.problems[0].subscription, reported);
+        assert!(evaluation.problems[0].text.contains("the store is away"));
+        let mut closed = catalog.lookup();
+        closed.close("enough");
+        assert_eq!(numbers(&super::evaluate(&change, catalog, &closed)), matched);
     }
 }
 

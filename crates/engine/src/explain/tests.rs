@@ -31,7 +31,7 @@ fn explained(
     let read = subscription(filters);
     let compiled = catalog.compile_subscription(&read).unwrap();
     let change = change("Encounter", previous, current);
-    explain(&change, &catalog, Subject::Subscription(&compiled, &read), lookup)
+    explain(&change, &catalog, Subject::Subscription(&compiled, &read), lookup).0
 }
 
 /// A test as `element text verdict [values]`.
@@ -52,7 +52,7 @@ fn each_criterion_is_told_with_what_it_saw() {
     );
     let (before, after) = (encounter("planned", "1"), encounter("completed", "1"));
     let filters = ["patient=Patient/2", "date=ge2020"];
-    let update = explained(&topic, &filters, Some(&before), Some(&after), &Lookup::new());
+    let update = explained(&topic, &filters, Some(&before), Some(&after), &catalog().lookup());
     assert_eq!((update.verdict, update.interaction), (Verdict::Fails, Interaction::Update));
     assert_eq!(update.summary, "a filter of the subscription does not hold");
     let verdicts: Vec<_> = update.triggers.iter().map(|one| one.verdict).collect();
@@ -74,7 +74,7 @@ fn each_criterion_is_told_with_what_it_saw() {
             "filterBy[1] date=ge2020 fails []",
         ]
     );
-    let create = explained(&topic, &[], None, Some(&after), &Lookup::new());
+    let create = explained(&topic, &[], None, Some(&after), &catalog().lookup());
     assert_eq!(create.verdict, Verdict::Holds);
     let lines: Vec<_> = create.triggers[1].criteria.iter().map(line).collect();
     assert_eq!(lines[0], "resultForCreate test-passes holds []");
@@ -87,7 +87,7 @@ fn an_expression_is_told_part_by_part() {
         "(%previous.empty() or %previous.status != 'completed') and %current.status = 'completed'";
     let topic = topic(vec![fhir_path_trigger("Encounter", source)], &[]);
     let before = encounter("planned", "1");
-    let told = explained(&topic, &[], Some(&before), Some(&before), &Lookup::new());
+    let told = explained(&topic, &[], Some(&before), Some(&before), &catalog().lookup());
     assert_eq!(told.verdict, Verdict::Fails);
     let lines: Vec<_> = told.triggers[0].criteria.iter().map(line).collect();
     assert_eq!(
@@ -108,14 +108,15 @@ fn what_cannot_be_told_is_unknown_and_says_what_is_missing() {
     let source = "%current.subject.resolve().active = true";
     let topic = topic(vec![fhir_path_trigger("Encounter", source)], &[]);
     let after = encounter("planned", "1");
-    let told = explained(&topic, &[], None, Some(&after), &Lookup::new());
+    let told = explained(&topic, &[], None, Some(&after), &catalog().lookup());
     assert_eq!((told.verdict, told.missing), (Verdict::Unknown, vec!["Patient/1".to_owned()]));
     let patient = json!({ "resourceType": "Patient", "active": true });
-    let mut lookup = Lookup::new();
-    lookup.insert("Patient/1".to_owned(), Some(&patient));
+    let empty = catalog();
+    let mut lookup = empty.lookup();
+    lookup.insert(Need::Resource("Patient/1".into()), Some(&patient));
     let told = explained(&topic, &[], None, Some(&after), &lookup);
     assert_eq!((told.verdict, told.missing), (Verdict::Holds, Vec::new()));
-    let unknown = explained(&topic, &[], Some(&after), None, &Lookup::new());
+    let unknown = explained(&topic, &[], Some(&after), None, &catalog().lookup());
     assert_eq!(unknown.verdict, Verdict::Fails);
 }
 
@@ -127,7 +128,7 @@ fn values_are_bounded() {
     let mut after = encounter("planned", "1");
     after["identifier"] = json!(names);
     let topic = topic(vec![trigger("Encounter")], &["identifier"]);
-    let told = explained(&topic, &["identifier=y"], None, Some(&after), &Lookup::new());
+    let told = explained(&topic, &["identifier=y"], None, Some(&after), &catalog().lookup());
     assert_eq!(told.filters[0].values.len(), EXPLAINED_VALUES_MAX);
     assert_eq!(told.filters[0].values_left_out, 5);
     assert!(told.filters[0].values.iter().all(|one| one.chars().count() <= EXPLAINED_TEXT_MAX + 1));
@@ -234,15 +235,16 @@ proptest! {
             ..change("Encounter", previous.as_ref(), current.as_ref())
         };
         let patient = json!({ "resourceType": "Patient", "active": true });
-        let mut lookup = Lookup::new();
-        lookup.insert("Patient/1".to_owned(), Some(&patient));
-        lookup.insert("Patient/2".to_owned(), None);
+        let mut lookup = catalog.lookup();
+        lookup.insert(Need::Resource("Patient/1".into()), Some(&patient));
+        lookup.insert(Need::Resource("Patient/2".into()), None);
         let found = crate::evaluate(&change, &catalog, &lookup);
         let expected: Vec<u64> = found.matches.iter().map(|one| one.subscription.position().get()).collect();
         let mut explained = Vec::new();
         for (number, read) in &taken {
             let compiled = catalog.recompile_subscription(read).unwrap();
-            let told = explain(&change, &catalog, Subject::Subscription(&compiled, read), &lookup);
+            let subject = Subject::Subscription(&compiled, read);
+            let (told, _) = explain(&change, &catalog, subject, &lookup);
             let all_hold = told.filters.iter().all(|one| {
                 matches!(one.verdict, Verdict::Holds | Verdict::NotAsked)
             });

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cresset_model::{Comparator, Filter, Issue, IssueCode, Issues, Subscription};
-use cresset_search::{Criterion, Operand, Scope, Test};
+use cresset_search::{Criterion, Scope};
 use smallvec::SmallVec;
 
 use super::{CompiledSubscription, FILTERS_MAX, Group, Groups, Placement};
@@ -99,8 +99,11 @@ impl<'c> Compiler<'c> {
             topic.offers().iter().filter(|offer| offer.is_named(&filter.parameter)).collect();
         let mut bound = Vec::new();
         for one in types {
-            let offers: Vec<_> =
-                named.iter().copied().filter(|offer| offer.parameter(one).is_some()).collect();
+            let offers: Vec<_> = named
+                .iter()
+                .copied()
+                .filter(|offer| offer.name_of(one, &filter.parameter).is_some())
+                .collect();
             if !offers.is_empty() {
                 bound.push((one, offers));
             }
@@ -168,8 +171,8 @@ impl<'c> Compiler<'c> {
         offers: &[&Offer],
         path: &str,
     ) -> Result<Criterion, Issues> {
-        let name = offers.iter().find_map(|offer| offer.parameter(focus_type));
-        let name = name.map_or(filter.parameter.as_str(), |parameter| parameter.code());
+        let name = offers.iter().find_map(|offer| offer.name_of(focus_type, &filter.parameter));
+        let name = name.unwrap_or(&filter.parameter);
         if let Some(modifier) = filter.modifier
             && !offers.iter().any(|offer| offer.offers_modifier(modifier))
         {
@@ -199,7 +202,7 @@ impl<'c> Compiler<'c> {
         offers: &[&Offer],
         path: &str,
     ) -> Result<(), Issues> {
-        let used = comparators(criterion).chain(filter.comparator);
+        let used = criterion.comparators().into_iter().chain(filter.comparator);
         for comparator in used {
             if offers.iter().any(|offer| offer.offers_comparator(comparator)) {
                 continue;
@@ -225,20 +228,6 @@ impl<'c> Compiler<'c> {
     fn error(&mut self, code: IssueCode, text: String, path: &str, element: &str) {
         self.issues.push(Issue::error(code, text).at(format!("{path}{element}")));
     }
-}
-
-/// The comparators in the values of a criterion.
-fn comparators(criterion: &Criterion) -> impl Iterator<Item = Comparator> + '_ {
-    let operands = match criterion.test() {
-        Test::Any(operands) | Test::None(operands) => &operands[..],
-        Test::Missing(_) => &[],
-    };
-    operands.iter().filter_map(|operand| match operand {
-        Operand::Date(date) => Some(date.comparator),
-        Operand::Number(number) => Some(number.comparator),
-        Operand::Quantity(quantity) => Some(quantity.number.comparator),
-        Operand::Reference(_) | Operand::String(_) | Operand::Token(_) | Operand::Uri(_) => None,
-    })
 }
 
 /// The issues of a criterion at the element of the filter that each is about.

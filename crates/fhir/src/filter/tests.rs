@@ -55,6 +55,14 @@ fn every_form_gives_the_filter_it_says() {
     check("subject:Patient=1,2", &["- subject - Patient/1,Patient/2"]);
     check("subject:Patient.name=peter", &["- subject:Patient.name - peter"]);
     check("_has:Observation:patient:code=1", &["- _has:Observation:patient:code - 1"]);
+    check("_has:Observation:patient:identifier=1", &["- _has:Observation:patient:identifier - 1"]);
+    check(
+        "_has:Observation:patient:status:not=final",
+        &["- _has:Observation:patient:status not final"],
+    );
+    check("subject:Patient.name:exact=Eve", &["- subject:Patient.name exact Eve"]);
+    check("patient.birthdate:ge=1970", &["- patient.birthdate ge 1970"]);
+    check("http://x.org:8080/sp=b", &["- http://x.org:8080/sp - b"]);
     check("hub.event=open", &["- hub.event - open"]);
     check("name=a\\,b,c", &["- name - a\\,b,c"]);
 }

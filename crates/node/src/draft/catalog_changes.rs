@@ -10,6 +10,7 @@ use cresset_model::{
 };
 use smol_str::SmolStr;
 
+use super::lookup::check_indexed;
 use super::{Draft, LiveEffect, codec_of, is_alive, subscription_key};
 use crate::bases::version_of;
 use crate::catalogs::compile_topic;
@@ -28,6 +29,10 @@ impl Draft<'_> {
         let catalog = self.catalog_mut(key.base)?;
         let (compiled, warnings) = compile_topic(catalog, &key.id, topic)
             .map_err(|issues| Error::new(Kind::Unprocessable, issues))?;
+        check_indexed(&self.shared.config.search.index, compiled.searches()).map_err(|issue| {
+            Error::new(Kind::Unprocessable, issue.at("SubscriptionTopic.resourceTrigger"))
+        })?;
+        let catalog = self.catalog_mut(key.base)?;
         let before = stored_topic_url(catalog, &key.id);
         catalog.insert_topic(key.id.clone(), Arc::new(compiled));
         self.effects.push(LiveEffect::Topics(key.base));

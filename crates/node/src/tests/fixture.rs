@@ -1,6 +1,7 @@
 //! A node on a store that can be told to fail, and short ways to ask it things.
 
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -40,11 +41,25 @@ pub(super) enum Fault {
 pub(super) struct FaultyStore {
     inner: MemoryStore,
     next: Mutex<Option<Fault>>,
+    lookups_fail: AtomicBool,
 }
 
 impl FaultyStore {
     pub(super) fn fail_next(&self, fault: Fault) {
         *self.next.lock().unwrap() = Some(fault);
+    }
+
+    /// Has searches fail, and reads of patients and groups, which no test writes meanwhile.
+    pub(super) fn fail_lookups(&self, fail: bool) {
+        self.lookups_fail.store(fail, Ordering::Release);
+    }
+
+    fn look_up(&self, concerned: bool) -> Result<(), StoreError> {
+        if concerned && self.lookups_fail.load(Ordering::Acquire) {
+            let source = Box::new(std::io::Error::other("planted"));
+            return Err(StoreError::Unavailable { source });
+        }
+        Ok(())
     }
 }
 
@@ -79,6 +94,9 @@ impl ChangeLog for FaultyStore {
 
 impl Store for FaultyStore {
     fn current(&self, keys: &[ResourceKey]) -> Result<Vec<Option<Change>>, StoreError> {
+        self.look_up(
+            keys.iter().any(|key| ["Group", "Patient"].contains(&key.resource_type.as_str())),
+        )?;
         self.inner.current(keys)
     }
 
@@ -152,6 +170,7 @@ impl Store for FaultyStore {
     }
 
     fn search(&self, query: &Query) -> Result<Page, StoreError> {
+        self.look_up(true)?;
         self.inner.search(query)
     }
 }
@@ -317,7 +336,9 @@ fn config() -> Config {
             events_per_subscription_max: 1_000,
         },
         search: SearchConfig {
-            index: SearchIndex::Listed(vec!["status".to_owned()]),
+            index: SearchIndex::Listed(
+                ["status", "url", "Observation.encounter"].map(str::to_owned).to_vec(),
+            ),
             wait_max: Duration::from_secs(10),
         },
     }
@@ -342,6 +363,19 @@ pub(super) fn topic(id: &str, criteria: &[Value]) -> Value {
             ]},
         ],
     })
+}
+
+/// A filter that a topic of [`topic`] offers: its name, and modifiers after spaces.
+pub(super) fn offering(text: &str) -> Value {
+    const BASE: &str = "http://hl7.org/fhir/5.0/StructureDefinition/extension-SubscriptionTopic";
+    let (name, modifiers) = text.split_once(' ').unwrap_or((text, ""));
+    let mut parts = vec![
+        json!({"url": "resource", "valueUri": "Encounter"}),
+        json!({"url": "filterParameter", "valueString": name}),
+    ];
+    let modifiers = modifiers.split(' ').filter(|one| !one.is_empty());
+    parts.extend(modifiers.map(|one| json!({"url": "modifier", "valueCode": one})));
+    json!({"url": format!("{BASE}.canFilterBy"), "extension": parts})
 }
 
 /// A websocket subscription on a topic of [`topic`].

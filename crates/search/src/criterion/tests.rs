@@ -1,7 +1,9 @@
 use cresset_definitions::FhirVersion;
+use cresset_model::IssueCode;
 use serde_json::{Value, json};
 
 use super::*;
+use crate::operand::ALTERNATIVES_MAX;
 use crate::tests::{check, matches, refused, scope};
 
 fn patient() -> Value {
@@ -205,6 +207,78 @@ fn numbers_and_quantities_are_found_as_fhir_defines() {
 }
 
 #[test]
+fn units_of_ucum_are_converted_and_others_are_not() {
+    let observation = |value: f64, system: &str, code: &str| {
+        json!({
+            "resourceType": "Observation",
+            "valueQuantity": {"value": value, "unit": code, "system": system, "code": code}
+        })
+    };
+    let ucum = "http://unitsofmeasure.org";
+    let grams = observation(0.0054, ucum, "g");
+    check(&grams, "value-quantity=5.4|http://unitsofmeasure.org|mg", true);
+    check(&grams, "value-quantity=5.40|http://unitsofmeasure.org|mg", true);
+    check(&grams, "value-quantity=5.5|http://unitsofmeasure.org|mg", false);
+    check(&grams, "value-quantity=gt5.3|http://unitsofmeasure.org|mg", true);
+    check(&grams, "value-quantity=lt5.4|http://unitsofmeasure.org|mg", false);
+    check(&grams, "value-quantity=ap5|http://unitsofmeasure.org|mg", true);
+    check(&grams, "value-quantity=ne5.4|http://unitsofmeasure.org|mL", false);
+    check(&grams, "value-quantity=5.4||mg", false);
+    check(&grams, "value-quantity=5.4|http://other|mg", false);
+    let fever = observation(101.3, ucum, "[degF]");
+    check(&fever, "value-quantity=ge38.5|http://unitsofmeasure.org|Cel", true);
+    check(&fever, "value-quantity=gt38.5|http://unitsofmeasure.org|Cel", false);
+    let glucose = observation(7.0, ucum, "mmol/L");
+    check(&glucose, "value-quantity=7000|http://unitsofmeasure.org|umol/L", true);
+    let foreign = observation(0.0054, "http://other", "g");
+    check(&foreign, "value-quantity=5.4|http://unitsofmeasure.org|mg", false);
+    check(&foreign, "value-quantity=5.4|http://other|mg", false);
+    let unknown = observation(5.4, ucum, "zork");
+    check(&unknown, "value-quantity=5.4|http://unitsofmeasure.org|zork", true);
+    check(&unknown, "value-quantity=5.4|http://unitsofmeasure.org|mg", false);
+}
+
+#[test]
+fn the_components_of_a_composite_must_fit_in_one_place() {
+    let pressure = json!({
+        "resourceType": "Observation", "id": "o",
+        "code": {"coding": [{"system": "http://loinc.org", "code": "85354-9"}]},
+        "component": [
+            {
+                "code": {"coding": [{"system": "http://loinc.org", "code": "8480-6"}]},
+                "valueQuantity": {"value": 140, "system": "http://unitsofmeasure.org", "code": "mm[Hg]"}
+            },
+            {
+                "code": {"coding": [{"system": "http://loinc.org", "code": "8462-4"}]},
+                "valueQuantity": {"value": 80, "system": "http://unitsofmeasure.org", "code": "mm[Hg]"}
+            },
+        ]
+    });
+    check(&pressure, "component-code-value-quantity=8480-6$140", true);
+    check(&pressure, "component-code-value-quantity=http://loinc.org|8480-6$gt130", true);
+    check(&pressure, "component-code-value-quantity=8462-4$gt130", false);
+    check(&pressure, "component-code-value-quantity=8462-4$gt130,8480-6$gt130", true);
+    check(
+        &pressure,
+        "component-code-value-quantity=8480-6$gt18|http://unitsofmeasure.org|kPa",
+        true,
+    );
+    check(&pressure, "combo-code-value-quantity=8462-4$lt90", true);
+    check(&pressure, "code-value-quantity=85354-9$gt1", false);
+    check(&pressure, "code-value-quantity:missing=true", true);
+    check(&pressure, "component-code-value-quantity:missing=false", true);
+    let document = json!({
+        "resourceType": "DocumentReference",
+        "relatesTo": [
+            {"code": "replaces", "target": {"reference": "DocumentReference/1"}},
+            {"code": "appends", "target": {"reference": "DocumentReference/2"}},
+        ]
+    });
+    check(&document, "relationship=DocumentReference/1$replaces", false);
+    check(&document, "relationship=replaces$DocumentReference/1", false);
+}
+
+#[test]
 fn uris_are_found_as_fhir_defines() {
     let value_set = json!({
         "resourceType": "ValueSet", "url": "http://acme.org/fhir/ValueSet/123", "version": "2"
@@ -265,16 +339,28 @@ fn what_fhir_does_not_define_is_refused() {
     check("name:not=eve", Code::UnsupportedModifier);
     check("birthdate:not=1974", Code::UnsupportedModifier);
     check("organization:exact=1", Code::UnsupportedModifier);
-    check("gender:in=http://vs", Code::UnsupportedSearch);
-    check("gender:not-in=http://vs", Code::UnsupportedSearch);
-    check("gender:below=x", Code::UnsupportedSearch);
+    check("gender:in=female", Code::InvalidSearchValue);
+    check("gender:not-in=Patient/1", Code::InvalidSearchValue);
+    check("gender:in=ValueSet/1/_history/2", Code::InvalidSearchValue);
+    check("gender:in=", Code::InvalidSearchValue);
+    check("gender:below=x", Code::InvalidSearchValue);
+    check("gender:above=http://x|", Code::InvalidSearchValue);
+    check("organization:in=ValueSet/1", Code::InvalidSearchValue);
+    check("organization:in=1", Code::InvalidSearchValue);
+    check("organization:in=http://other.org/Group/1", Code::InvalidSearchValue);
+    check("birthdate:in=Group/1", Code::UnsupportedModifier);
+    check("organization:below=1", Code::UnsupportedSearch);
+    check("organization:code-text=1", Code::UnsupportedSearch);
+    check("gender:text-advanced=x", Code::UnsupportedSearch);
     check("name:text=eve", Code::UnsupportedSearch);
-    check("organization.name=acme", Code::UnsupportedSearch);
-    check("organization:Organization.name=acme", Code::UnsupportedSearch);
-    check("_has:Observation:patient:code=1", Code::UnsupportedSearch);
     check("_text=x", Code::UnsupportedSearch);
     check("_content=x", Code::UnsupportedSearch);
-    assert_eq!(refused("Observation", "code-value-quantity=a$5"), [Code::UnsupportedSearch]);
+    for value in ["a", "a$5$6", "$5", "a$", "a$five", "x|y|z$5", r"a\$5"] {
+        let query = format!("code-value-quantity={value}");
+        assert_eq!(refused("Observation", &query), [Code::InvalidSearchValue], "{value}");
+    }
+    let modified = refused("Observation", "code-value-quantity:not=a$5");
+    assert_eq!(modified, [Code::UnsupportedModifier]);
     assert_eq!(refused("Location", "near=1|2"), [Code::UnsupportedSearch]);
     assert_eq!(refused("Foo", "_id=1"), [Code::UnknownSearchParameter]);
     let all = "foo=1&gender=&birthdate=x&active=true";
@@ -308,7 +394,7 @@ fn a_comparator_may_stand_beside_the_value_but_not_with_another() {
     let patient = patient();
     let values = ResourceValues::new(scope, "Patient", &patient);
     let beside = new("birthdate", None, Comparator::Le, "1980").unwrap();
-    assert_eq!(beside.matches(&values), Ok(true));
+    assert_eq!(beside.matches(&values, &Lookup::new(scope)), Ok(true));
     assert!(new("birthdate", None, Comparator::Le, "le1980").is_err());
     assert!(new("birthdate", Some("missing"), Comparator::Eq, "true").is_err());
     assert!(new("gender", None, Comparator::Eq, "female").is_ok());
@@ -331,15 +417,15 @@ fn a_criterion_of_another_type_is_a_problem() {
     let values = ResourceValues::new(scope, "Patient", &patient);
     let of = |resource_type, name, value| {
         let criterion = Criterion::new(&scope, resource_type, name, None, None, value).unwrap();
-        criterion.matches(&values)
+        criterion.matches(&values, &Lookup::new(scope))
     };
     let problem = of("Encounter", "status", "planned").unwrap_err();
-    assert_eq!(problem.kind(), &crate::ProblemKind::OtherType);
+    assert_eq!(problem.kind(), &ProblemKind::OtherType);
     let r5 = crate::Parameters::of(FhirVersion::R5).get("Patient", "gender").unwrap();
-    assert_eq!(values.of(r5).unwrap_err().kind(), &crate::ProblemKind::OtherType);
+    assert_eq!(values.of(r5).unwrap_err().kind(), &ProblemKind::OtherType);
     let unknown = ResourceValues::new(scope, "Foo", &patient);
     let id = scope.parameters.get("Resource", "_id").unwrap();
-    assert_eq!(unknown.of(id).unwrap_err().kind(), &crate::ProblemKind::OtherType);
+    assert_eq!(unknown.of(id).unwrap_err().kind(), &ProblemKind::OtherType);
     assert_eq!(of("Resource", "_tag", "vip"), Ok(true));
     assert_eq!(of("Encounter", "_tag", "vip"), Ok(true));
 }

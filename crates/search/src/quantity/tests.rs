@@ -1,3 +1,4 @@
+use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
@@ -83,4 +84,30 @@ fn money_range_and_sampled_data_are_quantities() {
     assert!(Quantity::of_sampled_data(&json).is_err());
     let json = json!({"origin": {"value": 10}});
     assert_eq!(Quantity::of_sampled_data(&json).map(|none| none.is_none()), Ok(true));
+}
+
+proptest! {
+    #[test]
+    fn a_converted_quantity_fits_as_the_same_number_in_the_unit_searched(
+        milligrams in -1_000_i64..1_000,
+        searched in -1_000_i64..1_000,
+        comparator in proptest::sample::select(Comparator::ALL),
+    ) {
+        const UCUM: &str = "http://unitsofmeasure.org";
+        let operand = format!("{searched}|{UCUM}|mg");
+        let operand = QuantityOperand::parse(comparator, &operand).unwrap();
+        let own = json!({"value": milligrams, "system": UCUM, "code": "mg"});
+        let own = Quantity::of_quantity(&own).unwrap().unwrap();
+        for (unit, scale) in [("g", 3), ("kg", 6), ("ug", -3)] {
+            let value = if scale > 0 {
+                Decimal::new(milligrams, u32::try_from(scale).unwrap()).to_string()
+            } else {
+                (milligrams * 1_000).to_string()
+            };
+            let value: Value = serde_json::from_str(&value).unwrap();
+            let other = json!({"value": value, "system": UCUM, "code": unit});
+            let other = Quantity::of_quantity(&other).unwrap().unwrap();
+            prop_assert_eq!(operand.matches(&other), operand.matches(&own), "{}", unit);
+        }
+    }
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::{scope, shared_data, unpacked};
 use crate::extraction::Source;
+use crate::parameter::Extraction;
 use crate::{ResourceValues, SearchValue};
 
 /// All examples of a version; `None` if they are not there.
@@ -72,7 +73,7 @@ fn only_items_of_types_that_a_parameter_cannot_hold_are_skipped() {
         for resource in &examples {
             let resource_type = resource["resourceType"].as_str().unwrap();
             for parameter in scope.parameters.of_type(resource_type) {
-                let Ok(expression) = parameter.expression() else { continue };
+                let Ok(Extraction::Items(expression)) = parameter.extraction() else { continue };
                 let context = crate::resource_values::context(resource_type, resource);
                 let Ok(items) = expression.evaluate(&context) else { continue };
                 let source = Source { parameter, base_url: scope.base_url, resource };

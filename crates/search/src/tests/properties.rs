@@ -8,7 +8,7 @@ use proptest::sample::select;
 use serde_json::{Value, json};
 
 use super::{assert_indexed, scope};
-use crate::{Criterion, ResourceValues, escape};
+use crate::{Criterion, Lookup, ResourceValues, escape};
 
 /// Few enough words that resources and criteria often meet.
 const WORDS: [&str; 8] = ["a", "A", "b", "a,b", "Ä", "ä", "\u{212a}", "k"];
@@ -199,7 +199,7 @@ proptest! {
         prop_assume!(compiled.is_ok());
         let compiled = compiled.unwrap();
         let values = ResourceValues::new(scope, "Observation", &resource);
-        if compiled.matches(&values).unwrap() {
+        if compiled.matches(&values, &Lookup::new(scope)).unwrap() {
             assert_indexed(&compiled, &values);
         }
     }
@@ -219,7 +219,7 @@ proptest! {
         prop_assume!(compiled.is_ok());
         let compiled = compiled.unwrap();
         let values = ResourceValues::new(scope, "Observation", &resource);
-        if compiled.matches(&values).unwrap() {
+        if compiled.matches(&values, &Lookup::new(scope)).unwrap() {
             assert_indexed(&compiled, &values);
         }
     }
@@ -234,7 +234,7 @@ proptest! {
         let values = ResourceValues::new(scope, "Observation", &resource);
         let matches = |modifier, value: &str| {
             let criterion = Criterion::new(&scope, "Observation", "code", modifier, None, value);
-            criterion.unwrap().matches(&values).unwrap()
+            criterion.unwrap().matches(&values, &Lookup::new(scope)).unwrap()
         };
         let either = matches(None, &one) || matches(None, &other);
         prop_assert_eq!(matches(None, &format!("{one},{other}")), either);

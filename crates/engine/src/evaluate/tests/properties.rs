@@ -282,7 +282,7 @@ impl World {
 
     /// Compares with asking each subscription.
     fn check(&self, change: &ResourceChange<'_>) {
-        let lookup = Lookup::new();
+        let lookup = self.catalog.lookup();
         let states = States::new(change, self.catalog.scope());
         let values = states.values(states.filtered()).unwrap();
         let mut expected = Vec::new();
@@ -292,7 +292,9 @@ impl World {
             let group =
                 compiled.groups.iter().find(|group| group.types.contains(change.resource_type));
             let fires = triggers.any(|trigger| matches!(trigger.fires(&states, &lookup), Ok(true)));
-            if fires && group.is_some_and(|group| matches!(group.matches(values), Ok(true))) {
+            if fires
+                && group.is_some_and(|group| matches!(group.matches(values, &lookup), Ok(true)))
+            {
                 expected.push(*number);
             }
         }

@@ -159,7 +159,8 @@ fn quantities_convert_where_ucum_says_how() {
     check("1 'a' > 1 'mo'", &["true"]);
     check("1 week = 7 'd'", &["true"]);
     check("2 'm' * 3 'm'", &["6 'm2'"]);
-    check("1 'm' + 10 'cm'", &["1.10 'm'"]);
+    check("1 'm' + 10 'cm'", &["1.1 'm'"]);
+    check("98.6 '[degF]' = 37 'Cel'", &["true"]);
     check("10 'g' / 0 'g'", &[]);
     check("Patient.extension.value.ofType(Quantity) = 1500 'g'", &["true"]);
     check("'1.5 \\'kg\\''.toQuantity() = 1500 'g'", &["true"]);

@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 /// FHIR does not say how versions compare (`versionAlgorithm` is R5's, and optional). No version is
 /// earlier than any, a pre-release (`2.0-ballot`) is earlier than its release, and numbers are
 /// earlier than words.
-pub(super) fn compare_versions(a: Option<&str>, b: Option<&str>) -> Ordering {
+pub fn compare_versions(a: Option<&str>, b: Option<&str>) -> Ordering {
     let (Some(a), Some(b)) = (a, b) else {
         return a.is_some().cmp(&b.is_some());
     };
