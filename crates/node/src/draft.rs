@@ -20,7 +20,7 @@ use smol_str::SmolStr;
 
 use crate::bases::version_of;
 use crate::catalogs::{Catalogs, LOOKUP_ROUNDS_MAX, NEVER_A_FOCUS};
-use crate::config::Limits;
+use crate::config::{Limits, SearchIndex};
 use crate::error::{Error, Kind};
 use crate::intent::{Action, Body, Effect, Intent, Precondition, Role, StatusChange, Written};
 use crate::live::{Live, LiveSubscription};
@@ -32,6 +32,7 @@ use crate::shared::Shared;
 use crate::subscriptions::{effective_status, issues_in_wire_terms};
 
 mod catalog_changes;
+mod occurrences;
 
 /// What a durable group changes in the live table.
 pub(crate) enum LiveEffect {
@@ -58,6 +59,7 @@ pub(crate) struct Draft<'w> {
     store: &'w dyn Store,
     live: &'w Live,
     limits: &'w Limits,
+    index: &'w SearchIndex,
     settings: &'w SettingsCache,
     catalogs: &'w mut Catalogs,
     now: Timestamp,
@@ -97,6 +99,7 @@ impl<'w> Draft<'w> {
             store: shared.store.as_ref(),
             live: &shared.live,
             limits: &shared.config.limits,
+            index: &shared.config.search.index,
             settings: &shared.settings,
             catalogs,
             now,
@@ -409,6 +412,7 @@ impl<'w> Draft<'w> {
             resource_type: type_name,
             id: key.id.as_str(),
             interaction,
+            at: self.now,
             previous: previous.as_ref(),
             current,
         };

@@ -5,6 +5,8 @@ mod events;
 mod explain;
 mod faults;
 mod fixture;
+mod includes;
+mod occurrences;
 mod published_topics;
 mod sockets;
 mod topics;

@@ -1,6 +1,7 @@
 //! A node on a store that can be told to fail, and short ways to ask it things.
 
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,8 +10,8 @@ use cresset_channel::{AddressPolicy, EndpointPolicy, RestHook};
 use cresset_definitions::FhirVersion;
 use cresset_engine::RetryPolicy;
 use cresset_model::{
-    Base, Change, ClientName, Event, EventNumber, Position, ResourceId, ResourceKey, ResourceType,
-    SubscriptionKey, VersionId,
+    Base, Change, ClientName, Event, EventNumber, PayloadContent, Position, ResourceId,
+    ResourceKey, ResourceType, SubscriptionKey, VersionId,
 };
 use cresset_store::{
     Appended, ChangeLog, Error as StoreError, Forgotten, Group, IndexBatch, MemoryStore, Page,
@@ -40,9 +41,15 @@ pub(super) enum Fault {
 pub(super) struct FaultyStore {
     inner: MemoryStore,
     next: Mutex<Option<Fault>>,
+    search_fails: AtomicBool,
 }
 
 impl FaultyStore {
+    /// From now on, no search is answered.
+    pub(super) fn fail_searches(&self) {
+        self.search_fails.store(true, Ordering::Relaxed);
+    }
+
     pub(super) fn fail_next(&self, fault: Fault) {
         *self.next.lock().unwrap() = Some(fault);
     }
@@ -152,6 +159,10 @@ impl Store for FaultyStore {
     }
 
     fn search(&self, query: &Query) -> Result<Page, StoreError> {
+        if self.search_fails.load(Ordering::Relaxed) {
+            let source = Box::new(std::io::Error::other("planted"));
+            return Err(StoreError::Unavailable { source });
+        }
         self.inner.search(query)
     }
 }
@@ -170,12 +181,22 @@ impl Fixture {
         Self::on(Arc::default())
     }
 
+    /// A node with other options.
+    pub(super) fn configured(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = config();
+        change(&mut config);
+        Self::with(Arc::default(), config)
+    }
+
     /// A node on a store that may hold something, as after a restart.
     pub(super) fn on(store: Arc<FaultyStore>) -> Self {
+        Self::with(store, config())
+    }
+
+    fn with(store: Arc<FaultyStore>, config: Config) -> Self {
         let clock = Clock::manual("2026-01-01T00:00:00Z".parse().unwrap());
         let rest_hook = RestHook::new(&cresset_channel::Config::default(), endpoints()).unwrap();
-        let (node, stopper) =
-            Node::start(config(), store.clone(), rest_hook, clock.clone()).unwrap();
+        let (node, stopper) = Node::start(config, store.clone(), rest_hook, clock.clone()).unwrap();
         Self { store, node, clock, stopper }
     }
 
@@ -243,6 +264,14 @@ impl Fixture {
         (status, count.unwrap(), errors)
     }
 
+    /// What `$events` answers, with this content if it is granted.
+    pub(super) async fn events_bundle(&self, id: &str, content: PayloadContent) -> Value {
+        let id = ResourceId::new(id).unwrap();
+        let query = EventsQuery { content: Some(content), ..EventsQuery::default() };
+        let answer = self.node.subscription_events(&admin(), FhirVersion::R4, &id, query).await;
+        serde_json::from_slice(&answer.unwrap()).unwrap()
+    }
+
     /// Number and focus of each event that `$events` gives.
     pub(super) async fn events(&self, id: &str) -> Vec<(u64, String)> {
         let id = ResourceId::new(id).unwrap();
@@ -298,6 +327,7 @@ fn config() -> Config {
             heartbeat_min: Duration::from_secs(1),
             timeout_max: Duration::from_secs(60),
             max_count_max: NonZeroU32::new(100).unwrap(),
+            includes_per_event_max: 5,
             endpoints: endpoints(),
         },
         delivery: DeliveryConfig {
@@ -317,7 +347,7 @@ fn config() -> Config {
             events_per_subscription_max: 1_000,
         },
         search: SearchConfig {
-            index: SearchIndex::Listed(vec!["status".to_owned()]),
+            index: SearchIndex::Listed(vec!["encounter".to_owned(), "status".to_owned()]),
             wait_max: Duration::from_secs(10),
         },
     }
