@@ -108,8 +108,8 @@ pub fn evaluate_occurrence(occurrence: &Occurrence<'_>, catalog: &Catalog) -> Ev
     let Some(slot) = slot else { return evaluation };
     let values = ResourceValues::new(catalog.scope(), resource_type, focus);
     let mut candidates = Vec::new();
-    catalog.index().candidates(&values, &mut candidates, |problem, mut slots| {
-        if slots.any(|one| one == slot) {
+    catalog.index().candidates(&values, &mut candidates, |problem, slots| {
+        for _ in slots.filter(|one| *one == slot) {
             report(topic, None, problem, &mut evaluation);
         }
     });
