@@ -1,14 +1,14 @@
 //! The operations on Subscription: `$status`, `$events`, `$get-ws-binding-token` (RQ section 7), and
-//! our own `$explain`, also on topics.
+//! two of our own: `$explain`, also on topics, and `$notify-event` on topics, by POST only.
 //!
-//! Each can be called by GET with its parameters in the query, and by POST with a Parameters
+//! Each of the others can be called by GET with its parameters in the query, and by POST with a Parameters
 //! resource (RQ-OP-01, RQ-OP-20, RQ-OP-41).
 
 use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::response::Response;
 use cresset_definitions::FhirVersion;
-use cresset_fhir::{json, parse_explain, parse_parameters};
+use cresset_fhir::{Codec, json, parse_explain, parse_notify_event, parse_parameters};
 use cresset_model::{EventNumber, IssueCode, PayloadContent, ResourceId, SubscriptionStatus};
 use cresset_node::{Caller, Error, EventsQuery, Kind};
 
@@ -37,6 +37,9 @@ pub(crate) async fn on_type(
         return Err(Refusal(Error::of(Kind::MethodNotAllowed, code, text)));
     }
     let caller = request.caller(&context, version)?;
+    if is_notify_event(version, &resource_type, &name) {
+        return notify_event(&context, version, None, &caller, (&request, body)).await;
+    }
     let parameters = input(&context, version, &request, body).await?;
     type_level(&context, version, &resource_type, &name, &caller, parameters).await
 }
@@ -81,6 +84,9 @@ pub(crate) async fn on_instance(
         let body = Some(body);
         return explain(&context, version, (&resource_type, &id), &caller, (&request, body)).await;
     }
+    if is_notify_event(version, &resource_type, &name) {
+        return notify_event(&context, version, Some(&id), &caller, (&request, body)).await;
+    }
     let parameters = input(&context, version, &request, body).await?;
     instance_level(&context, version, (&resource_type, &id), &name, &caller, parameters).await
 }
@@ -106,6 +112,33 @@ async fn explain(
     };
     let input = parse_explain(value.as_ref(), &request.parameters()).map_err(malformed)?;
     let answer = context.node.explain(caller, version, (resource_type, id), input).await?;
+    Ok(respond::json(version, answer))
+}
+
+/// An operation that is not here, or not with this method.
+fn unknown(version: FhirVersion, resource_type: &str, name: &str) -> Refusal {
+    if !is_notify_event(version, resource_type, name) {
+        return unknown_operation(version, name);
+    }
+    let text = "$notify-event changes something: call it by POST";
+    Refusal(Error::of(Kind::MethodNotAllowed, IssueCode::MethodNotAllowed, text))
+}
+
+fn is_notify_event(version: FhirVersion, resource_type: &str, name: &str) -> bool {
+    name == "$notify-event" && resource_type == Codec::of(version).topic_type()
+}
+
+async fn notify_event(
+    context: &Context,
+    version: FhirVersion,
+    id: Option<&str>,
+    caller: &Caller,
+    (request, body): (&Request, Body),
+) -> Answer<Response> {
+    let bytes = request.json_body(context, version, body).await?;
+    let read = json::parse(&bytes).and_then(|value| parse_notify_event(&value));
+    let input = read.map_err(|issues| Error::new(Kind::Malformed, issues))?;
+    let answer = context.node.notify_event(caller, version, id, input).await?;
     Ok(respond::json(version, answer))
 }
 
@@ -136,7 +169,7 @@ async fn type_level(
     parameters: Parameters,
 ) -> Answer<Response> {
     if resource_type != "Subscription" {
-        return Err(unknown_operation(version, name));
+        return Err(unknown(version, resource_type, name));
     }
     let answer = match name {
         "$status" => {
@@ -165,7 +198,7 @@ async fn instance_level(
     parameters: Parameters,
 ) -> Answer<Response> {
     if resource_type != "Subscription" {
-        return Err(unknown_operation(version, name));
+        return Err(unknown(version, resource_type, name));
     }
     let unknown = |_| {
         let text = format!("Subscription/{id} is not known here");

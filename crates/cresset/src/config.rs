@@ -111,6 +111,7 @@ pub(crate) struct Subscriptions {
     pub(crate) timeout_max: Duration,
     pub(crate) max_count_default: NonZeroU32,
     pub(crate) max_count_max: NonZeroU32,
+    pub(crate) includes_per_event_max: NonZeroUsize,
     pub(crate) flush_missed: bool,
 }
 
@@ -386,6 +387,8 @@ impl Subscriptions {
             timeout_max: reader.required("subscriptions.timeout-max", &duration("1s", "10m")),
             max_count_default: reader.required("subscriptions.max-count-default", &count(1, 1000)),
             max_count_max: reader.required("subscriptions.max-count-max", &count(1, 1000)),
+            includes_per_event_max: reader
+                .required("subscriptions.includes-per-event-max", &count(1, 1000)),
             flush_missed: reader.required("subscriptions.flush-missed", &boolean()),
         }
     }

@@ -211,6 +211,7 @@ fn node_config(config: &Config, base_url: String) -> anyhow::Result<cresset_node
             heartbeat_min: subscriptions.heartbeat_min,
             timeout_max: subscriptions.timeout_max,
             max_count_max: subscriptions.max_count_max,
+            includes_per_event_max: subscriptions.includes_per_event_max.get(),
             endpoints,
         },
         delivery: cresset_node::DeliveryConfig {
@@ -262,6 +263,7 @@ fn authentication(auth: &Auth) -> Authentication {
     let tokens = clients.iter().flat_map(|client| {
         let rights = client.rights.iter().map(|right| match right {
             Right::Admin => cresset_node::Right::Admin,
+            Right::Notify => cresset_node::Right::Notify,
             Right::Read => cresset_node::Right::Read,
             Right::Subscribe => cresset_node::Right::Subscribe,
             Right::Topics => cresset_node::Right::Topics,

@@ -144,6 +144,34 @@ impl Catalog {
         }
     }
 
+    /// What a topic breaks of what it derives from, as far as that is here (RQ-TP-07): it has to
+    /// offer every filter of it, and be about the same types.
+    ///
+    /// For a topic that is written, not for one that is read from the store: the order in which
+    /// they came decided then.
+    pub fn check_derivation(&self, topic: &CompiledTopic) -> Issues {
+        let mut issues = Issues::default();
+        for (index, url) in topic.topic().derived_from.iter().enumerate() {
+            let Some(parent) = self.topic(&Canonical::new(url)) else { continue };
+            let mut refuse = |text: String| {
+                let path = format!("SubscriptionTopic.derivedFrom[{index}]");
+                issues.push(Issue::error(IssueCode::Conflict, text).at(path));
+            };
+            for filter in parent.offers() {
+                if !topic.offers().iter().any(|own| own.is_named(&filter.name)) {
+                    refuse(format!(
+                        "the filter `{}` of the topic that it derives from is missing",
+                        filter.name
+                    ));
+                }
+            }
+            if topic.types() != parent.types() {
+                refuse("its triggers are about other types than those of the topic that it derives from".to_owned());
+            }
+        }
+        issues
+    }
+
     /// The issue that another topic has the URL and version of this one.
     fn duplicate(&self, key: &ResourceId, topic: &Topic) -> Option<Issue> {
         let own = self.slot_of.get(key);
@@ -245,6 +273,17 @@ impl Catalog {
             }
             None => topics.max_by(|(_, a), (_, b)| later(a, b)),
         }
+    }
+
+    /// The topic that is stored under this id.
+    pub fn topic_stored_at(&self, key: &ResourceId) -> Option<&Arc<CompiledTopic>> {
+        self.topic_at(*self.slot_of.get(key)?)
+    }
+
+    /// The place of a topic that is one of its own.
+    pub(crate) fn slot_with(&self, topic: &Arc<CompiledTopic>) -> Option<u32> {
+        let mut slots = self.by_url.get(&topic.canonical().url)?.iter().copied();
+        slots.find(|slot| self.topic_at(*slot).is_some_and(|own| Arc::ptr_eq(own, topic)))
     }
 
     /// All topics, by the id they are stored under.

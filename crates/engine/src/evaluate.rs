@@ -2,7 +2,10 @@
 //!
 //! First the candidates among the subscriptions of all topics are found through the index, then the
 //! triggers of their topics are asked, then each candidate's filters. Topics without candidates cost
-//! nothing. Whatever cannot be evaluated lets no event through and is reported (I9). Tests: `evaluate/tests.rs`; `evaluate/tests/properties.rs` compares with a scan.
+//! nothing. An occurrence that is no change ([`evaluate_occurrence`]) has its topic named, and fires
+//! it; its candidates are found and asked in the same way. Whatever cannot be evaluated lets no
+//! event through and is reported (I9). Tests: `evaluate/tests.rs`; `evaluate/tests/properties.rs`
+//! compares with a scan.
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,6 +13,8 @@ use std::sync::Arc;
 
 use cresset_model::{Canonical, SubscriptionKey};
 use cresset_search::{Lookup, Need, ResourceValues};
+use jiff::Timestamp;
+use serde_json::Value;
 
 use crate::catalog::{Catalog, Interest};
 use crate::states::{ResourceChange, States};
@@ -88,6 +93,45 @@ pub fn evaluate(change: &ResourceChange<'_>, catalog: &Catalog, lookup: &Lookup<
     evaluation
 }
 
+/// Something that happened and is no change of data (`eventTrigger`).
+#[derive(Debug, Clone, Copy)]
+pub struct Occurrence<'a> {
+    /// The topic that it fires, one of the catalog. That it has such an event
+    /// ([`CompiledTopic::types_of_event`]) is for the caller to see to.
+    pub topic: &'a Arc<CompiledTopic>,
+    /// Type of the focus.
+    pub resource_type: &'a str,
+    /// The focus, as it is.
+    pub focus: &'a Value,
+    /// When it happened.
+    pub at: Timestamp,
+}
+
+/// Finds the subscriptions that an occurrence is an event of: those to its topic whose filters the
+/// focus matches.
+pub fn evaluate_occurrence(
+    occurrence: &Occurrence<'_>,
+    catalog: &Catalog,
+    lookup: &Lookup<'_>,
+) -> Evaluation {
+    let Occurrence { topic, resource_type, focus, at } = *occurrence;
+    let mut evaluation = Evaluation::default();
+    let slot = catalog.slot_with(topic).filter(|_| topic.is_effective(at));
+    let Some(slot) = slot else { return evaluation };
+    let values = ResourceValues::new(catalog.scope(), resource_type, focus);
+    let mut candidates = Vec::new();
+    catalog.index().candidates(&values, &mut candidates, |problem, slots| {
+        for _ in slots.filter(|one| *one == slot) {
+            report(topic, None, problem, &mut evaluation);
+        }
+    });
+    candidates.retain(|entry| entry.slot == slot);
+    candidates.sort_unstable_by_key(|entry| entry.key);
+    candidates.dedup_by_key(|entry| entry.key);
+    add_matches(topic, &candidates, (&values, lookup), &mut evaluation);
+    evaluation
+}
+
 /// One change and all topics.
 struct Evaluator<'r, 'e, 'l> {
     states: &'r States<'e>,
@@ -114,11 +158,13 @@ impl<'e> Evaluator<'_, 'e, '_> {
         candidates.dedup_by_key(|entry| entry.key);
         for entries in candidates.chunk_by(|a, b| a.slot == b.slot) {
             let topic = entries.first().and_then(|entry| self.catalog.topic_at(entry.slot));
-            let Some(topic) = topic else { continue };
+            let Some(topic) = topic.filter(|topic| topic.is_effective(self.states.at())) else {
+                continue;
+            };
             // A bug in one topic's evaluation keeps no event from the subscribers of others.
             let evaluated = catch_unwind(AssertUnwindSafe(|| {
                 if self.fires(topic, evaluation) {
-                    self.matches(topic, entries, values, evaluation);
+                    add_matches(topic, entries, (values, self.lookup), evaluation);
                 }
             }));
             if evaluated.is_err() {
@@ -127,10 +173,10 @@ impl<'e> Evaluator<'_, 'e, '_> {
         }
     }
 
-    /// Whether the topic has a trigger for this type and interaction.
+    /// Whether the topic is in force and has a trigger for this type and interaction.
     fn is_told(&self, topic: &CompiledTopic) -> bool {
         let mut triggers = topic.triggers(self.states.resource_type(), self.states.interaction());
-        triggers.next().is_some()
+        triggers.next().is_some() && topic.is_effective(self.states.at())
     }
 
     /// Whether one of the topic's triggers fires (RQ-TP-20).
@@ -147,29 +193,28 @@ impl<'e> Evaluator<'_, 'e, '_> {
         evaluation.need(&missing);
         false
     }
+}
 
-    /// Adds those of a topic's subscriptions whose filters hold.
-    fn matches(
-        &self,
-        topic: &Arc<CompiledTopic>,
-        entries: &[&Entry],
-        values: &ResourceValues<'_>,
-        evaluation: &mut Evaluation,
-    ) {
-        for entry in entries {
-            let Some(group) = entry.group(values.resource_type()) else {
-                continue;
-            };
-            match group.matches(values, self.lookup) {
-                Ok(true) => evaluation
-                    .matches
-                    .push(Match { subscription: entry.key, topic: Arc::clone(topic) }),
-                Ok(false) => {}
-                Err(problem) if problem.missing().is_empty() => {
-                    report(topic, Some(entry.key), &problem, evaluation);
-                }
-                Err(problem) => evaluation.need(problem.missing()),
+/// Adds those of a topic's subscriptions whose filters hold.
+fn add_matches(
+    topic: &Arc<CompiledTopic>,
+    entries: &[&Entry],
+    (values, lookup): (&ResourceValues<'_>, &Lookup<'_>),
+    evaluation: &mut Evaluation,
+) {
+    for entry in entries {
+        let Some(group) = entry.group(values.resource_type()) else {
+            continue;
+        };
+        match group.matches(values, lookup) {
+            Ok(true) => {
+                evaluation.matches.push(Match { subscription: entry.key, topic: Arc::clone(topic) })
             }
+            Ok(false) => {}
+            Err(problem) if problem.missing().is_empty() => {
+                report(topic, Some(entry.key), &problem, evaluation);
+            }
+            Err(problem) => evaluation.need(problem.missing()),
         }
     }
 }

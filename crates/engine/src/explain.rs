@@ -75,7 +75,10 @@ pub fn explain(
         Subject::Subscription(compiled, read) => explainer.filters(compiled, read),
         Subject::Topic(_) => (Verdict::Holds, Vec::new()),
     };
-    let (verdict, summary) = conclusion(fired, filtered, subject);
+    let (verdict, summary) = match topic.is_effective(change.at) {
+        true => conclusion(fired, filtered, subject),
+        false => (Verdict::Fails, "the topic is outside of its effectivePeriod then"),
+    };
     let explanation = Explanation {
         topic: topic.canonical().clone(),
         resource_type: change.resource_type.to_owned(),

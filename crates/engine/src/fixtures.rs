@@ -9,6 +9,7 @@ use cresset_model::{
     Subscription, SubscriptionKey, SubscriptionStatus, Topic, TopicStatus, split_modifier,
 };
 use cresset_search::Parameters;
+use jiff::Timestamp;
 use serde_json::Value;
 use smol_str::SmolStr;
 
@@ -89,6 +90,8 @@ pub(crate) fn topic(triggers: Vec<ResourceTrigger>, offers: &[&str]) -> Topic {
         description: None,
         status: TopicStatus::Active,
         derived_from: Vec::new(),
+        effective_period: None,
+        metadata: Vec::new(),
         resource_triggers: triggers,
         event_triggers: Vec::new(),
         can_filter_by: offers.iter().map(|text| offer(text)).collect(),
@@ -157,6 +160,11 @@ pub(crate) fn catalog_of(topic: &Topic, subscriptions: &[&[&str]]) -> Catalog {
     catalog
 }
 
+/// When changes happen.
+pub(crate) fn now() -> Timestamp {
+    "2026-01-01T00:00:00Z".parse().unwrap()
+}
+
 /// The change of a resource between these states; its interaction follows from which are there.
 pub(crate) fn change<'a>(
     resource_type: &'a str,
@@ -168,7 +176,7 @@ pub(crate) fn change<'a>(
         (Some(_), None) => Interaction::Delete,
         (Some(_), Some(_)) => Interaction::Update,
     };
-    ResourceChange { resource_type, id: "1", interaction, previous, current }
+    ResourceChange { resource_type, id: "1", interaction, at: now(), previous, current }
 }
 
 pub(crate) fn evaluate(catalog: &Catalog, change: &ResourceChange<'_>) -> Evaluation {

@@ -9,12 +9,12 @@ use cresset_definitions::{Definitions, TypeKind};
 /// What a type name that is not a URL is relative to (`resourceTrigger.resource`).
 const STRUCTURE_DEFINITIONS: &str = "http://hl7.org/fhir/StructureDefinition/";
 
-/// Types that are never the focus of an event.
+/// Types that are never the focus of an event, and never go with one.
 ///
 /// A Subscription holds headers and an endpoint that are its client's secrets (RQ-SS-07); a
 /// notification about Parameters or SubscriptionStatus could not be told from its own first entry
 /// (TR-31).
-const NEVER_FOCUS: [&str; 3] = ["Parameters", "Subscription", "SubscriptionStatus"];
+pub(crate) const NEVER_FOCUS: [&str; 3] = ["Parameters", "Subscription", "SubscriptionStatus"];
 
 /// The resource type that a topic or filter names, concrete or abstract.
 ///

@@ -22,6 +22,7 @@ mod focus;
 mod offer;
 mod query;
 mod retry;
+mod shape;
 mod states;
 mod subscription;
 mod time;
@@ -38,12 +39,16 @@ pub use delivery::{
     Attempt, AttemptId, AttemptKind, Delivery, DeliverySettings, DeliveryState, Effect, Input,
     OUTCOME_GRACE, Outcome,
 };
-pub use evaluate::{Evaluation, MISSING_MAX, Match, PROBLEMS_MAX, Problem, evaluate};
+pub use evaluate::{
+    Evaluation, MISSING_MAX, Match, Occurrence, PROBLEMS_MAX, Problem, evaluate,
+    evaluate_occurrence,
+};
 pub use explain::{EXPLAINED_TEXT_MAX, EXPLAINED_VALUES_MAX, Subject, explain};
 pub use retry::{
     EVENTS_PER_NOTIFICATION_DEFAULT, EVENTS_PER_NOTIFICATION_MAX, RETRIES_MAX, RETRY_DELAY_MAX,
     RetryPolicy, RetrySchedule, batch_limit,
 };
+pub use shape::{INCLUDES_MAX, Include, RevInclude, Shape};
 pub use states::ResourceChange;
 pub use subscription::{CompiledSubscription, FILTERS_MAX};
 pub use topic::{CompiledTopic, OFFERS_MAX, TRIGGERS_MAX};

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 
 use cresset_model::Interaction;
 use cresset_search::{ResourceValues, Scope};
+use jiff::Timestamp;
 use serde_json::Value;
 
 /// One change of one resource, to be evaluated.
@@ -15,6 +16,8 @@ pub struct ResourceChange<'a> {
     pub id: &'a str,
     /// What was done.
     pub interaction: Interaction,
+    /// When; topics are in force for a time only.
+    pub at: Timestamp,
     /// The resource before; not looked at for a create.
     pub previous: Option<&'a Value>,
     /// The resource after; not looked at for a delete.
@@ -43,6 +46,10 @@ impl<'e> States<'e> {
 
     pub(crate) fn interaction(&self) -> Interaction {
         self.change.interaction
+    }
+
+    pub(crate) fn at(&self) -> Timestamp {
+        self.change.at
     }
 
     pub(crate) fn resource_type(&self) -> &'e str {

@@ -6,13 +6,15 @@
 
 use std::collections::BTreeMap;
 
-use cresset_model::{Canonical, Interaction, Topic};
+use cresset_model::{Canonical, Coding, Interaction, Topic};
 use cresset_search::Criterion;
+use jiff::Timestamp;
 use smallvec::SmallVec;
 
 use crate::catalog::Interest;
 use crate::focus::TypeSet;
 use crate::offer::Offer;
+use crate::shape::{Shape, Shapes};
 use crate::trigger::Trigger;
 
 mod compile;
@@ -22,7 +24,7 @@ mod tests;
 
 pub(crate) use compile::{compile, compile_expression};
 
-/// Most resource triggers of one topic.
+/// Most resource triggers, and most event triggers, of one topic.
 pub const TRIGGERS_MAX: usize = 100;
 
 /// Most filters that one topic may offer.
@@ -36,8 +38,42 @@ pub struct CompiledTopic {
     triggers: Box<[Trigger]>,
     /// Which triggers each focus type has, by index.
     by_type: BTreeMap<&'static str, SmallVec<[u16; 4]>>,
+    event_triggers: Box<[EventTest]>,
     focus_types: TypeSet,
     offers: Box<[Offer]>,
+    shapes: Shapes,
+    effective: Effective,
+}
+
+/// A compiled `eventTrigger`.
+#[derive(Debug)]
+pub(crate) struct EventTest {
+    /// Codes of the one occurrence.
+    event: Box<[Coding]>,
+    types: Vec<&'static str>,
+}
+
+impl EventTest {
+    /// Whether one of the codings means this occurrence. As in a search, one without a system
+    /// means its code in any.
+    fn is_of(&self, event: &[Coding]) -> bool {
+        event.iter().any(|asked| {
+            self.event.iter().any(|own| {
+                own.code == asked.code && (asked.system.is_none() || own.system == asked.system)
+            })
+        })
+    }
+}
+
+/// `effectivePeriod`, in microseconds since 1970, the end not included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Effective {
+    start: i64,
+    end: i64,
+}
+
+impl Effective {
+    const ALWAYS: Self = Self { start: i64::MIN, end: i64::MAX };
 }
 
 impl CompiledTopic {
@@ -71,6 +107,36 @@ impl CompiledTopic {
     /// The parameters by which resources have to be found to evaluate its criteria, with their types.
     pub fn searches(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         self.triggers.iter().flat_map(Trigger::criteria).flat_map(Criterion::searches)
+    }
+
+    /// Whether it is in force then; outside of its period nothing is an event (RQ-TP-09).
+    pub fn is_effective(&self, at: Timestamp) -> bool {
+        let at = at.as_microsecond();
+        self.effective.start <= at && at < self.effective.end
+    }
+
+    /// What goes with a focus of this type, if anything does.
+    pub fn shape(&self, resource_type: &str) -> Option<&Shape> {
+        self.shapes.get(resource_type)
+    }
+
+    /// What goes with a focus of any type.
+    pub fn shapes(&self) -> impl Iterator<Item = &Shape> {
+        self.shapes.values()
+    }
+
+    /// The codes of the occurrences that are events (RQ-TP-34).
+    pub fn event_codes(&self) -> impl Iterator<Item = &Coding> {
+        self.event_triggers.iter().flat_map(|trigger| &trigger.event)
+    }
+
+    /// The types of which the focus of this occurrence may be; none if it is no event.
+    pub fn types_of_event(&self, event: &[Coding]) -> Vec<&'static str> {
+        let triggers = self.event_triggers.iter().filter(|trigger| trigger.is_of(event));
+        let mut types: Vec<_> = triggers.flat_map(|trigger| trigger.types.clone()).collect();
+        types.sort_unstable();
+        types.dedup();
+        types
     }
 
     pub(crate) fn types(&self) -> &TypeSet {

@@ -4,6 +4,7 @@ use cresset_definitions::{FhirVersion, SearchKind};
 use cresset_model::Canonical;
 use jiff::Timestamp;
 
+use crate::codec::Codec;
 use crate::instant::instant;
 use crate::json::{ObjectWriter, write_object};
 use crate::urls;
@@ -29,6 +30,8 @@ pub struct CapabilityFacts<'f> {
     pub resources: &'f [ResourceFacts<'f>],
     /// Operations on Subscription.
     pub operations: &'f [SubscriptionOperation],
+    /// Whether `$notify-event` can be called on topics.
+    pub notify_event: bool,
 }
 
 /// What is offered of one resource type.
@@ -224,6 +227,15 @@ fn write_resource(
             });
         }
     });
+    if facts.notify_event && resource.resource_type == Codec::of(version).topic_type() {
+        o.array("operation", |a| {
+            a.object(|o| {
+                o.string("name", "notify-event");
+                let definition = format!("{}-notify-event", resource.resource_type);
+                o.string("definition", &format!("{}{definition}", urls::OPERATION_OWN));
+            });
+        });
+    }
     if subscription {
         o.array("operation", |a| {
             for operation in facts.operations {

@@ -44,12 +44,23 @@ impl Codec {
         parse_resource(self.version, bytes)
     }
 
+    /// The resource type that carries topics (RQ-TP-02, RQ-TP-03).
+    pub fn topic_type(&self) -> &'static str {
+        match self.version {
+            FhirVersion::R4 => "Basic",
+            FhirVersion::R4B | FhirVersion::R5 => "SubscriptionTopic",
+        }
+    }
+
     /// Whether the resource is a topic: a SubscriptionTopic, in R4 a `Basic` that says so.
     pub fn is_topic(&self, value: &Value) -> bool {
         let resource_type = value.get("resourceType").and_then(Value::as_str);
+        if resource_type != Some(self.topic_type()) {
+            return false;
+        }
         match self.version {
-            FhirVersion::R4 => resource_type == Some("Basic") && topic::is_basic_topic(value),
-            FhirVersion::R4B | FhirVersion::R5 => resource_type == Some("SubscriptionTopic"),
+            FhirVersion::R4 => topic::is_basic_topic(value),
+            FhirVersion::R4B | FhirVersion::R5 => true,
         }
     }
 

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use cresset_definitions::{FhirVersion, SearchKind};
 use cresset_model::{
-    Canonical, Interaction, Issue, IssueCode, Issues, NotificationEvent, NotificationType,
-    PayloadContent, ResourceId, ResourceType, SubscriptionError, SubscriptionErrorCode,
-    SubscriptionStatus, VersionId,
+    Canonical, Interaction, Issue, IssueCode, Issues, NotificationEvent, NotificationType, Opaque,
+    PayloadContent, RelatedQuery, ResourceId, ResourceType, SubscriptionError,
+    SubscriptionErrorCode, SubscriptionStatus, VersionId,
 };
 
 use crate::notification::tests::{event, notification, resource};
@@ -19,7 +19,7 @@ use crate::{
     AnswerEntry, BindingTokenAnswer, BundleKind, CapabilityFacts, Codec, HistoryEntry, HistoryPage,
     ResourceFacts, SearchEntry, SearchMode, SearchPage, SearchParameterFacts,
     SubscriptionOperation, TypeInteraction, json, parse_topic_any, render_batch_response,
-    render_history, render_outcome, render_searchset, render_token,
+    render_history, render_notified, render_outcome, render_searchset, render_token, urls,
 };
 
 struct Goldens {
@@ -80,10 +80,26 @@ fn rendered_bytes_are_the_golden_ones() {
 fn events() -> Vec<NotificationEvent> {
     use Interaction::{Create, Delete, Update};
     let patient = || resource("Patient/p", 3, None);
+    let mut first = event(1, resource("Encounter/a", 1, Some(Create)), vec![patient()]);
+    first.related_queries = vec![
+        RelatedQuery {
+            query_type: Some(Opaque(
+                r#"{"system":"http://example.org","code":"prescribed"}"#.to_owned(),
+            )),
+            query: "http://example.org/MedicationRequest?patient=$notificationPatientId".to_owned(),
+        },
+        RelatedQuery { query_type: None, query: "http://example.org/$more".to_owned() },
+    ];
     vec![
-        event(1, resource("Encounter/a", 1, Some(Create)), vec![patient()]),
+        first,
         event(2, resource("Encounter/b", 5, Some(Delete)), Vec::new()),
-        event(3, resource("Encounter/a", 2, Some(Update)), vec![patient()]),
+        event(
+            3,
+            resource("Encounter/a", 2, Some(Update)),
+            vec![patient(), resource("Observation/o", 1, None)],
+        ),
+        // An event that is no change of data.
+        event(4, resource("Encounter/c", 1, None), vec![patient()]),
     ]
 }
 
@@ -126,6 +142,11 @@ fn topic(version: FhirVersion, goldens: &mut Goldens) {
     let topic = serde_json::json!({
         "resourceType": "SubscriptionTopic", "url": "http://example.org/topic", "version": "1.0",
         "title": "Encounters that end", "status": "active", "description": "An encounter ended.",
+        "name": "EncounterEnd", "date": "2026-01-01", "publisher": "Example",
+        "versionAlgorithmCoding": { "code": "semver" }, "copyrightLabel": "(c)",
+        "contact": [{ "name": "One" }, { "name": "Two" }], "experimental": false,
+        "jurisdiction": [{ "text": "Everywhere" }],
+        "effectivePeriod": { "start": "2026", "end": "2027-05" },
         "derivedFrom": ["http://example.org/other"],
         "resourceTrigger": [{
             "description": "It ended.",
@@ -138,7 +159,7 @@ fn topic(version: FhirVersion, goldens: &mut Goldens) {
             "fhirPathCriteria": "%current.status = 'finished'",
         }],
         "eventTrigger": [{
-            "event": { "coding": [{ "system": "http://example.org", "code": "A01" }] },
+            "event": { "coding": [{ "system": "http://example.org", "code": "A01" }], "text": "Admitted" },
             "resource": "Encounter",
         }],
         "canFilterBy": [{
@@ -149,6 +170,13 @@ fn topic(version: FhirVersion, goldens: &mut Goldens) {
         "notificationShape": [{
             "resource": "Encounter", "include": ["Encounter:subject"],
             "revInclude": ["Observation:encounter"],
+            "extension": [{
+                "url": urls::RELATED_QUERY,
+                "extension": [
+                    { "url": "queryType", "valueCoding": { "code": "prescribed" } },
+                    { "url": "query", "valueString": "http://example.org/$prescribed?x=[id]" },
+                ],
+            }],
         }],
     });
     let topic = parse_topic_any(&topic).unwrap();
@@ -178,7 +206,13 @@ fn capability_statement(version: FhirVersion, goldens: &mut Goldens) {
         websocket_url: Some("wss://host/ws"),
         security: Some("Bearer tokens."),
         transactions: true,
-        resources: &[facts("Encounter", &[]), facts("Subscription", &[status])],
+        resources: &[
+            facts("Basic", &[]),
+            facts("Encounter", &[]),
+            facts("Subscription", &[status]),
+            facts("SubscriptionTopic", &[]),
+        ],
+        notify_event: true,
         operations: &[
             SubscriptionOperation::Status,
             SubscriptionOperation::Events,
@@ -196,6 +230,8 @@ fn answers(goldens: &mut Goldens) {
     );
     issues.push(Issue::warning(IssueCode::SurprisingTopic, "It fires on every create."));
     goldens.check("outcome", &render_outcome(&issues));
+    goldens.check("notified", &render_notified(3, &Issues::default()));
+    goldens.check("notified-warning", &render_notified(0, &issues));
     goldens.check("outcome-none", &render_outcome(&Issues::default()));
     let ids = [ResourceId::new("s1").unwrap(), ResourceId::new("s2").unwrap()];
     let at = "2026-01-01T00:30:00.5Z".parse().unwrap();

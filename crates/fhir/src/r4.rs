@@ -48,6 +48,20 @@ fn write_event(notification: &Notification, event: &NotificationEvent, a: &mut A
     for resource in &event.additional_context {
         reference(a, "additional-context", &url(resource));
     }
+    for query in &event.related_queries {
+        a.object(|o| {
+            o.string("name", "related-query");
+            o.array("part", |a| {
+                if let Some(query_type) = &query.query_type {
+                    a.object(|o| {
+                        o.string("name", "query-type");
+                        o.raw("valueCoding", query_type.0.as_bytes());
+                    });
+                }
+                text(a, "query", "valueString", &query.query);
+            });
+        });
+    }
 }
 
 fn text(a: &mut ArrayWriter<'_>, name: &str, member: &str, value: &str) {

@@ -6,6 +6,7 @@ use cresset_model::{Notification, SubscriptionError, SubscriptionErrorCode};
 use crate::instant::instant;
 use crate::json::ObjectWriter;
 use crate::notification::{resource_url, subscription_url, tells_focus, told_topic};
+use crate::topic::related_queries;
 use crate::urls;
 
 /// Writes the members of the resource.
@@ -19,6 +20,10 @@ pub(crate) fn write_status(notification: &Notification, o: &mut ObjectWriter<'_>
     o.array("notificationEvent", |a| {
         for event in &notification.events {
             a.object(|o| {
+                // A query tells of the topic, which `empty` does not.
+                if tells_focus(notification.content) {
+                    o.array("extension", |a| related_queries(a, &event.related_queries));
+                }
                 o.string("eventNumber", &event.number.to_string());
                 o.string("timestamp", &instant(event.timestamp));
                 if !tells_focus(notification.content) {

@@ -7,6 +7,7 @@
 //! Says what a topic *is*; whether it can be evaluated is for the engine. Tests: `topic/tests.rs`.
 
 mod form;
+mod metadata;
 mod parse;
 mod render;
 mod source;
@@ -17,5 +18,5 @@ mod tests;
 
 pub use form::{TopicForm, topic_form};
 pub use parse::parse_topic_any;
-pub(crate) use parse::{is_basic_topic, parse_basic, parse_resource};
-pub(crate) use render::{render_basic, render_resource};
+pub(crate) use parse::{is_basic_topic, parse_basic, parse_resource, read_coding};
+pub(crate) use render::{related_queries, render_basic, render_resource};

@@ -21,6 +21,9 @@ pub(crate) const TIMEOUT: &str =
 /// On `Subscription.channel`: events in one notification.
 pub(crate) const MAX_COUNT: &str =
     "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-max-count";
+/// On a notificationShape and on a notificationEvent: a query that tells more.
+pub(crate) const RELATED_QUERY: &str =
+    "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-related-query";
 /// On `Subscription.channel.type`: overrides it.
 pub(crate) const CHANNEL_TYPE: &str =
     "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-channel-type";
@@ -49,6 +52,8 @@ pub(crate) const IMPLEMENTATION_GUIDE: &str = "http://hl7.org/fhir/uv/subscripti
 /// Its operations: this and `status`, `events`, `get-ws-binding-token`.
 pub(crate) const OPERATION_BACKPORT: &str =
     "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-";
+/// Operations of our own: this, the type, `-` and the name.
+pub(crate) const OPERATION_OWN: &str = "https://cresset.dev/fhir/OperationDefinition/";
 /// R5's operations: this and the same names.
 pub(crate) const OPERATION_R5: &str = "http://hl7.org/fhir/OperationDefinition/Subscription-";
 

@@ -33,6 +33,6 @@ pub use subscription::{
     Modifier, PayloadContent, Subscription, SubscriptionStatus, split_modifier,
 };
 pub use topic::{
-    CriteriaResult, EventTrigger, FhirPathCriteria, FilterDefinition, NotificationShape,
-    QueryCriteria, ResourceTrigger, Topic, TopicStatus,
+    CriteriaResult, EventTrigger, FhirPathCriteria, FilterDefinition, NotificationShape, Opaque,
+    Period, QueryCriteria, RelatedQuery, ResourceTrigger, Topic, TopicStatus,
 };

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 
 use crate::subscription::codes;
 use crate::{
-    Canonical, EventNumber, Interaction, PayloadContent, ResourceId, ResourceType,
+    Canonical, EventNumber, Interaction, PayloadContent, RelatedQuery, ResourceId, ResourceType,
     SubscriptionStatus, VersionId,
 };
 
@@ -73,6 +73,8 @@ pub struct NotificationEvent {
     pub focus: NotificationResource,
     /// What goes with it (notificationShape).
     pub additional_context: Vec<NotificationResource>,
+    /// Queries that tell more of it (notificationShape).
+    pub related_queries: Vec<RelatedQuery>,
 }
 
 /// What one notification says, before it has a version and bytes.

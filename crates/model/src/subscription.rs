@@ -158,7 +158,8 @@ pub fn split_modifier(text: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// A code with its system, for channels of others (RQ-SB-09, RQ-CH-90).
+/// A code with its system: a channel of others (RQ-SB-09, RQ-CH-90), or an event that is no change of
+/// data (RQ-TP-34).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Coding {
     /// The code system.

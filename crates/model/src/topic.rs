@@ -3,7 +3,7 @@
 use smol_str::SmolStr;
 
 use crate::subscription::codes;
-use crate::{Comparator, Interaction, Modifier};
+use crate::{Coding, Comparator, Interaction, Modifier};
 
 codes! {
     /// `SubscriptionTopic.status`.
@@ -44,6 +44,11 @@ pub struct Topic {
     pub status: TopicStatus,
     /// Topics it derives from.
     pub derived_from: Vec<SmolStr>,
+    /// When it is in force; outside of it nothing is an event (RQ-TP-09).
+    pub effective_period: Option<Period>,
+    /// Elements that only tell people about it, such as `publisher`, each with its name; one that
+    /// is repeated stands here more than once.
+    pub metadata: Vec<(SmolStr, Opaque)>,
     /// Any of these fires (RQ-TP-20).
     pub resource_triggers: Vec<ResourceTrigger>,
     /// Any of these fires.
@@ -52,6 +57,19 @@ pub struct Topic {
     pub can_filter_by: Vec<FilterDefinition>,
     /// What goes with the focus.
     pub notification_shapes: Vec<NotificationShape>,
+}
+
+/// A value that the server keeps and does not read: a codec wrote it, and a codec writes it again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opaque(pub String);
+
+/// A span of time, both ends included, as it is written: `2026`, `2026-05`, `2026-05-01T10:00:00Z`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Period {
+    /// Its start; none means that it was always.
+    pub start: Option<SmolStr>,
+    /// Its end; none means that it goes on.
+    pub end: Option<SmolStr>,
 }
 
 /// `resourceTrigger`: a kind of data change that is an event.
@@ -93,8 +111,10 @@ pub struct FhirPathCriteria(pub String);
 pub struct EventTrigger {
     /// For people.
     pub description: Option<String>,
-    /// Codes of the occurrence, `(system, code)`.
-    pub event: Vec<(Option<SmolStr>, SmolStr)>,
+    /// Codes of the occurrence, all for the same one.
+    pub event: Vec<Coding>,
+    /// The occurrence in words.
+    pub text: Option<String>,
     /// Type of the focus.
     pub resource: SmolStr,
 }
@@ -125,4 +145,15 @@ pub struct NotificationShape {
     pub include: Vec<String>,
     /// `_revinclude` values.
     pub rev_include: Vec<String>,
+    /// Queries that tell a subscriber more, carried into each event.
+    pub related_queries: Vec<RelatedQuery>,
+}
+
+/// A query that tells more of an event (the guide's extension `backport-related-query`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelatedQuery {
+    /// What kind of information it gives, a Coding.
+    pub query_type: Option<Opaque>,
+    /// The query; what it holds of placeholders is the subscriber's to fill in.
+    pub query: String,
 }

@@ -13,6 +13,8 @@ use crate::error::{Error, Kind};
 pub enum Right {
     /// Everything, also the subscriptions of others.
     Admin,
+    /// Tell of events that are no changes of data (`$notify-event`).
+    Notify,
     /// Read and search resources.
     Read,
     /// Create and manage subscriptions of its own.
@@ -31,6 +33,7 @@ impl Right {
             Self::Subscribe => 4,
             Self::Topics => 8,
             Self::Write => 16,
+            Self::Notify => 32,
         }
     }
 
@@ -38,6 +41,7 @@ impl Right {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Admin => "admin",
+            Self::Notify => "notify",
             Self::Read => "read",
             Self::Subscribe => "subscribe",
             Self::Topics => "topics",
@@ -118,6 +122,34 @@ impl TokenHash {
 impl fmt::Debug for TokenHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenHash(…)")
+    }
+}
+
+/// What each client may do now, whatever token it has: for what is sent without it asking.
+#[derive(Debug)]
+pub(crate) enum ClientRights {
+    /// Everybody may do everything.
+    All,
+    /// A client that is not here may do nothing.
+    Of(FxHashMap<ClientName, Rights>),
+}
+
+impl ClientRights {
+    pub(crate) fn new(authentication: &Authentication) -> Self {
+        let Authentication::Tokens(tokens) = authentication else { return Self::All };
+        let mut rights: FxHashMap<ClientName, Rights> = FxHashMap::default();
+        for caller in tokens.values() {
+            rights.entry(caller.client.clone()).or_default().0 |= caller.rights.0;
+        }
+        Self::Of(rights)
+    }
+
+    /// Whether a client has a right.
+    pub(crate) fn has(&self, client: &ClientName, right: Right) -> bool {
+        match self {
+            Self::All => true,
+            Self::Of(rights) => rights.get(client).is_some_and(|rights| rights.contains(right)),
+        }
     }
 }
 

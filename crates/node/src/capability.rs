@@ -6,7 +6,6 @@ use cresset_fhir::{
     TypeInteraction,
 };
 use cresset_search::Parameters;
-use std::sync::Arc;
 
 use crate::bases::base_of;
 use crate::caller::Authentication;
@@ -67,7 +66,7 @@ impl Node {
             })
             .collect();
         let topics = self.shared.topics.load();
-        let topics = topics.get(&base_of(version)).map_or_else(|| Arc::from([]), Arc::clone);
+        let topics = topics.get(&base_of(version)).map_or(&[][..], |of| &of.canonicals);
         let security = match &self.shared.config.authentication {
             Authentication::None => None,
             Authentication::Tokens(_) => Some("Bearer tokens handed out by the operator"),
@@ -76,12 +75,13 @@ impl Node {
             base_url: &self.shared.base_url(version),
             software_version: env!("CARGO_PKG_VERSION"),
             date: self.shared.started,
-            topics: &topics,
+            topics,
             websocket_url: Some(&self.websocket_url(version)),
             security,
             transactions: true,
             resources: &resources,
             operations: &OPERATIONS,
+            notify_event: true,
         })
     }
 }

@@ -19,7 +19,7 @@ use crate::config::Config;
 /// A chain takes a round for each reference, a value set one for each level of imports.
 pub(crate) const LOOKUP_ROUNDS_MAX: usize = 10;
 
-/// Types whose changes are never events: telling of a Subscription would show its headers to
+/// Types whose changes are never events, and that never go with one: telling of a Subscription would show its headers to
 /// others, and the status types cannot be a focus (TR-31).
 pub(crate) const NEVER_A_FOCUS: [&str; 3] = ["Parameters", "Subscription", "SubscriptionStatus"];
 

@@ -65,6 +65,8 @@ pub struct SubscriptionConfig {
     pub timeout_max: Duration,
     /// Largest `maxCount`; larger ones are lowered to it.
     pub max_count_max: NonZeroU32,
+    /// Resources that go with one event at most; further ones are left out, and that is told.
+    pub includes_per_event_max: usize,
     /// What endpoints may be (RQ-CH-28, RQ-SS-08).
     pub endpoints: EndpointPolicy,
 }

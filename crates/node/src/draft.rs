@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use cresset_engine::{Interest, Need, ResourceChange, evaluate};
+use cresset_engine::{Catalog, Evaluation, Interest, Lookup, Need, ResourceChange, evaluate};
 use cresset_fhir::{Codec, json};
 use cresset_model::{
     Base, Change, ClientName, Interaction, IssueCode, Issues, Position, ResourceId, ResourceKey,
@@ -20,7 +20,7 @@ use smol_str::SmolStr;
 
 use crate::bases::version_of;
 use crate::catalogs::{Catalogs, LOOKUP_ROUNDS_MAX, NEVER_A_FOCUS};
-use crate::config::Limits;
+use crate::config::{Limits, SearchIndex};
 use crate::error::{Error, Kind};
 use crate::intent::{Action, Body, Effect, Intent, Precondition, Role, StatusChange, Written};
 use crate::live::{Live, LiveSubscription};
@@ -33,6 +33,7 @@ use crate::subscriptions::{effective_status, issues_in_wire_terms};
 
 mod catalog_changes;
 mod lookup;
+mod occurrences;
 
 use lookup::GroupIndexes;
 pub(crate) use lookup::{Found, look_up_stored};
@@ -63,6 +64,7 @@ pub(crate) struct Draft<'w> {
     store: &'w dyn Store,
     live: &'w Live,
     limits: &'w Limits,
+    index: &'w SearchIndex,
     settings: &'w SettingsCache,
     catalogs: &'w mut Catalogs,
     now: Timestamp,
@@ -104,6 +106,7 @@ impl<'w> Draft<'w> {
             store: shared.store.as_ref(),
             live: &shared.live,
             limits: &shared.config.limits,
+            index: &shared.config.search.index,
             settings: &shared.settings,
             catalogs,
             now,
@@ -421,14 +424,21 @@ impl<'w> Draft<'w> {
             resource_type: type_name,
             id: key.id.as_str(),
             interaction,
+            at: self.now,
             previous: previous.as_ref(),
             current,
         };
-        self.evaluate(key.base, &change)
+        self.evaluate(key.base, &change, |catalog, lookup| evaluate(&change, catalog, lookup))
     }
 
-    /// Evaluates, looking up what is missing a bounded number of times.
-    fn evaluate(&mut self, base: Base, change: &ResourceChange<'_>) -> Vec<SubscriptionKey> {
+    /// Evaluates, looking up what is missing a bounded number of times. What is looked up is as
+    /// `change` leaves it.
+    fn evaluate(
+        &mut self,
+        base: Base,
+        change: &ResourceChange<'_>,
+        ask: impl Fn(&Catalog, &Lookup<'_>) -> Evaluation,
+    ) -> Vec<SubscriptionKey> {
         let mut looked_up: Vec<(Need, Found)> = Vec::new();
         for round in 0..=LOOKUP_ROUNDS_MAX {
             let Some(catalog) = self.catalogs.of(base) else { break };
@@ -442,7 +452,7 @@ impl<'w> Draft<'w> {
             if round == LOOKUP_ROUNDS_MAX {
                 lookup.close("it needs too many other resources, one after the other");
             }
-            let evaluation = evaluate(change, catalog, &lookup);
+            let evaluation = ask(catalog, &lookup);
             drop(lookup);
             if evaluation.missing.is_empty() {
                 for problem in evaluation.problems {

@@ -17,6 +17,7 @@ use cresset_model::{
     Subscription, Verdict, VersionId,
 };
 use cresset_store::Store;
+use jiff::Timestamp;
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -61,13 +62,15 @@ impl Node {
             return Err(Error::of(Kind::NotFound, IssueCode::UnknownPath, text));
         };
         let catalogs = self.writer.catalogs().await?;
+        let now = self.shared.clock.now();
         let shared = self.shared.clone();
         let asked = self.shared.read(move |store| {
             let base = base_of(version);
             let Some(catalog) = catalogs.of(base) else {
                 return Ok(Err(Error::internal("a base without a catalog")));
             };
-            Ok(Explainer { shared: &shared, store, version, base, catalog }.answer(&about, input))
+            let explainer = Explainer { shared: &shared, store, version, base, catalog, now };
+            Ok(explainer.answer(&about, input))
         });
         asked.await?
     }
@@ -109,6 +112,8 @@ struct Explainer<'s> {
     version: FhirVersion,
     base: Base,
     catalog: &'s Catalog,
+    /// When a change that never happened is taken to happen.
+    now: Timestamp,
 }
 
 impl Explainer<'_> {
@@ -128,7 +133,9 @@ impl Explainer<'_> {
                 let (previous, current) = states;
                 let id = current.or(previous).and_then(|one| one["id"].as_str());
                 let id = id.unwrap_or_default();
-                let change = ResourceChange { resource_type, id, interaction, previous, current };
+                let at = self.now;
+                let change =
+                    ResourceChange { resource_type, id, interaction, at, previous, current };
                 render_explanation(&self.explain(&compiled, &change)?)
             }
         };
@@ -240,6 +247,7 @@ impl Explainer<'_> {
             resource_type: change.key.resource_type.as_str(),
             id: change.key.id.as_str(),
             interaction: change.interaction,
+            at: change.at,
             previous: previous.as_ref(),
             current: current.as_ref(),
         };

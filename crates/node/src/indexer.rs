@@ -20,6 +20,7 @@ use tokio::sync::watch;
 
 use crate::bases::version_of;
 use crate::config::SearchIndex;
+use crate::occurrence::is_occurrence;
 use crate::recent::Kept;
 use crate::rows;
 use crate::shared::Shared;
@@ -125,7 +126,8 @@ fn tell(shared: &Shared, position: Option<Position>) {
 /// The newest version of each resource among these changes, as the index keeps it.
 fn fold(shared: &Shared, kept: Vec<Kept>, upto: Position) -> IndexBatch {
     let mut newest: FxHashMap<ResourceKey, Kept> = FxHashMap::default();
-    for kept in kept {
+    // An occurrence is nothing that can be found.
+    for kept in kept.into_iter().filter(|kept| !is_occurrence(&kept.change)) {
         newest.insert(kept.change.key.clone(), kept);
     }
     let mut documents: Vec<_> = newest.into_values().map(|kept| document(shared, &kept)).collect();

@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use cresset_model::{
-    Change, ClientName, Issues, ResourceKey, Subscription, SubscriptionError, SubscriptionKey,
-    SubscriptionStatus, Topic, VersionId,
+    Canonical, Change, ClientName, Coding, Issues, ResourceId, ResourceKey, Subscription,
+    SubscriptionError, SubscriptionKey, SubscriptionStatus, Topic, VersionId,
 };
 use cresset_store::{IndexRow, Record};
 use serde_json::Value;
@@ -102,10 +102,47 @@ pub enum Effect {
     Updated,
 }
 
+/// An event that is no change of data, and that somebody tells of.
+#[derive(Debug)]
+pub(crate) struct EventIntent {
+    /// What it is to be known by in the log.
+    pub(crate) key: ResourceKey,
+    /// The topic that it fires.
+    pub(crate) topic: TopicName,
+    /// What happened.
+    pub(crate) event: Vec<Coding>,
+    /// What it happened to.
+    pub(crate) focus: ResourceKey,
+    /// What goes with it.
+    pub(crate) context: Vec<ResourceKey>,
+    /// Who tells.
+    pub(crate) author: ClientName,
+}
+
+/// How a topic is named.
+#[derive(Debug)]
+pub(crate) enum TopicName {
+    /// By its canonical.
+    Canonical(Canonical),
+    /// By the id of its resource.
+    StoredAt(ResourceId),
+}
+
+/// What became of an event.
+#[derive(Debug)]
+pub(crate) struct Notified {
+    /// How many subscriptions it is an event of.
+    pub(crate) count: usize,
+    /// Warnings for the one who told.
+    pub(crate) warnings: Issues,
+}
+
 /// A job for the writer.
 pub(crate) enum Job {
     /// Tell which catalogs are in force.
     Catalogs { reply: oneshot::Sender<Catalogs> },
+    /// An event that is no change.
+    Notify { intent: Box<EventIntent>, reply: oneshot::Sender<Result<Notified, Error>> },
     /// Changes that happen together or not at all.
     Write { intents: Vec<Intent>, reply: oneshot::Sender<Result<Vec<Written>, Error>> },
     /// Bookkeeping; the reply tells that it is durable.

@@ -86,10 +86,7 @@ fn load_topics(
 
 /// The resource type that carries topics in a version (RQ-TP-02, RQ-TP-03).
 pub(crate) fn topic_type(version: FhirVersion) -> &'static str {
-    match version {
-        FhirVersion::R4 => "Basic",
-        FhirVersion::R4B | FhirVersion::R5 => "SubscriptionTopic",
-    }
+    Codec::of(version).topic_type()
 }
 
 fn load_subscriptions(shared: &Shared, catalogs: &mut Catalogs) -> Result<(), store::Error> {

@@ -1,7 +1,7 @@
 //! Builds notifications from the log, at the moment they are sent (RQ-NB-10).
 //!
 //! What an event tells is the change at its position. A retry, a frame and `$events` therefore
-//! show the same number, time and focus (RQ-ER-15), whatever happened since.
+//! show the same number, time, focus and includes (RQ-ER-15), whatever happened since.
 
 use std::sync::Arc;
 
@@ -10,13 +10,18 @@ use cresset_definitions::FhirVersion;
 use cresset_fhir::Codec;
 use cresset_model::{
     Change, Event, EventNumber, Interaction, Notification, NotificationEvent, NotificationResource,
-    NotificationType, PayloadContent, Position, SubscriptionError, SubscriptionStatus,
+    NotificationType, PayloadContent, Position, ResourceId, ResourceType, SubscriptionError,
+    SubscriptionStatus, VersionId,
 };
+use cresset_store::{self as store, Store};
+use rustc_hash::FxHashSet;
 use uuid::Uuid;
 
 use crate::bases::version_of;
 use crate::error::Error;
+use crate::includes::{self, Focus, Gatherer, Includes};
 use crate::live::LiveSubscription;
+use crate::occurrence::{Occurrence, is_occurrence};
 use crate::shared::Shared;
 
 /// A range of events, both ends included.
@@ -32,6 +37,10 @@ const CONTENT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes of resources in one frame at most; what goes beyond is in the next one. Each socket may
 /// hold a frame, so this is what a slow reader costs.
 const FRAME_CONTENT_BYTES_MAX: usize = 256 * 1024;
+
+/// What a notification says where something that goes with its events is missing.
+const LEFT_OUT: &str =
+    "not all resources that go with these events are included; ask the server for the others";
 
 /// What becomes of events whose content is too much for one notification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,10 +72,10 @@ pub(crate) async fn render(
     let version =
         version_of(live.base).ok_or_else(|| Error::internal("a base without a version"))?;
     let content = live.state().settings.content;
-    let events = match events {
+    let read = match events {
         Some((range, overflow)) => {
-            let events = read_events(shared, live, range, content, overflow).await?;
-            if events.is_empty() {
+            let read = read_events(shared, live, range, content, overflow).await?;
+            if read.events.is_empty() {
                 tracing::warn!(
                     subscription.id = %live.id,
                     first = %range.first,
@@ -80,12 +89,12 @@ pub(crate) async fn render(
                 live.state().problem = Some(text.into());
                 return Ok(None);
             }
-            events
+            read
         }
-        None => Vec::new(),
+        None => Read::default(),
     };
-    let last = events.last().map(|event| event.number);
-    let mut notification = notification(shared, live, version, notification_type, events);
+    let last = read.events.last().map(|event| event.number);
+    let mut notification = notification(shared, live, version, notification_type, read);
     notification.status = status.unwrap_or(notification.status);
     let mut bytes = Vec::new();
     Codec::of(version).render_notification(&notification, &mut bytes);
@@ -98,7 +107,7 @@ pub(crate) fn notification(
     live: &LiveSubscription,
     version: FhirVersion,
     notification_type: NotificationType,
-    events: Vec<NotificationEvent>,
+    Read { events, left_out }: Read,
 ) -> Notification {
     let state = live.state();
     // The count of an event notification is that of its highest event, so that a retry says what
@@ -113,6 +122,7 @@ pub(crate) fn notification(
         .into_iter()
         .flatten()
         .map(|text| SubscriptionError { code: None, text: format!("not evaluated: {text}") });
+    let left_out = left_out.then(|| SubscriptionError { code: None, text: LEFT_OUT.to_owned() });
     Notification {
         id: Uuid::now_v7().to_string(),
         status_id: Uuid::now_v7().to_string(),
@@ -124,19 +134,35 @@ pub(crate) fn notification(
         notification_type,
         events_since_subscription_start: count,
         events,
-        errors: state.error.as_deref().cloned().into_iter().chain(problems).collect(),
+        errors: state
+            .error
+            .as_deref()
+            .cloned()
+            .into_iter()
+            .chain(problems)
+            .chain(left_out)
+            .collect(),
         content: state.settings.content,
     }
 }
 
-/// The events of a range with what they tell, oldest first. Events beyond retention are left out.
+/// Events with what they tell.
+#[derive(Default)]
+pub(crate) struct Read {
+    /// Oldest first.
+    pub(crate) events: Vec<NotificationEvent>,
+    /// Something that goes with them is missing.
+    pub(crate) left_out: bool,
+}
+
+/// The events of a range with what they tell. Events beyond retention are left out.
 pub(crate) async fn read_events(
     shared: &Arc<Shared>,
     live: &LiveSubscription,
     range: Range,
     content: PayloadContent,
     overflow: Overflow,
-) -> Result<Vec<NotificationEvent>, Error> {
+) -> Result<Read, Error> {
     let known = live.state().positions(range.first, range.last);
     let positions = match known {
         Some(positions) => positions,
@@ -145,74 +171,157 @@ pub(crate) async fn read_events(
             let limit = usize::try_from(range.last.get() - range.first.get())
                 .unwrap_or(usize::MAX)
                 .saturating_add(1);
-            let read = move |store: &dyn cresset_store::Store| {
-                store.events(key, range.first, range.last, limit)
-            };
+            let read = move |store: &dyn Store| store.events(key, range.first, range.last, limit);
             let events = shared.read(read).await?;
             events.into_iter().map(|Event { number, position, .. }| (number, position)).collect()
         }
     };
-    let mut events = Vec::with_capacity(positions.len());
-    let mut room = match overflow {
-        Overflow::Bare => CONTENT_BYTES_MAX,
-        Overflow::Later => FRAME_CONTENT_BYTES_MAX,
-    };
-    for (number, change) in read_changes(shared, positions, content).await? {
-        let mut event = event(number, &change, content);
-        match room.checked_sub(event.focus.body.as_ref().map_or(0, Bytes::len)) {
-            Some(left) => room = left,
-            // A single resource is sent whatever its size; bodies are bounded when they come in.
-            None if events.is_empty() => room = 0,
-            None if overflow == Overflow::Later => break,
-            None => event.focus.body = None,
-        }
-        events.push(event);
-    }
-    Ok(events)
-}
-
-/// The changes behind events: from memory where they all are, else with one trip to the store.
-async fn read_changes(
-    shared: &Arc<Shared>,
-    positions: Vec<(EventNumber, Position)>,
-    content: PayloadContent,
-) -> Result<Vec<(EventNumber, Arc<Change>)>, Error> {
-    let recent: Option<Vec<_>> = positions
-        .iter()
-        .map(|(number, position)| Some((*number, shared.recent.get(*position)?)))
+    let version =
+        version_of(live.base).ok_or_else(|| Error::internal("a base without a version"))?;
+    let includes = Includes::of(shared, live, version, content).await;
+    let recent: Vec<_> = positions
+        .into_iter()
+        .map(|(number, position)| (number, position, shared.recent.get(position)))
         .collect();
-    if let Some(changes) = recent {
-        return Ok(changes);
-    }
-    shared
-        .read(move |store| {
-            let mut changes = Vec::with_capacity(positions.len());
-            for (number, position) in positions {
-                if let Some(mut change) = store.change(position)? {
-                    if content != PayloadContent::FullResource {
-                        change.body = Bytes::new();
-                    }
-                    changes.push((number, Arc::new(change)));
-                }
-            }
-            Ok(changes)
-        })
-        .await
+    let in_memory = includes.is_empty()
+        && recent
+            .iter()
+            .all(|(.., change)| change.as_ref().is_some_and(|change| !is_occurrence(change)));
+    let tell = move |store: &dyn Store| {
+        let gatherer = Gatherer::new(store, content);
+        Teller { store, content, includes, gatherer }.tell(recent, overflow)
+    };
+    // The plain case asks the store nothing, and so needs no thread that may block.
+    if in_memory { Ok(tell(shared.store.as_ref())?) } else { shared.read(tell).await }
 }
 
-fn event(number: EventNumber, change: &Change, content: PayloadContent) -> NotificationEvent {
-    let wanted =
-        content == PayloadContent::FullResource && change.interaction != Interaction::Delete;
-    NotificationEvent {
-        number,
-        timestamp: change.at,
-        focus: NotificationResource {
-            resource_type: change.key.resource_type.clone(),
-            id: change.key.id.clone(),
-            version: change.version,
-            interaction: Some(change.interaction),
-            body: wanted.then(|| change.body.clone()),
-        },
-        additional_context: Vec::new(),
+/// Tells events, each with its focus and what goes with it.
+struct Teller<'s> {
+    store: &'s dyn Store,
+    content: PayloadContent,
+    includes: Includes,
+    gatherer: Gatherer<'s>,
+}
+
+impl Teller<'_> {
+    fn tell(
+        mut self,
+        changes: Vec<(EventNumber, Position, Option<Arc<Change>>)>,
+        overflow: Overflow,
+    ) -> Result<Read, store::Error> {
+        let mut room = Room::new(overflow);
+        let mut read = Read { events: Vec::with_capacity(changes.len()), left_out: false };
+        for (number, position, change) in changes {
+            let change = match change {
+                Some(change) => change,
+                None => match self.store.change(position)? {
+                    Some(change) => Arc::new(change),
+                    None => continue,
+                },
+            };
+            let (mut event, left_out) = self.event(number, &change)?;
+            if !room.fit(&mut event, read.events.is_empty()) {
+                break;
+            }
+            read.left_out |= left_out;
+            read.events.push(event);
+        }
+        Ok(read)
     }
+
+    /// One event; and whether something that goes with it was left out.
+    fn event(
+        &mut self,
+        number: EventNumber,
+        change: &Change,
+    ) -> Result<(NotificationEvent, bool), store::Error> {
+        let damaged = || store::Error::corrupt("an occurrence that cannot be read");
+        let occurrence = match is_occurrence(change) {
+            true => Some(Occurrence::decode(change.key.base, &change.body).ok_or_else(damaged)?),
+            false => None,
+        };
+        let subject = match &occurrence {
+            Some(Occurrence { focus, .. }) => {
+                Some(self.store.version(&focus.key, focus.version)?.ok_or_else(damaged)?)
+            }
+            None => None,
+        };
+        let interaction = occurrence.is_none().then_some(change.interaction);
+        let focus = subject.as_ref().unwrap_or(change);
+        let deleted = match focus.interaction {
+            Interaction::Delete if !self.includes.is_empty() => previous(self.store, focus)?,
+            Interaction::Create | Interaction::Delete | Interaction::Update => None,
+        };
+        let body = &deleted.as_ref().unwrap_or(focus).body;
+        let named = occurrence.as_ref().map_or(&[][..], |occurrence| &occurrence.context);
+        let seen = Focus { key: &focus.key, body, at: change.at };
+        let gathered = self.gatherer.gather(&self.includes, &seen, named)?;
+        let event = NotificationEvent {
+            number,
+            timestamp: change.at,
+            focus: includes::resource(focus, interaction, self.content),
+            additional_context: gathered.context,
+            related_queries: gathered.related_queries,
+        };
+        Ok((event, gathered.left_out))
+    }
+}
+
+/// The version that a delete ended.
+fn previous(store: &dyn Store, deleted: &Change) -> Result<Option<Change>, store::Error> {
+    match VersionId::new(deleted.version.get() - 1) {
+        Some(before) => store.version(&deleted.key, before),
+        None => Ok(None),
+    }
+}
+
+/// Room for the content of one notification.
+struct Room {
+    bytes: usize,
+    overflow: Overflow,
+    /// What is in it already costs nothing again.
+    held: FxHashSet<(ResourceType, ResourceId, VersionId)>,
+}
+
+impl Room {
+    fn new(overflow: Overflow) -> Self {
+        let bytes = match overflow {
+            Overflow::Bare => CONTENT_BYTES_MAX,
+            Overflow::Later => FRAME_CONTENT_BYTES_MAX,
+        };
+        Self { bytes, overflow, held: FxHashSet::default() }
+    }
+
+    /// Takes an event in, without the content that there is no room for; tells if it is to wait
+    /// for the next notification instead.
+    fn fit(&mut self, event: &mut NotificationEvent, is_first: bool) -> bool {
+        let mut resources: Vec<_> =
+            std::iter::once(&mut event.focus).chain(&mut event.additional_context).collect();
+        let needed: usize = resources.iter().map(|one| self.cost(one)).sum();
+        if needed > self.bytes && !is_first && self.overflow == Overflow::Later {
+            return false;
+        }
+        for (index, resource) in resources.iter_mut().enumerate() {
+            let cost = self.cost(resource);
+            // A single resource is sent whatever its size; bodies are bounded when they come in.
+            if cost <= self.bytes || (is_first && index == 0) {
+                self.bytes = self.bytes.saturating_sub(cost);
+                if resource.body.is_some() {
+                    self.held.insert(identity(resource));
+                }
+            } else {
+                resource.body = None;
+            }
+        }
+        true
+    }
+
+    fn cost(&self, resource: &NotificationResource) -> usize {
+        let bytes = resource.body.as_ref().map_or(0, Bytes::len);
+        if bytes > 0 && self.held.contains(&identity(resource)) { 0 } else { bytes }
+    }
+}
+
+fn identity(resource: &NotificationResource) -> (ResourceType, ResourceId, VersionId) {
+    (resource.resource_type.clone(), resource.id.clone(), resource.version)
 }

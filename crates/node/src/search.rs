@@ -5,6 +5,7 @@
 //! waits for the index to get there, for a bounded time.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use cresset_definitions::{Definitions, FhirVersion};
 use cresset_fhir::{SearchEntry, SearchMode, SearchPage, json, render_searchset};
@@ -91,7 +92,7 @@ impl Node {
         let parameters = Parameters::of(version);
         let scope = Scope { parameters, base_url: &base_url };
         let plan = self.plan(&scope, resource_type, request)?;
-        wait_for_index(&self.shared).await?;
+        wait_for_index(&self.shared, self.shared.config.search.wait_max).await?;
         let type_name = ResourceType::new(resource_type).map_err(Error::internal)?;
         let mut query = Query {
             base: base_of(version),
@@ -286,14 +287,14 @@ impl Node {
 }
 
 /// Waits until the index has seen all that was visible when this was called.
-async fn wait_for_index(shared: &Arc<Shared>) -> Result<(), Error> {
+pub(crate) async fn wait_for_index(shared: &Arc<Shared>, wait_max: Duration) -> Result<(), Error> {
     let head = shared.head().map_or(0, Position::get);
     let mut indexed = shared.indexed.subscribe();
     if *indexed.borrow() < head {
         shared.index_wanted.notify_one();
     }
     let reached = indexed.wait_for(|position| *position >= head);
-    match tokio::time::timeout(shared.config.search.wait_max, reached).await {
+    match tokio::time::timeout(wait_max, reached).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(_)) | Err(_) => Err(Error::unavailable("the search index is behind; try again")),
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use cresset_definitions::{Definitions, FhirVersion};
+use cresset_engine::CompiledTopic;
 use cresset_model::{Base, Canonical, ChannelType, Position, Subscription};
 use cresset_search::{Parameter, Parameters};
 use cresset_store::Store;
@@ -13,6 +14,7 @@ use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, Semaphore, watch};
 
+use crate::caller::ClientRights;
 use crate::catalogs::Catalogs;
 use crate::clock::Clock;
 use crate::config::{Config, SearchIndex};
@@ -26,8 +28,16 @@ use crate::recent::Recent;
 use crate::settings::SettingsCache;
 use crate::trigger_problems::TriggerProblems;
 
-/// The topics in force per base, for capability statements.
-pub(crate) type Topics = FxHashMap<Base, Arc<[Canonical]>>;
+/// The topics in force per base, for capability statements and notifications.
+pub(crate) type Topics = FxHashMap<Base, Arc<BaseTopics>>;
+
+/// The topics in force on a base.
+pub(crate) struct BaseTopics {
+    /// Their canonicals, sorted.
+    pub(crate) canonicals: Vec<Canonical>,
+    /// What each canonical means, with and without a version; only those that have shapes.
+    shaped: FxHashMap<Canonical, Arc<CompiledTopic>>,
+}
 
 /// One per node.
 pub(crate) struct Shared {
@@ -36,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) live: Live,
     pub(crate) settings: SettingsCache,
+    pub(crate) rights: ClientRights,
     pub(crate) recent: Recent,
     pub(crate) cursors: Cursors,
     /// Wakes the sockets.
@@ -91,6 +102,7 @@ impl Shared {
         let reads = Arc::new(Semaphore::new(config.limits.reads_max));
         let indexed_parameters = indexed_parameters(&config.search.index);
         Self {
+            rights: ClientRights::new(&config.authentication),
             config,
             store,
             clock: clock.clone(),
@@ -167,12 +179,23 @@ impl Shared {
             catalog.topics().map(|(_, topic)| topic.canonical().clone()).collect();
         topics.sort_unstable();
         topics.dedup();
-        let topics: Arc<[Canonical]> = topics.into();
+        let bare = |topic: &Canonical| Canonical { url: topic.url.clone(), version: None };
+        let named = topics.iter().flat_map(|topic| [topic.clone(), bare(topic)]);
+        let meant = named.filter_map(|name| {
+            let topic = catalog.topic(&name).filter(|topic| topic.shapes().next().is_some())?;
+            Some((name, topic.clone()))
+        });
+        let topics = Arc::new(BaseTopics { shaped: meant.collect(), canonicals: topics });
         self.topics.rcu(|before| {
             let mut after = Topics::clone(before);
             after.insert(base, topics.clone());
             after
         });
+    }
+
+    /// The topic that a canonical means now, if anything goes with its events.
+    pub(crate) fn shaped_topic(&self, base: Base, name: &Canonical) -> Option<Arc<CompiledTopic>> {
+        self.topics.load().get(&base)?.shaped.get(name).cloned()
     }
 
     /// Brings what a subscription asks for within the operator's bounds (RQ-SB-14, RQ-SB-27).

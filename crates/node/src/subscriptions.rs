@@ -6,8 +6,8 @@ use cresset_fhir::{
     BindingTokenAnswer, Codec, MIME_TYPE_DEFAULT, SubscriptionValues, render_token,
 };
 use cresset_model::{
-    ChannelType, EventNumber, Issue, IssueCode, Issues, Notification, NotificationEvent,
-    NotificationType, PayloadContent, ResourceId, Subscription, SubscriptionStatus,
+    ChannelType, EventNumber, Issue, IssueCode, Issues, Notification, NotificationType,
+    PayloadContent, ResourceId, Subscription, SubscriptionStatus,
 };
 use serde_json::Value;
 use std::num::NonZeroU32;
@@ -20,7 +20,7 @@ use crate::caller::{Caller, Right};
 use crate::error::{Error, Kind};
 use crate::live::LiveSubscription;
 use crate::node::Node;
-use crate::notify::{self, Overflow, Range};
+use crate::notify::{self, Overflow, Range, Read};
 use crate::shared::{Shared, is_served};
 use crate::tokens;
 
@@ -245,7 +245,8 @@ impl Node {
 
     fn status_of(&self, version: FhirVersion, live: &LiveSubscription) -> Notification {
         let kind = NotificationType::QueryStatus;
-        notify::notification(&self.shared, live, version, kind, Vec::new())
+        let none = Read::default();
+        notify::notification(&self.shared, live, version, kind, none)
     }
 
     /// `$events`: events of a subscription again, as a notification bundle (RQ section 7.2).
@@ -276,16 +277,16 @@ impl Node {
             return Err(Error::of(Kind::Unprocessable, IssueCode::InvalidParameter, text));
         }
         let content = capped(query.content, granted);
-        let events = match newest {
+        let read = match newest {
             Some(newest) => self.events_in(&live, query, newest, content).await?,
-            None => Vec::new(),
+            None => Read::default(),
         };
         // A query-event must have events (sst-1 of R5); without any it is a query-status.
-        let kind = match events.is_empty() {
+        let kind = match read.events.is_empty() {
             true => NotificationType::QueryStatus,
             false => NotificationType::QueryEvent,
         };
-        let mut answer = notify::notification(&self.shared, &live, version, kind, events);
+        let mut answer = notify::notification(&self.shared, &live, version, kind, read);
         answer.content = content;
         let mut bytes = Vec::new();
         Codec::of(version).render_notification(&answer, &mut bytes);
@@ -298,14 +299,14 @@ impl Node {
         query: EventsQuery,
         newest: EventNumber,
         content: PayloadContent,
-    ) -> Result<Vec<NotificationEvent>, Error> {
+    ) -> Result<Read, Error> {
         let oldest = self.oldest_event(live).await?.unwrap_or(newest);
         let first = query.since.map_or(oldest, |since| since.max(oldest));
         let bound = first.get().saturating_add(EVENTS_PER_ANSWER_MAX - 1);
         let bound = EventNumber::new(bound).unwrap_or(newest);
         let last = query.until.unwrap_or(newest).min(newest).min(bound);
         if first > last {
-            return Ok(Vec::new());
+            return Ok(Read::default());
         }
         let range = Range { first, last };
         notify::read_events(&self.shared, live, range, content, Overflow::Bare).await

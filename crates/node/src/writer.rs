@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::catalogs::Catalogs;
 use crate::draft::{Draft, Finished, LiveEffect};
 use crate::error::{Error, Kind};
-use crate::intent::{Intent, Job, StatusChange, Written};
+use crate::intent::{EventIntent, Intent, Job, Notified, StatusChange, Written};
 use crate::load::load;
 use crate::shared::Shared;
 
@@ -48,6 +48,15 @@ impl WriterHandle {
         let (reply, answer) = oneshot::channel();
         self.send(Job::Write { intents, reply }).await?;
         Ok(Pending(answer))
+    }
+
+    /// Tells of an event that is no change; it is durable when this returns.
+    ///
+    /// Cancel safety: dropping the future does not take the event back.
+    pub(crate) async fn notify(&self, intent: EventIntent) -> Result<Notified, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Notify { intent: Box::new(intent), reply }).await?;
+        answer.await.map_err(|_| stopping())?
     }
 
     /// Has bookkeeping recorded; it is durable when this returns.
@@ -91,6 +100,7 @@ fn stopping() -> Error {
 
 /// An answer to give once the group is durable.
 enum Answer {
+    Notify(oneshot::Sender<Result<Notified, Error>>, Notified),
     Record(Option<oneshot::Sender<Result<(), Error>>>),
     Write(oneshot::Sender<Result<Vec<Written>, Error>>, Vec<Written>),
 }
@@ -99,6 +109,8 @@ impl Answer {
     fn give(self, outcome: Result<(), &dyn Fn() -> Error>) {
         // A caller that went away is no fault: the change was made all the same.
         match (self, outcome) {
+            (Self::Notify(reply, notified), Ok(())) => drop(reply.send(Ok(notified))),
+            (Self::Notify(reply, _), Err(error)) => drop(reply.send(Err(error()))),
             (Self::Record(Some(reply)), outcome) => {
                 drop(reply.send(outcome.map_err(|error| error())));
             }
@@ -232,7 +244,11 @@ impl Writer {
                 drop(reply.send(self.catalogs.clone()));
                 None
             }
-            Job::Record { .. } | Job::Status(_) | Job::Stop | Job::Write { .. } => Some(job),
+            Job::Notify { .. }
+            | Job::Record { .. }
+            | Job::Status(_)
+            | Job::Stop
+            | Job::Write { .. } => Some(job),
         });
         others.collect()
     }
@@ -242,7 +258,11 @@ impl Writer {
         let mut draft = Draft::new(&self.shared, &mut self.catalogs, self.next, self.last_at);
         let wanted = jobs.iter().flat_map(|job| match job {
             Job::Write { intents, .. } => intents.as_slice(),
-            Job::Catalogs { .. } | Job::Record { .. } | Job::Status(_) | Job::Stop => &[],
+            Job::Catalogs { .. }
+            | Job::Notify { .. }
+            | Job::Record { .. }
+            | Job::Status(_)
+            | Job::Stop => &[],
         });
         if let Err(error) = draft.load(wanted) {
             tracing::error!(%error, "current versions cannot be read");
@@ -252,6 +272,16 @@ impl Writer {
         }
         for job in jobs {
             match job {
+                Job::Notify { intent, reply } => {
+                    let mark = draft.mark();
+                    match contained(|| draft.notify(*intent)) {
+                        Ok(notified) => answers.push(Answer::Notify(reply, notified)),
+                        Err(error) => {
+                            draft.rollback(mark);
+                            drop(reply.send(Err(error)));
+                        }
+                    }
+                }
                 Job::Record { records, reply } => {
                     draft.record(records);
                     answers.push(Answer::Record(reply));
@@ -291,7 +321,11 @@ impl Writer {
         for job in jobs {
             match job {
                 Job::Status(change) => self.statuses.push(change),
-                Job::Catalogs { .. } | Job::Record { .. } | Job::Stop | Job::Write { .. } => {
+                Job::Catalogs { .. }
+                | Job::Notify { .. }
+                | Job::Record { .. }
+                | Job::Stop
+                | Job::Write { .. } => {
                     refuse(job);
                 }
             }
@@ -371,7 +405,7 @@ fn contained<T>(decide: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
 fn entries_of(job: &Job) -> usize {
     match job {
         Job::Write { intents, .. } => intents.len(),
-        Job::Record { .. } | Job::Status(_) => 1,
+        Job::Notify { .. } | Job::Record { .. } | Job::Status(_) => 1,
         Job::Catalogs { .. } | Job::Stop => 0,
     }
 }
@@ -379,6 +413,7 @@ fn entries_of(job: &Job) -> usize {
 fn refuse(job: Job) {
     let error = || Error::unavailable("the store cannot be written");
     match job {
+        Job::Notify { reply, .. } => drop(reply.send(Err(error()))),
         Job::Record { reply: Some(reply), .. } => drop(reply.send(Err(error()))),
         // Whoever asks for the catalogs hears that nobody answers.
         Job::Catalogs { .. } | Job::Record { reply: None, .. } | Job::Status(_) | Job::Stop => {}

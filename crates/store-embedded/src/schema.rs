@@ -12,13 +12,13 @@ use rusqlite::Connection;
 use crate::fault::Fault;
 
 /// The format this version writes.
-pub(crate) const FORMAT: u32 = 3;
+pub(crate) const FORMAT: u32 = 4;
 
 /// Says that a SQLite file is a change log of ours ("CrLg").
 const APPLICATION_ID: i32 = 0x4372_4c67;
 
 /// Step n turns format n + 1 into format n + 2.
-const MIGRATIONS: [&str; 2] = [
+const MIGRATIONS: [&str; 3] = [
     // Retention: what was forgotten is told apart from what never was, and expired tokens are
     // found without reading all of them.
     "ALTER TABLE subscription ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;
@@ -26,6 +26,9 @@ const MIGRATIONS: [&str; 2] = [
     // Why a subscription left `active`, which R5 has no element for.
     "ALTER TABLE subscription ADD COLUMN error_code TEXT;
      ALTER TABLE subscription ADD COLUMN error_text TEXT;",
+    // Entries that are no changes of a resource, but events that somebody told of: a version before
+    // this would take them for resources. The tables are the same.
+    "",
 ];
 
 /// The current format. `entry` is the log; `version`, `event` and `subscription.cursor` are views

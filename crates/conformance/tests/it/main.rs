@@ -18,6 +18,7 @@ mod replay;
 mod rest;
 mod rest_hook;
 mod search;
+mod shapes;
 mod subscriptions;
 mod topic_forms;
 mod topics;

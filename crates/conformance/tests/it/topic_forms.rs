@@ -74,6 +74,11 @@ fn basic(topic: &Value) -> Value {
 fn extensions(members: &Map<String, Value>, url: &dyn Fn(&str) -> String) -> Vec<Value> {
     let mut extensions = Vec::new();
     for (name, value) in members {
+        // What is an extension in any form.
+        if let ("extension", Some(values)) = (name.as_str(), value.as_array()) {
+            extensions.extend(values.iter().cloned());
+            continue;
+        }
         let values = match value {
             Value::Array(values) => values.clone(),
             Value::Bool(_)
@@ -88,6 +93,16 @@ fn extensions(members: &Map<String, Value>, url: &dyn Fn(&str) -> String) -> Vec
 }
 
 fn extension(name: &str, value: &Value, url: &dyn Fn(&str) -> String) -> Value {
+    let data_type = match name {
+        "effectivePeriod" => Some("valuePeriod"),
+        "event" => Some("valueCodeableConcept"),
+        _ => None,
+    };
+    if let Some(value_name) = data_type {
+        let mut extension = json!({"url": url(name)});
+        set(&mut extension, &format!("/{value_name}"), value.clone());
+        return extension;
+    }
     if let Some(members) = value.as_object() {
         let inner = extensions(members, &str::to_owned);
         return json!({"extension": inner, "url": url(name)});

@@ -52,6 +52,8 @@ pub(crate) struct TokenHash(pub(crate) [u8; 32]);
 pub(crate) enum Right {
     /// Everything, also with the subscriptions of others.
     Admin,
+    /// Tell of events that are no changes of data.
+    Notify,
     /// Read and search.
     Read,
     /// Create and manage subscriptions of its own.
@@ -72,6 +74,7 @@ const MODES: &[(&str, Mode)] = &[("none", Mode::None), ("tokens", Mode::Tokens)]
 
 const RIGHTS: &[(&str, Right)] = &[
     ("admin", Right::Admin),
+    ("notify", Right::Notify),
     ("read", Right::Read),
     ("subscribe", Right::Subscribe),
     ("topics", Right::Topics),

@@ -166,6 +166,7 @@ pub(crate) fn created(resource: &Value) -> ResourceChange<'_> {
         resource_type: "Observation",
         id: "1",
         interaction: Interaction::Create,
+        at: jiff::Timestamp::UNIX_EPOCH,
         previous: None,
         current: Some(resource),
     }
@@ -206,6 +207,8 @@ fn topic(number: u64, expression: Option<&str>) -> Topic {
         description: None,
         status: TopicStatus::Active,
         derived_from: Vec::new(),
+        effective_period: None,
+        metadata: Vec::new(),
         resource_triggers: vec![trigger],
         event_triggers: Vec::new(),
         can_filter_by: vec![

@@ -377,3 +377,30 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_derives_from_a_topic_keeps_its_filters_and_types() {
+    let mut catalog = catalog();
+    add_topic(
+        &mut catalog,
+        "parent",
+        &topic(vec![trigger("Encounter")], &["patient", "hub.event"]),
+    );
+    let check = |triggers: &[&str], offers: &[&str], parent: &str, broken: usize| {
+        let derived = Topic {
+            url: "http://topics.example/derived".into(),
+            derived_from: vec![parent.into()],
+            ..topic(triggers.iter().map(|one| trigger(one)).collect(), offers)
+        };
+        let (compiled, _) = catalog.compile_topic(&id("derived"), &derived).unwrap();
+        let issues = catalog.check_derivation(&compiled);
+        assert_eq!(issues.0.len(), broken, "{issues}");
+        assert_eq!(issues.has_errors(), broken > 0);
+    };
+    let parent = TOPIC_URL;
+    check(&["Encounter"], &["hub.event", "patient", "status"], parent, 0);
+    check(&["Encounter"], &["patient"], parent, 1);
+    check(&["Encounter", "Patient"], &["patient", "hub.event"], parent, 1);
+    check(&["Patient"], &[], parent, 3);
+    check(&["Patient"], &[], "http://topics.example/unknown", 0);
+}

@@ -1,12 +1,14 @@
 //! Whose event a change is: triggers, filters, both states, and what cannot be evaluated.
 
-use cresset_model::{Interaction, QueryCriteria, ResourceTrigger, Topic};
+use cresset_model::{
+    Coding, EventTrigger, Interaction, Period, QueryCriteria, ResourceTrigger, Topic,
+};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::fixtures::{
     BASE_URL, add_topic, catalog, catalog_of, change, evaluate, fhir_path_trigger, id, key,
-    matched, numbers, query, query_trigger, subscribe, subscription, topic, trigger,
+    matched, now, numbers, query, query_trigger, subscribe, subscription, topic, trigger,
 };
 
 mod measure;
@@ -361,4 +363,72 @@ fn an_expression_that_asks_nothing_of_the_past_needs_no_previous_state() {
         let found = evaluate(&catalog, &update);
         assert_eq!((found.matches.len() == 1, found.problems.is_empty()), (fires, fires));
     }
+}
+
+fn admission() -> EventTrigger {
+    let coding = |code: &str| Coding { system: Some("http://v2".into()), code: code.into() };
+    EventTrigger {
+        description: None,
+        event: vec![coding("A01"), coding("A04")],
+        text: None,
+        resource: "Encounter".into(),
+    }
+}
+
+#[test]
+fn an_occurrence_is_an_event_of_those_whose_filters_its_focus_matches() {
+    let of_events = Topic { event_triggers: vec![admission()], ..topic(vec![], &["patient"]) };
+    let catalog = catalog_of(&of_events, &[&["patient=Patient/1"], &["patient=Patient/2"], &[]]);
+    let topic = catalog.topic_stored_at(&id("t")).unwrap();
+    let focus = encounter("Patient/1", "planned");
+    let occurrence = Occurrence { topic, resource_type: "Encounter", focus: &focus, at: now() };
+    assert_eq!(numbers(&evaluate_occurrence(&occurrence, &catalog)), [1, 3]);
+    // A change of the focus is none.
+    assert_eq!(matched(&catalog, &change("Encounter", None, Some(&focus))), [0; 0]);
+}
+
+#[test]
+fn an_occurrence_whose_focus_cannot_be_read_lets_nothing_through_and_is_reported() {
+    let of_events = Topic { event_triggers: vec![admission()], ..topic(vec![], &["date ge"]) };
+    let catalog = catalog_of(&of_events, &[&["date:ge=2020"], &[]]);
+    let topic = catalog.topic_stored_at(&id("t")).unwrap();
+    let focus = json!({ "resourceType": "Encounter", "actualPeriod": { "start": "soon" } });
+    let occurrence = Occurrence { topic, resource_type: "Encounter", focus: &focus, at: now() };
+    let evaluation = evaluate_occurrence(&occurrence, &catalog);
+    assert_eq!(numbers(&evaluation), [2]);
+    assert_eq!(evaluation.problems.len(), 1);
+}
+
+#[test]
+fn an_event_is_named_by_any_of_its_codes_and_has_the_types_of_its_triggers() {
+    let of_events = Topic { event_triggers: vec![admission()], ..topic(vec![], &[]) };
+    let (compiled, _) = catalog().compile_topic(&id("t"), &of_events).unwrap();
+    let types = |system: Option<&str>, code: &str| {
+        compiled.types_of_event(&[Coding { system: system.map(Into::into), code: code.into() }])
+    };
+    assert_eq!(types(Some("http://v2"), "A01"), ["Encounter"]);
+    assert_eq!(types(None, "A04"), ["Encounter"]);
+    assert_eq!(types(Some("http://other"), "A01"), [""; 0]);
+    assert_eq!(types(Some("http://v2"), "A02"), [""; 0]);
+}
+
+#[test]
+fn outside_of_its_period_a_topic_has_no_events() {
+    let period = Period { start: Some("2027".into()), end: None };
+    let later = Topic {
+        effective_period: Some(period),
+        event_triggers: vec![admission()],
+        ..topic(vec![trigger("Encounter")], &[])
+    };
+    let catalog = catalog_of(&later, &[&[]]);
+    let focus = encounter("Patient/1", "planned");
+    let topic = catalog.topic_stored_at(&id("t")).unwrap();
+    let created = change("Encounter", None, Some(&focus));
+    let occurrence = Occurrence { topic, resource_type: "Encounter", focus: &focus, at: now() };
+    assert_eq!(matched(&catalog, &created), [0; 0]);
+    assert_eq!(numbers(&evaluate_occurrence(&occurrence, &catalog)), [0; 0]);
+    let at = "2027-01-01T00:00:00Z".parse().unwrap();
+    assert_eq!(matched(&catalog, &ResourceChange { at, ..created }), [1]);
+    let evaluation = evaluate_occurrence(&Occurrence { at, ..occurrence }, &catalog);
+    assert_eq!(numbers(&evaluation), [1]);
 }

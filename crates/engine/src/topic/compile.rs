@@ -6,14 +6,17 @@
 use std::collections::BTreeMap;
 
 use cresset_fhirpath::{CompileError, CompileErrorKind, Expression};
-use cresset_model::{Canonical, Issue, IssueCode, Issues, QueryCriteria, ResourceTrigger, Topic};
-use cresset_search::{Criteria, Scope};
+use cresset_model::{
+    Canonical, Issue, IssueCode, Issues, Period, QueryCriteria, ResourceTrigger, Topic,
+};
+use cresset_search::{Criteria, DateRange, Scope};
 use smallvec::SmallVec;
 
-use super::{CompiledTopic, OFFERS_MAX, TRIGGERS_MAX, lint};
+use super::{CompiledTopic, Effective, EventTest, OFFERS_MAX, TRIGGERS_MAX, lint};
 use crate::focus::{self, TypeSet};
 use crate::offer::Offer;
 use crate::query::QueryTest;
+use crate::shape;
 use crate::trigger::{CURRENT, Interactions, PREVIOUS, Trigger, TriggerTest};
 
 /// Compiles a topic; the second value holds the warnings.
@@ -24,16 +27,29 @@ use crate::trigger::{CURRENT, Interactions, PREVIOUS, Trigger, TriggerTest};
 pub(crate) fn compile(scope: &Scope<'_>, topic: &Topic) -> Result<(CompiledTopic, Issues), Issues> {
     let mut compiler = Compiler { scope, issues: Issues::default() };
     let (triggers, by_type) = compiler.triggers(topic);
-    let types: Vec<_> = by_type.keys().copied().collect();
+    let event_triggers = compiler.event_triggers(topic);
+    let mut types: Vec<_> = by_type.keys().copied().collect();
+    types.extend(event_triggers.iter().flat_map(|trigger| &trigger.types));
+    types.sort_unstable();
+    types.dedup();
     let offers = compiler.offers(topic, &types);
-    compiler.event_triggers(topic, !triggers.is_empty());
+    let shapes = shape::compile(scope, topic, &types, &mut compiler.issues);
+    let effective = compiler.effective(topic.effective_period.as_ref());
+    if topic.resource_triggers.is_empty() && topic.event_triggers.is_empty() {
+        let text = "the topic has neither a resource trigger nor an event trigger, so nothing \
+                    would ever fire it";
+        compiler.error(IssueCode::InvalidTrigger, text.to_owned(), "resourceTrigger");
+    }
     let compiled = CompiledTopic {
         topic: topic.clone(),
         canonical: Canonical { url: topic.url.clone(), version: topic.version.clone() },
         triggers: triggers.into(),
         by_type,
+        event_triggers: event_triggers.into(),
         focus_types: TypeSet::of(&types),
         offers,
+        shapes,
+        effective,
     };
     compiler.issues.into_result(compiled)
 }
@@ -55,7 +71,7 @@ impl Compiler<'_> {
         }
         for (index, source) in topic.resource_triggers.iter().enumerate() {
             let path = format!("resourceTrigger[{index}]");
-            let Some((resource_type, types)) = self.focus(source, &path) else {
+            let Some((resource_type, types)) = self.focus(&source.resource, &path) else {
                 continue;
             };
             let Some(trigger) = self.trigger(source, resource_type, &path) else {
@@ -73,14 +89,10 @@ impl Compiler<'_> {
     }
 
     /// The type a trigger names, and the types that stands for.
-    fn focus(
-        &mut self,
-        source: &ResourceTrigger,
-        path: &str,
-    ) -> Option<(&'static str, Vec<&'static str>)> {
+    fn focus(&mut self, written: &str, path: &str) -> Option<(&'static str, Vec<&'static str>)> {
         let definitions = self.scope.parameters.definitions();
         let path = format!("{path}.resource");
-        match focus::resource_type(definitions, &source.resource) {
+        match focus::resource_type(definitions, written) {
             Err(reason) => {
                 self.error(IssueCode::InvalidTrigger, format!("the trigger {reason}"), &path);
                 None
@@ -214,16 +226,44 @@ impl Compiler<'_> {
         offers.into()
     }
 
-    fn event_triggers(&mut self, topic: &Topic, has_triggers: bool) {
-        let refused = self.issues.has_errors();
-        if has_triggers && !topic.event_triggers.is_empty() {
-            let text = "event triggers are not evaluated; only the resource triggers fire";
-            self.warning(IssueCode::SurprisingTopic, text.to_owned(), "eventTrigger");
-        } else if !has_triggers && !refused {
-            let text = "the topic has no resource trigger, so nothing would ever fire it; event \
-                        triggers are not evaluated";
-            self.error(IssueCode::InvalidTrigger, text.to_owned(), "resourceTrigger");
+    fn event_triggers(&mut self, topic: &Topic) -> Vec<EventTest> {
+        if topic.event_triggers.len() > TRIGGERS_MAX {
+            let text = format!("a topic may have {TRIGGERS_MAX} event triggers");
+            self.error(IssueCode::OutOfBounds, text, "eventTrigger");
+            return Vec::new();
         }
+        let mut triggers = Vec::new();
+        for (index, source) in topic.event_triggers.iter().enumerate() {
+            let path = format!("eventTrigger[{index}]");
+            if let Some((_, types)) = self.focus(&source.resource, &path) {
+                triggers.push(EventTest { event: source.event.clone().into(), types });
+            }
+        }
+        triggers
+    }
+
+    fn effective(&mut self, period: Option<&Period>) -> Effective {
+        let mut effective = Effective::ALWAYS;
+        let Some(period) = period else { return effective };
+        let mut read = |text: Option<&str>, name: &str| {
+            let range = DateRange::parse(text?);
+            if range.is_none() {
+                let path = format!("effectivePeriod.{name}");
+                self.error(IssueCode::InvalidElement, "must be a date or time".to_owned(), &path);
+            }
+            range
+        };
+        if let Some(start) = read(period.start.as_deref(), "start") {
+            effective.start = start.start;
+        }
+        if let Some(end) = read(period.end.as_deref(), "end") {
+            effective.end = end.end;
+        }
+        if effective.start >= effective.end {
+            let text = "the period ends before it begins; nothing is ever an event";
+            self.warning(IssueCode::SurprisingTopic, text.to_owned(), "effectivePeriod");
+        }
+        effective
     }
 
     /// Makes warnings of the errors found since there were this many issues.

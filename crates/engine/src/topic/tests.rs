@@ -1,8 +1,8 @@
 //! Which topics are taken, which are refused, and what their authors are told.
 
 use cresset_model::{
-    CriteriaResult, EventTrigger, FilterDefinition, Interaction, QueryCriteria, ResourceTrigger,
-    Topic,
+    Coding, CriteriaResult, EventTrigger, FilterDefinition, Interaction, Period, QueryCriteria,
+    ResourceTrigger, Topic,
 };
 
 use super::*;
@@ -66,15 +66,54 @@ fn secrets_and_status_resources_are_no_focus() {
 #[test]
 fn a_topic_that_nothing_can_fire_is_refused() {
     check_refused(&topic(vec![], &[]), &["InvalidTrigger SubscriptionTopic.resourceTrigger"]);
-    let event = EventTrigger {
+    let event = |resource: &str| EventTrigger {
         description: None,
-        event: vec![(None, "A01".into())],
-        resource: "Encounter".into(),
+        event: vec![Coding { system: None, code: "A01".into() }],
+        text: None,
+        resource: resource.into(),
     };
-    let only_events = Topic { event_triggers: vec![event], ..topic(vec![], &["patient"]) };
-    check_refused(&only_events, &["InvalidTrigger SubscriptionTopic.resourceTrigger"]);
-    let both = Topic { resource_triggers: vec![trigger("Encounter")], ..only_events };
-    check_taken(&both, &["SurprisingTopic SubscriptionTopic.eventTrigger"]);
+    let only_events =
+        Topic { event_triggers: vec![event("Encounter")], ..topic(vec![], &["patient"]) };
+    check_taken(&only_events, &[]);
+    let both = Topic { resource_triggers: vec![trigger("Patient")], ..only_events.clone() };
+    let (both, _) = catalog().compile_topic(&id("t"), &both).unwrap();
+    assert_eq!(both.focus_types(), ["Encounter", "Patient"]);
+    for resource in ["Nonsense", "Parameters"] {
+        check_refused(
+            &Topic { event_triggers: vec![event(resource)], ..only_events.clone() },
+            &["InvalidTrigger SubscriptionTopic.eventTrigger[0].resource"],
+        );
+    }
+    let events = vec![event("Encounter"); TRIGGERS_MAX + 1];
+    check_refused(
+        &Topic { event_triggers: events, ..only_events },
+        &["OutOfBounds SubscriptionTopic.eventTrigger"],
+    );
+}
+
+#[test]
+fn a_topic_is_in_force_within_its_period_both_ends_included() {
+    let period = |start: &str, end: &str| {
+        let given = |text: &str| (!text.is_empty()).then(|| text.into());
+        let effective_period = Some(Period { start: given(start), end: given(end) });
+        Topic { effective_period, ..topic(vec![trigger("Encounter")], &[]) }
+    };
+    let check = |start: &str, end: &str, at: &str, expected: bool| {
+        let (compiled, warnings) = catalog().compile_topic(&id("t"), &period(start, end)).unwrap();
+        assert_eq!(codes(&warnings), [""; 0]);
+        assert_eq!(compiled.is_effective(at.parse().unwrap()), expected, "{start}..{end} {at}");
+    };
+    check("2026-02", "", "2026-01-31T23:59:59.999Z", false);
+    check("2026-02", "", "2026-02-01T00:00:00Z", true);
+    check("", "2026-02", "2026-02-28T23:59:59.999Z", true);
+    check("", "2026-02", "2026-03-01T00:00:00Z", false);
+    check("2026-02-01T10:00:00+02:00", "2026-02-02", "2026-02-01T08:00:00Z", true);
+    check("2026-02-01T10:00:00+02:00", "2026-02-02", "2026-02-01T07:59:59Z", false);
+    check_refused(
+        &period("soon", "2026"),
+        &["InvalidElement SubscriptionTopic.effectivePeriod.start"],
+    );
+    check_taken(&period("2027", "2026"), &["SurprisingTopic SubscriptionTopic.effectivePeriod"]);
 }
 
 #[test]

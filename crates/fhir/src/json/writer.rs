@@ -103,6 +103,12 @@ impl ArrayWriter<'_> {
         write_string(self.out, value);
     }
 
+    /// An element that is JSON already.
+    pub(crate) fn raw(&mut self, json: &[u8]) {
+        self.separate();
+        self.out.extend_from_slice(json);
+    }
+
     /// An object element.
     pub(crate) fn object(&mut self, content: impl FnOnce(&mut ObjectWriter<'_>)) {
         self.separate();

@@ -2,8 +2,8 @@
 
 use cresset_definitions::FhirVersion;
 use cresset_model::{
-    Canonical, EventNumber, Interaction, Issue, IssueCode, Issues, NotificationType,
-    SubscriptionError, SubscriptionErrorCode, SubscriptionStatus,
+    Canonical, EventNumber, Interaction, Issue, IssueCode, Issues, NotificationType, Opaque,
+    RelatedQuery, SubscriptionError, SubscriptionErrorCode, SubscriptionStatus,
 };
 use jiff::Timestamp;
 use serde_json::Value;
@@ -48,6 +48,8 @@ pub struct ReceivedEvent {
     pub focus: Option<String>,
     /// References to what goes with it.
     pub additional_context: Vec<String>,
+    /// Queries that tell more of it.
+    pub related_queries: Vec<RelatedQuery>,
 }
 
 /// One entry of a [`ReceivedNotification`].
@@ -148,6 +150,12 @@ impl Status {
                     .flatten()
                     .filter_map(read_reference)
                     .collect(),
+                related_queries: element
+                    .extensions(issues)
+                    .iter()
+                    .filter(|extension| extension.url == urls::RELATED_QUERY)
+                    .filter_map(|extension| read_related_query(&extension.element, issues))
+                    .collect(),
             });
         }
         let errors = resource.members.get("error").and_then(Value::as_array);
@@ -189,6 +197,13 @@ impl Status {
                 additional_context: all_of(&parts, "additional-context")
                     .filter_map(|part| value(part).and_then(read_reference))
                     .collect(),
+                related_queries: all_of(&parts, "related-query")
+                    .filter_map(|part| {
+                        let parts = part.children("part", issues);
+                        let query_type = value_of(&parts, "query-type");
+                        related_query(query_type, value_of(&parts, "query"))
+                    })
+                    .collect(),
             });
         }
         let notification_type = named("type").and_then(Value::as_str);
@@ -216,6 +231,20 @@ impl Status {
                 .collect(),
         })
     }
+}
+
+/// In R4B and R5, an extension (there is no element).
+fn read_related_query(extension: &Element<'_>, issues: &mut Issues) -> Option<RelatedQuery> {
+    let parts = extension.extensions(issues);
+    let named = |name: &str| {
+        parts.iter().find(|part| part.url == name).and_then(|part| value(&part.element))
+    };
+    related_query(named("queryType"), named("query"))
+}
+
+fn related_query(query_type: Option<&Value>, query: Option<&Value>) -> Option<RelatedQuery> {
+    let query_type = query_type.filter(|it| it.is_object()).map(|it| Opaque(it.to_string()));
+    Some(RelatedQuery { query_type, query: query?.as_str()?.to_owned() })
 }
 
 fn wrong_status(resource_type: &str) -> Issue {

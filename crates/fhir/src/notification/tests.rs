@@ -4,8 +4,8 @@ use bytes::Bytes;
 use cresset_definitions::FhirVersion;
 use cresset_model::{
     EventNumber, Interaction, Notification, NotificationEvent, NotificationResource,
-    NotificationType, PayloadContent, ResourceId, ResourceType, SubscriptionError,
-    SubscriptionErrorCode, SubscriptionStatus, VersionId,
+    NotificationType, Opaque, PayloadContent, RelatedQuery, ResourceId, ResourceType,
+    SubscriptionError, SubscriptionErrorCode, SubscriptionStatus, VersionId,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -41,7 +41,8 @@ pub(crate) fn event(
 ) -> NotificationEvent {
     let timestamp = format!("2026-01-01T00:00:0{number}.5Z").parse().unwrap();
     let number = EventNumber::new(number).unwrap();
-    NotificationEvent { number, timestamp, focus, additional_context }
+    let related_queries = Vec::new();
+    NotificationEvent { number, timestamp, focus, additional_context, related_queries }
 }
 
 pub(crate) fn notification(
@@ -181,11 +182,21 @@ fn stored_bytes_are_spliced_in_as_they_are() {
     }
 }
 
+fn related_queries() -> Vec<RelatedQuery> {
+    let query_type = Some(Opaque(r#"{"code":"a","system":"http://example.org"}"#.to_owned()));
+    let query = |query: &str| query.to_owned();
+    vec![
+        RelatedQuery { query_type, query: query("http://example.org/$a") },
+        RelatedQuery { query_type: None, query: query("http://example.org/$b") },
+    ]
+}
+
 #[test]
 fn all_versions_decode_to_the_same() {
     for kind in NotificationType::ALL {
         for content in PayloadContent::ALL {
             let mut sent = notification(*kind, *content, events());
+            sent.events[1].related_queries = related_queries();
             sent.status = SubscriptionStatus::Error;
             sent.errors = vec![
                 SubscriptionError {
@@ -206,6 +217,8 @@ fn all_versions_decode_to_the_same() {
             let focus = (*content != PayloadContent::Empty)
                 .then(|| "https://host/base/Encounter/b".to_owned());
             assert_eq!(decoded[0].events[1].focus, focus);
+            let queries = if focus.is_some() { related_queries() } else { Vec::new() };
+            assert_eq!(decoded[0].events[1].related_queries, queries);
         }
     }
 }
@@ -262,6 +275,7 @@ fn as_sent(received: &ReceivedNotification, bundle: &Value) -> Notification {
         timestamp: event.timestamp.unwrap(),
         focus: event.focus.as_deref().map_or_else(some_focus, resource),
         additional_context: event.additional_context.iter().map(|url| resource(url)).collect(),
+        related_queries: event.related_queries.clone(),
     });
     let has_focus = received.events.iter().any(|event| event.focus.is_some());
     let content = if received.entries.iter().any(|entry| entry.resource.is_some()) {
@@ -355,13 +369,78 @@ fn notifications_of_others_decode() {
             let decoded = Codec::of(version).parse_notification(&bundle);
             let decoded = decoded.unwrap_or_else(|issues| panic!("{path:?}: {issues}"));
             assert!(decoded.events_since_subscription_start.is_some(), "{path:?}");
+            let with_query = path.to_string_lossy().contains("with-query");
+            let queries = decoded.events.iter().map(|event| event.related_queries.len());
+            assert_eq!(queries.sum::<usize>() > 0, with_query, "{path:?}");
             seen += 1;
         }
     }
     println!("{seen} notifications");
 }
 
+prop_compose! {
+    /// A focus or something that goes with one: few names, so that they meet.
+    fn some_resource(interaction: Option<Interaction>)(
+        name in prop::sample::select(&["Encounter/a", "Encounter/b", "Patient/p", "Patient/q"][..]),
+        version in 1..3_u64,
+        hidden in prop::bool::weighted(0.2),
+    ) -> NotificationResource {
+        let mut resource = resource(name, version, interaction);
+        resource.body = resource.body.filter(|_| !hidden);
+        resource
+    }
+}
+
+prop_compose! {
+    fn some_event()(
+        focus in prop::sample::select(
+            &[None, Some(Interaction::Create), Some(Interaction::Update), Some(Interaction::Delete)][..]
+        ).prop_flat_map(some_resource),
+        context in prop::collection::vec(some_resource(None), 0..4),
+    ) -> (NotificationResource, Vec<NotificationResource>) {
+        (focus, context)
+    }
+}
+
 proptest! {
+    /// RQ-NB-32: whatever goes with whatever, an entry is not said twice, and nothing is missing.
+    #[test]
+    fn each_resource_stands_once(events in prop::collection::vec(some_event(), 1..6)) {
+        let events: Vec<_> = (1..)
+            .zip(events)
+            .map(|(number, (focus, context))| event(number, focus, context))
+            .collect();
+        for content in PayloadContent::ALL {
+            let kind = NotificationType::EventNotification;
+            let sent = notification(kind, *content, events.clone());
+            for version in FhirVersion::ALL {
+                let bundle = rendered(version, &sent);
+                let entries = &bundle["entry"].as_array().unwrap()[1..];
+                let mut keys: Vec<_> = entries.iter().map(|entry| {
+                    let version = entry["resource"]["meta"]["versionId"].as_str().unwrap_or("-");
+                    (entry["fullUrl"].as_str().unwrap().to_owned(), version.to_owned())
+                }).collect();
+                let count = keys.len();
+                keys.sort();
+                keys.dedup();
+                prop_assert_eq!(keys.len(), count);
+                let mut expected: Vec<_> = events.iter().flat_map(|event| {
+                    std::iter::once(&event.focus).chain(&event.additional_context)
+                }).map(|one| {
+                    let sent = *content == PayloadContent::FullResource && one.body.is_some();
+                    let version = if sent { one.version.to_string() } else { "-".to_owned() };
+                    (format!("https://host/base/{}/{}", one.resource_type, one.id), version)
+                }).collect();
+                expected.sort();
+                expected.dedup();
+                if *content == PayloadContent::Empty {
+                    expected.clear();
+                }
+                prop_assert_eq!(keys, expected);
+            }
+        }
+    }
+
     #[test]
     fn reading_any_notification_never_panics(inner in arbitrary_value(), r4 in any::<bool>()) {
         let name = if r4 { "Parameters" } else { "SubscriptionStatus" };

@@ -1,17 +1,18 @@
 //! Reads topics of all forms into the model.
 
 use cresset_model::{
-    Comparator, CriteriaResult, EventTrigger, FhirPathCriteria, FilterDefinition, Interaction,
-    Issue, IssueCode, Issues, Modifier, NotificationShape, QueryCriteria, ResourceTrigger, Topic,
-    TopicStatus,
+    Coding, Comparator, CriteriaResult, EventTrigger, FhirPathCriteria, FilterDefinition,
+    Interaction, Issue, IssueCode, Issues, Modifier, NotificationShape, Opaque, Period,
+    QueryCriteria, RelatedQuery, ResourceTrigger, Topic, TopicStatus,
 };
 use serde_json::Value;
 use smol_str::SmolStr;
 
+use super::metadata::parse_metadata;
 use super::source::{Source, list, topic_path};
 use super::unknown;
-use crate::element::{Element, missing, type_name, unknown_code};
-use crate::urls;
+use crate::element::{Element, invalid, missing, type_name, unknown_code};
+use crate::{element, urls};
 
 /// Most triggers, filters or shapes of one topic.
 const PARTS_MAX: usize = 500;
@@ -83,12 +84,29 @@ fn parse(root: &Source<'_>) -> Result<Topic, Issues> {
         description: root.string("description", &mut issues).map(str::to_owned),
         status: status.unwrap_or(TopicStatus::Unknown),
         derived_from: root.strings("derivedFrom", &mut issues).iter().map(SmolStr::new).collect(),
+        effective_period: parse_period(root, &mut issues),
+        metadata: parse_metadata(root, &mut issues),
         resource_triggers: parts(root, "resourceTrigger", parse_resource_trigger, &mut issues),
         event_triggers: parts(root, "eventTrigger", parse_event_trigger, &mut issues),
         can_filter_by: parts(root, "canFilterBy", parse_filter_definition, &mut issues),
         notification_shapes: parts(root, "notificationShape", parse_shape, &mut issues),
     };
     issues.into_result(topic).map(|(topic, _)| topic)
+}
+
+/// `effectivePeriod`; what its ends mean is for the engine.
+fn parse_period(root: &Source<'_>, issues: &mut Issues) -> Option<Period> {
+    let (value, path) = root.values("effectivePeriod").into_iter().next()?;
+    let Some(members) = value.as_object() else {
+        issues.push(invalid("must be an object").at(path));
+        return None;
+    };
+    let period = Element { members, path };
+    let period = Period {
+        start: period.string("start", issues).map(SmolStr::new),
+        end: period.string("end", issues).map(SmolStr::new),
+    };
+    (period != Period::default()).then_some(period)
 }
 
 fn parse_status(root: &Source<'_>, issues: &mut Issues) -> Option<TopicStatus> {
@@ -161,7 +179,7 @@ fn parse_query_criteria(criteria: &Source<'_>, issues: &mut Issues) -> QueryCrit
 
 fn parse_event_trigger(trigger: &Source<'_>, issues: &mut Issues) -> Option<EventTrigger> {
     let resource = parse_focus(trigger, issues);
-    let mut event = Vec::new();
+    let (mut event, mut text) = (Vec::new(), None);
     let concepts = trigger.values("event");
     if concepts.is_empty() {
         issues.push(missing("event").at(trigger.at("event")));
@@ -170,10 +188,9 @@ fn parse_event_trigger(trigger: &Source<'_>, issues: &mut Issues) -> Option<Even
         let codings = concept.get("coding").and_then(Value::as_array).into_iter().flatten();
         let before = event.len();
         for coding in codings {
-            let system = coding.get("system").and_then(Value::as_str).map(SmolStr::new);
-            let code = coding.get("code").and_then(Value::as_str);
-            event.extend(code.map(|code| (system, SmolStr::new(code))));
+            event.extend(read_coding(coding));
         }
+        text = text.or_else(|| concept.get("text")?.as_str().map(str::to_owned));
         if event.len() == before {
             issues.push(missing("a coding with a code").at(path));
         }
@@ -181,8 +198,15 @@ fn parse_event_trigger(trigger: &Source<'_>, issues: &mut Issues) -> Option<Even
     Some(EventTrigger {
         description: trigger.string("description", issues).map(str::to_owned),
         event,
+        text,
         resource: SmolStr::new(resource?),
     })
+}
+
+/// A Coding that has a code.
+pub(crate) fn read_coding(coding: &Value) -> Option<Coding> {
+    let text = |name| coding.get(name).and_then(element::text).map(SmolStr::new);
+    Some(Coding { system: text("system"), code: text("code")? })
 }
 
 fn parse_filter_definition(filter: &Source<'_>, issues: &mut Issues) -> Option<FilterDefinition> {
@@ -249,6 +273,24 @@ fn parse_shape(shape: &Source<'_>, issues: &mut Issues) -> Option<NotificationSh
     Some(NotificationShape {
         include: owned(shape.strings("include", issues)),
         rev_include: owned(shape.strings("revInclude", issues)),
+        related_queries: shape
+            .extensions(urls::RELATED_QUERY, issues)
+            .iter()
+            .filter_map(|query| parse_related_query(query, issues))
+            .collect(),
         resource: SmolStr::new(resource?),
     })
+}
+
+fn parse_related_query(query: &Source<'_>, issues: &mut Issues) -> Option<RelatedQuery> {
+    let text = query.required("query", issues);
+    let query_type = match query.values("queryType").into_iter().next() {
+        Some((value, _)) if value.is_object() => Some(Opaque(value.to_string())),
+        Some((_, path)) => {
+            issues.push(invalid("must be a Coding").at(path));
+            None
+        }
+        None => None,
+    };
+    Some(RelatedQuery { query_type, query: text?.to_owned() })
 }

@@ -3,10 +3,10 @@
 use cresset_definitions::FhirVersion;
 use cresset_model::{
     CriteriaResult, EventTrigger, FilterDefinition, Interaction, Modifier, NotificationShape,
-    QueryCriteria, ResourceId, ResourceTrigger, Topic,
+    Period, QueryCriteria, RelatedQuery, ResourceId, ResourceTrigger, Topic,
 };
-use smol_str::SmolStr;
 
+use super::metadata::{render_extensions, render_members};
 use crate::json::{ArrayWriter, ObjectWriter, write_object};
 use crate::urls;
 
@@ -23,16 +23,24 @@ pub(crate) fn render_resource(version: FhirVersion, topic: &Topic, id: &Resource
         FhirVersion::R4B => Modifiers::Mixed,
         FhirVersion::R4 | FhirVersion::R5 => Modifiers::Apart,
     };
+    let r4b = modifiers == Modifiers::Mixed;
     let mut out = Vec::new();
     write_object(&mut out, |o| {
         o.string("resourceType", "SubscriptionTopic");
         o.string("id", id.as_str());
+        if r4b {
+            o.array("extension", |a| render_extensions(a, &topic.metadata, r4b));
+        }
         o.string("url", &topic.url);
         o.optional("version", topic.version.as_deref());
         o.optional("title", topic.title.as_deref());
         o.strings("derivedFrom", &topic.derived_from);
         o.string("status", topic.status.code());
         o.optional("description", topic.description.as_deref());
+        render_members(o, &topic.metadata, r4b);
+        if let Some(period) = &topic.effective_period {
+            o.object("effectivePeriod", |o| render_period(o, period));
+        }
         o.array("resourceTrigger", |a| {
             for trigger in &topic.resource_triggers {
                 a.object(|o| resource_trigger(o, trigger));
@@ -57,6 +65,11 @@ pub(crate) fn render_resource(version: FhirVersion, topic: &Topic, id: &Resource
     out
 }
 
+fn render_period(o: &mut ObjectWriter<'_>, period: &Period) {
+    o.optional("start", period.start.as_deref());
+    o.optional("end", period.end.as_deref());
+}
+
 fn resource_trigger(o: &mut ObjectWriter<'_>, trigger: &ResourceTrigger) {
     o.optional("description", trigger.description.as_deref());
     o.string("resource", &trigger.resource);
@@ -79,19 +92,20 @@ fn query_criteria(o: &mut ObjectWriter<'_>, criteria: &QueryCriteria) {
 
 fn event_trigger(o: &mut ObjectWriter<'_>, trigger: &EventTrigger) {
     o.optional("description", trigger.description.as_deref());
-    o.object("event", |o| event(o, &trigger.event));
+    o.object("event", |o| event(o, trigger));
     o.string("resource", &trigger.resource);
 }
 
-fn event(o: &mut ObjectWriter<'_>, event: &[(Option<SmolStr>, SmolStr)]) {
+fn event(o: &mut ObjectWriter<'_>, trigger: &EventTrigger) {
     o.array("coding", |a| {
-        for (system, code) in event {
+        for coding in &trigger.event {
             a.object(|o| {
-                o.optional("system", system.as_deref());
-                o.string("code", code);
+                o.optional("system", coding.system.as_deref());
+                o.string("code", &coding.code);
             });
         }
     });
+    o.optional("text", trigger.text.as_deref());
 }
 
 fn filter_definition(o: &mut ObjectWriter<'_>, filter: &FilterDefinition, form: Modifiers) {
@@ -142,9 +156,25 @@ const fn is_in_r4b(modifier: Modifier) -> bool {
 }
 
 fn notification_shape(o: &mut ObjectWriter<'_>, shape: &NotificationShape) {
+    o.array("extension", |a| related_queries(a, &shape.related_queries));
     o.string("resource", &shape.resource);
     o.strings("include", &shape.include);
     o.strings("revInclude", &shape.rev_include);
+}
+
+/// Writes the guide's extension for each query, as it stands on shapes and on events.
+pub(crate) fn related_queries(a: &mut ArrayWriter<'_>, queries: &[RelatedQuery]) {
+    for query in queries {
+        branch(a, urls::RELATED_QUERY, |a| {
+            if let Some(query_type) = &query.query_type {
+                a.object(|o| {
+                    o.string("url", "queryType");
+                    o.raw("valueCoding", query_type.0.as_bytes());
+                });
+            }
+            leaf(a, "query", "valueString", &query.query);
+        });
+    }
 }
 
 /// Writes a `Basic` with cross-version extensions (RQ-TP-02), for R4.
@@ -178,6 +208,13 @@ fn basic_extensions(a: &mut ArrayWriter<'_>, topic: &Topic) {
     }
     let description = topic.description.as_deref();
     optional_leaf(a, &cross_version("description"), "valueMarkdown", description);
+    render_extensions(a, &topic.metadata, false);
+    if let Some(period) = &topic.effective_period {
+        a.object(|o| {
+            o.string("url", &cross_version("effectivePeriod"));
+            o.object("valuePeriod", |o| render_period(o, period));
+        });
+    }
     for trigger in &topic.resource_triggers {
         branch(a, &cross_version("resourceTrigger"), |a| basic_resource_trigger(a, trigger));
     }
@@ -192,6 +229,7 @@ fn basic_extensions(a: &mut ArrayWriter<'_>, topic: &Topic) {
             leaf(a, "resource", "valueUri", &shape.resource);
             leaves(a, "include", "valueString", &shape.include);
             leaves(a, "revInclude", "valueString", &shape.rev_include);
+            related_queries(a, &shape.related_queries);
         });
     }
 }
@@ -223,7 +261,7 @@ fn basic_event_trigger(a: &mut ArrayWriter<'_>, trigger: &EventTrigger) {
     optional_leaf(a, "description", "valueMarkdown", trigger.description.as_deref());
     a.object(|o| {
         o.string("url", "event");
-        o.object("valueCodeableConcept", |o| event(o, &trigger.event));
+        o.object("valueCodeableConcept", |o| event(o, trigger));
     });
     leaf(a, "resource", "valueUri", &trigger.resource);
 }

@@ -87,6 +87,16 @@ impl<'a> Source<'a> {
         Self::Extensions { extensions: list(extension, "extension", path), path: path.to_owned() }
     }
 
+    /// The extensions with this URL that stand on the element itself, whichever way it is written.
+    pub(super) fn extensions(&self, url: &str, issues: &mut Issues) -> Vec<Self> {
+        match self {
+            Self::Element(element) => {
+                Self::inside(element.members, &element.path).children(url, issues)
+            }
+            Self::Extensions { .. } => self.children(url, issues),
+        }
+    }
+
     /// A string, if it is there.
     pub(super) fn string(&self, name: &str, issues: &mut Issues) -> Option<&'a str> {
         let values = self.values(name);
@@ -171,7 +181,7 @@ fn text<'a>(value: &'a Value, path: String, issues: &mut Issues) -> Option<&'a s
 
 /// Whether the extension stands for this part: by its bare name inside another extension, or by
 /// the last part of a cross-version URL. Guides in use mix the versions in that URL (RQ-TP-02).
-fn is_named(extension: &Map<String, Value>, name: &str) -> bool {
+pub(super) fn is_named(extension: &Map<String, Value>, name: &str) -> bool {
     let Some(url) = extension.get("url").and_then(Value::as_str) else { return false };
     if url == name {
         return true;

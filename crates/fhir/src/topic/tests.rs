@@ -2,8 +2,9 @@
 
 use cresset_definitions::FhirVersion;
 use cresset_model::{
-    Comparator, CriteriaResult, EventTrigger, FhirPathCriteria, FilterDefinition, Interaction,
-    Modifier, NotificationShape, QueryCriteria, ResourceId, ResourceTrigger, Topic, TopicStatus,
+    Coding, Comparator, CriteriaResult, EventTrigger, FhirPathCriteria, FilterDefinition,
+    Interaction, Modifier, NotificationShape, Opaque, Period, QueryCriteria, RelatedQuery,
+    ResourceId, ResourceTrigger, Topic, TopicStatus,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -220,6 +221,46 @@ fn all_that_is_wrong_is_told_with_its_place() {
     assert!(Codec::of(FhirVersion::R5).parse_topic(&json!({ "resourceType": "Basic" })).is_err());
 }
 
+#[test]
+fn what_tells_people_of_a_topic_is_carried_into_every_form() {
+    let mut seen = 0;
+    for (folder, prefix) in [
+        ("topics/fhir-candle", "subscriptions__r4__basic-"),
+        ("topics/r5-core", "subscriptiontopic-example."),
+        ("ig-1.2.0-ballot", "Basic-"),
+    ] {
+        for (path, value) in shared_values(folder, prefix) {
+            let topic = parse_topic_any(&value).unwrap();
+            assert!(topic.metadata.iter().any(|(name, _)| name == "date"), "{path:?}");
+            seen += 1;
+        }
+    }
+    println!("{seen} topics");
+    let wrong = json!({
+        "resourceType": "SubscriptionTopic", "url": "http://x", "status": "active",
+        "date": 2026, "contact": [{ "name": "a" }, "b"], "experimental": "yes",
+        "effectivePeriod": "2026",
+        "notificationShape": [{
+            "resource": "Encounter",
+            "extension": [{ "url": crate::urls::RELATED_QUERY, "extension": [
+                { "url": "queryType", "valueCode": "x" },
+            ]}],
+        }],
+    });
+    let query = "SubscriptionTopic.notificationShape[0].extension[0]";
+    assert_eq!(
+        told(&parse_topic_any(&wrong).unwrap_err()),
+        [
+            "InvalidElement SubscriptionTopic.effectivePeriod",
+            "InvalidElement SubscriptionTopic.experimental",
+            "InvalidElement SubscriptionTopic.date",
+            "InvalidElement SubscriptionTopic.contact[1]",
+            &format!("MissingElement {query}"),
+            &format!("InvalidElement {query}.extension[0].value"),
+        ]
+    );
+}
+
 fn check_round_trip(topic: &Topic) {
     for version in FhirVersion::ALL {
         let bytes = Codec::of(version).render_topic(topic, &id());
@@ -284,6 +325,65 @@ prop_compose! {
 }
 
 prop_compose! {
+    fn event_trigger()(
+        description in optional_text(),
+        event in prop::collection::vec((prop::option::of(name()), name()), 1..3),
+        text in optional_text(),
+        resource in name(),
+    ) -> EventTrigger {
+        let event = event.into_iter().map(|(system, code)| Coding { system, code }).collect();
+        EventTrigger { description, event, text, resource }
+    }
+}
+
+prop_compose! {
+    fn shape()(
+        resource in name(),
+        include in prop::collection::vec(text(), 0..3),
+        rev_include in prop::collection::vec(text(), 0..3),
+        queries in prop::collection::vec((any::<bool>(), text()), 0..2),
+    ) -> NotificationShape {
+        let coding = || Opaque(r#"{"code":"x","display":"X"}"#.to_owned());
+        let related_queries = queries.into_iter().map(|(typed, query)| {
+            RelatedQuery { query_type: typed.then(coding), query }
+        }).collect();
+        NotificationShape { resource, include, rev_include, related_queries }
+    }
+}
+
+/// All there is in any version, in the order the reader gives it.
+fn metadata() -> impl Strategy<Value = Vec<(SmolStr, Opaque)>> {
+    const ALL: [(&str, &str); 17] = [
+        ("identifier", r#"{"value":"1"}"#),
+        ("identifier", r#"{"value":"2"}"#),
+        ("versionAlgorithmString", r#""semver""#),
+        ("versionAlgorithmCoding", r#"{"code":"semver"}"#),
+        ("name", r#""Name""#),
+        ("experimental", "true"),
+        ("date", r#""2026-01-01T10:00:00Z""#),
+        ("publisher", r#""Publisher""#),
+        ("contact", r#"{"name":"a"}"#),
+        ("contact", r#"{"name":"b"}"#),
+        ("useContext", r#"{"code":{"code":"focus"},"valueQuantity":{"value":1.50}}"#),
+        ("jurisdiction", r#"{"text":"J"}"#),
+        ("purpose", r#""P""#),
+        ("copyright", r#""C""#),
+        ("copyrightLabel", r#""L""#),
+        ("approvalDate", r#""2026-01-01""#),
+        ("lastReviewDate", r#""2026-01""#),
+    ];
+    prop::sample::subsequence(ALL.to_vec(), 0..=ALL.len()).prop_map(|some| {
+        some.into_iter().map(|(name, json)| (name.into(), Opaque(json.to_owned()))).collect()
+    })
+}
+
+prop_compose! {
+    fn period()(start in prop::option::of(name()), end in name()) -> Period {
+        Period { start, end: Some(end) }
+    }
+}
+
+prop_compose! {
     fn topic()(
         url in name(),
         version in prop::option::of(name()),
@@ -292,16 +392,15 @@ prop_compose! {
         status in prop::sample::select(TopicStatus::ALL),
         derived_from in prop::collection::vec(name(), 0..3),
         resource_triggers in prop::collection::vec(resource_trigger(), 0..3),
-        events in prop::collection::vec((optional_text(), prop::collection::vec((prop::option::of(name()), name()), 1..3), name()), 0..2),
+        event_triggers in prop::collection::vec(event_trigger(), 0..2),
         can_filter_by in prop::collection::vec(filter_definition(), 0..3),
-        shapes in prop::collection::vec((name(), prop::collection::vec(text(), 0..3), prop::collection::vec(text(), 0..3)), 0..2),
+        notification_shapes in prop::collection::vec(shape(), 0..2),
+        effective_period in prop::option::of(period()),
+        metadata in metadata(),
     ) -> Topic {
         Topic {
-            url, version, title, description, status, derived_from, resource_triggers, can_filter_by,
-            event_triggers: events.into_iter()
-                .map(|(description, event, resource)| EventTrigger { description, event, resource }).collect(),
-            notification_shapes: shapes.into_iter()
-                .map(|(resource, include, rev_include)| NotificationShape { resource, include, rev_include }).collect(),
+            url, version, title, description, status, derived_from, effective_period, metadata,
+            resource_triggers, event_triggers, can_filter_by, notification_shapes,
         }
     }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use cresset_engine::Catalog;
+use cresset_engine::{Catalog, CompiledTopic};
 use cresset_fhir::json;
 use cresset_model::{
-    Base, Issues, ResourceId, ResourceKey, SubscriptionError, SubscriptionKey, SubscriptionStatus,
-    Topic,
+    Base, Issue, IssueCode, Issues, ResourceId, ResourceKey, SubscriptionError, SubscriptionKey,
+    SubscriptionStatus, Topic,
 };
 use smol_str::SmolStr;
 
@@ -14,7 +14,9 @@ use super::lookup::check_indexed;
 use super::{Draft, LiveEffect, codec_of, is_alive, subscription_key};
 use crate::bases::version_of;
 use crate::catalogs::compile_topic;
+use crate::config::SearchIndex;
 use crate::error::{Error, Kind};
+use crate::includes::is_indexed;
 use crate::intent::StatusChange;
 use crate::live::LiveSubscription;
 use crate::load::topic_type;
@@ -26,13 +28,18 @@ impl Draft<'_> {
         key: &ResourceKey,
         topic: &Topic,
     ) -> Result<Issues, Error> {
+        let index = self.index;
         let catalog = self.catalog_mut(key.base)?;
-        let (compiled, warnings) = compile_topic(catalog, &key.id, topic)
+        let (compiled, mut warnings) = compile_topic(catalog, &key.id, topic)
             .map_err(|issues| Error::new(Kind::Unprocessable, issues))?;
-        check_indexed(&self.shared.config.search.index, compiled.searches()).map_err(|issue| {
+        check_indexed(index, compiled.searches()).map_err(|issue| {
             Error::new(Kind::Unprocessable, issue.at("SubscriptionTopic.resourceTrigger"))
         })?;
-        let catalog = self.catalog_mut(key.base)?;
+        let broken = catalog.check_derivation(&compiled);
+        if broken.has_errors() {
+            return Err(Error::new(Kind::Unprocessable, broken));
+        }
+        warnings.0.extend(not_indexed(index, &compiled));
         let before = stored_topic_url(catalog, &key.id);
         catalog.insert_topic(key.id.clone(), Arc::new(compiled));
         self.effects.push(LiveEffect::Topics(key.base));
@@ -134,6 +141,27 @@ impl Draft<'_> {
     pub(super) fn catalog_mut(&mut self, base: Base) -> Result<&mut Catalog, Error> {
         self.catalogs.of_mut(base).ok_or_else(|| Error::internal("a base without a catalog"))
     }
+}
+
+/// Warns of reverse includes that can find nothing, since the search index does not hold what they
+/// ask for.
+fn not_indexed(index: &SearchIndex, topic: &CompiledTopic) -> Vec<Issue> {
+    let includes = topic.shapes().flat_map(|shape| &shape.rev_includes);
+    let unknown = includes.filter(|include| !is_indexed(index, include));
+    let mut names: Vec<_> = unknown
+        .map(|include| format!("{}.{}", include.resource_type, include.parameter.code()))
+        .collect();
+    names.sort_unstable();
+    names.dedup();
+    let issues = names.into_iter().map(|name| {
+        let text = format!(
+            "nothing is included by {name}, which is not among the search parameters that this \
+             server indexes"
+        );
+        let path = "SubscriptionTopic.notificationShape.revInclude";
+        Issue::warning(IssueCode::UnsupportedSearch, text).at(path)
+    });
+    issues.collect()
 }
 
 /// The URL of the topic that is stored under this id.

@@ -17,6 +17,7 @@ use cresset_search::{
 };
 use cresset_search::{SearchValue, Target, escape};
 use cresset_store::{Query, SEARCH_PAGE_MAX};
+use jiff::Timestamp;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
 use smol_str::{SmolStr, format_smolstr};
@@ -46,10 +47,11 @@ const TOO_MANY: &str = "more resources than can be looked at may decide it";
 const BUG: &str = "the search for what it needs could not be made";
 
 /// No change at all.
-const NOTHING: ResourceChange<'_> = ResourceChange {
+pub(super) const NOTHING: ResourceChange<'_> = ResourceChange {
     resource_type: "",
     id: "",
     interaction: Interaction::Update,
+    at: Timestamp::UNIX_EPOCH,
     previous: None,
     current: None,
 };

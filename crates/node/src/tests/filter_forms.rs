@@ -132,6 +132,7 @@ fn is_told(version: FhirVersion, asked: &[Asked], form: usize, resource: &Value)
         resource_type: "Encounter",
         id: "a",
         interaction: Interaction::Create,
+        at: jiff::Timestamp::UNIX_EPOCH,
         previous: None,
         current: Some(resource),
     };

@@ -10,8 +10,8 @@ use cresset_channel::{AddressPolicy, EndpointPolicy, RestHook};
 use cresset_definitions::FhirVersion;
 use cresset_engine::RetryPolicy;
 use cresset_model::{
-    Base, Change, ClientName, Event, EventNumber, Position, ResourceId, ResourceKey, ResourceType,
-    SubscriptionKey, VersionId,
+    Base, Change, ClientName, Event, EventNumber, PayloadContent, Position, ResourceId,
+    ResourceKey, ResourceType, SubscriptionKey, VersionId,
 };
 use cresset_store::{
     Appended, ChangeLog, Error as StoreError, Forgotten, Group, IndexBatch, MemoryStore, Page,
@@ -42,9 +42,15 @@ pub(super) struct FaultyStore {
     inner: MemoryStore,
     next: Mutex<Option<Fault>>,
     lookups_fail: AtomicBool,
+    search_fails: AtomicBool,
 }
 
 impl FaultyStore {
+    /// From now on, no search is answered.
+    pub(super) fn fail_searches(&self) {
+        self.search_fails.store(true, Ordering::Relaxed);
+    }
+
     pub(super) fn fail_next(&self, fault: Fault) {
         *self.next.lock().unwrap() = Some(fault);
     }
@@ -171,6 +177,10 @@ impl Store for FaultyStore {
 
     fn search(&self, query: &Query) -> Result<Page, StoreError> {
         self.look_up(true)?;
+        if self.search_fails.load(Ordering::Relaxed) {
+            let source = Box::new(std::io::Error::other("planted"));
+            return Err(StoreError::Unavailable { source });
+        }
         self.inner.search(query)
     }
 }
@@ -189,12 +199,22 @@ impl Fixture {
         Self::on(Arc::default())
     }
 
+    /// A node with other options.
+    pub(super) fn configured(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = config();
+        change(&mut config);
+        Self::with(Arc::default(), config)
+    }
+
     /// A node on a store that may hold something, as after a restart.
     pub(super) fn on(store: Arc<FaultyStore>) -> Self {
+        Self::with(store, config())
+    }
+
+    fn with(store: Arc<FaultyStore>, config: Config) -> Self {
         let clock = Clock::manual("2026-01-01T00:00:00Z".parse().unwrap());
         let rest_hook = RestHook::new(&cresset_channel::Config::default(), endpoints()).unwrap();
-        let (node, stopper) =
-            Node::start(config(), store.clone(), rest_hook, clock.clone()).unwrap();
+        let (node, stopper) = Node::start(config, store.clone(), rest_hook, clock.clone()).unwrap();
         Self { store, node, clock, stopper }
     }
 
@@ -262,6 +282,14 @@ impl Fixture {
         (status, count.unwrap(), errors)
     }
 
+    /// What `$events` answers, with this content if it is granted.
+    pub(super) async fn events_bundle(&self, id: &str, content: PayloadContent) -> Value {
+        let id = ResourceId::new(id).unwrap();
+        let query = EventsQuery { content: Some(content), ..EventsQuery::default() };
+        let answer = self.node.subscription_events(&admin(), FhirVersion::R4, &id, query).await;
+        serde_json::from_slice(&answer.unwrap()).unwrap()
+    }
+
     /// Number and focus of each event that `$events` gives.
     pub(super) async fn events(&self, id: &str) -> Vec<(u64, String)> {
         let id = ResourceId::new(id).unwrap();
@@ -317,6 +345,7 @@ fn config() -> Config {
             heartbeat_min: Duration::from_secs(1),
             timeout_max: Duration::from_secs(60),
             max_count_max: NonZeroU32::new(100).unwrap(),
+            includes_per_event_max: 5,
             endpoints: endpoints(),
         },
         delivery: DeliveryConfig {
@@ -336,9 +365,7 @@ fn config() -> Config {
             events_per_subscription_max: 1_000,
         },
         search: SearchConfig {
-            index: SearchIndex::Listed(
-                ["status", "url", "Observation.encounter"].map(str::to_owned).to_vec(),
-            ),
+            index: SearchIndex::Listed(["status", "url", "encounter"].map(str::to_owned).to_vec()),
             wait_max: Duration::from_secs(10),
         },
     }

@@ -4,9 +4,11 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cresset_model::{SubscriptionError, SubscriptionErrorCode};
+use cresset_model::{Interaction, SubscriptionError, SubscriptionErrorCode};
 use cresset_store::contract::{Builder, at, client, number, subscription};
-use cresset_store::{ChangeLog, Error, Group, MemoryStore, Record, Retention, Store, TokenRecord};
+use cresset_store::{
+    ChangeLog, Entry, Error, Group, MemoryStore, Record, Retention, Store, TokenRecord,
+};
 use rusqlite::Connection;
 
 use super::{FORMAT, prepare};
@@ -47,6 +49,10 @@ fn fill(store: &dyn Store, format: u32) {
         let error = Some(SubscriptionError { code, text: "HTTP status 500".to_owned() });
         let records = vec![Record::Error { subscription: b, error }];
         store.append(&Group { entries: Vec::new(), records }).unwrap();
+    }
+    if format >= 4 {
+        let told = build.change("CressetOccurrence/1", Interaction::Create);
+        store.append(&Entry { events: vec![a, b], ..told }.into()).unwrap();
     }
     store.append(&build.end("Subscription/a", a).into()).unwrap();
 }

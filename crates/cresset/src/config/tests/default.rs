@@ -57,6 +57,7 @@ fn expected() -> Config {
             timeout_max: seconds(60),
             max_count_default: NonZeroU32::new(100).unwrap(),
             max_count_max: NonZeroU32::new(1000).unwrap(),
+            includes_per_event_max: NonZeroUsize::new(50).unwrap(),
             flush_missed: false,
         },
         websocket: Websocket {

@@ -82,7 +82,7 @@ enum Step {
     Insert { number: u64, filters: Vec<String> },
     Remove { number: u64 },
     Change { previous: Option<Value>, current: Option<Value> },
-    Topic(Topic),
+    Topic(Box<Topic>),
 }
 
 fn reference() -> impl Strategy<Value = Value> {
@@ -175,7 +175,7 @@ fn step() -> impl Strategy<Value = Step> {
             previous: before.then_some(previous),
             current: after.then_some(current),
         }),
-        1 => any_topic().prop_map(Step::Topic),
+        1 => any_topic().prop_map(|topic| Step::Topic(Box::new(topic))),
     ]
 }
 
