@@ -382,7 +382,7 @@ fn an_occurrence_is_an_event_of_those_whose_filters_its_focus_matches() {
     let topic = catalog.topic_stored_at(&id("t")).unwrap();
     let focus = encounter("Patient/1", "planned");
     let occurrence = Occurrence { topic, resource_type: "Encounter", focus: &focus, at: now() };
-    assert_eq!(numbers(&evaluate_occurrence(&occurrence, &catalog)), [1, 3]);
+    assert_eq!(numbers(&evaluate_occurrence(&occurrence, &catalog, &catalog.lookup())), [1, 3]);
     // A change of the focus is none.
     assert_eq!(matched(&catalog, &change("Encounter", None, Some(&focus))), [0; 0]);
 }
@@ -394,7 +394,7 @@ fn an_occurrence_whose_focus_cannot_be_read_lets_nothing_through_and_is_reported
     let topic = catalog.topic_stored_at(&id("t")).unwrap();
     let focus = json!({ "resourceType": "Encounter", "actualPeriod": { "start": "soon" } });
     let occurrence = Occurrence { topic, resource_type: "Encounter", focus: &focus, at: now() };
-    let evaluation = evaluate_occurrence(&occurrence, &catalog);
+    let evaluation = evaluate_occurrence(&occurrence, &catalog, &catalog.lookup());
     assert_eq!(numbers(&evaluation), [2]);
     assert_eq!(evaluation.problems.len(), 1);
 }
@@ -426,9 +426,10 @@ fn outside_of_its_period_a_topic_has_no_events() {
     let created = change("Encounter", None, Some(&focus));
     let occurrence = Occurrence { topic, resource_type: "Encounter", focus: &focus, at: now() };
     assert_eq!(matched(&catalog, &created), [0; 0]);
-    assert_eq!(numbers(&evaluate_occurrence(&occurrence, &catalog)), [0; 0]);
+    assert_eq!(numbers(&evaluate_occurrence(&occurrence, &catalog, &catalog.lookup())), [0; 0]);
     let at = "2027-01-01T00:00:00Z".parse().unwrap();
     assert_eq!(matched(&catalog, &ResourceChange { at, ..created }), [1]);
-    let evaluation = evaluate_occurrence(&Occurrence { at, ..occurrence }, &catalog);
+    let later = Occurrence { at, ..occurrence };
+    let evaluation = evaluate_occurrence(&later, &catalog, &catalog.lookup());
     assert_eq!(numbers(&evaluation), [1]);
 }
