@@ -1,5 +1,6 @@
-//! The operations on Subscription: `$status`, `$events`, `$get-ws-binding-token` (RQ section 7), and
-//! two of our own: `$explain`, also on topics, and `$notify-event` on topics, by POST only.
+//! The operations on Subscription: `$status`, `$events`, `$get-ws-binding-token`, `$resend` (RQ
+//! section 7), and two of our own: `$explain`, also on topics, and `$notify-event` on topics, by
+//! POST only.
 //!
 //! Each of the others can be called by GET with its parameters in the query, and by POST with a Parameters
 //! resource (RQ-OP-01, RQ-OP-20, RQ-OP-41).
@@ -8,9 +9,12 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::response::Response;
 use cresset_definitions::FhirVersion;
-use cresset_fhir::{Codec, json, parse_explain, parse_notify_event, parse_parameters};
+use cresset_fhir::{
+    Codec, json, parse_explain, parse_instant, parse_notify_event, parse_parameters,
+};
 use cresset_model::{EventNumber, IssueCode, PayloadContent, ResourceId, SubscriptionStatus};
-use cresset_node::{Caller, Error, EventsQuery, Kind};
+use cresset_node::{Caller, Error, EventsQuery, Kind, ResendQuery};
+use jiff::Timestamp;
 
 use crate::context::{Answer, Context, Request, version_of};
 use crate::outcome::Refusal;
@@ -217,6 +221,10 @@ async fn instance_level(
             node.subscription_events(caller, version, &id, query).await?
         }
         "$get-ws-binding-token" => node.binding_token(caller, version, &[id]).await?,
+        "$resend" => {
+            let query = resend_query(&parameters)?;
+            node.resend_events(caller, version, &id, query).await?
+        }
         _ => return Err(unknown_operation(version, name)),
     };
     Ok(respond::json(version, answer))
@@ -274,25 +282,7 @@ fn statuses(parameters: &Parameters) -> Result<Vec<SubscriptionStatus>, Error> {
 
 fn events_query(parameters: &Parameters) -> Result<EventsQuery, Error> {
     check_names(parameters, &["eventsSinceNumber", "eventsUntilNumber", "content"])?;
-    let number = |name: &str| -> Result<Option<u64>, Error> {
-        let mut found = parameters.iter().filter(|(one, _)| one == name);
-        let value = found.next().map(|(_, value)| value);
-        if found.next().is_some() {
-            return Err(bad_parameter(name, "may be given once"));
-        }
-        let read = |value: &String| {
-            let digits = !value.is_empty() && value.bytes().all(|b| b.is_ascii_digit());
-            digits.then(|| value.parse().unwrap_or(u64::MAX))
-        };
-        match value {
-            Some(value) => {
-                read(value).map(Some).ok_or_else(|| bad_parameter(name, "must be an event number"))
-            }
-            None => Ok(None),
-        }
-    };
-    let since = number("eventsSinceNumber")?;
-    let until = number("eventsUntilNumber")?;
+    let (since, until) = event_numbers(parameters)?;
     let content =
         match values(parameters, "content").next() {
             Some(code) => Some(PayloadContent::from_code(code).ok_or_else(|| {
@@ -300,15 +290,52 @@ fn events_query(parameters: &Parameters) -> Result<EventsQuery, Error> {
             })?),
             None => None,
         };
+    Ok(EventsQuery { since, until, content })
+}
+
+fn resend_query(parameters: &Parameters) -> Result<ResendQuery, Error> {
+    const INSTANTS: [&str; 2] = ["eventsSinceInstant", "eventsUntilInstant"];
+    let [since, until] = INSTANTS;
+    check_names(parameters, &["eventsSinceNumber", "eventsUntilNumber", since, until])?;
+    let instant = |name: &str| -> Result<Option<Timestamp>, Error> {
+        let Some(value) = single(parameters, name)? else { return Ok(None) };
+        let bad = || bad_parameter(name, "must be an instant, such as 2026-01-31T12:00:00Z");
+        parse_instant(value).map(Some).ok_or_else(bad)
+    };
+    let (since_instant, until_instant) = (instant(since)?, instant(until)?);
+    let (since, until) = event_numbers(parameters)?;
+    Ok(ResendQuery { since, until, since_instant, until_instant })
+}
+
+/// `eventsSinceNumber` and `eventsUntilNumber`.
+fn event_numbers(
+    parameters: &Parameters,
+) -> Result<(Option<EventNumber>, Option<EventNumber>), Error> {
+    let number = |name: &str| -> Result<Option<u64>, Error> {
+        let Some(value) = single(parameters, name)? else { return Ok(None) };
+        if value.is_empty() || !value.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(bad_parameter(name, "must be an event number"));
+        }
+        Ok(Some(value.parse().unwrap_or(u64::MAX)))
+    };
+    let since = number("eventsSinceNumber")?;
+    let until = number("eventsUntilNumber")?;
     if until == Some(0) {
         return Err(bad_parameter("eventsUntilNumber", "must be 1 or more: numbers start at 1"));
     }
-    Ok(EventsQuery {
-        // Since 0 is since the first: there is nothing below 1.
-        since: since.and_then(|since| EventNumber::new(since.max(1))),
-        until: until.and_then(EventNumber::new),
-        content,
-    })
+    // Since 0 is since the first: there is nothing below 1.
+    let since = since.and_then(|since| EventNumber::new(since.max(1)));
+    Ok((since, until.and_then(EventNumber::new)))
+}
+
+/// The value of a parameter that may be given once.
+fn single<'p>(parameters: &'p Parameters, name: &str) -> Result<Option<&'p str>, Error> {
+    let mut found = parameters.iter().filter(|(one, _)| one == name);
+    let value = found.next().map(|(_, value)| value.as_str());
+    match found.next() {
+        Some(_) => Err(bad_parameter(name, "may be given once")),
+        None => Ok(value),
+    }
 }
 
 /// What was asked, for the searchset's self link (RQ-OP-05).

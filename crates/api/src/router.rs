@@ -12,7 +12,7 @@ use cresset_node::{Error, Kind};
 
 use crate::context::{BODIES_KIB_MAX, Context};
 use crate::outcome::Refusal;
-use crate::{fallback, health, operations, resources, websocket};
+use crate::{admin, fallback, health, operations, resources, websocket};
 
 /// All routes of the server.
 ///
@@ -22,6 +22,7 @@ pub(crate) fn router(context: Context) -> Router {
     Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
+        .route("/admin/recover", post(admin::recover))
         .route("/{version}", post(resources::bundle))
         .route("/{version}/", post(resources::bundle))
         .route("/{version}/metadata", get(resources::metadata))

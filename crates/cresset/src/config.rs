@@ -49,6 +49,7 @@ pub(crate) struct Config {
     pub(crate) subscriptions: Subscriptions,
     pub(crate) websocket: Websocket,
     pub(crate) rest_hook: RestHook,
+    pub(crate) recovery: Recovery,
     pub(crate) retention: Retention,
     pub(crate) search: Search,
     pub(crate) log: Log,
@@ -137,6 +138,12 @@ pub(crate) struct RestHook {
     pub(crate) allow_local_endpoints: bool,
     pub(crate) allow_addresses: Vec<IpNet>,
     pub(crate) extra_ca_files: Vec<PathBuf>,
+}
+
+/// `[recovery]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Recovery {
+    pub(crate) events_per_second: NonZeroU32,
 }
 
 /// `[retention]`.
@@ -286,6 +293,7 @@ impl Config {
             subscriptions: Subscriptions::read(reader),
             websocket: Websocket::read(reader),
             rest_hook: RestHook::read(reader),
+            recovery: Recovery::read(reader),
             retention: Retention::read(reader),
             search: Search::read(reader),
             log: Log::read(reader),
@@ -423,6 +431,14 @@ impl RestHook {
             allow_addresses: reader
                 .required("rest-hook.allow-addresses", &list(value::prefix(), 1000)),
             extra_ca_files: reader.required("rest-hook.extra-ca-files", &list(value::path(), 100)),
+        }
+    }
+}
+
+impl Recovery {
+    fn read(reader: &mut Reader) -> Self {
+        Self {
+            events_per_second: reader.required("recovery.events-per-second", &count(1, 100_000)),
         }
     }
 }

@@ -226,6 +226,9 @@ fn node_config(config: &Config, base_url: String) -> anyhow::Result<cresset_node
             sockets_max: limits.sockets_max.get(),
             sockets_unbound_max: limits.sockets_unbound_max.get(),
         },
+        recovery: cresset_node::RecoveryConfig {
+            events_per_second: config.recovery.events_per_second,
+        },
         retention: cresset_node::RetentionConfig {
             events_keep: retention.events_keep,
             events_per_subscription_max: retention.events_per_subscription_max.get() as u64,

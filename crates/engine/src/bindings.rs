@@ -193,6 +193,16 @@ impl Binding {
     }
 }
 
+/// Events that were sent before and are sent again.
+#[derive(Debug, Clone, Copy)]
+struct Resend {
+    subscription: SubscriptionKey,
+    next: EventNumber,
+    last: EventNumber,
+    /// Events that are due let it pass.
+    has_turn: bool,
+}
+
 /// The machine of one websocket.
 #[derive(Debug, Clone)]
 pub struct Bindings {
@@ -201,6 +211,8 @@ pub struct Bindings {
     bindings: Vec<Binding>,
     /// Those that have something to send, in the order of their turns.
     turns: VecDeque<SubscriptionKey>,
+    /// What is sent again; at most one of each binding.
+    resends: Vec<Resend>,
     under_way: Option<FrameIntent>,
     /// Since when the socket has been waiting for a first binding.
     opened: Timestamp,
@@ -217,6 +229,7 @@ impl Bindings {
             settings,
             bindings: Vec::new(),
             turns: VecDeque::new(),
+            resends: Vec::new(),
             under_way: None,
             opened,
             ended: None,
@@ -279,6 +292,32 @@ impl Bindings {
         }
     }
 
+    /// These events are to be sent again, with their numbers; those above the cursor are left to
+    /// the ordinary way. Whether there is anything to send: not if it is not bound, or another one
+    /// is under way.
+    pub fn resend(
+        &mut self,
+        subscription: SubscriptionKey,
+        first: EventNumber,
+        last: EventNumber,
+    ) -> bool {
+        let Ok(index) = self.position(subscription) else { return false };
+        let Some(last) = EventNumber::new(last.get().min(self.bindings[index].cursor)) else {
+            return false;
+        };
+        if first > last || self.is_resending(subscription) {
+            return false;
+        }
+        self.resends.push(Resend { subscription, next: first, last, has_turn: true });
+        self.queue(index);
+        true
+    }
+
+    /// Whether a re-send of this subscription is under way.
+    pub fn is_resending(&self, subscription: SubscriptionKey) -> bool {
+        self.resends.iter().any(|resend| resend.subscription == subscription)
+    }
+
     /// A subscription was deleted or left `active`: it gets no more frames (RQ-ER-13).
     pub fn removed(&mut self, subscription: SubscriptionKey) {
         self.unbind(CloseReason::SubscriptionEnded, |binding| binding.subscription == subscription);
@@ -299,9 +338,10 @@ impl Bindings {
             let Ok(index) = self.position(subscription) else {
                 continue;
             };
+            let kind = self.next_kind(index);
             let binding = &mut self.bindings[index];
             binding.queued = false;
-            if let Some(kind) = binding.next() {
+            if let Some(kind) = kind {
                 // Cleared here, not when the frame is out: a bind that comes in between asks for
                 // a handshake of its own.
                 binding.handshake &= kind != FrameKind::Handshake;
@@ -332,6 +372,7 @@ impl Bindings {
         let intent = self.under_way.take()?;
         let moved = match intent.kind {
             FrameKind::Events { last, .. } => {
+                self.take_turn(intent.subscription, last);
                 Some(MovedCursor { subscription: intent.subscription, cursor: last })
             }
             FrameKind::Handshake | FrameKind::Heartbeat => None,
@@ -395,11 +436,39 @@ impl Bindings {
         }
     }
 
+    /// What to send next for a binding, its re-send included.
+    fn next_kind(&self, index: usize) -> Option<FrameKind> {
+        let binding = &self.bindings[index];
+        let resend = self.resends.iter().find(|one| one.subscription == binding.subscription);
+        let Some(resend) = resend else { return binding.next() };
+        if binding.handshake || (!resend.has_turn && binding.cursor < binding.last) {
+            return binding.next();
+        }
+        let end = resend.next.get().saturating_add(u64::from(binding.max_count.get()) - 1);
+        let last = EventNumber::new(end)?.min(resend.last);
+        Some(FrameKind::Events { first: resend.next, last })
+    }
+
+    /// Events up to this number were sent: of the re-send, if they are not above its end.
+    fn take_turn(&mut self, subscription: SubscriptionKey, sent: EventNumber) {
+        self.resends.retain_mut(|resend| {
+            if resend.subscription != subscription {
+                return true;
+            }
+            resend.has_turn = sent > resend.last;
+            if !resend.has_turn {
+                resend.next = sent.next();
+            }
+            resend.next <= resend.last
+        });
+    }
+
     /// Puts a binding at the end of the turns, if it has something to send and is not in them.
     fn queue(&mut self, index: usize) {
+        let resending = self.is_resending(self.bindings[index].subscription);
         let binding = &mut self.bindings[index];
         let under_way = self.under_way.is_some_and(|it| it.subscription == binding.subscription);
-        if binding.has_work() && !binding.queued && !under_way {
+        if (binding.has_work() || resending) && !binding.queued && !under_way {
             binding.queued = true;
             self.turns.push_back(binding.subscription);
         }
@@ -425,9 +494,11 @@ impl Bindings {
         self.bindings.retain(|binding| !gone(binding));
         if self.bindings.len() < before {
             let bindings = &self.bindings;
-            self.turns.retain(|key| {
+            let is_bound = |key: &SubscriptionKey| {
                 bindings.binary_search_by_key(key, |binding| binding.subscription).is_ok()
-            });
+            };
+            self.turns.retain(is_bound);
+            self.resends.retain(|resend| is_bound(&resend.subscription));
             if bindings.is_empty() {
                 self.ended = Some(reason);
             }

@@ -12,6 +12,10 @@
 //! * I5: an event of a subscription that stays active is sent until an attempt with it succeeds,
 //!   or the status leaves `active` with a reason.
 //!
+//! A re-send ([`Input::Resend`]) goes the same way as everything else: one attempt at a time, retried
+//! with the same events, which are all at or below the cursor, and it leaves the cursor alone. It
+//! takes turns with the events that are due, so that neither holds the other up.
+//!
 //! The caller carries out effects in the order given, and calls [`Delivery::handle`] with
 //! [`Input::Tick`] when [`Delivery::next_deadline`] has come. It keeps `now` from running
 //! backwards as best it can; a step back delays but never loses anything.
@@ -48,6 +52,19 @@ struct InFlight {
     lost_at: Timestamp,
     /// A change of status or settings came after it: its failure says nothing any more.
     superseded: bool,
+    /// It belongs to the re-send.
+    resends: bool,
+}
+
+/// Events that were sent before and are sent again.
+#[derive(Debug, Clone, Copy)]
+struct Resend {
+    next: EventNumber,
+    last: EventNumber,
+    /// The batch that the next attempt repeats (I4).
+    repeat: Option<(EventNumber, EventNumber)>,
+    /// Events that are due let it pass.
+    has_turn: bool,
 }
 
 /// The machine of one subscription that the server sends to.
@@ -61,6 +78,7 @@ pub struct Delivery {
     in_flight: Option<InFlight>,
     /// The batch that the next attempt with events repeats (I4).
     repeat: Option<(EventNumber, EventNumber)>,
+    resend: Option<Resend>,
     /// Failures in a row.
     failures: u32,
     /// Nothing is sent before: the handshake delay, or the wait before a retry.
@@ -86,6 +104,7 @@ impl Delivery {
             last: state.last,
             in_flight: None,
             repeat: None,
+            resend: None,
             failures: 0,
             resume: now,
             silent_since: now,
@@ -133,6 +152,7 @@ impl Delivery {
                 self.removed = true;
                 return;
             }
+            Input::Resend { first, last } => self.begin_resend(first, last, effects),
             Input::Tick => {}
             Input::Updated { settings, status } => self.updated(settings, status, now, effects),
         }
@@ -163,7 +183,7 @@ impl Delivery {
     /// Does what is due, as far as the one attempt in flight allows.
     fn advance(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
         if is_live(self.status) && self.settings.end.is_some_and(|end| end <= now) {
-            self.enter(SubscriptionStatus::Off, now);
+            self.enter(SubscriptionStatus::Off, now, effects);
             effects.push(Effect::SetStatus { status: SubscriptionStatus::Off, error: None });
         }
         if let Some(attempt) = self.in_flight
@@ -179,8 +199,10 @@ impl Delivery {
         if self.in_flight.is_some() || now < self.resume {
             return;
         }
-        if let Some(kind) = self.due(now) {
-            self.start(kind, now, effects);
+        if let Some((first, last)) = self.due_resend() {
+            self.start(AttemptKind::Events { first, last }, true, now, effects);
+        } else if let Some(kind) = self.due(now) {
+            self.start(kind, false, now, effects);
         }
     }
 
@@ -202,18 +224,22 @@ impl Delivery {
     }
 
     /// Starts an attempt.
-    fn start(&mut self, kind: AttemptKind, now: Timestamp, effects: &mut Vec<Effect>) {
+    fn start(
+        &mut self,
+        kind: AttemptKind,
+        resends: bool,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
         if let AttemptKind::Events { first, last } = kind {
-            // A wrong number must stop the subscription, not spread (I3, I4).
-            assert!(first.get() == self.cursor + 1 && last.get() <= self.last, "wrong batch");
-            self.repeat = Some((first, last));
+            self.note_batch(first, last, resends);
         }
         let timeout = self.settings.timeout.filter(|timeout| !timeout.is_zero());
         let timeout = timeout.unwrap_or(self.settings.policy.timeout_default);
         let id = AttemptId(self.next_id);
         self.next_id += 1;
         let lost_at = after(after(now, timeout), OUTCOME_GRACE);
-        self.in_flight = Some(InFlight { id, kind, timeout, lost_at, superseded: false });
+        self.in_flight = Some(InFlight { id, kind, timeout, lost_at, superseded: false, resends });
         self.silent_since = now;
         effects.push(Effect::Attempt(Attempt { id, kind, timeout }));
     }
@@ -262,14 +288,22 @@ impl Delivery {
     /// What was sent has arrived.
     fn succeeded(&mut self, attempt: InFlight, now: Timestamp, effects: &mut Vec<Effect>) {
         // Events that arrived are delivered, whatever happened to the subscription meanwhile.
-        if let AttemptKind::Events { last, .. } = attempt.kind {
+        if let AttemptKind::Events { last, .. } = attempt.kind
+            && !attempt.resends
+        {
             self.move_cursor(last.get(), effects);
         }
         if attempt.superseded {
             return;
         }
         self.failures = 0;
-        self.repeat = None;
+        if let AttemptKind::Events { last, .. } = attempt.kind
+            && attempt.resends
+        {
+            self.resent(last, effects);
+        } else {
+            self.repeat = None;
+        }
         self.resume = now;
         if attempt.kind == AttemptKind::Handshake {
             self.status = SubscriptionStatus::Active;
@@ -309,7 +343,7 @@ impl Delivery {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
-        self.enter(status, now);
+        self.enter(status, now, effects);
         effects.push(Effect::SetStatus { status, error: Some(reason) });
     }
 
@@ -324,7 +358,7 @@ impl Delivery {
         let before = self.status;
         self.settings = settings;
         if status != before || status == SubscriptionStatus::Requested {
-            self.enter(status, now);
+            self.enter(status, now, effects);
         } else {
             self.drop_batch_too_large();
         }
@@ -340,16 +374,22 @@ impl Delivery {
     /// Forgets a batch to repeat that the new `max_count` forbids; a smaller one takes its place.
     fn drop_batch_too_large(&mut self) {
         let limit = self.batch_limit();
-        if self.repeat.is_some_and(|(first, last)| last.get() - first.get() >= limit) {
-            self.repeat = None;
+        let too_large =
+            |batch: &mut (EventNumber, EventNumber)| batch.1.get() - batch.0.get() >= limit;
+        self.repeat.take_if(too_large);
+        if let Some(resend) = &mut self.resend {
+            resend.repeat.take_if(too_large);
         }
     }
 
     /// Enters a status afresh: nothing that was planned before holds any more.
-    fn enter(&mut self, status: SubscriptionStatus, now: Timestamp) {
+    fn enter(&mut self, status: SubscriptionStatus, now: Timestamp, effects: &mut Vec<Effect>) {
         self.status = status;
         self.failures = 0;
         self.repeat = None;
+        if self.resend.take().is_some() {
+            effects.push(Effect::ResendEnded);
+        }
         self.silent_since = now;
         self.resume = match status {
             SubscriptionStatus::Requested => after(now, self.settings.policy.handshake_delay),
@@ -375,7 +415,73 @@ impl Delivery {
 
     /// Whether something waits to be sent as soon as `resume` allows.
     fn has_work(&self) -> bool {
-        self.cursor < self.last || (self.failures > 0 && self.heartbeat_period().is_some())
+        self.cursor < self.last
+            || self.resend.is_some()
+            || (self.failures > 0 && self.heartbeat_period().is_some())
+    }
+
+    /// Takes on a re-send: what is above the cursor goes out anyhow, and for the first time.
+    fn begin_resend(&mut self, first: EventNumber, last: EventNumber, effects: &mut Vec<Effect>) {
+        if self.resend.is_some() {
+            return;
+        }
+        let last = EventNumber::new(last.get().min(self.cursor)).filter(|last| first <= *last);
+        match (self.status, last) {
+            (SubscriptionStatus::Active, Some(last)) => {
+                self.resend = Some(Resend { next: first, last, repeat: None, has_turn: true });
+            }
+            (
+                SubscriptionStatus::Active
+                | SubscriptionStatus::EnteredInError
+                | SubscriptionStatus::Error
+                | SubscriptionStatus::Off
+                | SubscriptionStatus::Requested,
+                _,
+            ) => effects.push(Effect::ResendEnded),
+        }
+    }
+
+    /// The batch of the re-send to send now: its retry, or the next one when it has its turn.
+    fn due_resend(&self) -> Option<(EventNumber, EventNumber)> {
+        let resend = self.resend.as_ref()?;
+        if self.status != SubscriptionStatus::Active || self.repeat.is_some() {
+            return None;
+        }
+        if resend.repeat.is_some() {
+            return resend.repeat;
+        }
+        if !resend.has_turn && self.cursor < self.last {
+            return None;
+        }
+        let end = resend.next.get().saturating_add(self.batch_limit() - 1);
+        Some((resend.next, EventNumber::new(end)?.min(resend.last)))
+    }
+
+    /// Notes the batch of an attempt, so that a retry repeats it.
+    fn note_batch(&mut self, first: EventNumber, last: EventNumber, resends: bool) {
+        // A wrong number must stop the subscription, not spread (I3, I4).
+        if resends {
+            assert!(last.get() <= self.cursor, "a re-send of what was not sent yet");
+        } else {
+            assert!(first.get() == self.cursor + 1 && last.get() <= self.last, "wrong batch");
+            self.repeat = Some((first, last));
+        }
+        if let Some(resend) = &mut self.resend {
+            resend.has_turn = !resends;
+            resend.repeat = resends.then_some((first, last)).or(resend.repeat);
+        }
+    }
+
+    /// A batch of the re-send has arrived.
+    fn resent(&mut self, upto: EventNumber, effects: &mut Vec<Effect>) {
+        if let Some(resend) = &mut self.resend {
+            resend.repeat = None;
+            resend.next = upto.next();
+            if resend.next > resend.last {
+                self.resend = None;
+                effects.push(Effect::ResendEnded);
+            }
+        }
     }
 
     /// The events that follow the cursor, as many as one notification takes.

@@ -107,6 +107,8 @@ pub enum SubscriptionOperation {
     Explain,
     /// `$get-ws-binding-token`
     GetWsBindingToken,
+    /// `$resend`, of a later ballot of the guide
+    Resend,
     /// `$status`
     Status,
 }
@@ -118,6 +120,7 @@ impl SubscriptionOperation {
             Self::Events => "events",
             Self::Explain => "explain",
             Self::GetWsBindingToken => "get-ws-binding-token",
+            Self::Resend => "resend",
             Self::Status => "status",
         }
     }
@@ -265,12 +268,24 @@ fn topic_extensions(version: FhirVersion, topics: &[Canonical], o: &mut ObjectWr
 }
 
 fn definition(version: FhirVersion, operation: SubscriptionOperation) -> String {
-    if operation == SubscriptionOperation::Explain {
-        return urls::OPERATION_EXPLAIN.to_owned();
-    }
-    let start = match version {
-        FhirVersion::R4 | FhirVersion::R4B => urls::OPERATION_BACKPORT,
-        FhirVersion::R5 => urls::OPERATION_R5,
+    let start = match (operation, version) {
+        (SubscriptionOperation::Explain, _) => return urls::OPERATION_EXPLAIN.to_owned(),
+        (SubscriptionOperation::Resend, FhirVersion::R5) => {
+            return urls::OPERATION_RESEND.to_owned();
+        }
+        (
+            SubscriptionOperation::Events
+            | SubscriptionOperation::GetWsBindingToken
+            | SubscriptionOperation::Resend
+            | SubscriptionOperation::Status,
+            FhirVersion::R4 | FhirVersion::R4B,
+        ) => urls::OPERATION_BACKPORT,
+        (
+            SubscriptionOperation::Events
+            | SubscriptionOperation::GetWsBindingToken
+            | SubscriptionOperation::Status,
+            FhirVersion::R5,
+        ) => urls::OPERATION_R5,
     };
     format!("{start}{}", operation.name())
 }

@@ -217,6 +217,7 @@ fn capability_statement(version: FhirVersion, goldens: &mut Goldens) {
             SubscriptionOperation::Status,
             SubscriptionOperation::Events,
             SubscriptionOperation::GetWsBindingToken,
+            SubscriptionOperation::Resend,
         ],
     });
     goldens.check("capability-statement", &bytes);

@@ -10,7 +10,7 @@ pub(crate) fn instant(timestamp: Timestamp) -> String {
 /// Reads an instant: date, time to the second or finer, and a zone.
 ///
 /// jiff reads more than FHIR allows (a blank for the `T`, no seconds), so the form is checked first.
-pub(crate) fn parse_instant(text: &str) -> Option<Timestamp> {
+pub fn parse_instant(text: &str) -> Option<Timestamp> {
     let bytes = text.as_bytes();
     let pattern = b"dddd-dd-ddTdd:dd:dd";
     let head = bytes.get(..pattern.len())?;

@@ -55,6 +55,7 @@ pub use explain::{
     render_explained_changes, render_explanation,
 };
 pub use filter::{FILTER_BYTES_MAX, FILTERS_MAX};
+pub use instant::parse_instant;
 pub use json::Stamp;
 pub use mime::MIME_TYPE_DEFAULT;
 pub use notification::{ReceivedEntry, ReceivedEvent, ReceivedNotification};

@@ -60,6 +60,9 @@ pub(crate) const OPERATION_R5: &str = "http://hl7.org/fhir/OperationDefinition/S
 /// `$explain`, an operation of our own (docs/explain.md).
 pub(crate) const OPERATION_EXPLAIN: &str = "https://cresset.dev/fhir/OperationDefinition/explain";
 
+/// `$resend` where the guide does not define it (docs/resend.md).
+pub(crate) const OPERATION_RESEND: &str = "https://cresset.dev/fhir/OperationDefinition/resend";
+
 /// Codes of `SubscriptionStatus.error`.
 pub(crate) const SUBSCRIPTION_ERROR: &str =
     "http://terminology.hl7.org/CodeSystem/subscription-error";

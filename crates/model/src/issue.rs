@@ -211,6 +211,10 @@ issue_codes! {
     InvalidPrecondition = "S0048", Invalid;
     /// A websocket binding token is unknown, expired or revoked.
     InvalidToken = "S0049", Security;
+    /// Events are being sent again.
+    Resending = "S0050", Informational;
+    /// Events cannot be sent again now.
+    CannotResend = "S0051", Conflict;
 }
 
 /// One thing that is wrong or worth telling, with the place where it is.

@@ -24,10 +24,11 @@ const INTERACTIONS: [TypeInteraction; 7] = [
 ];
 
 /// The operations there are.
-const OPERATIONS: [SubscriptionOperation; 4] = [
+const OPERATIONS: [SubscriptionOperation; 5] = [
     SubscriptionOperation::Events,
     SubscriptionOperation::Explain,
     SubscriptionOperation::GetWsBindingToken,
+    SubscriptionOperation::Resend,
     SubscriptionOperation::Status,
 ];
 

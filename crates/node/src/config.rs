@@ -24,6 +24,8 @@ pub struct Config {
     pub subscriptions: SubscriptionConfig,
     /// Sending to endpoints.
     pub delivery: DeliveryConfig,
+    /// Sending again what was lost.
+    pub recovery: RecoveryConfig,
     /// Sockets.
     pub websocket: WebsocketConfig,
     /// How long events are kept.
@@ -78,6 +80,13 @@ pub struct DeliveryConfig {
     pub retry: RetryPolicy,
     /// Attempts at the same time.
     pub concurrency_max: NonZeroUsize,
+}
+
+/// Sending again what was lost.
+#[derive(Debug, Clone)]
+pub struct RecoveryConfig {
+    /// Events that a recovery sends in a second, over all subscriptions.
+    pub events_per_second: NonZeroU32,
 }
 
 /// Sockets.

@@ -188,6 +188,7 @@ impl DeliveryLoop {
         let Some(live) = self.shared.live.get(key) else {
             self.slots.remove(&key);
             self.ends.remove(&key);
+            self.shared.delivery.resend_ended(key);
             return;
         };
         let (channel, settings, status, revision, last, cursor) = {
@@ -198,6 +199,7 @@ impl DeliveryLoop {
         };
         if channel != ChannelType::RestHook {
             self.slots.remove(&key);
+            self.shared.delivery.resend_ended(key);
             self.observe_end(&live, &settings, now);
             return;
         }
@@ -229,6 +231,9 @@ impl DeliveryLoop {
             self.ready.extend(slot.held.take().map(|attempt| (key, attempt)));
         }
         slot.machine.handle(Input::Appended { last }, now, &mut effects);
+        if let Some(Range { first, last }) = self.shared.delivery.take_resend(key) {
+            slot.machine.handle(Input::Resend { first, last }, now, &mut effects);
+        }
         self.carry_out(key, effects);
     }
 
@@ -302,6 +307,7 @@ impl DeliveryLoop {
                     slot.live.state().move_cursor(number);
                     self.shared.cursors.note(key, number);
                 }
+                Effect::ResendEnded => self.shared.delivery.resend_ended(key),
                 Effect::SetStatus { status, error } => {
                     slot.asked = Some(status);
                     self.statuses.push_back(StatusChange {

@@ -2,7 +2,11 @@
 //!
 //! A hint may be lost, doubled or late with no effect but latency (I8): whoever wakes compares
 //! what it knows with the live table. So hints are a set, bounded by the subscriptions there are.
+//!
+//! What is to be sent again comes the same way, one range for each subscription at most. It is no
+//! hint: it stands nowhere else, and a restart forgets it.
 
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use cresset_model::SubscriptionKey;
@@ -10,10 +14,14 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 use tokio::sync::Notify;
 
+use crate::notify::Range;
+
 /// The hints for one loop or one socket.
 #[derive(Default)]
 pub(crate) struct Hints {
     keys: Mutex<FxHashSet<SubscriptionKey>>,
+    /// What is to be sent again; without a range where that is under way.
+    resends: Mutex<FxHashMap<SubscriptionKey, Option<Range>>>,
     wake: Notify,
 }
 
@@ -38,6 +46,30 @@ impl Hints {
         self.lock().drain().collect()
     }
 
+    /// Asks for events to be sent again; false while that of the same subscription goes on.
+    pub(crate) fn resend(&self, key: SubscriptionKey, range: Range) -> bool {
+        match self.resends().entry(key) {
+            Entry::Occupied(_) => return false,
+            Entry::Vacant(entry) => entry.insert(Some(range)),
+        };
+        self.give(key);
+        true
+    }
+
+    /// What is to be sent again, once; [`Self::resend_ended`] has to follow.
+    pub(crate) fn take_resend(&self, key: SubscriptionKey) -> Option<Range> {
+        self.resends().get_mut(&key)?.take()
+    }
+
+    /// Nothing is being sent again any more.
+    pub(crate) fn resend_ended(&self, key: SubscriptionKey) {
+        self.resends().remove(&key);
+    }
+
+    fn resends(&self) -> MutexGuard<'_, FxHashMap<SubscriptionKey, Option<Range>>> {
+        self.resends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn lock(&self) -> MutexGuard<'_, FxHashSet<SubscriptionKey>> {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -54,6 +86,17 @@ impl Hub {
         for hints in sockets.get(&key).into_iter().flatten() {
             hints.give(key);
         }
+    }
+
+    /// Asks every socket that is bound to send events again, and tells how many do; none while one
+    /// of them still does so.
+    pub(crate) fn resend(&self, key: SubscriptionKey, range: Range) -> Option<usize> {
+        let sockets = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let bound = sockets.get(&key).map_or(&[][..], SmallVec::as_slice);
+        if bound.iter().any(|hints| hints.resends().contains_key(&key)) {
+            return None;
+        }
+        Some(bound.iter().filter(|hints| hints.resend(key, range)).count())
     }
 
     /// From now on this socket hears of the subscription. Adding it twice is as adding it once.
@@ -79,7 +122,7 @@ impl Hub {
 
 #[cfg(test)]
 mod tests {
-    use cresset_model::Position;
+    use cresset_model::{EventNumber, Position};
 
     use super::*;
 
@@ -95,6 +138,26 @@ mod tests {
         hints.wait().await;
         assert_eq!(hints.take(), [key(1)]);
         assert!(hints.take().is_empty());
+    }
+
+    #[test]
+    fn events_are_sent_again_by_every_socket_and_one_range_at_a_time() {
+        let range = |first, last| Range {
+            first: EventNumber::new(first).unwrap(),
+            last: EventNumber::new(last).unwrap(),
+        };
+        let (hub, one, two): (Hub, Arc<Hints>, Arc<Hints>) = Default::default();
+        assert_eq!(hub.resend(key(1), range(1, 2)), Some(0), "nobody is bound");
+        hub.join(key(1), &one);
+        hub.join(key(1), &two);
+        assert_eq!(hub.resend(key(1), range(1, 2)), Some(2));
+        assert_eq!(one.take(), [key(1)]);
+        assert_eq!(one.take_resend(key(1)), Some(range(1, 2)));
+        assert_eq!(one.take_resend(key(1)), None);
+        one.resend_ended(key(1));
+        assert_eq!(hub.resend(key(1), range(3, 3)), None, "the other still has to");
+        two.resend_ended(key(1));
+        assert_eq!(hub.resend(key(1), range(3, 3)), Some(2));
     }
 
     #[test]

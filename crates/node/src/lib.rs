@@ -37,7 +37,9 @@ mod occurrence;
 mod overlay;
 mod parsed;
 mod recent;
+mod recovery;
 mod reference;
+mod resend;
 mod resources;
 mod rows;
 mod search;
@@ -60,12 +62,14 @@ pub use bundles::Representation;
 pub use caller::{Authentication, Caller, Right, Rights, TokenHash};
 pub use clock::Clock;
 pub use config::{
-    Config, DeliveryConfig, Limits, RetentionConfig, SearchConfig, SearchIndex, SubscriptionConfig,
-    TopicConfig, WebsocketConfig,
+    Config, DeliveryConfig, Limits, RecoveryConfig, RetentionConfig, SearchConfig, SearchIndex,
+    SubscriptionConfig, TopicConfig, WebsocketConfig,
 };
 pub use error::{Error, Kind};
 pub use intent::{Effect, Written};
 pub use node::{Node, Stopper};
+pub use recovery::{RECOVERED_SUBSCRIPTIONS_MAX, Recovery, RecoverySubject};
+pub use resend::{RESEND_EVENTS_MAX, ResendQuery};
 pub use resources::{Condition, HISTORY_PAGE_MAX, HistoryPage};
 pub use search::SearchRequest;
 pub use socket::{Socket, SocketOutput};

@@ -17,6 +17,7 @@ use crate::deliver::DeliveryLoop;
 use crate::error::Error;
 use crate::indexer;
 use crate::intent::Job;
+use crate::recovery;
 use crate::shared::Shared;
 use crate::socket::Socket;
 use crate::upkeep;
@@ -59,6 +60,7 @@ impl Node {
         let runtime = Handle::current();
         let indexing = indexer::run(shared.clone(), stopped.clone());
         let indexer = start_thread("indexer", move || runtime.block_on(indexing))?;
+        loops.spawn(recovery::run(shared.clone(), stopped.clone()));
         loops.spawn(upkeep::run(shared.clone(), handle.clone(), stopped));
         let node = Arc::new(Self { shared, writer: handle });
         Ok((node, Stopper { stop, loops, indexer, writer }))

@@ -31,6 +31,13 @@ pub(crate) struct Range {
     pub(crate) last: EventNumber,
 }
 
+impl Range {
+    /// How many events it is.
+    pub(crate) const fn count(self) -> u64 {
+        self.last.get() - self.first.get() + 1
+    }
+}
+
 /// Bytes of resources in one notification at most; what goes beyond is told of without its content,
 /// as the guide foresees for what cannot be included (RQ-NB-26).
 const CONTENT_BYTES_MAX: usize = 32 * 1024 * 1024;

@@ -25,6 +25,7 @@ use crate::indexer::is_indexed;
 use crate::live::{Live, LiveSubscription};
 use crate::parsed::Parsed;
 use crate::recent::Recent;
+use crate::recovery::Recoveries;
 use crate::settings::SettingsCache;
 use crate::trigger_problems::TriggerProblems;
 
@@ -48,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) settings: SettingsCache,
     pub(crate) rights: ClientRights,
     pub(crate) recent: Recent,
+    pub(crate) recoveries: Recoveries,
     pub(crate) cursors: Cursors,
     /// Wakes the sockets.
     pub(crate) hub: Hub,
@@ -109,6 +111,7 @@ impl Shared {
             live: Live::default(),
             settings: SettingsCache::default(),
             recent: Recent::default(),
+            recoveries: Recoveries::default(),
             cursors: Cursors::default(),
             hub: Hub::default(),
             delivery: Hints::default(),

@@ -156,7 +156,13 @@ impl Socket {
     pub fn written(&mut self) {
         self.frame = None;
         self.intent = None;
-        if let Some(moved) = self.bindings.frame_sent(self.shared.clock.now())
+        let moved = self.bindings.frame_sent(self.shared.clock.now());
+        if let Some(moved) = moved
+            && !self.bindings.is_resending(moved.subscription)
+        {
+            self.hints.resend_ended(moved.subscription);
+        }
+        if let Some(moved) = moved
             && let Some(live) = self.live.get(&moved.subscription)
         {
             live.state().move_cursor(moved.cursor);
@@ -224,8 +230,14 @@ impl Socket {
             if active && live.is_websocket() {
                 self.bindings.updated(key, heartbeat_period, max_count);
                 self.bindings.appended(key, last);
+                if let Some(Range { first, last }) = self.hints.take_resend(key)
+                    && !self.bindings.resend(key, first, last)
+                {
+                    self.hints.resend_ended(key);
+                }
             } else {
                 self.bindings.removed(key);
+                self.hints.resend_ended(key);
                 self.live.remove(&key);
                 self.shared.hub.leave(key, &self.hints);
             }

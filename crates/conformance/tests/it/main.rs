@@ -15,6 +15,7 @@ mod operations;
 mod packs;
 mod recovery;
 mod replay;
+mod resend;
 mod rest;
 mod rest_hook;
 mod search;

@@ -153,6 +153,28 @@ fn heartbeats_do_not_pile_up_behind_a_slow_reader() {
 }
 
 #[test]
+fn a_resend_repeats_frames_and_lets_new_events_have_their_turn() {
+    let mut socket = socket();
+    socket.bind(bound(1, 6), START).unwrap();
+    let number = |number| EventNumber::new(number).unwrap();
+    assert!(!socket.resend(key(1), number(1), number(2)), "nothing was sent yet");
+    socket.updated(key(1), None, NonZeroU32::new(3));
+    written(&mut socket, 0);
+    assert!(socket.resend(key(1), number(2), number(99)));
+    assert!(!socket.resend(key(1), number(2), number(3)), "one at a time");
+    assert!(!socket.resend(key(2), number(2), number(3)), "not bound");
+    socket.appended(key(1), 7);
+    let frames = ["1: events 2-4", "1: events 7-7", "1: events 5-6"];
+    assert_eq!(written(&mut socket, 1), frames);
+    assert!(!socket.is_resending(key(1)));
+    socket.appended(key(1), 8);
+    assert_eq!(written(&mut socket, 2), ["1: events 8-8"], "the cursor stayed");
+    assert!(socket.resend(key(1), number(1), number(1)));
+    socket.removed(key(1));
+    assert!(!socket.is_resending(key(1)));
+}
+
+#[test]
 fn settings_of_a_changed_subscription_hold_at_once() {
     let mut socket = socket();
     socket.bind(bound(1, 3), START).unwrap();

@@ -138,6 +138,15 @@ pub enum Input {
     },
     /// The subscription was deleted: nothing is sent and no effect is given any more (RQ-ER-13).
     Removed,
+    /// These events are to be sent again, with their numbers; those above the cursor are left to
+    /// the ordinary way. Only in `active`, and ignored while another is under way;
+    /// [`Effect::ResendEnded`] tells when it is over.
+    Resend {
+        /// The first.
+        first: EventNumber,
+        /// The last.
+        last: EventNumber,
+    },
     /// A deadline may have come.
     Tick,
     /// The subscription was changed by its client or an operator.
@@ -159,6 +168,9 @@ pub enum Effect {
     Attempt(Attempt),
     /// Record that events up to this one need no attempt any more. It only ever goes up.
     MoveCursor(EventNumber),
+    /// A re-send is over: all of it has arrived, or the status has changed before, or there was
+    /// nothing to send.
+    ResendEnded,
     /// Record the status, and why. No error given means that none is known any more.
     SetStatus {
         /// The new status.

@@ -78,6 +78,11 @@ impl Rig {
         self.input(seconds, Input::AttemptEnded { id: AttemptId(id), outcome, jitter: 0 })
     }
 
+    fn resend(&mut self, seconds: u64, first: u64, last: u64) -> String {
+        let number = |number| EventNumber::new(number).unwrap();
+        self.input(seconds, Input::Resend { first: number(first), last: number(last) })
+    }
+
     fn updated(&mut self, seconds: u64, status: SubscriptionStatus) -> String {
         let settings = self.delivery.settings().clone();
         self.input(seconds, Input::Updated { settings, status })
@@ -97,6 +102,7 @@ fn words(effect: &Effect) -> String {
             AttemptKind::Heartbeat => format!("#{id} heartbeat"),
         },
         Effect::MoveCursor(number) => format!("cursor {number}"),
+        Effect::ResendEnded => "resent".to_owned(),
         Effect::SetStatus { status, error: None } => status.code().to_owned(),
         Effect::SetStatus { status, error: Some(error) } => {
             format!("{} ({})", status.code(), error.text)
@@ -141,6 +147,41 @@ fn a_retry_repeats_the_same_events_and_new_ones_wait_behind_it() {
     assert_eq!(rig.deadline(), Some(6));
     assert_eq!(rig.tick(6), "#2 events 1-2");
     assert_eq!(rig.ended(7, 2, Outcome::Success), "cursor 2, #3 events 3-5");
+}
+
+#[test]
+fn a_resend_repeats_what_was_sent_and_leaves_the_cursor_alone() {
+    let mut rig = Rig::new(settings(), Active, 7, 7);
+    assert_eq!(rig.resend(0, 2, 100), "#1 events 2-4", "batches of maxCount");
+    assert_eq!(rig.ended(1, 1, retry()), "");
+    assert_eq!(rig.appended(2, 9), "");
+    assert_eq!(rig.tick(6), "#2 events 2-4", "a retry repeats the same events");
+    assert_eq!(rig.ended(7, 2, Outcome::Success), "#3 events 8-9", "what is new has its turn");
+    assert_eq!(rig.ended(7, 3, Outcome::Success), "cursor 9, #4 events 5-7");
+    assert_eq!(rig.ended(8, 4, Outcome::Success), "resent");
+    assert_eq!(rig.deadline(), None);
+}
+
+#[test]
+fn a_resend_waits_for_a_retry_and_leaves_what_is_above_the_cursor_to_it() {
+    let mut rig = Rig::new(settings(), Active, 2, 4);
+    assert_eq!(rig.tick(0), "#1 events 3-4");
+    assert_eq!(rig.resend(0, 1, 9), "");
+    assert_eq!(rig.ended(1, 1, retry()), "");
+    assert_eq!(rig.tick(6), "#2 events 3-4");
+    assert_eq!(rig.ended(7, 2, Outcome::Success), "cursor 4, #3 events 1-2");
+    assert_eq!(rig.ended(8, 3, Outcome::Success), "resent");
+}
+
+#[test]
+fn a_resend_ends_with_the_status_and_is_not_begun_outside_active() {
+    let mut rig = Rig::new(settings(), Active, 3, 3);
+    assert_eq!(rig.resend(0, 4, 9), "resent", "nothing there was sent yet");
+    assert_eq!(rig.resend(0, 1, 3), "#1 events 1-3");
+    let refused = Outcome::Refused { reason: reason("HTTP status 400") };
+    assert_eq!(rig.ended(1, 1, refused), "resent, error (HTTP status 400)");
+    assert_eq!(rig.resend(2, 1, 3), "resent");
+    assert_eq!((rig.tick(9), rig.deadline()), (String::new(), None));
 }
 
 #[test]

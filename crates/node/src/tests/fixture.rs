@@ -21,8 +21,8 @@ use serde_json::{Value, json};
 
 use crate::{
     Authentication, Caller, Clock, Condition, Config, DeliveryConfig, Effect, Error, EventsQuery,
-    Limits, Node, RetentionConfig, Right, SearchConfig, SearchIndex, Stopper, SubscriptionConfig,
-    TopicConfig, WebsocketConfig, Written,
+    Limits, Node, RecoveryConfig, RetentionConfig, Right, SearchConfig, SearchIndex, Stopper,
+    SubscriptionConfig, TopicConfig, WebsocketConfig, Written,
 };
 
 /// What the next append does instead.
@@ -352,6 +352,7 @@ fn config() -> Config {
             retry: RetryPolicy::default(),
             concurrency_max: NonZeroUsize::new(8).unwrap(),
         },
+        recovery: RecoveryConfig { events_per_second: NonZeroU32::new(100).unwrap() },
         websocket: WebsocketConfig {
             token_lifetime: Duration::from_secs(1800),
             bind_deadline: Duration::from_secs(30),

@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use cresset_definitions::FhirVersion;
-use cresset_model::ResourceId;
+use cresset_model::{ClientName, EventNumber, IssueCode, ResourceId};
 use serde_json::Value;
 
 use super::fixture::{Fixture, admin, encounter, topic};
-use crate::{Kind, Socket, SocketOutput};
+use crate::{Caller, Kind, Recovery, RecoverySubject, ResendQuery, Right, Socket, SocketOutput};
 
 /// Longest wait for something that is due at once.
 const SOON: Duration = Duration::from_secs(10);
@@ -132,4 +132,70 @@ async fn sockets_are_bounded_and_places_come_free() {
     assert_eq!(refused.kind(), Kind::Throttled);
     drop(first);
     assert!(fixture.node.open_socket().is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_are_sent_again_over_the_sockets_that_are_bound() {
+    let fixture = Fixture::new();
+    fixture.create(&topic("any", &[])).await.unwrap();
+    let id = fixture.subscribe("any", &[]).await;
+    let bind = format!("bind-with-token {}", token(&fixture, &[&id]).await);
+    let resend = async |since, until| {
+        let number = |number| EventNumber::new(number);
+        let (since, until) = (number(since), number(until));
+        let query = ResendQuery { since, until, ..ResendQuery::default() };
+        let id = ResourceId::new(&id).unwrap();
+        fixture.node.resend_events(&admin(), FhirVersion::R4, &id, query).await
+    };
+    let mut sockets = [fixture.node.open_socket().unwrap(), fixture.node.open_socket().unwrap()];
+    sockets[0].receive(&bind).await;
+    assert_eq!(frame(&mut sockets[0]).await.0, "handshake");
+    for encounter_id in ["a", "b", "c"] {
+        fixture.put(&encounter(encounter_id, "planned", "p")).await.unwrap();
+        frame(&mut sockets[0]).await;
+    }
+    sockets[1].receive(&bind).await;
+    assert_eq!(frame(&mut sockets[1]).await, ("handshake".to_owned(), 3));
+    resend(2, 9).await.unwrap();
+    let busy = resend(1, 1).await.unwrap_err();
+    assert_eq!((busy.kind(), busy.issues().0[0].code), (Kind::Conflict, IssueCode::CannotResend));
+    for socket in &mut sockets {
+        assert_eq!(frame(socket).await, ("event-notification".to_owned(), 3));
+    }
+    resend(1, 1).await.unwrap();
+    fixture.put(&encounter("d", "planned", "p")).await.unwrap();
+    for socket in &mut sockets {
+        let both = [frame(socket).await.1, frame(socket).await.1];
+        assert!(both == [1, 4] || both == [4, 1], "{both:?}");
+    }
+    drop(sockets);
+    assert_eq!(resend(1, 1).await.unwrap_err().kind(), Kind::Conflict, "nobody is bound");
+    assert_eq!(resend(5, 5).await.unwrap_err().kind(), Kind::Unprocessable, "no such event");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_recovery_sends_what_came_since_an_instant_and_only_for_admins() {
+    let fixture = Fixture::new();
+    fixture.create(&topic("any", &[])).await.unwrap();
+    let id = fixture.subscribe("any", &[]).await;
+    let mut socket = fixture.node.open_socket().unwrap();
+    socket.receive(&format!("bind-with-token {}", token(&fixture, &[&id]).await)).await;
+    assert_eq!(frame(&mut socket).await.0, "handshake");
+    for minute in 1..=3 {
+        fixture.clock.set(format!("2026-01-01T00:0{minute}:00Z").parse().unwrap());
+        fixture.put(&encounter("a", "planned", "p")).await.unwrap();
+        frame(&mut socket).await;
+    }
+    let subject = RecoverySubject::Topic("http://test/topic/any".to_owned());
+    let since = "2026-01-01T00:02:00Z".parse().unwrap();
+    let other =
+        Caller::new(ClientName::new("other").unwrap(), [Right::Subscribe].into_iter().collect());
+    let refused = fixture.node.recover(&other, &subject, since).await.unwrap_err();
+    assert_eq!(refused.kind(), Kind::Forbidden);
+    let elsewhere = RecoverySubject::Topic("http://test/topic/an".to_owned());
+    let none = fixture.node.recover(&admin(), &elsewhere, since).await.unwrap();
+    assert_eq!(none, Recovery::default());
+    let found = fixture.node.recover(&admin(), &subject, since).await.unwrap();
+    assert_eq!(found, Recovery { subscriptions: 1, events: 2, ..Recovery::default() });
+    assert_eq!(frame(&mut socket).await, ("event-notification".to_owned(), 3));
 }

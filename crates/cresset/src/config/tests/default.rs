@@ -9,8 +9,8 @@ use tracing::level_filters::LevelFilter;
 
 use super::super::reader::Reader;
 use super::super::{
-    Auth, Config, DEFAULT, Limits, Log, LogFormat, RestHook, Retention, Search, SearchIndex,
-    Server, Store, StoreKind, Subscriptions, Topics, Websocket, defaults, reference,
+    Auth, Config, DEFAULT, Limits, Log, LogFormat, Recovery, RestHook, Retention, Search,
+    SearchIndex, Server, Store, StoreKind, Subscriptions, Topics, Websocket, defaults, reference,
 };
 use super::{flags, load_with};
 
@@ -78,6 +78,7 @@ fn expected() -> Config {
             allow_addresses: Vec::new(),
             extra_ca_files: Vec::new(),
         },
+        recovery: Recovery { events_per_second: NonZeroU32::new(100).unwrap() },
         retention: Retention {
             events_keep: seconds(30 * 24 * 60 * 60),
             events_per_subscription_max: n(100_000),

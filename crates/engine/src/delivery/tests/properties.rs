@@ -13,6 +13,7 @@ enum Step {
     End(Outcome),
     EndUnknown,
     Start,
+    Resend { first: u64, count: u64 },
     Update { status: SubscriptionStatus, max_count: u32, heartbeat: Option<u64>, end: Option<u64> },
     Restart { cursor_lost: bool },
 }
@@ -47,6 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
         12 => outcome().prop_map(Step::End),
         1 => Just(Step::EndUnknown),
         1 => Just(Step::Start),
+        3 => (1u64..40, 0u64..12).prop_map(|(first, count)| Step::Resend { first, count }),
         1 => (
             status(),
             1u32..5,
@@ -79,6 +81,8 @@ struct World {
     /// Something changed since the attempt in flight began: its batch need not be repeated.
     superseded: bool,
     delivered: BTreeSet<u64>,
+    /// Events that were asked for again.
+    asked: BTreeSet<u64>,
     /// Events up to this one were missed outside `active`.
     excused: u64,
 }
@@ -97,6 +101,7 @@ impl World {
             failed: None,
             superseded: false,
             delivered: BTreeSet::new(),
+            asked: BTreeSet::new(),
             excused: 0,
         }
     }
@@ -121,6 +126,12 @@ impl World {
                     assert!(self.delivery.is_awaited(id));
                     self.input(Input::AttemptStarted { id });
                 }
+            }
+            Step::Resend { first, count } => {
+                let number = |number| EventNumber::new(number).unwrap();
+                let (first, last) = (number(first), number(first + count));
+                self.asked.extend(first.get()..=last.get());
+                self.input(Input::Resend { first, last });
             }
             Step::EndUnknown => {
                 let id = AttemptId(u64::MAX);
@@ -207,6 +218,7 @@ impl World {
                 self.cursor_before = self.cursor;
                 self.cursor = number.get();
             }
+            Effect::ResendEnded => {}
             Effect::SetStatus { status, error } => {
                 let end = self.delivery.settings().end;
                 let ended = end.is_some_and(|end| end <= at(self.now));
@@ -229,7 +241,10 @@ impl World {
             AttemptKind::Events { first, last } => {
                 assert_eq!(self.status, Active);
                 assert!(last.get() <= self.last, "I3: only durable events");
-                assert_eq!(first.get(), self.cursor + 1, "I4: in order, without gap");
+                let resent = last.get() <= self.cursor
+                    && (first.get()..=last.get()).all(|number| self.asked.contains(&number));
+                let next = first.get() == self.cursor + 1;
+                assert!(next || resent, "I4: in order, without gap");
                 let limit = self.delivery.settings().max_count.unwrap().get();
                 assert!(first <= last && last.get() - first.get() < u64::from(limit), "maxCount");
                 if let Some(failed) = self.failed {
