@@ -365,7 +365,9 @@ fn config() -> Config {
             events_per_subscription_max: 1_000,
         },
         search: SearchConfig {
-            index: SearchIndex::Listed(["status", "url", "encounter"].map(str::to_owned).to_vec()),
+            index: SearchIndex::Listed(
+                ["status", "url", "Observation.encounter"].map(str::to_owned).to_vec(),
+            ),
             wait_max: Duration::from_secs(10),
         },
     }
