@@ -49,6 +49,7 @@ pub(crate) struct Config {
     pub(crate) subscriptions: Subscriptions,
     pub(crate) websocket: Websocket,
     pub(crate) rest_hook: RestHook,
+    pub(crate) delivery: Delivery,
     pub(crate) retention: Retention,
     pub(crate) search: Search,
     pub(crate) log: Log,
@@ -137,6 +138,16 @@ pub(crate) struct RestHook {
     pub(crate) allow_local_endpoints: bool,
     pub(crate) allow_addresses: Vec<IpNet>,
     pub(crate) extra_ca_files: Vec<PathBuf>,
+}
+
+/// `[delivery]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Delivery {
+    pub(crate) retry_after_max: Duration,
+    pub(crate) rejection_retries_max: NonZeroU32,
+    pub(crate) off_after: Duration,
+    pub(crate) heartbeats_in_error: bool,
+    pub(crate) coalesce_window: Duration,
 }
 
 /// `[retention]`.
@@ -286,6 +297,7 @@ impl Config {
             subscriptions: Subscriptions::read(reader),
             websocket: Websocket::read(reader),
             rest_hook: RestHook::read(reader),
+            delivery: Delivery::read(reader),
             retention: Retention::read(reader),
             search: Search::read(reader),
             log: Log::read(reader),
@@ -406,12 +418,12 @@ impl Websocket {
 
 impl RestHook {
     fn read(reader: &mut Reader) -> Self {
-        let schedule = || list(duration("0s", "1h"), 64);
         Self {
             handshake_delay: reader.required("rest-hook.handshake-delay", &duration("0s", "10m")),
             handshake_retry_schedule: reader
-                .required("rest-hook.handshake-retry-schedule", &schedule()),
-            retry_schedule: reader.required("rest-hook.retry-schedule", &schedule()),
+                .required("rest-hook.handshake-retry-schedule", &list(duration("0s", "1h"), 64)),
+            retry_schedule: reader
+                .required("rest-hook.retry-schedule", &list(duration("0s", "1d"), 64)),
             concurrency_max: reader.required("rest-hook.concurrency-max", &count(1, 100_000)),
             connect_timeout: reader.required("rest-hook.connect-timeout", &duration("100ms", "1m")),
             idle_connections_per_host_max: reader
@@ -423,6 +435,18 @@ impl RestHook {
             allow_addresses: reader
                 .required("rest-hook.allow-addresses", &list(value::prefix(), 1000)),
             extra_ca_files: reader.required("rest-hook.extra-ca-files", &list(value::path(), 100)),
+        }
+    }
+}
+
+impl Delivery {
+    fn read(reader: &mut Reader) -> Self {
+        Self {
+            retry_after_max: reader.required("delivery.retry-after-max", &duration("0s", "1d")),
+            rejection_retries_max: reader.required("delivery.rejection-retries-max", &count(1, 64)),
+            off_after: reader.required("delivery.off-after", &duration("0s", "3650d")),
+            heartbeats_in_error: reader.required("delivery.heartbeats-in-error", &boolean()),
+            coalesce_window: reader.required("delivery.coalesce-window", &duration("0s", "10m")),
         }
     }
 }

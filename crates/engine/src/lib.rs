@@ -45,8 +45,8 @@ pub use evaluate::{
 };
 pub use explain::{EXPLAINED_TEXT_MAX, EXPLAINED_VALUES_MAX, Subject, explain};
 pub use retry::{
-    EVENTS_PER_NOTIFICATION_DEFAULT, EVENTS_PER_NOTIFICATION_MAX, RETRIES_MAX, RETRY_DELAY_MAX,
-    RetryPolicy, RetrySchedule, batch_limit,
+    EVENTS_PER_NOTIFICATION_DEFAULT, EVENTS_PER_NOTIFICATION_MAX, JITTER_MIDDLE, JITTER_SHARE,
+    RETRIES_MAX, RETRY_DELAY_MAX, RetryPolicy, RetrySchedule, batch_limit,
 };
 pub use shape::{INCLUDES_MAX, Include, RevInclude, Shape};
 pub use states::ResourceChange;

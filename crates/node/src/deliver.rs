@@ -15,7 +15,7 @@ use bytes::Bytes;
 use cresset_channel::{self as channel, FailureKind, RestHook, Verdict};
 use cresset_engine::{
     Attempt, AttemptId, AttemptKind, Delivery, DeliverySettings, DeliveryState, Effect, Input,
-    Outcome, RetryPolicy,
+    JITTER_MIDDLE, Outcome, RetryPolicy,
 };
 use cresset_fhir::MIME_TYPE_DEFAULT;
 use cresset_model::{
@@ -190,12 +190,14 @@ impl DeliveryLoop {
             self.ends.remove(&key);
             return;
         };
-        let (channel, settings, status, revision, last, cursor) = {
+        let (channel, settings, revision, found) = {
             let state = live.state();
             let channel = state.settings.channel_type.clone();
-            let settings = self.delivery_settings(&state);
-            (channel, settings, state.status, state.revision, state.last, state.cursor)
+            let State { status, cursor, last, since, .. } = *state;
+            let found = DeliveryState { status, cursor, last, since };
+            (channel, self.delivery_settings(&state), state.revision, found)
         };
+        let DeliveryState { status, last, .. } = found;
         if channel != ChannelType::RestHook {
             self.slots.remove(&key);
             self.observe_end(&live, &settings, now);
@@ -203,7 +205,7 @@ impl DeliveryLoop {
         }
         let mut effects = Vec::new();
         let slot = self.slots.entry(key).or_insert_with(|| Slot {
-            machine: Delivery::new(settings.clone(), DeliveryState { status, cursor, last }, now),
+            machine: Delivery::new(settings.clone(), found, now),
             live,
             revision,
             deadline: None,
@@ -221,7 +223,7 @@ impl DeliveryLoop {
             slot.machine.handle(Input::Updated { settings, status }, now, &mut effects);
             if let Some(attempt) = slot.held.take() {
                 let outcome = retry(None, "the subscription was changed before", None);
-                let input = Input::AttemptEnded { id: attempt.id, outcome, jitter: 0 };
+                let input = Input::AttemptEnded { id: attempt.id, outcome, jitter: JITTER_MIDDLE };
                 slot.machine.handle(input, now, &mut effects);
             }
         }
@@ -425,12 +427,22 @@ fn judge(outcome: &channel::Outcome) -> Outcome {
             let code = Some(SubscriptionErrorCode::ErrorResponse);
             Outcome::Gone { reason: reason(code, "HTTP status 410") }
         }
+        FailureKind::Response { status, .. } if is_rejection(status) => {
+            let code = Some(SubscriptionErrorCode::ErrorResponse);
+            Outcome::Rejected { reason: reason(code, &format!("HTTP status {status}")) }
+        }
         FailureKind::Response { status, retry_after } => retry(
             Some(SubscriptionErrorCode::ErrorResponse),
             &format!("HTTP status {status}"),
             retry_after,
         ),
     }
+}
+
+/// Whether a status says that the request is wrong, rather than that its time is (too early, too
+/// slow, too many).
+fn is_rejection(status: u16) -> bool {
+    (400..500).contains(&status) && !matches!(status, 408 | 425 | 429)
 }
 
 fn retry(
@@ -445,7 +457,7 @@ fn reason(code: Option<SubscriptionErrorCode>, text: &str) -> SubscriptionError 
     SubscriptionError { code, text: text.to_owned() }
 }
 
-/// A draw for the machine; without randomness all retries simply come at their earliest.
+/// A draw for the machine; without randomness all retries simply come when the schedule says.
 fn jitter() -> u32 {
-    getrandom::u32().unwrap_or(0)
+    getrandom::u32().unwrap_or(JITTER_MIDDLE)
 }

@@ -45,6 +45,8 @@ pub struct DeliveryState {
     pub cursor: Option<EventNumber>,
     /// The last event number given; 0 if there was none.
     pub last: u64,
+    /// When it got its status.
+    pub since: Timestamp,
 }
 
 /// Names one attempt of one machine.
@@ -93,10 +95,16 @@ pub enum Outcome {
         /// For `$status`.
         reason: SubscriptionError,
     },
-    /// The receiver refused for good: repeating the same is of no use.
+    /// It may not be sent at all, so that repeating it is of no use.
     ///
     /// A handshake is retried all the same, because a receiver may not listen yet (TR-07).
     Refused {
+        /// For `$status`.
+        reason: SubscriptionError,
+    },
+    /// The receiver says that what was sent is wrong (HTTP 4xx): worth a few retries, as receivers
+    /// err while they are being set up, but not the whole schedule.
+    Rejected {
         /// For `$status`.
         reason: SubscriptionError,
     },

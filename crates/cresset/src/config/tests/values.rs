@@ -104,9 +104,9 @@ fn every_kind_of_value_says_what_would_be_right() {
             "rest-hook.retry-schedule: must be a list such as [\"…\", \"…\"], not \"1s\"",
         ),
         (
-            "[rest-hook]\nretry-schedule = [\"1s\", \"2h\"]",
-            "rest-hook.retry-schedule: must be a duration between 0s and 1h with its unit, not \
-             \"2h\"",
+            "[rest-hook]\nretry-schedule = [\"1s\", \"25h\"]",
+            "rest-hook.retry-schedule: must be a duration between 0s and 1d with its unit, not \
+             \"25h\"",
         ),
         (
             "[rest-hook]\nallow-addresses = [\"a\", \"::/0\", \"b\"]",

@@ -1,6 +1,6 @@
 //! I3, I4 and I5 for any sequence of inputs, restarts included.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
@@ -35,7 +35,8 @@ fn outcome() -> impl Strategy<Value = Outcome> {
             reason: reason("HTTP status 429"),
             retry_after: Some(Duration::from_secs(40)),
         }),
-        1 => Just(Outcome::Refused { reason: reason("HTTP status 400") }),
+        1 => Just(Outcome::Refused { reason: reason("the endpoint is not allowed") }),
+        2 => Just(Outcome::Rejected { reason: reason("HTTP status 400") }),
         1 => Just(Outcome::Gone { reason: reason("HTTP status 410") }),
     ]
 }
@@ -63,6 +64,20 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// The operator's side: what changes when something is sent.
+fn policy() -> impl Strategy<Value = RetryPolicy> {
+    let off_after = proptest::option::of(20u64..200);
+    (0u64..30, any::<bool>(), off_after, 0u32..3).prop_map(
+        |(window, heartbeats_in_error, off_after, rejection_retries_max)| RetryPolicy {
+            coalesce_window: Duration::from_secs(window),
+            heartbeats_in_error,
+            off_after: off_after.map(Duration::from_secs),
+            rejection_retries_max,
+            ..RetryPolicy::clone(&settings().policy)
+        },
+    )
+}
+
 /// The machine's surroundings: a store, a clock, one endpoint, and what has been seen of it.
 struct World {
     delivery: Delivery,
@@ -81,13 +96,19 @@ struct World {
     delivered: BTreeSet<u64>,
     /// Events up to this one were missed outside `active`.
     excused: u64,
+    /// When the status was set last.
+    since: u64,
+    /// Events up to this one were in an attempt, and when the others came.
+    attempted: u64,
+    arrivals: BTreeMap<u64, u64>,
 }
 
 impl World {
-    fn new() -> Self {
-        let state = DeliveryState { status: Requested, cursor: None, last: 0 };
+    fn new(policy: RetryPolicy) -> Self {
+        let state = DeliveryState { status: Requested, cursor: None, last: 0, since: START };
+        let settings = DeliverySettings { policy: Arc::new(policy), ..settings() };
         Self {
-            delivery: Delivery::new(settings(), state, START),
+            delivery: Delivery::new(settings, state, START),
             now: 0,
             status: Requested,
             cursor: 0,
@@ -98,12 +119,16 @@ impl World {
             superseded: false,
             delivered: BTreeSet::new(),
             excused: 0,
+            since: 0,
+            attempted: 0,
+            arrivals: BTreeMap::new(),
         }
     }
 
     fn step(&mut self, step: Step) {
         match step {
             Step::Append(count) => {
+                self.arrivals.extend((1..=count).map(|more| (self.last + more, self.now)));
                 self.last += count;
                 self.input(Input::Appended { last: self.last });
             }
@@ -160,9 +185,11 @@ impl World {
             self.excused = self.last;
         }
         self.status = status;
+        self.since = self.now;
         self.failed = None;
         self.superseded = true;
         let settings = DeliverySettings {
+            policy: self.delivery.settings().policy.clone(),
             heartbeat_period: heartbeat.map(Duration::from_secs),
             max_count: NonZeroU32::new(max_count),
             end: end.map(at),
@@ -179,7 +206,8 @@ impl World {
         self.flight = None;
         self.failed = None;
         let cursor = EventNumber::new(self.cursor);
-        let state = DeliveryState { status: self.status, cursor, last: self.last };
+        let state =
+            DeliveryState { status: self.status, cursor, last: self.last, since: at(self.since) };
         let settings = self.delivery.settings().clone();
         self.delivery = Delivery::new(settings, state, at(self.now));
         self.input(Input::Tick);
@@ -196,6 +224,26 @@ impl World {
         assert_eq!(self.delivery.status(), self.status);
         if let Some(deadline) = self.delivery.next_deadline() {
             assert!(deadline > at(self.now), "no busy loop: {deadline} after {}", at(self.now));
+        }
+        self.check_waits();
+    }
+
+    /// Events that no attempt keeps waiting wait no longer than they may.
+    fn check_waits(&self) {
+        let waits = self.delivery.lag() > 0 && self.status == Active;
+        if !waits || self.flight.is_some() || self.failed.is_some() {
+            return;
+        }
+        let settings = self.delivery.settings();
+        let window = settings.policy.coalesce_window;
+        let window = settings.heartbeat_period.map_or(window, |period| period.min(window));
+        let deadline = self.delivery.next_deadline().expect("an event waits");
+        let next = self.attempted.max(self.cursor) + 1;
+        // After a failure it is the wait before a retry that counts.
+        if let Some(arrival) = self.arrivals.get(&next)
+            && self.delivery.failures == 0
+        {
+            assert!(deadline <= after(at(*arrival), window), "{next} is held back too long");
         }
     }
 
@@ -217,6 +265,7 @@ impl World {
                     EnteredInError | Requested => panic!("only a client sets {status:?}"),
                 }
                 self.status = status;
+                self.since = self.now;
                 self.failed = None;
                 self.superseded = true;
             }
@@ -232,13 +281,15 @@ impl World {
                 assert_eq!(first.get(), self.cursor + 1, "I4: in order, without gap");
                 let limit = self.delivery.settings().max_count.unwrap().get();
                 assert!(first <= last && last.get() - first.get() < u64::from(limit), "maxCount");
+                self.attempted = self.attempted.max(last.get());
                 if let Some(failed) = self.failed {
                     assert_eq!(attempt.kind, failed, "I4: a retry repeats the same events");
                 }
             }
             AttemptKind::Handshake => assert_eq!(self.status, Requested),
             AttemptKind::Heartbeat => {
-                assert_eq!(self.status, Active);
+                let in_error = self.delivery.settings().policy.heartbeats_in_error;
+                assert!(self.status == Active || self.status == Error && in_error);
                 assert!(self.delivery.settings().heartbeat_period.is_some());
                 assert_eq!(self.failed, None, "I4: nothing overtakes a batch to retry");
             }
@@ -249,7 +300,7 @@ impl World {
 
     /// Lets everything that is still to be sent succeed.
     fn settle(&mut self) {
-        while self.flight.is_some() || self.delivery.lag() > 0 {
+        while self.flight.is_some() || is_sending(self.status) && self.delivery.lag() > 0 {
             if self.flight.is_some() {
                 self.end(Outcome::Success);
             } else if let Some(deadline) = self.delivery.next_deadline() {
@@ -268,9 +319,10 @@ proptest! {
 
     #[test]
     fn any_sequence_of_inputs_keeps_the_invariants(
+        policy in policy(),
         steps in proptest::collection::vec(step(), 0..120),
     ) {
-        let mut world = World::new();
+        let mut world = World::new(policy);
         for step in steps {
             world.step(step);
         }
