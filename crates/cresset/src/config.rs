@@ -148,6 +148,13 @@ pub(crate) struct Delivery {
     pub(crate) off_after: Duration,
     pub(crate) heartbeats_in_error: bool,
     pub(crate) coalesce_window: Duration,
+    pub(crate) concurrency_per_host_max: NonZeroUsize,
+    pub(crate) bytes_in_flight_max: NonZeroUsize,
+    pub(crate) host_failures_max: NonZeroU32,
+    pub(crate) host_pause_min: Duration,
+    pub(crate) host_pause_max: Duration,
+    pub(crate) attempts_per_subscription_max: NonZeroUsize,
+    pub(crate) attempts_max: NonZeroUsize,
 }
 
 /// `[retention]`.
@@ -325,6 +332,11 @@ impl Config {
             let keys = ["limits.sockets-unbound-max", "limits.sockets-max"];
             reader.contradiction(&keys, "must not be above limits.sockets-max");
         }
+        let delivery = &self.delivery;
+        if delivery.host_pause_min > delivery.host_pause_max {
+            let keys = ["delivery.host-pause-min", "delivery.host-pause-max"];
+            reader.contradiction(&keys, "must not be above delivery.host-pause-max");
+        }
         let subscriptions = &self.subscriptions;
         if subscriptions.timeout_default > subscriptions.timeout_max {
             let keys = ["subscriptions.timeout-default", "subscriptions.timeout-max"];
@@ -447,6 +459,16 @@ impl Delivery {
             off_after: reader.required("delivery.off-after", &duration("0s", "3650d")),
             heartbeats_in_error: reader.required("delivery.heartbeats-in-error", &boolean()),
             coalesce_window: reader.required("delivery.coalesce-window", &duration("0s", "10m")),
+            concurrency_per_host_max: reader
+                .required("delivery.concurrency-per-host-max", &count(1, 100_000)),
+            bytes_in_flight_max: reader
+                .required("delivery.bytes-in-flight-max", &size("1MiB", "64GiB")),
+            host_failures_max: reader.required("delivery.host-failures-max", &count(1, 10_000)),
+            host_pause_min: reader.required("delivery.host-pause-min", &duration("100ms", "1h")),
+            host_pause_max: reader.required("delivery.host-pause-max", &duration("100ms", "1d")),
+            attempts_per_subscription_max: reader
+                .required("delivery.attempts-per-subscription-max", &count(1, 1000)),
+            attempts_max: reader.required("delivery.attempts-max", &count(1, 1_000_000)),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{io, process};
 use anyhow::Context;
 use cresset_api::Server;
 use cresset_channel::{AddressPolicy, EndpointPolicy, RestHook};
-use cresset_engine::{RetryPolicy, RetrySchedule};
+use cresset_engine::{BreakerPolicy, RetryPolicy, RetrySchedule};
 use cresset_node::{Authentication, Caller, Clock, Node, Stopper, TokenHash};
 use cresset_store::{MemoryStore, Store};
 use cresset_store_embedded::EmbeddedStore;
@@ -193,7 +193,7 @@ fn channel_config(config: &Config) -> cresset_channel::Config {
 }
 
 fn node_config(config: &Config, base_url: String) -> anyhow::Result<cresset_node::Config> {
-    let Config { limits, subscriptions, websocket, retention, .. } = config;
+    let Config { limits, subscriptions, websocket, retention, delivery, .. } = config;
     let endpoints = endpoint_policy(config);
     Ok(cresset_node::Config {
         base_url,
@@ -217,6 +217,15 @@ fn node_config(config: &Config, base_url: String) -> anyhow::Result<cresset_node
         delivery: cresset_node::DeliveryConfig {
             retry: retry_policy(config)?,
             concurrency_max: config.rest_hook.concurrency_max,
+            concurrency_per_host_max: delivery.concurrency_per_host_max,
+            bytes_in_flight_max: delivery.bytes_in_flight_max,
+            breaker: BreakerPolicy {
+                failures_max: delivery.host_failures_max,
+                pause_min: delivery.host_pause_min,
+                pause_max: delivery.host_pause_max,
+            },
+            attempts_per_subscription_max: delivery.attempts_per_subscription_max,
+            attempts_max: delivery.attempts_max,
         },
         websocket: cresset_node::WebsocketConfig {
             token_lifetime: websocket.token_lifetime,

@@ -21,7 +21,7 @@ use std::time::Duration;
 use cresset_model::{EventNumber, SubscriptionError, SubscriptionErrorCode, SubscriptionStatus};
 use jiff::Timestamp;
 
-use crate::retry::{JITTER_MIDDLE, batch_limit};
+use crate::retry::{JITTER_MIDDLE, RetrySchedule, batch_limit};
 use crate::time::{after, earlier};
 
 mod input;
@@ -35,8 +35,11 @@ pub use input::{
 /// How long after its timeout the outcome of an attempt is waited for before it counts as failed.
 ///
 /// The caller ends attempts at their timeout; this catches an outcome that got lost on the way.
-/// The timeout counts from [`Input::AttemptStarted`], or from the effect while that has not come.
+/// The timeout counts from [`Input::AttemptStarted`].
 pub const OUTCOME_GRACE: Duration = Duration::from_secs(10);
+
+/// How long after an attempt that was not sent for want of room the next one comes.
+pub const UNSENT_PAUSE: Duration = Duration::from_secs(1);
 
 /// An attempt whose outcome is awaited.
 #[derive(Debug, Clone, Copy)]
@@ -44,8 +47,10 @@ struct InFlight {
     id: AttemptId,
     kind: AttemptKind,
     timeout: Duration,
-    /// When its outcome counts as lost.
-    lost_at: Timestamp,
+    /// When its outcome counts as lost; none while it waits for room.
+    lost_at: Option<Timestamp>,
+    /// Its host does not answer.
+    barred: bool,
     /// A change of status or settings came after it: its failure says nothing any more.
     superseded: bool,
 }
@@ -152,6 +157,7 @@ impl Delivery {
             Input::AttemptEnded { id, outcome, jitter } => {
                 self.attempt_ended(id, outcome, jitter, now, effects);
             }
+            Input::AttemptBarred { id } => self.attempt_barred(id, now),
             Input::AttemptStarted { id } => self.attempt_started(id, now),
             Input::Removed => {
                 self.removed = true;
@@ -170,7 +176,7 @@ impl Delivery {
         }
         let end = if is_live(self.status) { self.settings.end } else { None };
         let next = match (&self.in_flight, self.status) {
-            (Some(attempt), _) => Some(attempt.lost_at),
+            (Some(_), _) => earlier(self.lost_at(), self.barred_until()),
             (None, SubscriptionStatus::Requested) => Some(self.resume),
             (None, SubscriptionStatus::Active) if self.has_work() => {
                 Some(self.held_until().map_or(self.resume, |at| at.max(self.resume)))
@@ -191,8 +197,15 @@ impl Delivery {
         if self.off_at().is_some_and(|at| at <= now) {
             self.give_up(SubscriptionStatus::Off, self.nothing_succeeded(now), now, effects);
         }
+        if self.barred_until().is_some_and(|at| at <= now) {
+            let reason = SubscriptionError {
+                code: Some(SubscriptionErrorCode::NoResponse),
+                text: "the endpoint's host has not been answering".to_owned(),
+            };
+            self.give_up(SubscriptionStatus::Error, reason, now, effects);
+        }
         if let Some(attempt) = self.in_flight
-            && attempt.lost_at <= now
+            && attempt.lost_at.is_some_and(|at| at <= now)
         {
             let reason = SubscriptionError {
                 code: Some(SubscriptionErrorCode::NoResponse),
@@ -242,8 +255,8 @@ impl Delivery {
         let timeout = self.timeout();
         let id = AttemptId(self.next_id);
         self.next_id += 1;
-        let lost_at = after(after(now, timeout), OUTCOME_GRACE);
-        self.in_flight = Some(InFlight { id, kind, timeout, lost_at, superseded: false });
+        self.in_flight =
+            Some(InFlight { id, kind, timeout, lost_at: None, barred: false, superseded: false });
         self.silent_since = now;
         effects.push(Effect::Attempt(Attempt { id, kind, timeout }));
     }
@@ -262,8 +275,20 @@ impl Delivery {
         if let Some(attempt) = &mut self.in_flight
             && attempt.id == id
         {
-            attempt.lost_at = after(after(now, attempt.timeout), OUTCOME_GRACE);
+            attempt.lost_at = Some(after(after(now, attempt.timeout), OUTCOME_GRACE));
+            attempt.barred = false;
             self.silent_since = now;
+        }
+    }
+
+    /// Lets time run for an attempt that is kept back from a host that does not answer.
+    fn attempt_barred(&mut self, id: AttemptId, now: Timestamp) {
+        if let Some(attempt) = &mut self.in_flight
+            && attempt.id == id
+            && attempt.lost_at.is_none()
+        {
+            attempt.barred = true;
+            self.failing_since.get_or_insert(now);
         }
     }
 
@@ -285,7 +310,9 @@ impl Delivery {
             | Outcome::Refused { .. }
             | Outcome::Rejected { .. }
             | Outcome::Retry { .. }
+            | Outcome::Unsent
                 if attempt.superseded => {}
+            Outcome::Unsent => self.resume = after(now, UNSENT_PAUSE),
             Outcome::Gone { reason } => {
                 self.give_up(SubscriptionStatus::Off, reason, now, effects);
             }
@@ -359,16 +386,9 @@ impl Delivery {
     ) {
         self.failures = self.failures.saturating_add(1);
         self.failing_since.get_or_insert(now);
-        let policy = &self.settings.policy;
-        let retry_after = retry_after.map(|wait| wait.min(policy.retry_after_max));
-        let schedule = match self.status {
-            SubscriptionStatus::Requested => &policy.handshake_retries,
-            SubscriptionStatus::Active
-            | SubscriptionStatus::EnteredInError
-            | SubscriptionStatus::Error
-            | SubscriptionStatus::Off => &policy.retries,
-        };
-        match schedule.delay(self.failures, jitter, retry_after) {
+        let retry_after_max = self.settings.policy.retry_after_max;
+        let retry_after = retry_after.map(|wait| wait.min(retry_after_max));
+        match self.schedule().delay(self.failures, jitter, retry_after) {
             Some(delay) => self.resume = after(now, delay),
             None => self.give_up(SubscriptionStatus::Error, reason, now, effects),
         }
@@ -396,6 +416,8 @@ impl Delivery {
     ) {
         let before = self.status;
         self.settings = settings;
+        // What waits for room would go where the subscription no longer is.
+        self.in_flight.take_if(|attempt| attempt.lost_at.is_none());
         if status != before || status == SubscriptionStatus::Requested {
             self.enter(status, now);
         } else {
@@ -441,6 +463,7 @@ impl Delivery {
             | SubscriptionStatus::Error
             | SubscriptionStatus::Off => now,
         };
+        self.in_flight.take_if(|attempt| attempt.lost_at.is_none());
         if let Some(attempt) = &mut self.in_flight {
             attempt.superseded = true;
         }
@@ -486,6 +509,28 @@ impl Delivery {
 
     fn heartbeat_in_error_at(&self) -> Option<Timestamp> {
         self.heartbeat_at().filter(|_| self.settings.policy.heartbeats_in_error)
+    }
+
+    fn lost_at(&self) -> Option<Timestamp> {
+        self.in_flight?.lost_at
+    }
+
+    /// When an attempt that is kept back from its host becomes an error.
+    fn barred_until(&self) -> Option<Timestamp> {
+        self.in_flight.filter(|attempt| attempt.barred && is_sending(self.status))?;
+        Some(after(self.failing_since?, self.schedule().total()))
+    }
+
+    /// The retries in this status.
+    fn schedule(&self) -> &RetrySchedule {
+        let policy = &self.settings.policy;
+        match self.status {
+            SubscriptionStatus::Requested => &policy.handshake_retries,
+            SubscriptionStatus::Active
+            | SubscriptionStatus::EnteredInError
+            | SubscriptionStatus::Error
+            | SubscriptionStatus::Off => &policy.retries,
+        }
     }
 
     /// How long one attempt may take.

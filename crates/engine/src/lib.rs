@@ -9,9 +9,11 @@
 //! * [`explain`] says why a change is an event of a subscription or is not.
 //! * [`Delivery`] is the machine of one subscription that the server sends to (rest-hook):
 //!   handshake, events, heartbeats, retries, status.
+//! * [`Breaker`] is the machine of one host that endpoints have: whether it is worth an attempt.
 //! * [`Bindings`] is the machine of one websocket: a cursor per subscription bound to it.
 
 mod bindings;
+mod breaker;
 mod catalog;
 mod delivery;
 mod evaluate;
@@ -33,11 +35,12 @@ pub use bindings::{
     BINDINGS_PER_SOCKET_MAX, BindingSettings, Bindings, Bound, CloseReason, FrameIntent, FrameKind,
     MovedCursor, TokenId, TooManyBindings,
 };
+pub use breaker::{Breaker, BreakerPolicy, Health, Pass, Permit};
 pub use catalog::{Catalog, Interest};
 pub use cresset_search::{Lookup, Need};
 pub use delivery::{
     Attempt, AttemptId, AttemptKind, Delivery, DeliverySettings, DeliveryState, Effect, Input,
-    OUTCOME_GRACE, Outcome,
+    OUTCOME_GRACE, Outcome, UNSENT_PAUSE,
 };
 pub use evaluate::{
     Evaluation, MISSING_MAX, Match, Occurrence, PROBLEMS_MAX, Problem, evaluate,

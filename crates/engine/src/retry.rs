@@ -66,10 +66,19 @@ impl RetrySchedule {
     ) -> Option<Duration> {
         let index = usize::try_from(failures).ok()?.checked_sub(1)?;
         let delay = *self.0.get(index)?;
-        let share = f64::from(jitter) / 2f64.powi(32);
-        let delay = delay.mul_f64(1.0 - JITTER_SHARE + 2.0 * JITTER_SHARE * share);
-        Some(delay.max(retry_after.unwrap_or_default().min(RETRY_DELAY_MAX)))
+        Some(jittered(delay, jitter).max(retry_after.unwrap_or_default().min(RETRY_DELAY_MAX)))
     }
+
+    /// How long it takes at least, apart from chance, until all retries are used up.
+    pub(crate) fn total(&self) -> Duration {
+        self.0.iter().sum()
+    }
+}
+
+/// A delay, shortened or lengthened by chance; `jitter` is uniform over all `u32`.
+pub(crate) fn jittered(delay: Duration, jitter: u32) -> Duration {
+    let share = f64::from(jitter) / 2f64.powi(32);
+    delay.mul_f64(1.0 - JITTER_SHARE + 2.0 * JITTER_SHARE * share)
 }
 
 /// When attempts are made and repeated, for all subscriptions of a server.

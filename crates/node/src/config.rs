@@ -4,7 +4,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use cresset_channel::EndpointPolicy;
-use cresset_engine::RetryPolicy;
+use cresset_engine::{BreakerPolicy, RetryPolicy};
 
 use crate::caller::Authentication;
 
@@ -78,6 +78,16 @@ pub struct DeliveryConfig {
     pub retry: RetryPolicy,
     /// Attempts at the same time.
     pub concurrency_max: NonZeroUsize,
+    /// Of these, attempts to one host.
+    pub concurrency_per_host_max: NonZeroUsize,
+    /// Bytes of the notifications under way.
+    pub bytes_in_flight_max: NonZeroUsize,
+    /// When a host counts as dead, and when it is tried again.
+    pub breaker: BreakerPolicy,
+    /// Attempts of one subscription that are remembered.
+    pub attempts_per_subscription_max: NonZeroUsize,
+    /// Attempts of all subscriptions that are remembered.
+    pub attempts_max: NonZeroUsize,
 }
 
 /// Sockets.

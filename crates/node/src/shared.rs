@@ -15,6 +15,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::caller::ClientRights;
+use crate::attempts::Attempts;
 use crate::catalogs::Catalogs;
 use crate::clock::Clock;
 use crate::config::{Config, SearchIndex};
@@ -49,6 +50,7 @@ pub(crate) struct Shared {
     pub(crate) rights: ClientRights,
     pub(crate) recent: Recent,
     pub(crate) cursors: Cursors,
+    pub(crate) attempts: Attempts,
     /// Wakes the sockets.
     pub(crate) hub: Hub,
     /// Wakes the delivery loop.
@@ -101,6 +103,8 @@ impl Shared {
     pub(crate) fn new(config: Config, store: Arc<dyn Store>, clock: Clock) -> Self {
         let reads = Arc::new(Semaphore::new(config.limits.reads_max));
         let indexed_parameters = indexed_parameters(&config.search.index);
+        let delivery = &config.delivery;
+        let attempts = Attempts::new(delivery.attempts_per_subscription_max, delivery.attempts_max);
         Self {
             rights: ClientRights::new(&config.authentication),
             config,
@@ -110,6 +114,7 @@ impl Shared {
             settings: SettingsCache::default(),
             recent: Recent::default(),
             cursors: Cursors::default(),
+            attempts,
             hub: Hub::default(),
             delivery: Hints::default(),
             index_wake: Notify::new(),

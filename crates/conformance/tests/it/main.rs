@@ -8,6 +8,7 @@ mod capability;
 mod crash;
 mod explain;
 mod expressions;
+mod delivery;
 mod filters;
 mod life;
 mod notifications;

@@ -61,18 +61,31 @@ fn retry() -> Outcome {
 /// A machine with what it did, in words.
 struct Rig {
     delivery: Delivery,
+    /// Attempts wait for room until the test starts them.
+    crowded: bool,
 }
 
 impl Rig {
     fn new(settings: DeliverySettings, status: SubscriptionStatus, cursor: u64, last: u64) -> Self {
         let cursor = EventNumber::new(cursor);
         let state = DeliveryState { status, cursor, last, since: START };
-        Self { delivery: Delivery::new(settings, state, START) }
+        Self { delivery: Delivery::new(settings, state, START), crowded: false }
+    }
+
+    fn crowded(self) -> Self {
+        Self { crowded: true, ..self }
     }
 
     fn input(&mut self, seconds: u64, input: Input) -> String {
         let mut effects = Vec::new();
         self.delivery.handle(input, at(seconds), &mut effects);
+        for effect in effects.clone() {
+            if let Effect::Attempt(Attempt { id, .. }) = effect
+                && !self.crowded
+            {
+                self.delivery.handle(Input::AttemptStarted { id }, at(seconds), &mut effects);
+            }
+        }
         let words: Vec<_> = effects.iter().map(words).collect();
         words.join(", ")
     }
@@ -281,18 +294,60 @@ fn a_lost_outcome_counts_as_failure_after_timeout_and_grace() {
     assert_eq!(rig.ended(36, 1, Outcome::Success), "");
 }
 
+fn started(id: u64) -> Input {
+    Input::AttemptStarted { id: AttemptId(id) }
+}
+
 #[test]
-fn an_attempt_that_waited_for_room_has_its_whole_timeout_from_its_start() {
+fn an_attempt_waits_for_room_as_long_as_it_takes_and_then_has_its_whole_timeout() {
     let asked = DeliverySettings { timeout: Some(Duration::from_secs(20)), ..settings() };
-    let mut rig = Rig::new(asked, Active, 0, 1);
-    assert_eq!(rig.tick(0), "#1 events 1-1");
-    let started = |id| Input::AttemptStarted { id: AttemptId(id) };
-    assert_eq!((rig.input(25, started(1)).as_str(), rig.deadline()), ("", Some(55)));
-    assert_eq!(rig.input(26, started(2)), "");
+    let mut rig = Rig::new(asked, Active, 0, 1).crowded();
+    assert_eq!((rig.tick(0).as_str(), rig.deadline()), ("#1 events 1-1", None));
+    assert_eq!(rig.tick(1_000), "");
+    assert_eq!((rig.input(1_000, started(1)).as_str(), rig.deadline()), ("", Some(1_030)));
+    assert_eq!(rig.input(1_001, started(2)), "");
     assert!(rig.delivery.is_awaited(AttemptId(1)) && !rig.delivery.is_awaited(AttemptId(2)));
-    assert_eq!((rig.tick(54), rig.tick(55)), (String::new(), String::new()));
+    assert_eq!((rig.tick(1_029), rig.tick(1_030)), (String::new(), String::new()));
     assert!(!rig.delivery.is_awaited(AttemptId(1)), "given up on");
-    assert_eq!((rig.input(56, started(1)).as_str(), rig.deadline()), ("", Some(60)));
+    assert_eq!((rig.input(1_031, started(1)).as_str(), rig.deadline()), ("", Some(1_035)));
+}
+
+#[test]
+fn an_attempt_that_waits_for_room_is_dropped_when_something_changes() {
+    let mut rig = Rig::new(settings(), Active, 0, 1).crowded();
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    assert_eq!(rig.updated(1, Active), "#2 events 1-1", "to where it is now");
+    assert!(!rig.delivery.is_awaited(AttemptId(1)));
+    assert_eq!(rig.updated(2, Off), "");
+    assert!(!rig.delivery.is_awaited(AttemptId(2)), "nothing is sent when it is off");
+}
+
+#[test]
+fn what_was_not_sent_for_want_of_room_is_no_failure() {
+    let mut rig = Rig::new(settings(), Active, 0, 1);
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    for id in 1..10 {
+        assert_eq!(rig.ended(id, id, Outcome::Unsent), "");
+        assert_eq!(rig.tick(id + 1), format!("#{} events 1-1", id + 1));
+    }
+}
+
+#[test]
+fn an_attempt_barred_from_its_host_is_an_error_when_the_schedule_would_be_used_up() {
+    let barred = |id| Input::AttemptBarred { id: AttemptId(id) };
+    let error = "error (the endpoint's host has not been answering)";
+    let mut rig = Rig::new(settings(), Active, 0, 1).crowded();
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    assert_eq!((rig.input(3, barred(1)).as_str(), rig.deadline()), ("", Some(18)));
+    assert_eq!((rig.tick(17).as_str(), rig.tick(18).as_str()), ("", error));
+    assert!(!rig.delivery.is_awaited(AttemptId(1)));
+    assert_eq!(rig.deadline(), None);
+    // Once it is let through, only how it ends counts.
+    let mut rig = Rig::new(settings(), Requested, 0, 1).crowded();
+    assert_eq!(rig.tick(1), "#1 handshake");
+    assert_eq!((rig.input(1, barred(1)).as_str(), rig.deadline()), ("", Some(3)));
+    assert_eq!((rig.input(2, started(1)).as_str(), rig.deadline()), ("", Some(42)));
+    assert_eq!(rig.ended(3, 1, Outcome::Success), "active, #2 events 1-1");
 }
 
 #[test]
@@ -503,12 +558,13 @@ fn time_in_error_counts_over_a_restart_but_a_heartbeat_may_still_succeed_first()
     let state = DeliveryState { status: Error, cursor: None, last: 3, since: at(0) };
     let beating = heartbeats_in_error();
     let silent = DeliverySettings { heartbeat_period: None, ..beating.clone() };
-    let restarted = |settings| Rig { delivery: Delivery::new(settings, state, at(5_000)) };
+    let rig = |settings, now| Rig { delivery: Delivery::new(settings, state, now), crowded: false };
+    let restarted = |settings| rig(settings, at(5_000));
     assert_eq!(
         restarted(silent.clone()).tick(5_000),
         "off (no notification has been taken for 1 hours)"
     );
-    let early = Rig { delivery: Delivery::new(silent, state, at(500)) };
+    let early = rig(silent, at(500));
     assert_eq!(early.deadline(), Some(1_000));
     let mut rig = restarted(beating.clone());
     assert_eq!(rig.tick(5_060), "#1 heartbeat");

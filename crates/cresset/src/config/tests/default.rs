@@ -84,6 +84,13 @@ fn expected() -> Config {
             off_after: seconds(5 * 24 * 60 * 60),
             heartbeats_in_error: true,
             coalesce_window: Duration::ZERO,
+            concurrency_per_host_max: n(32),
+            bytes_in_flight_max: n(256 << 20),
+            host_failures_max: NonZeroU32::new(10).unwrap(),
+            host_pause_min: seconds(5),
+            host_pause_max: seconds(5 * 60),
+            attempts_per_subscription_max: n(20),
+            attempts_max: n(10_000),
         },
         retention: Retention {
             events_keep: seconds(30 * 24 * 60 * 60),

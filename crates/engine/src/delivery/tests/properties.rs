@@ -13,6 +13,7 @@ enum Step {
     End(Outcome),
     EndUnknown,
     Start,
+    Bar,
     Update { status: SubscriptionStatus, max_count: u32, heartbeat: Option<u64>, end: Option<u64> },
     Restart { cursor_lost: bool },
 }
@@ -31,6 +32,7 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         8 => Just(Outcome::Success),
         8 => Just(retry()),
+        1 => Just(Outcome::Unsent),
         2 => Just(Outcome::Retry {
             reason: reason("HTTP status 429"),
             retry_after: Some(Duration::from_secs(40)),
@@ -47,7 +49,8 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (0u64..20).prop_map(Step::Wait),
         12 => outcome().prop_map(Step::End),
         1 => Just(Step::EndUnknown),
-        1 => Just(Step::Start),
+        8 => Just(Step::Start),
+        1 => Just(Step::Bar),
         1 => (
             status(),
             1u32..5,
@@ -87,8 +90,8 @@ struct World {
     cursor: u64,
     cursor_before: u64,
     last: u64,
-    /// The attempt in flight and when the caller ends it.
-    flight: Option<(Attempt, Timestamp)>,
+    /// The attempt in flight and when the caller ends it, once it has started.
+    flight: Option<(Attempt, Option<Timestamp>)>,
     /// The batch whose attempt failed last, until something else may take its place.
     failed: Option<AttemptKind>,
     /// Something changed since the attempt in flight began: its batch need not be repeated.
@@ -100,6 +103,8 @@ struct World {
     since: u64,
     /// Events up to this one were in an attempt, and when the others came.
     attempted: u64,
+    /// When there was no room last.
+    unsent: u64,
     arrivals: BTreeMap<u64, u64>,
 }
 
@@ -121,6 +126,7 @@ impl World {
             excused: 0,
             since: 0,
             attempted: 0,
+            unsent: 0,
             arrivals: BTreeMap::new(),
         }
     }
@@ -138,13 +144,16 @@ impl World {
             }
             Step::End(outcome) => self.end(outcome),
             Step::Start => {
-                if let Some((attempt, timeout_at)) = &mut self.flight
-                    && *timeout_at > at(self.now)
-                {
-                    *timeout_at = after(at(self.now), attempt.timeout);
+                if let Some((attempt, timeout_at @ None)) = &mut self.flight {
+                    *timeout_at = Some(after(at(self.now), attempt.timeout));
                     let id = attempt.id;
                     assert!(self.delivery.is_awaited(id));
                     self.input(Input::AttemptStarted { id });
+                }
+            }
+            Step::Bar => {
+                if let Some((attempt, None)) = self.flight {
+                    self.input(Input::AttemptBarred { id: attempt.id });
                 }
             }
             Step::EndUnknown => {
@@ -162,6 +171,9 @@ impl World {
         let Some((attempt, _)) = self.flight.take() else {
             return;
         };
+        if outcome == Outcome::Unsent {
+            self.unsent = self.now;
+        }
         match (&outcome, attempt.kind) {
             (Outcome::Success, AttemptKind::Events { first, last }) => {
                 self.delivered.extend(first.get()..=last.get());
@@ -215,9 +227,13 @@ impl World {
 
     fn input(&mut self, input: Input) {
         // The caller ends an attempt at its timeout; here it then loses the outcome.
-        self.flight.take_if(|(_, timeout_at)| *timeout_at <= at(self.now));
+        self.flight.take_if(|(_, timeout_at)| timeout_at.is_some_and(|at_| at_ <= at(self.now)));
         let mut effects = Vec::new();
         self.delivery.handle(input, at(self.now), &mut effects);
+        // The caller asks before it starts what has waited.
+        let delivery = &self.delivery;
+        self.flight
+            .take_if(|(attempt, started)| started.is_none() && !delivery.is_awaited(attempt.id));
         for effect in effects {
             self.check(effect);
         }
@@ -231,7 +247,7 @@ impl World {
     /// Events that no attempt keeps waiting wait no longer than they may.
     fn check_waits(&self) {
         let waits = self.delivery.lag() > 0 && self.status == Active;
-        if !waits || self.flight.is_some() || self.failed.is_some() {
+        if !waits || self.delivery.in_flight.is_some() || self.failed.is_some() {
             return;
         }
         let settings = self.delivery.settings();
@@ -243,7 +259,8 @@ impl World {
         if let Some(arrival) = self.arrivals.get(&next)
             && self.delivery.failures == 0
         {
-            assert!(deadline <= after(at(*arrival), window), "{next} is held back too long");
+            let latest = after(at(*arrival), window).max(after(at(self.unsent), UNSENT_PAUSE));
+            assert!(deadline <= latest, "{next} is held back too long");
         }
     }
 
@@ -295,7 +312,7 @@ impl World {
             }
         }
         self.superseded = false;
-        self.flight = Some((attempt, after(at(self.now), attempt.timeout)));
+        self.flight = Some((attempt, None));
     }
 
     /// Lets everything that is still to be sent succeed.
