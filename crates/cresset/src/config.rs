@@ -20,12 +20,13 @@ mod tree;
 mod value;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cresset_channel::IpNet;
+use cresset_channel::{InvalidSigningKey, IpNet, SigningKey};
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
@@ -50,6 +51,7 @@ pub(crate) struct Config {
     pub(crate) websocket: Websocket,
     pub(crate) rest_hook: RestHook,
     pub(crate) delivery: Delivery,
+    pub(crate) message: Message,
     pub(crate) retention: Retention,
     pub(crate) search: Search,
     pub(crate) log: Log,
@@ -155,6 +157,38 @@ pub(crate) struct Delivery {
     pub(crate) host_pause_max: Duration,
     pub(crate) attempts_per_subscription_max: NonZeroUsize,
     pub(crate) attempts_max: NonZeroUsize,
+    pub(crate) signing_keys: Vec<SigningKeyText>,
+    pub(crate) signing_key_files: Vec<PathBuf>,
+    pub(crate) traceparent: bool,
+}
+
+/// A signing key as text that can be read as one. A secret.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct SigningKeyText(String);
+
+impl SigningKeyText {
+    /// Checks that the text is a key.
+    pub(crate) fn new(text: String) -> Result<Self, InvalidSigningKey> {
+        SigningKey::parse(&text).map(|_| Self(text))
+    }
+
+    /// The key.
+    pub(crate) fn key(&self) -> Result<SigningKey, InvalidSigningKey> {
+        SigningKey::parse(&self.0)
+    }
+}
+
+impl fmt::Debug for SigningKeyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningKeyText(…)")
+    }
+}
+
+/// `[message]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Message {
+    pub(crate) event_system: String,
+    pub(crate) event_code: String,
 }
 
 /// `[retention]`.
@@ -305,6 +339,7 @@ impl Config {
             websocket: Websocket::read(reader),
             rest_hook: RestHook::read(reader),
             delivery: Delivery::read(reader),
+            message: Message::read(reader),
             retention: Retention::read(reader),
             search: Search::read(reader),
             log: Log::read(reader),
@@ -469,6 +504,22 @@ impl Delivery {
             attempts_per_subscription_max: reader
                 .required("delivery.attempts-per-subscription-max", &count(1, 1000)),
             attempts_max: reader.required("delivery.attempts-max", &count(1, 1_000_000)),
+            signing_keys: reader.required(
+                "delivery.signing-keys",
+                &value::signing_keys(cresset_channel::SIGNING_KEYS_MAX),
+            ),
+            signing_key_files: reader
+                .required("delivery.signing-key-files", &list(value::path(), 8)),
+            traceparent: reader.required("delivery.traceparent", &boolean()),
+        }
+    }
+}
+
+impl Message {
+    fn read(reader: &mut Reader) -> Self {
+        Self {
+            event_system: reader.required("message.event-system", &value::name()),
+            event_code: reader.required("message.event-code", &value::name()),
         }
     }
 }

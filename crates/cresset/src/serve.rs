@@ -6,7 +6,7 @@ use std::{io, process};
 
 use anyhow::Context;
 use cresset_api::Server;
-use cresset_channel::{AddressPolicy, EndpointPolicy, RestHook};
+use cresset_channel::{AddressPolicy, EndpointPolicy, RestHook, SIGNING_KEYS_MAX, SigningKey};
 use cresset_engine::{BreakerPolicy, RetryPolicy, RetrySchedule};
 use cresset_node::{Authentication, Caller, Clock, Node, Stopper, TokenHash};
 use cresset_store::{MemoryStore, Store};
@@ -110,7 +110,8 @@ fn start(config: &Config, base_url: String) -> anyhow::Result<(Arc<Node>, Stoppe
         StoreKind::Memory => Arc::new(MemoryStore::new()),
     };
     let rest_hook = RestHook::new(&channel_config(config), endpoint_policy(config))
-        .context("the HTTP client cannot be made")?;
+        .context("the HTTP client cannot be made")?
+        .signing_with(signing_keys(config)?);
     if rest_hook.trusted_roots() == 0 {
         tracing::warn!("no certificate authorities are known: https endpoints will all fail");
     }
@@ -224,6 +225,11 @@ fn node_config(config: &Config, base_url: String) -> anyhow::Result<cresset_node
                 pause_min: delivery.host_pause_min,
                 pause_max: delivery.host_pause_max,
             },
+            traceparent: delivery.traceparent,
+            message_event: cresset_node::MessageEvent {
+                system: config.message.event_system.clone(),
+                code: config.message.event_code.clone(),
+            },
             attempts_per_subscription_max: delivery.attempts_per_subscription_max,
             attempts_max: delivery.attempts_max,
         },
@@ -248,6 +254,30 @@ fn node_config(config: &Config, base_url: String) -> anyhow::Result<cresset_node
             wait_max: config.search.wait_max,
         },
     })
+}
+
+/// The keys of the configuration and of its files. No message repeats one.
+fn signing_keys(config: &Config) -> anyhow::Result<Vec<SigningKey>> {
+    let mut keys = Vec::new();
+    for text in &config.delivery.signing_keys {
+        keys.push(text.key()?);
+    }
+    for path in &config.delivery.signing_key_files {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("the signing keys in {} cannot be read", path.display()))?;
+        for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
+            let key = SigningKey::parse(text.trim())
+                .with_context(|| format!("the signing key in {}, line {line}", path.display()))?;
+            keys.push(key);
+        }
+    }
+    if keys.len() > SIGNING_KEYS_MAX {
+        anyhow::bail!("there are more than {SIGNING_KEYS_MAX} signing keys");
+    }
+    for public in keys.iter().filter_map(SigningKey::public_key) {
+        tracing::info!(public, "notifications are signed; receivers verify with this key");
+    }
+    Ok(keys)
 }
 
 fn retry_policy(config: &Config) -> anyhow::Result<RetryPolicy> {

@@ -549,6 +549,7 @@ impl Delivery {
         if window.is_zero() || !waits {
             return None;
         }
+        let window = self.heartbeat_period().map_or(window, |period| period.min(window));
         let until = after(self.fresh_since?, window);
         Some(self.heartbeat_at().map_or(until, |at| at.min(until)))
     }

@@ -84,10 +84,23 @@ pub struct DeliveryConfig {
     pub bytes_in_flight_max: NonZeroUsize,
     /// When a host counts as dead, and when it is tried again.
     pub breaker: BreakerPolicy,
+    /// Whether requests have a header `traceparent`.
+    pub traceparent: bool,
+    /// How FHIR messages tell what they are about.
+    pub message_event: MessageEvent,
     /// Attempts of one subscription that are remembered.
     pub attempts_per_subscription_max: NonZeroUsize,
     /// Attempts of all subscriptions that are remembered.
     pub attempts_max: NonZeroUsize,
+}
+
+/// The coding in `MessageHeader.event` of notifications (RQ-CH-82).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageEvent {
+    /// Its system.
+    pub system: String,
+    /// Its code.
+    pub code: String,
 }
 
 /// Sockets.

@@ -1,4 +1,5 @@
-//! The delivery loop: carries out what the `Delivery` machines of rest-hook subscriptions decide.
+//! The delivery loop: carries out what the `Delivery` machines of subscriptions with an endpoint
+//! (rest-hook, message) decide.
 //!
 //! One task owns all machines and one heap of deadlines. A subscription that waits, for its next
 //! heartbeat or a retry, is an entry in the heap, not a task (I6). Attempts run as tasks, at most
@@ -15,18 +16,19 @@ use std::time::Duration;
 use cresset_channel::RestHook;
 use cresset_engine::{
     Attempt, AttemptId, Delivery, DeliverySettings, DeliveryState, Effect, Health, Input,
-    JITTER_MIDDLE, RetryPolicy,
+    JITTER_MIDDLE, Outcome, RetryPolicy,
 };
-use cresset_model::{ChannelType, SubscriptionKey, SubscriptionStatus};
+use cresset_model::{SubscriptionKey, SubscriptionStatus};
 use jiff::Timestamp;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::watch;
 use tokio::task::{Id, JoinError, JoinSet};
+use uuid::Uuid;
 
 use crate::draft::is_counted;
 use crate::intent::{Job, StatusChange};
 use crate::live::{LiveSubscription, State};
-use crate::shared::Shared;
+use crate::shared::{Shared, is_sent_to};
 use crate::writer::WriterHandle;
 
 mod hosts;
@@ -51,6 +53,8 @@ struct Slot {
     held: Option<Attempt>,
     /// The status that the machine asked for last and that is not durable yet.
     asked: Option<SubscriptionStatus>,
+    /// Tells handshakes and heartbeats apart for receivers; another one after each success.
+    nonce: Uuid,
 }
 
 /// An attempt under way.
@@ -70,7 +74,7 @@ pub(crate) struct DeliveryLoop {
     host_heap: BinaryHeap<Reverse<(Timestamp, HostName)>>,
     slots: FxHashMap<SubscriptionKey, Slot>,
     heap: BinaryHeap<Reverse<(Timestamp, SubscriptionKey)>>,
-    /// Ends of subscriptions of other channels that stand in the heap.
+    /// Ends of subscriptions of channels without endpoints that stand in the heap.
     ends: FxHashMap<SubscriptionKey, Timestamp>,
     /// Subscriptions to look at, each once, in the order they fell due.
     due: VecDeque<SubscriptionKey>,
@@ -218,7 +222,7 @@ impl DeliveryLoop {
             (channel, self.delivery_settings(&state), state.revision, found)
         };
         let DeliveryState { status, last, .. } = found;
-        if channel != ChannelType::RestHook {
+        if !is_sent_to(&channel) {
             self.slots.remove(&key);
             self.observe_end(&live, &settings, now);
             return;
@@ -231,6 +235,7 @@ impl DeliveryLoop {
             deadline: None,
             held: None,
             asked: None,
+            nonce: Uuid::now_v7(),
         });
         if slot.asked == Some(status) {
             slot.asked = None;
@@ -308,6 +313,9 @@ impl DeliveryLoop {
             return;
         };
         let Some(slot) = self.slots.get_mut(&key) else { return };
+        if outcome == Outcome::Success {
+            slot.nonce = Uuid::now_v7();
+        }
         let mut effects = Vec::new();
         let input = Input::AttemptEnded { id, outcome, jitter: jitter() };
         slot.machine.handle(input, now, &mut effects);
@@ -392,7 +400,8 @@ impl DeliveryLoop {
         slot.machine.handle(started, self.shared.clock.now(), &mut effects);
         let (sender, live) = (self.sender.clone(), slot.live.clone());
         let status = slot.machine.status();
-        let sending = async move { sender.send(&live, attempt, status).await };
+        let nonce = slot.nonce;
+        let sending = async move { sender.send(&live, attempt, status, nonce).await };
         let task = self.tasks.spawn(sending).id();
         self.running.insert(task, Running { key, id: attempt.id, place });
         self.carry_out(key, effects);

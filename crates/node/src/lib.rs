@@ -63,8 +63,8 @@ pub use bundles::Representation;
 pub use caller::{Authentication, Caller, Right, Rights, TokenHash};
 pub use clock::Clock;
 pub use config::{
-    Config, DeliveryConfig, Limits, RetentionConfig, SearchConfig, SearchIndex, SubscriptionConfig,
-    TopicConfig, WebsocketConfig,
+    Config, DeliveryConfig, Limits, MessageEvent, RetentionConfig, SearchConfig, SearchIndex,
+    SubscriptionConfig, TopicConfig, WebsocketConfig,
 };
 pub use delivery_figures::{DeliveryFigures, StatusFigures, SubscriptionAttempts};
 pub use error::{Error, Kind};

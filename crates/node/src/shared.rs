@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, Semaphore, watch};
 
-use crate::caller::ClientRights;
 use crate::attempts::Attempts;
+use crate::caller::ClientRights;
 use crate::catalogs::Catalogs;
 use crate::clock::Clock;
 use crate::config::{Config, SearchIndex};
@@ -226,7 +226,15 @@ impl Shared {
 /// Whether a channel is one that this server sends over.
 pub(crate) fn is_served(channel: &ChannelType) -> bool {
     match channel {
-        ChannelType::RestHook | ChannelType::Websocket => true,
-        ChannelType::Custom(_) | ChannelType::Email | ChannelType::Message => false,
+        ChannelType::Message | ChannelType::RestHook | ChannelType::Websocket => true,
+        ChannelType::Custom(_) | ChannelType::Email => false,
+    }
+}
+
+/// Whether notifications of a channel are sent to an endpoint by HTTP.
+pub(crate) fn is_sent_to(channel: &ChannelType) -> bool {
+    match channel {
+        ChannelType::Message | ChannelType::RestHook => true,
+        ChannelType::Custom(_) | ChannelType::Email | ChannelType::Websocket => false,
     }
 }

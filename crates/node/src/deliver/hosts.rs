@@ -59,6 +59,8 @@ struct Host {
     waiting: VecDeque<(SubscriptionKey, Attempt)>,
     /// When the queue is next rid of what is out of date.
     sweep_at: usize,
+    /// It stands among those that wait for room among hosts in trouble.
+    waits_for_suspects: bool,
     /// When the loop was told to come back for it.
     wake: Option<Timestamp>,
 }
@@ -124,6 +126,20 @@ impl Hosts {
         now: Timestamp,
         is_awaited: impl Fn(&(SubscriptionKey, Attempt)) -> bool,
     ) -> Option<(SubscriptionKey, Attempt, Place)> {
+        let next = self.next_of(name, now, is_awaited);
+        if next.is_none() {
+            // The room among hosts in trouble that it was offered is another's.
+            self.release_suspect();
+        }
+        next
+    }
+
+    fn next_of(
+        &mut self,
+        name: &HostName,
+        now: Timestamp,
+        is_awaited: impl Fn(&(SubscriptionKey, Attempt)) -> bool,
+    ) -> Option<(SubscriptionKey, Attempt, Place)> {
         let host = self.hosts.get_mut(name)?;
         while host.waiting.front().is_some_and(|entry| !is_awaited(entry)) {
             host.waiting.pop_front();
@@ -148,7 +164,7 @@ impl Hosts {
     ) -> Vec<(SubscriptionKey, Attempt)> {
         if place.suspect {
             self.suspects -= 1;
-            self.released.extend(self.suspects_waiting.pop_front());
+            self.release_suspect();
         }
         let Some(host) = self.hosts.get_mut(&place.host) else { return Vec::new() };
         host.running -= 1;
@@ -177,7 +193,9 @@ impl Hosts {
         }
         let suspect = host.breaker.is_suspect();
         if suspect && self.suspects >= self.suspects_max {
-            self.suspects_waiting.push_back(name.clone());
+            if !std::mem::replace(&mut host.waits_for_suspects, true) {
+                self.suspects_waiting.push_back(name.clone());
+            }
             return if host.breaker.is_open() { Turn::Barred } else { Turn::Wait };
         }
         match host.breaker.permit(timeout + OUTCOME_GRACE, now) {
@@ -194,6 +212,18 @@ impl Hosts {
                 Turn::Barred
             }
         }
+    }
+
+    /// Offers room among hosts in trouble, if there is any, to the next that waits for it.
+    fn release_suspect(&mut self) {
+        if self.suspects >= self.suspects_max {
+            return;
+        }
+        let Some(name) = self.suspects_waiting.pop_front() else { return };
+        if let Some(host) = self.hosts.get_mut(&name) {
+            host.waits_for_suspects = false;
+        }
+        self.released.push_back(name);
     }
 
     /// Forgets what is known of hosts that nobody speaks to, when it is much.
@@ -214,6 +244,7 @@ impl Host {
             running: 0,
             waiting: VecDeque::new(),
             sweep_at: WAITING_MIN,
+            waits_for_suspects: false,
             wake: None,
         }
     }

@@ -6,15 +6,18 @@ use std::time::Duration;
 use bytes::Bytes;
 use cresset_channel::{self as channel, FailureKind, RestHook, Verdict};
 use cresset_engine::{Attempt, AttemptKind, Health, Outcome};
-use cresset_fhir::MIME_TYPE_DEFAULT;
+use cresset_fhir::{Codec, MIME_TYPE_DEFAULT, MessageFrame};
 use cresset_model::{
-    NotificationType, PayloadContent, Subscription, SubscriptionError, SubscriptionErrorCode,
-    SubscriptionStatus,
+    ChannelType, NotificationType, PayloadContent, Subscription, SubscriptionError,
+    SubscriptionErrorCode, SubscriptionStatus,
 };
+use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use url::Url;
+use uuid::Uuid;
 
 use crate::attempts::{AttemptOutcome, AttemptRecord, without_secrets};
+use crate::bases::version_of;
 use crate::error::Error;
 use crate::live::LiveSubscription;
 use crate::notify::{self, Overflow, Range};
@@ -27,6 +30,9 @@ const BUILT_MAX: usize = 4;
 const ROOM_TIME_MAX: Duration = Duration::from_secs(5);
 /// What bytes in flight are counted in.
 const ROOM_UNIT_BYTES: usize = 1024;
+
+/// The operation that takes messages.
+const PROCESS_MESSAGE: &str = "/$process-message";
 
 /// What came of an attempt.
 pub(super) struct Sent {
@@ -76,6 +82,7 @@ impl Sender {
         live: &LiveSubscription,
         attempt: Attempt,
         status: SubscriptionStatus,
+        nonce: Uuid,
     ) -> Sent {
         let at = self.shared.clock.now();
         let (notification_type, range) = match attempt.kind {
@@ -96,7 +103,11 @@ impl Sender {
             response: None,
         };
         let settings = live.state().settings.clone();
-        let built = self.build(live, &settings, (notification_type, range), attempt, status).await;
+        let message = self.message(live, attempt, nonce);
+        let rendered = self.render(live, &settings, (notification_type, range), status).await;
+        let built = rendered.and_then(|(body, room)| {
+            Ok((self.request(live, &settings, body, attempt, &message)?, room))
+        });
         let sent = match built {
             Ok((request, _room)) => {
                 let outcome = self.rest_hook.attempt(request).await;
@@ -123,6 +134,8 @@ impl Sender {
             notification.r#type = notification_type.code(),
             duration = ?record.duration,
             outcome = record.outcome.as_str(),
+            message.id = message.id,
+            trace.id = message.trace_id,
             "attempt"
         );
         self.shared.attempts.record(live.key, record);
@@ -130,14 +143,13 @@ impl Sender {
     }
 
     /// Builds the notification and takes room for its bytes.
-    async fn build(
+    async fn render(
         &self,
         live: &LiveSubscription,
         settings: &Subscription,
         (notification_type, range): (NotificationType, Option<Range>),
-        attempt: Attempt,
         status: SubscriptionStatus,
-    ) -> Result<(channel::Request, OwnedSemaphorePermit), Unsent> {
+    ) -> Result<(Bytes, OwnedSemaphorePermit), Unsent> {
         // Only full resources can be large, so only they take turns.
         let _turn = match settings.content {
             PayloadContent::FullResource => {
@@ -153,28 +165,116 @@ impl Sender {
         let units = u32::try_from(units).unwrap_or(u32::MAX).min(self.room_max);
         let room = self.room.clone().acquire_many_owned(units);
         let room = tokio::time::timeout(ROOM_TIME_MAX, room).await.map_err(|_| Unsent::NoRoom)?;
-        let request = self.request(settings, body, attempt)?;
-        Ok((request, room.map_err(Error::internal)?))
+        Ok((body, room.map_err(Error::internal)?))
+    }
+
+    /// What tells this message from others, whichever attempt brings it: a receiver that got it
+    /// twice can know (RQ-ER-15).
+    fn message(&self, live: &LiveSubscription, attempt: Attempt, nonce: Uuid) -> Message {
+        let base_url = &self.shared.config.base_url;
+        let what = match attempt.kind {
+            AttemptKind::Events { first, last } => format!("{first}-{last}"),
+            AttemptKind::Handshake | AttemptKind::Heartbeat => nonce.to_string(),
+        };
+        // Hashed, since positions tell how busy the server is.
+        let hash: [u8; 32] = Sha256::digest(format!("{base_url} {} {what}", live.key)).into();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash[..16]);
+        let uuid = uuid::Builder::from_custom_bytes(bytes).into_uuid();
+        Message { id: format!("msg_{}", uuid.simple()), trace_id: hex(&hash[16..]), uuid }
     }
 
     fn request(
         &self,
+        live: &LiveSubscription,
         settings: &Subscription,
         body: Bytes,
         attempt: Attempt,
+        message: &Message,
     ) -> Result<channel::Request, Error> {
         let endpoint = settings.endpoint.as_deref().unwrap_or_default();
+        let (endpoint, body) = match settings.channel_type {
+            ChannelType::Message => {
+                let framed = self.framed(live, endpoint, &body, message)?;
+                (message_endpoint(endpoint).map_err(Error::internal)?, framed)
+            }
+            ChannelType::Custom(_)
+            | ChannelType::Email
+            | ChannelType::RestHook
+            | ChannelType::Websocket => (Url::parse(endpoint).map_err(Error::internal)?, body),
+        };
         let mime_type = settings.mime_type.as_ref();
         let headers = settings.headers.iter();
         Ok(channel::Request {
-            endpoint: Url::parse(endpoint).map_err(Error::internal)?,
+            endpoint,
             content_type: mime_type.map_or(MIME_TYPE_DEFAULT, |one| one.as_str()).to_owned(),
             headers: headers.map(|header| (header.name.clone(), header.value.clone())).collect(),
             body,
             deadline: attempt.timeout,
             now: self.shared.clock.now(),
+            message_id: message.id.clone(),
+            traceparent: self.shared.config.delivery.traceparent.then(|| message.traceparent()),
         })
     }
+
+    /// The notification as the content of a FHIR message (RQ-CH-81).
+    fn framed(
+        &self,
+        live: &LiveSubscription,
+        endpoint: &str,
+        notification: &[u8],
+        message: &Message,
+    ) -> Result<Bytes, Error> {
+        let version =
+            version_of(live.base).ok_or_else(|| Error::internal("a base without a version"))?;
+        let event = &self.shared.config.delivery.message_event;
+        let mut bytes = Vec::with_capacity(notification.len() + 1024);
+        let frame = MessageFrame {
+            id: &message.uuid.to_string(),
+            timestamp: self.shared.clock.now(),
+            event: (&event.system, &event.code),
+            source: &self.shared.base_url(version),
+            destination: endpoint,
+        };
+        Codec::of(version).render_message(&frame, notification, &mut bytes);
+        Ok(Bytes::from(bytes))
+    }
+}
+
+/// What tells one message from others.
+struct Message {
+    id: String,
+    uuid: Uuid,
+    trace_id: String,
+}
+
+impl Message {
+    /// W3C trace context: one trace for all attempts, one span for each. Nothing is sampled here.
+    fn traceparent(&self) -> String {
+        let mut span = [0; 8];
+        // Without randomness all attempts are one span.
+        let span = match getrandom::fill(&mut span) {
+            Ok(()) if span != [0; 8] => span,
+            Ok(()) | Err(_) => [1; 8],
+        };
+        format!("00-{}-{}-00", self.trace_id, hex(&span))
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Where messages for this endpoint are posted: the operation on the base, or the endpoint itself
+/// where it names the operation already (RQ-CH-80).
+fn message_endpoint(endpoint: &str) -> Result<Url, url::ParseError> {
+    let mut url = Url::parse(endpoint)?;
+    let path = url.path().trim_end_matches('/');
+    if !path.ends_with(PROCESS_MESSAGE) {
+        let path = format!("{path}{PROCESS_MESSAGE}");
+        url.set_path(&path);
+    }
+    Ok(url)
 }
 
 /// Writes down how an attempt went.
@@ -266,3 +366,6 @@ fn retry(
 fn reason(code: Option<SubscriptionErrorCode>, text: &str) -> SubscriptionError {
     SubscriptionError { code, text: text.to_owned() }
 }
+
+#[cfg(test)]
+mod tests;

@@ -21,8 +21,8 @@ use serde_json::{Value, json};
 
 use crate::{
     Authentication, Caller, Clock, Condition, Config, DeliveryConfig, Effect, Error, EventsQuery,
-    Limits, Node, RetentionConfig, Right, SearchConfig, SearchIndex, Stopper, SubscriptionConfig,
-    TopicConfig, WebsocketConfig, Written,
+    Limits, MessageEvent, Node, RetentionConfig, Right, SearchConfig, SearchIndex, Stopper,
+    SubscriptionConfig, TopicConfig, WebsocketConfig, Written,
 };
 
 /// What the next append does instead.
@@ -354,6 +354,11 @@ fn config() -> Config {
             concurrency_per_host_max: NonZeroUsize::new(4).unwrap(),
             bytes_in_flight_max: NonZeroUsize::new(1 << 20).unwrap(),
             breaker: BreakerPolicy::default(),
+            traceparent: false,
+            message_event: MessageEvent {
+                system: "http://test/events".to_owned(),
+                code: "notification".to_owned(),
+            },
             attempts_per_subscription_max: NonZeroUsize::new(10).unwrap(),
             attempts_max: NonZeroUsize::new(100).unwrap(),
         },

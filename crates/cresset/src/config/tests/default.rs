@@ -9,7 +9,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::super::reader::Reader;
 use super::super::{
-    Auth, Config, DEFAULT, Delivery, Limits, Log, LogFormat, RestHook, Retention, Search,
+    Auth, Config, DEFAULT, Delivery, Limits, Log, LogFormat, Message, RestHook, Retention, Search,
     SearchIndex, Server, Store, StoreKind, Subscriptions, Topics, Websocket, defaults, reference,
 };
 use super::{flags, load_with};
@@ -91,6 +91,13 @@ fn expected() -> Config {
             host_pause_max: seconds(5 * 60),
             attempts_per_subscription_max: n(20),
             attempts_max: n(10_000),
+            signing_keys: Vec::new(),
+            signing_key_files: Vec::new(),
+            traceparent: false,
+        },
+        message: Message {
+            event_system: "http://example.org/fhir/message-events".to_owned(),
+            event_code: "subscription-notification".to_owned(),
         },
         retention: Retention {
             events_keep: seconds(30 * 24 * 60 * 60),

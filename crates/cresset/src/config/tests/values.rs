@@ -190,3 +190,20 @@ proptest! {
         prop_assert_eq!(parse_size(&format!("{number} KiB")), Some(number << 10));
     }
 }
+
+#[test]
+fn a_signing_key_that_is_none_is_not_repeated() {
+    for file in [
+        "[delivery]\nsigning-keys = \"whsec_marker\"",
+        "[delivery]\nsigning-keys = [\"marker\"]",
+        "[delivery]\nsigning-keys = [7]",
+    ] {
+        let problems = load_with(file, &[], flags()).unwrap_err().to_string();
+        assert!(problems.contains("delivery.signing-keys: must be"), "{problems}");
+        assert!(!problems.contains("marker"), "{problems}");
+    }
+    let file = "[delivery]\nsigning-keys = [\"whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD\"]";
+    let config = load_with(file, &[], flags()).unwrap();
+    assert_eq!(config.delivery.signing_keys.len(), 1);
+    assert!(!format!("{config:?}").contains("C2FV"));
+}

@@ -9,6 +9,7 @@ use cresset_engine::{
 use cresset_model::{Position, SubscriptionStatus};
 
 use super::*;
+use crate::config::MessageEvent;
 
 const START: Timestamp = Timestamp::constant(1_800_000_000, 0);
 
@@ -27,6 +28,11 @@ fn hosts() -> Hosts {
             failures_max: NonZeroU32::new(2).unwrap(),
             pause_min: Duration::from_secs(5),
             pause_max: Duration::from_secs(5),
+        },
+        traceparent: false,
+        message_event: MessageEvent {
+            system: "http://test/events".to_owned(),
+            code: "notification".to_owned(),
         },
         attempts_per_subscription_max: NonZeroUsize::MIN,
         attempts_max: NonZeroUsize::MIN,
@@ -147,6 +153,28 @@ fn hosts_in_trouble_together_leave_room_for_the_others() {
     go(&mut hosts, "well", 4, 1);
     ended(&mut hosts, &first, Health::Good, 2);
     assert_eq!(numbers(&released(&mut hosts, 2)), [3]);
+}
+
+#[test]
+fn room_that_one_host_does_not_take_is_offered_to_the_next() {
+    let mut hosts = hosts();
+    for name in ["a", "b", "c", "d"] {
+        let place = go(&mut hosts, name, 1, 0);
+        ended(&mut hosts, &place, Health::Bad, 0);
+    }
+    let first = go(&mut hosts, "a", 1, 1);
+    go(&mut hosts, "b", 2, 1);
+    for (name, number) in [("c", 3), ("d", 4)] {
+        assert!(matches!(offer(&mut hosts, name, number, 1), Turn::Wait));
+    }
+    ended(&mut hosts, &first, Health::Good, 2);
+    let mut gone = Vec::new();
+    while let Some(name) = hosts.released.pop_front() {
+        // Nobody waits for the third any more.
+        let next = hosts.next(&name, at(2), |(key, _)| key.position().get() != 3);
+        gone.extend(next.map(|(key, ..)| key.position().get()));
+    }
+    assert_eq!(gone, [4]);
 }
 
 #[test]
