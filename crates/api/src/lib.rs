@@ -7,6 +7,7 @@
 //! Bounds (I10): body size, header time, connections, frame size; see [`Config`]. Tests:
 //! `tests.rs` beside each module; the whole over real HTTP in `crates/conformance`.
 
+mod admin;
 mod context;
 mod fallback;
 mod health;

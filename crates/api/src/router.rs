@@ -12,7 +12,7 @@ use cresset_node::{Error, Kind};
 
 use crate::context::{BODIES_KIB_MAX, Context};
 use crate::outcome::Refusal;
-use crate::{fallback, health, operations, resources, websocket};
+use crate::{admin, fallback, health, operations, resources, websocket};
 
 /// All routes of the server.
 ///
@@ -22,6 +22,8 @@ pub(crate) fn router(context: Context) -> Router {
     Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
+        .route("/admin/delivery", get(admin::delivery))
+        .route("/admin/subscriptions/{id}/attempts", get(admin::attempts))
         .route("/{version}", post(resources::bundle))
         .route("/{version}/", post(resources::bundle))
         .route("/{version}/metadata", get(resources::metadata))
