@@ -182,7 +182,9 @@ impl Delivery {
                 Some(self.held_until().map_or(self.resume, |at| at.max(self.resume)))
             }
             (None, SubscriptionStatus::Active) => self.heartbeat_at().map(|at| at.max(self.resume)),
-            (None, SubscriptionStatus::Error) => self.heartbeat_in_error_at(),
+            (None, SubscriptionStatus::Error) => {
+                self.heartbeat_in_error_at().map(|at| at.max(self.resume))
+            }
             (None, SubscriptionStatus::EnteredInError | SubscriptionStatus::Off) => None,
         };
         earlier(earlier(end, self.off_at()), next)

@@ -532,6 +532,15 @@ fn heartbeats_go_on_in_error_without_retries_and_lead_nowhere() {
 }
 
 #[test]
+fn a_heartbeat_in_error_that_could_not_be_sent_waits_for_its_next_turn() {
+    let mut rig = Rig::new(heartbeats_in_error(), Error, 0, 3);
+    assert_eq!(rig.tick(60), "#1 heartbeat");
+    assert_eq!(rig.ended(121, 1, Outcome::Unsent), "");
+    assert_eq!(rig.deadline(), Some(122), "no busy loop");
+    assert_eq!(rig.tick(122), "#2 heartbeat");
+}
+
+#[test]
 fn what_never_succeeds_is_switched_off_and_a_success_puts_it_off() {
     let off = "off (no notification has been taken for 0 hours)";
     let mut rig = Rig::new(heartbeats_in_error(), Error, 0, 3);
