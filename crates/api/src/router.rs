@@ -23,6 +23,8 @@ pub(crate) fn router(context: Context) -> Router {
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/admin/recover", post(admin::recover))
+        .route("/admin/delivery", get(admin::delivery))
+        .route("/admin/subscriptions/{id}/attempts", get(admin::attempts))
         .route("/{version}", post(resources::bundle))
         .route("/{version}/", post(resources::bundle))
         .route("/{version}/metadata", get(resources::metadata))

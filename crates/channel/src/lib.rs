@@ -12,8 +12,9 @@
 //! deadline and keeps at most [`RESPONSE_TEXT_BYTES_MAX`] bytes of the response; no text made here
 //! holds a header value, a body, an address or the query string of an endpoint.
 //!
-//! **Tests**: `address/tests.rs`, `endpoint/tests.rs`, `header/tests.rs`, `retry_after/tests.rs`
-//! are tables; `rest_hook/tests.rs` speaks to receivers and `email/tests.rs` to relays on loopback.
+//! **Tests**: `address/tests.rs`, `endpoint/tests.rs`, `header/tests.rs`, `retry_after/tests.rs`,
+//! `signature/tests.rs` are tables; `rest_hook/tests.rs` speaks to receivers and `email/tests.rs` to
+//! relays on loopback.
 
 mod address;
 mod email;
@@ -23,6 +24,7 @@ mod outcome;
 mod resolver;
 mod rest_hook;
 mod retry_after;
+mod signature;
 mod tls;
 
 pub use address::{AddressPolicy, AddressRange, InvalidPrefix, parse_prefix};
@@ -35,4 +37,5 @@ pub use ipnet::IpNet;
 pub use outcome::{Failure, FailureKind, NoResponse, Outcome, ResponseText, Verdict};
 pub use rest_hook::{Config, RESPONSE_TEXT_BYTES_MAX, Request, RestHook};
 pub use retry_after::RETRY_AFTER_MAX;
+pub use signature::{InvalidSigningKey, SIGNING_KEYS_MAX, SigningKey};
 pub use tls::Error;

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use http::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue, RETRY_AFTER};
 use jiff::{SignedDuration, Timestamp};
-use reqwest::header::RETRY_AFTER;
 use reqwest::redirect;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
@@ -28,7 +28,13 @@ use crate::header::header_map;
 use crate::outcome::{Failure, FailureKind, NoResponse, Outcome, ResponseText, Verdict};
 use crate::resolver::{AllRefused, Lookup, Resolver, SystemLookup};
 use crate::retry_after::parse_retry_after;
+use crate::signature::{SigningKey, signatures};
 use crate::tls::{Error, client_config, untrusted_because};
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
+const WEBHOOK_SIGNATURE: HeaderName = HeaderName::from_static("webhook-signature");
+const WEBHOOK_TIMESTAMP: HeaderName = HeaderName::from_static("webhook-timestamp");
 
 /// Most bytes of a response's body that are read and kept.
 pub const RESPONSE_TEXT_BYTES_MAX: usize = 1024;
@@ -86,6 +92,10 @@ pub struct Request {
     pub deadline: Duration,
     /// The time now, which a date in `Retry-After` is measured from.
     pub now: Timestamp,
+    /// What the receiver can tell a repetition by; the same for every attempt of one message.
+    pub message_id: String,
+    /// The header `traceparent`, if one is to be sent.
+    pub traceparent: Option<String>,
 }
 
 /// Not derived: headers and body are not for logs, nor is all of the endpoint.
@@ -106,6 +116,7 @@ impl fmt::Debug for Request {
 pub struct RestHook {
     client: reqwest::Client,
     policy: Arc<EndpointPolicy>,
+    signing_keys: Arc<[SigningKey]>,
     trusted_roots: usize,
 }
 
@@ -148,7 +159,14 @@ impl RestHook {
             .http2_max_header_list_size(RESPONSE_HEADER_BYTES_MAX)
             .build()
             .map_err(Error::Client)?;
-        Ok(Self { client, policy: Arc::new(policy), trusted_roots })
+        let signing_keys = Arc::default();
+        Ok(Self { client, policy: Arc::new(policy), signing_keys, trusted_roots })
+    }
+
+    /// The same, signing every request with each of these keys.
+    #[must_use]
+    pub fn signing_with(self, keys: Vec<SigningKey>) -> Self {
+        Self { signing_keys: keys.into(), ..self }
     }
 
     /// How many certificate authorities are trusted. With none, no `https` endpoint can be reached.
@@ -190,12 +208,32 @@ impl RestHook {
         if let Some(refusal) = endpoint_refusal(&request.endpoint, &self.policy) {
             return Err(refused(refusal.to_string()));
         }
-        let headers = header_map(&request.content_type, &request.headers)
+        let mut headers = header_map(&request.content_type, &request.headers)
             .map_err(|refusal| refused(refusal.to_string()))?;
+        self.sign(&request, &mut headers)
+            .map_err(|_| refused("the request cannot be signed".to_owned()))?;
         let mut checked = reqwest::Request::new(reqwest::Method::POST, request.endpoint);
         *checked.headers_mut() = headers;
         *checked.body_mut() = Some(request.body.into());
         Ok(checked)
+    }
+}
+
+impl RestHook {
+    /// Sets the headers that are the server's own, whatever the subscriber asked for.
+    fn sign(&self, request: &Request, headers: &mut HeaderMap) -> Result<(), InvalidHeaderValue> {
+        if let Some(traceparent) = &request.traceparent {
+            headers.insert(TRACEPARENT, HeaderValue::from_str(traceparent)?);
+        }
+        if !self.signing_keys.is_empty() {
+            let timestamp = request.now.as_second();
+            let id = &request.message_id;
+            let signatures = signatures(&self.signing_keys, id, timestamp, &request.body);
+            headers.insert(WEBHOOK_ID, HeaderValue::from_str(id)?);
+            headers.insert(WEBHOOK_TIMESTAMP, HeaderValue::from(timestamp));
+            headers.insert(WEBHOOK_SIGNATURE, HeaderValue::from_str(&signatures)?);
+        }
+        Ok(())
     }
 }
 

@@ -12,6 +12,8 @@ const CHANNEL_TYPES: &str = "http://terminology.hl7.org/CodeSystem/subscription-
 /// How notifications are to travel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Channel {
+    /// As FHIR messages to this endpoint.
+    Message(String),
     /// To this endpoint.
     RestHook(String),
     /// Over a websocket.
@@ -122,6 +124,11 @@ impl Subscribe {
     /// To a topic by rest-hook, id-only.
     pub fn rest_hook(topic: &str, endpoint: &str) -> Self {
         Self { channel: Channel::RestHook(endpoint.to_owned()), ..Self::websocket(topic) }
+    }
+
+    /// To a topic by messages, id-only.
+    pub fn message(topic: &str, endpoint: &str) -> Self {
+        Self { channel: Channel::Message(endpoint.to_owned()), ..Self::websocket(topic) }
     }
 
     /// Under an id of the client's.
@@ -269,6 +276,7 @@ impl Channel {
     /// The channel's code.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Message(_) => "message",
             Self::RestHook(_) => "rest-hook",
             Self::Websocket => "websocket",
         }
@@ -276,7 +284,7 @@ impl Channel {
 
     fn endpoint(&self) -> Option<&str> {
         match self {
-            Self::RestHook(endpoint) => Some(endpoint),
+            Self::Message(endpoint) | Self::RestHook(endpoint) => Some(endpoint),
             Self::Websocket => None,
         }
     }

@@ -20,12 +20,13 @@ mod tree;
 mod value;
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cresset_channel::IpNet;
+use cresset_channel::{InvalidSigningKey, IpNet, SigningKey};
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
@@ -49,6 +50,8 @@ pub(crate) struct Config {
     pub(crate) subscriptions: Subscriptions,
     pub(crate) websocket: Websocket,
     pub(crate) rest_hook: RestHook,
+    pub(crate) delivery: Delivery,
+    pub(crate) message: Message,
     pub(crate) recovery: Recovery,
     pub(crate) retention: Retention,
     pub(crate) search: Search,
@@ -144,6 +147,55 @@ pub(crate) struct RestHook {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Recovery {
     pub(crate) events_per_second: NonZeroU32,
+}
+
+/// `[delivery]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Delivery {
+    pub(crate) retry_after_max: Duration,
+    pub(crate) rejection_retries_max: NonZeroU32,
+    pub(crate) off_after: Duration,
+    pub(crate) heartbeats_in_error: bool,
+    pub(crate) coalesce_window: Duration,
+    pub(crate) concurrency_per_host_max: NonZeroUsize,
+    pub(crate) bytes_in_flight_max: NonZeroUsize,
+    pub(crate) host_failures_max: NonZeroU32,
+    pub(crate) host_pause_min: Duration,
+    pub(crate) host_pause_max: Duration,
+    pub(crate) attempts_per_subscription_max: NonZeroUsize,
+    pub(crate) attempts_max: NonZeroUsize,
+    pub(crate) signing_keys: Vec<SigningKeyText>,
+    pub(crate) signing_key_files: Vec<PathBuf>,
+    pub(crate) traceparent: bool,
+}
+
+/// A signing key as text that can be read as one. A secret.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct SigningKeyText(String);
+
+impl SigningKeyText {
+    /// Checks that the text is a key.
+    pub(crate) fn new(text: String) -> Result<Self, InvalidSigningKey> {
+        SigningKey::parse(&text).map(|_| Self(text))
+    }
+
+    /// The key.
+    pub(crate) fn key(&self) -> Result<SigningKey, InvalidSigningKey> {
+        SigningKey::parse(&self.0)
+    }
+}
+
+impl fmt::Debug for SigningKeyText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningKeyText(…)")
+    }
+}
+
+/// `[message]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Message {
+    pub(crate) event_system: String,
+    pub(crate) event_code: String,
 }
 
 /// `[retention]`.
@@ -293,6 +345,8 @@ impl Config {
             subscriptions: Subscriptions::read(reader),
             websocket: Websocket::read(reader),
             rest_hook: RestHook::read(reader),
+            delivery: Delivery::read(reader),
+            message: Message::read(reader),
             recovery: Recovery::read(reader),
             retention: Retention::read(reader),
             search: Search::read(reader),
@@ -320,6 +374,11 @@ impl Config {
         if limits.sockets_unbound_max > limits.sockets_max {
             let keys = ["limits.sockets-unbound-max", "limits.sockets-max"];
             reader.contradiction(&keys, "must not be above limits.sockets-max");
+        }
+        let delivery = &self.delivery;
+        if delivery.host_pause_min > delivery.host_pause_max {
+            let keys = ["delivery.host-pause-min", "delivery.host-pause-max"];
+            reader.contradiction(&keys, "must not be above delivery.host-pause-max");
         }
         let subscriptions = &self.subscriptions;
         if subscriptions.timeout_default > subscriptions.timeout_max {
@@ -414,12 +473,12 @@ impl Websocket {
 
 impl RestHook {
     fn read(reader: &mut Reader) -> Self {
-        let schedule = || list(duration("0s", "1h"), 64);
         Self {
             handshake_delay: reader.required("rest-hook.handshake-delay", &duration("0s", "10m")),
             handshake_retry_schedule: reader
-                .required("rest-hook.handshake-retry-schedule", &schedule()),
-            retry_schedule: reader.required("rest-hook.retry-schedule", &schedule()),
+                .required("rest-hook.handshake-retry-schedule", &list(duration("0s", "1h"), 64)),
+            retry_schedule: reader
+                .required("rest-hook.retry-schedule", &list(duration("0s", "1d"), 64)),
             concurrency_max: reader.required("rest-hook.concurrency-max", &count(1, 100_000)),
             connect_timeout: reader.required("rest-hook.connect-timeout", &duration("100ms", "1m")),
             idle_connections_per_host_max: reader
@@ -439,6 +498,44 @@ impl Recovery {
     fn read(reader: &mut Reader) -> Self {
         Self {
             events_per_second: reader.required("recovery.events-per-second", &count(1, 100_000)),
+        }
+    }
+}
+
+impl Delivery {
+    fn read(reader: &mut Reader) -> Self {
+        Self {
+            retry_after_max: reader.required("delivery.retry-after-max", &duration("0s", "1d")),
+            rejection_retries_max: reader.required("delivery.rejection-retries-max", &count(1, 64)),
+            off_after: reader.required("delivery.off-after", &duration("0s", "3650d")),
+            heartbeats_in_error: reader.required("delivery.heartbeats-in-error", &boolean()),
+            coalesce_window: reader.required("delivery.coalesce-window", &duration("0s", "10m")),
+            concurrency_per_host_max: reader
+                .required("delivery.concurrency-per-host-max", &count(1, 100_000)),
+            bytes_in_flight_max: reader
+                .required("delivery.bytes-in-flight-max", &size("1MiB", "64GiB")),
+            host_failures_max: reader.required("delivery.host-failures-max", &count(1, 10_000)),
+            host_pause_min: reader.required("delivery.host-pause-min", &duration("100ms", "1h")),
+            host_pause_max: reader.required("delivery.host-pause-max", &duration("100ms", "1d")),
+            attempts_per_subscription_max: reader
+                .required("delivery.attempts-per-subscription-max", &count(1, 1000)),
+            attempts_max: reader.required("delivery.attempts-max", &count(1, 1_000_000)),
+            signing_keys: reader.required(
+                "delivery.signing-keys",
+                &value::signing_keys(cresset_channel::SIGNING_KEYS_MAX),
+            ),
+            signing_key_files: reader
+                .required("delivery.signing-key-files", &list(value::path(), 8)),
+            traceparent: reader.required("delivery.traceparent", &boolean()),
+        }
+    }
+}
+
+impl Message {
+    fn read(reader: &mut Reader) -> Self {
+        Self {
+            event_system: reader.required("message.event-system", &value::name()),
+            event_code: reader.required("message.event-code", &value::name()),
         }
     }
 }

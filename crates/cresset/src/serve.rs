@@ -6,8 +6,8 @@ use std::{io, process};
 
 use anyhow::Context;
 use cresset_api::Server;
-use cresset_channel::{AddressPolicy, EndpointPolicy, RestHook};
-use cresset_engine::{RetryPolicy, RetrySchedule};
+use cresset_channel::{AddressPolicy, EndpointPolicy, RestHook, SIGNING_KEYS_MAX, SigningKey};
+use cresset_engine::{BreakerPolicy, RetryPolicy, RetrySchedule};
 use cresset_node::{Authentication, Caller, Clock, Node, Stopper, TokenHash};
 use cresset_store::{MemoryStore, Store};
 use cresset_store_embedded::EmbeddedStore;
@@ -110,7 +110,8 @@ fn start(config: &Config, base_url: String) -> anyhow::Result<(Arc<Node>, Stoppe
         StoreKind::Memory => Arc::new(MemoryStore::new()),
     };
     let rest_hook = RestHook::new(&channel_config(config), endpoint_policy(config))
-        .context("the HTTP client cannot be made")?;
+        .context("the HTTP client cannot be made")?
+        .signing_with(signing_keys(config)?);
     if rest_hook.trusted_roots() == 0 {
         tracing::warn!("no certificate authorities are known: https endpoints will all fail");
     }
@@ -193,7 +194,7 @@ fn channel_config(config: &Config) -> cresset_channel::Config {
 }
 
 fn node_config(config: &Config, base_url: String) -> anyhow::Result<cresset_node::Config> {
-    let Config { limits, subscriptions, websocket, retention, .. } = config;
+    let Config { limits, subscriptions, websocket, retention, delivery, .. } = config;
     let endpoints = endpoint_policy(config);
     Ok(cresset_node::Config {
         base_url,
@@ -217,6 +218,20 @@ fn node_config(config: &Config, base_url: String) -> anyhow::Result<cresset_node
         delivery: cresset_node::DeliveryConfig {
             retry: retry_policy(config)?,
             concurrency_max: config.rest_hook.concurrency_max,
+            concurrency_per_host_max: delivery.concurrency_per_host_max,
+            bytes_in_flight_max: delivery.bytes_in_flight_max,
+            breaker: BreakerPolicy {
+                failures_max: delivery.host_failures_max,
+                pause_min: delivery.host_pause_min,
+                pause_max: delivery.host_pause_max,
+            },
+            traceparent: delivery.traceparent,
+            message_event: cresset_node::MessageEvent {
+                system: config.message.event_system.clone(),
+                code: config.message.event_code.clone(),
+            },
+            attempts_per_subscription_max: delivery.attempts_per_subscription_max,
+            attempts_max: delivery.attempts_max,
         },
         websocket: cresset_node::WebsocketConfig {
             token_lifetime: websocket.token_lifetime,
@@ -244,6 +259,30 @@ fn node_config(config: &Config, base_url: String) -> anyhow::Result<cresset_node
     })
 }
 
+/// The keys of the configuration and of its files. No message repeats one.
+fn signing_keys(config: &Config) -> anyhow::Result<Vec<SigningKey>> {
+    let mut keys = Vec::new();
+    for text in &config.delivery.signing_keys {
+        keys.push(text.key()?);
+    }
+    for path in &config.delivery.signing_key_files {
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("the signing keys in {} cannot be read", path.display()))?;
+        for (line, text) in (1..).zip(text.lines()).filter(|(_, text)| !text.trim().is_empty()) {
+            let key = SigningKey::parse(text.trim())
+                .with_context(|| format!("the signing key in {}, line {line}", path.display()))?;
+            keys.push(key);
+        }
+    }
+    if keys.len() > SIGNING_KEYS_MAX {
+        anyhow::bail!("there are more than {SIGNING_KEYS_MAX} signing keys");
+    }
+    for public in keys.iter().filter_map(SigningKey::public_key) {
+        tracing::info!(public, "notifications are signed; receivers verify with this key");
+    }
+    Ok(keys)
+}
+
 fn retry_policy(config: &Config) -> anyhow::Result<RetryPolicy> {
     let schedule = |delays: &[std::time::Duration]| {
         RetrySchedule::new(delays).context("a retry schedule has too many entries")
@@ -252,6 +291,11 @@ fn retry_policy(config: &Config) -> anyhow::Result<RetryPolicy> {
         handshake_delay: config.rest_hook.handshake_delay,
         handshake_retries: schedule(&config.rest_hook.handshake_retry_schedule)?,
         retries: schedule(&config.rest_hook.retry_schedule)?,
+        retry_after_max: config.delivery.retry_after_max,
+        rejection_retries_max: config.delivery.rejection_retries_max.get(),
+        off_after: Some(config.delivery.off_after).filter(|after| !after.is_zero()),
+        heartbeats_in_error: config.delivery.heartbeats_in_error,
+        coalesce_window: config.delivery.coalesce_window,
         timeout_default: config.subscriptions.timeout_default,
         max_count_default: config.subscriptions.max_count_default,
         flush_missed: config.subscriptions.flush_missed,

@@ -25,7 +25,7 @@ use std::time::Duration;
 use cresset_model::{EventNumber, SubscriptionError, SubscriptionErrorCode, SubscriptionStatus};
 use jiff::Timestamp;
 
-use crate::retry::batch_limit;
+use crate::retry::{JITTER_MIDDLE, RetrySchedule, batch_limit};
 use crate::time::{after, earlier};
 
 mod input;
@@ -39,8 +39,11 @@ pub use input::{
 /// How long after its timeout the outcome of an attempt is waited for before it counts as failed.
 ///
 /// The caller ends attempts at their timeout; this catches an outcome that got lost on the way.
-/// The timeout counts from [`Input::AttemptStarted`], or from the effect while that has not come.
+/// The timeout counts from [`Input::AttemptStarted`].
 pub const OUTCOME_GRACE: Duration = Duration::from_secs(10);
+
+/// How long after an attempt that was not sent for want of room the next one comes.
+pub const UNSENT_PAUSE: Duration = Duration::from_secs(1);
 
 /// An attempt whose outcome is awaited.
 #[derive(Debug, Clone, Copy)]
@@ -48,8 +51,10 @@ struct InFlight {
     id: AttemptId,
     kind: AttemptKind,
     timeout: Duration,
-    /// When its outcome counts as lost.
-    lost_at: Timestamp,
+    /// When its outcome counts as lost; none while it waits for room.
+    lost_at: Option<Timestamp>,
+    /// Its host does not answer.
+    barred: bool,
     /// A change of status or settings came after it: its failure says nothing any more.
     superseded: bool,
     /// It belongs to the re-send.
@@ -81,6 +86,15 @@ pub struct Delivery {
     resend: Option<Resend>,
     /// Failures in a row.
     failures: u32,
+    /// How many of the last of them were rejections.
+    rejections: u32,
+    /// Since when nothing has succeeded; none after a success, or before the first failure.
+    failing_since: Option<Timestamp>,
+    /// `off` does not come before: after a restart, a heartbeat in `error` may still succeed.
+    off_not_before: Timestamp,
+    /// Since when the oldest event that is in no attempt yet is known; none where it has waited
+    /// long enough by other reasons.
+    fresh_since: Option<Timestamp>,
     /// Nothing is sent before: the handshake delay, or the wait before a retry.
     resume: Timestamp,
     /// Since when the receiver has heard nothing.
@@ -106,13 +120,28 @@ impl Delivery {
             repeat: None,
             resend: None,
             failures: 0,
+            rejections: 0,
+            failing_since: None,
+            off_not_before: now,
+            fresh_since: None,
             resume: now,
             silent_since: now,
             next_id: 1,
             removed: false,
         };
-        if delivery.status == SubscriptionStatus::Requested {
-            delivery.resume = after(now, delivery.settings.policy.handshake_delay);
+        match delivery.status {
+            SubscriptionStatus::Requested => {
+                delivery.resume = after(now, delivery.settings.policy.handshake_delay);
+            }
+            SubscriptionStatus::Error => {
+                delivery.failing_since = Some(state.since);
+                if let Some(at) = delivery.heartbeat_in_error_at() {
+                    delivery.off_not_before = after(after(at, delivery.timeout()), OUTCOME_GRACE);
+                }
+            }
+            SubscriptionStatus::Active
+            | SubscriptionStatus::EnteredInError
+            | SubscriptionStatus::Off => {}
         }
         delivery
     }
@@ -143,10 +172,11 @@ impl Delivery {
             return;
         }
         match input {
-            Input::Appended { last } => self.last = self.last.max(last),
+            Input::Appended { last } => self.appended(last, now),
             Input::AttemptEnded { id, outcome, jitter } => {
                 self.attempt_ended(id, outcome, jitter, now, effects);
             }
+            Input::AttemptBarred { id } => self.attempt_barred(id, now),
             Input::AttemptStarted { id } => self.attempt_started(id, now),
             Input::Removed => {
                 self.removed = true;
@@ -166,18 +196,18 @@ impl Delivery {
         }
         let end = if is_live(self.status) { self.settings.end } else { None };
         let next = match (&self.in_flight, self.status) {
-            (Some(attempt), _) => Some(attempt.lost_at),
+            (Some(_), _) => earlier(self.lost_at(), self.barred_until()),
             (None, SubscriptionStatus::Requested) => Some(self.resume),
-            (None, SubscriptionStatus::Active) if self.has_work() => Some(self.resume),
+            (None, SubscriptionStatus::Active) if self.has_work() => {
+                Some(self.held_until().map_or(self.resume, |at| at.max(self.resume)))
+            }
             (None, SubscriptionStatus::Active) => self.heartbeat_at().map(|at| at.max(self.resume)),
-            (
-                None,
-                SubscriptionStatus::EnteredInError
-                | SubscriptionStatus::Error
-                | SubscriptionStatus::Off,
-            ) => None,
+            (None, SubscriptionStatus::Error) => {
+                self.heartbeat_in_error_at().map(|at| at.max(self.resume))
+            }
+            (None, SubscriptionStatus::EnteredInError | SubscriptionStatus::Off) => None,
         };
-        earlier(end, next)
+        earlier(earlier(end, self.off_at()), next)
     }
 
     /// Does what is due, as far as the one attempt in flight allows.
@@ -186,15 +216,25 @@ impl Delivery {
             self.enter(SubscriptionStatus::Off, now, effects);
             effects.push(Effect::SetStatus { status: SubscriptionStatus::Off, error: None });
         }
+        if self.off_at().is_some_and(|at| at <= now) {
+            self.give_up(SubscriptionStatus::Off, self.nothing_succeeded(now), now, effects);
+        }
+        if self.barred_until().is_some_and(|at| at <= now) {
+            let reason = SubscriptionError {
+                code: Some(SubscriptionErrorCode::NoResponse),
+                text: "the endpoint's host has not been answering".to_owned(),
+            };
+            self.give_up(SubscriptionStatus::Error, reason, now, effects);
+        }
         if let Some(attempt) = self.in_flight
-            && attempt.lost_at <= now
+            && attempt.lost_at.is_some_and(|at| at <= now)
         {
             let reason = SubscriptionError {
                 code: Some(SubscriptionErrorCode::NoResponse),
                 text: "the outcome of the attempt was lost".to_owned(),
             };
             let outcome = Outcome::Retry { reason, retry_after: None };
-            self.attempt_ended(attempt.id, outcome, 0, now, effects);
+            self.attempt_ended(attempt.id, outcome, JITTER_MIDDLE, now, effects);
         }
         if self.in_flight.is_some() || now < self.resume {
             return;
@@ -210,16 +250,20 @@ impl Delivery {
     fn due(&self, now: Timestamp) -> Option<AttemptKind> {
         match self.status {
             SubscriptionStatus::Active => {
-                if let Some((first, last)) = self.repeat.or_else(|| self.next_batch()) {
+                if let Some((first, last)) = self.repeat.or_else(|| self.next_batch())
+                    && self.held_until().is_none_or(|until| until <= now)
+                {
                     return Some(AttemptKind::Events { first, last });
                 }
                 let at = self.heartbeat_at()?;
                 (self.failures > 0 || at <= now).then_some(AttemptKind::Heartbeat)
             }
             SubscriptionStatus::Requested => Some(AttemptKind::Handshake),
-            SubscriptionStatus::EnteredInError
-            | SubscriptionStatus::Error
-            | SubscriptionStatus::Off => None,
+            SubscriptionStatus::Error => {
+                let at = self.heartbeat_in_error_at()?;
+                (at <= now).then_some(AttemptKind::Heartbeat)
+            }
+            SubscriptionStatus::EnteredInError | SubscriptionStatus::Off => None,
         }
     }
 
@@ -233,15 +277,34 @@ impl Delivery {
     ) {
         if let AttemptKind::Events { first, last } = kind {
             self.note_batch(first, last, resends);
+            if !resends {
+                // What a full batch leaves behind has waited as long as what it took.
+                self.fresh_since = self.fresh_since.filter(|_| last.get() < self.last);
+            }
         }
-        let timeout = self.settings.timeout.filter(|timeout| !timeout.is_zero());
-        let timeout = timeout.unwrap_or(self.settings.policy.timeout_default);
+        let timeout = self.timeout();
         let id = AttemptId(self.next_id);
         self.next_id += 1;
-        let lost_at = after(after(now, timeout), OUTCOME_GRACE);
-        self.in_flight = Some(InFlight { id, kind, timeout, lost_at, superseded: false, resends });
+        self.in_flight = Some(InFlight {
+            id,
+            kind,
+            timeout,
+            lost_at: None,
+            barred: false,
+            superseded: false,
+            resends,
+        });
         self.silent_since = now;
         effects.push(Effect::Attempt(Attempt { id, kind, timeout }));
+    }
+
+    /// Takes in how far the durable events reach.
+    fn appended(&mut self, last: u64, now: Timestamp) {
+        let taken = self.repeat.map_or(self.cursor, |(_, last)| last.get());
+        if last > self.last && self.last == taken {
+            self.fresh_since = Some(now);
+        }
+        self.last = self.last.max(last);
     }
 
     /// Gives the attempt in flight its whole time from now on.
@@ -249,8 +312,20 @@ impl Delivery {
         if let Some(attempt) = &mut self.in_flight
             && attempt.id == id
         {
-            attempt.lost_at = after(after(now, attempt.timeout), OUTCOME_GRACE);
+            attempt.lost_at = Some(after(after(now, attempt.timeout), OUTCOME_GRACE));
+            attempt.barred = false;
             self.silent_since = now;
+        }
+    }
+
+    /// Lets time run for an attempt that is kept back from a host that does not answer.
+    fn attempt_barred(&mut self, id: AttemptId, now: Timestamp) {
+        if let Some(attempt) = &mut self.in_flight
+            && attempt.id == id
+            && attempt.lost_at.is_none()
+        {
+            attempt.barred = true;
+            self.failing_since.get_or_insert(now);
         }
     }
 
@@ -268,18 +343,27 @@ impl Delivery {
         };
         match outcome {
             Outcome::Success => self.succeeded(attempt, now, effects),
-            Outcome::Gone { .. } | Outcome::Refused { .. } | Outcome::Retry { .. }
+            Outcome::Gone { .. }
+            | Outcome::Refused { .. }
+            | Outcome::Rejected { .. }
+            | Outcome::Retry { .. }
+            | Outcome::Unsent
                 if attempt.superseded => {}
+            Outcome::Unsent => self.resume = after(now, UNSENT_PAUSE),
             Outcome::Gone { reason } => {
                 self.give_up(SubscriptionStatus::Off, reason, now, effects);
             }
+            Outcome::Refused { .. } | Outcome::Rejected { .. } | Outcome::Retry { .. }
+                if self.status == SubscriptionStatus::Error => {}
             Outcome::Refused { reason } if attempt.kind == AttemptKind::Handshake => {
                 self.failed(reason, None, jitter, now, effects);
             }
             Outcome::Refused { reason } => {
                 self.give_up(SubscriptionStatus::Error, reason, now, effects);
             }
+            Outcome::Rejected { reason } => self.rejected(reason, jitter, now, effects),
             Outcome::Retry { reason, retry_after } => {
+                self.rejections = 0;
                 self.failed(reason, retry_after, jitter, now, effects);
             }
         }
@@ -296,7 +380,14 @@ impl Delivery {
         if attempt.superseded {
             return;
         }
+        if self.status == SubscriptionStatus::Error {
+            // A heartbeat: it leads to nothing but time (RQ-ER-03).
+            self.failing_since = Some(now);
+            return;
+        }
         self.failures = 0;
+        self.rejections = 0;
+        self.failing_since = None;
         if let AttemptKind::Events { last, .. } = attempt.kind
             && attempt.resends
         {
@@ -311,6 +402,24 @@ impl Delivery {
         }
     }
 
+    /// As [`Self::failed`], with an end after a few.
+    fn rejected(
+        &mut self,
+        reason: SubscriptionError,
+        jitter: u32,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.rejections = self.rejections.saturating_add(1);
+        let handshake = self.status == SubscriptionStatus::Requested;
+        if !handshake && self.rejections > self.settings.policy.rejection_retries_max {
+            self.failing_since.get_or_insert(now);
+            self.give_up(SubscriptionStatus::Error, reason, now, effects);
+        } else {
+            self.failed(reason, None, jitter, now, effects);
+        }
+    }
+
     /// Plans a retry, or leaves `requested` or `active` when there were enough (TR-14).
     fn failed(
         &mut self,
@@ -321,15 +430,10 @@ impl Delivery {
         effects: &mut Vec<Effect>,
     ) {
         self.failures = self.failures.saturating_add(1);
-        let policy = &self.settings.policy;
-        let schedule = match self.status {
-            SubscriptionStatus::Requested => &policy.handshake_retries,
-            SubscriptionStatus::Active
-            | SubscriptionStatus::EnteredInError
-            | SubscriptionStatus::Error
-            | SubscriptionStatus::Off => &policy.retries,
-        };
-        match schedule.delay(self.failures, jitter, retry_after) {
+        self.failing_since.get_or_insert(now);
+        let retry_after_max = self.settings.policy.retry_after_max;
+        let retry_after = retry_after.map(|wait| wait.min(retry_after_max));
+        match self.schedule().delay(self.failures, jitter, retry_after) {
             Some(delay) => self.resume = after(now, delay),
             None => self.give_up(SubscriptionStatus::Error, reason, now, effects),
         }
@@ -357,6 +461,8 @@ impl Delivery {
     ) {
         let before = self.status;
         self.settings = settings;
+        // What waits for room would go where the subscription no longer is.
+        self.in_flight.take_if(|attempt| attempt.lost_at.is_none());
         if status != before || status == SubscriptionStatus::Requested {
             self.enter(status, now, effects);
         } else {
@@ -386,10 +492,20 @@ impl Delivery {
     fn enter(&mut self, status: SubscriptionStatus, now: Timestamp, effects: &mut Vec<Effect>) {
         self.status = status;
         self.failures = 0;
+        self.rejections = 0;
         self.repeat = None;
         if self.resend.take().is_some() {
             effects.push(Effect::ResendEnded);
         }
+        self.fresh_since = None;
+        self.failing_since = match status {
+            SubscriptionStatus::Error => self.failing_since.or(Some(now)),
+            SubscriptionStatus::Active
+            | SubscriptionStatus::EnteredInError
+            | SubscriptionStatus::Off
+            | SubscriptionStatus::Requested => None,
+        };
+        self.off_not_before = now;
         self.silent_since = now;
         self.resume = match status {
             SubscriptionStatus::Requested => after(now, self.settings.policy.handshake_delay),
@@ -398,6 +514,7 @@ impl Delivery {
             | SubscriptionStatus::Error
             | SubscriptionStatus::Off => now,
         };
+        self.in_flight.take_if(|attempt| attempt.lost_at.is_none());
         if let Some(attempt) = &mut self.in_flight {
             attempt.superseded = true;
         }
@@ -505,6 +622,67 @@ impl Delivery {
 
     fn heartbeat_at(&self) -> Option<Timestamp> {
         self.heartbeat_period().map(|period| after(self.silent_since, period))
+    }
+
+    fn heartbeat_in_error_at(&self) -> Option<Timestamp> {
+        self.heartbeat_at().filter(|_| self.settings.policy.heartbeats_in_error)
+    }
+
+    fn lost_at(&self) -> Option<Timestamp> {
+        self.in_flight?.lost_at
+    }
+
+    /// When an attempt that is kept back from its host becomes an error.
+    fn barred_until(&self) -> Option<Timestamp> {
+        self.in_flight.filter(|attempt| attempt.barred && is_sending(self.status))?;
+        Some(after(self.failing_since?, self.schedule().total()))
+    }
+
+    /// The retries in this status.
+    fn schedule(&self) -> &RetrySchedule {
+        let policy = &self.settings.policy;
+        match self.status {
+            SubscriptionStatus::Requested => &policy.handshake_retries,
+            SubscriptionStatus::Active
+            | SubscriptionStatus::EnteredInError
+            | SubscriptionStatus::Error
+            | SubscriptionStatus::Off => &policy.retries,
+        }
+    }
+
+    /// How long one attempt may take.
+    fn timeout(&self) -> Duration {
+        let timeout = self.settings.timeout.filter(|timeout| !timeout.is_zero());
+        timeout.unwrap_or(self.settings.policy.timeout_default)
+    }
+
+    /// Until when events wait for others to go with them; none where they wait no longer.
+    ///
+    /// A full batch waits for nothing, and no event for longer than the receiver is to hear
+    /// nothing (RQ-CH-05).
+    fn held_until(&self) -> Option<Timestamp> {
+        let window = self.settings.policy.coalesce_window;
+        let waits = self.repeat.is_none() && self.failures == 0 && self.lag() < self.batch_limit();
+        if window.is_zero() || !waits {
+            return None;
+        }
+        let window = self.heartbeat_period().map_or(window, |period| period.min(window));
+        let until = after(self.fresh_since?, window);
+        Some(self.heartbeat_at().map_or(until, |at| at.min(until)))
+    }
+
+    /// When the status becomes `off` because nothing succeeds.
+    fn off_at(&self) -> Option<Timestamp> {
+        let since = self.failing_since.filter(|_| is_live(self.status))?;
+        let at = after(since, self.settings.policy.off_after?);
+        Some(at.max(self.off_not_before))
+    }
+
+    fn nothing_succeeded(&self, now: Timestamp) -> SubscriptionError {
+        let since = self.failing_since.unwrap_or(now);
+        let hours = now.duration_since(since).as_hours();
+        let text = format!("no notification has been taken for {hours} hours");
+        SubscriptionError { code: Some(SubscriptionErrorCode::NoResponse), text }
     }
 }
 

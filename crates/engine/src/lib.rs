@@ -9,9 +9,11 @@
 //! * [`explain`] says why a change is an event of a subscription or is not.
 //! * [`Delivery`] is the machine of one subscription that the server sends to (rest-hook):
 //!   handshake, events, heartbeats, retries, status.
+//! * [`Breaker`] is the machine of one host that endpoints have: whether it is worth an attempt.
 //! * [`Bindings`] is the machine of one websocket: a cursor per subscription bound to it.
 
 mod bindings;
+mod breaker;
 mod catalog;
 mod delivery;
 mod evaluate;
@@ -33,11 +35,12 @@ pub use bindings::{
     BINDINGS_PER_SOCKET_MAX, BindingSettings, Bindings, Bound, CloseReason, FrameIntent, FrameKind,
     MovedCursor, TokenId, TooManyBindings,
 };
+pub use breaker::{Breaker, BreakerPolicy, Health, Pass, Permit};
 pub use catalog::{Catalog, Interest};
 pub use cresset_search::{Lookup, Need};
 pub use delivery::{
     Attempt, AttemptId, AttemptKind, Delivery, DeliverySettings, DeliveryState, Effect, Input,
-    OUTCOME_GRACE, Outcome,
+    OUTCOME_GRACE, Outcome, UNSENT_PAUSE,
 };
 pub use evaluate::{
     Evaluation, MISSING_MAX, Match, Occurrence, PROBLEMS_MAX, Problem, evaluate,
@@ -45,8 +48,8 @@ pub use evaluate::{
 };
 pub use explain::{EXPLAINED_TEXT_MAX, EXPLAINED_VALUES_MAX, Subject, explain};
 pub use retry::{
-    EVENTS_PER_NOTIFICATION_DEFAULT, EVENTS_PER_NOTIFICATION_MAX, RETRIES_MAX, RETRY_DELAY_MAX,
-    RetryPolicy, RetrySchedule, batch_limit,
+    EVENTS_PER_NOTIFICATION_DEFAULT, EVENTS_PER_NOTIFICATION_MAX, JITTER_MIDDLE, JITTER_SHARE,
+    RETRIES_MAX, RETRY_DELAY_MAX, RetryPolicy, RetrySchedule, batch_limit,
 };
 pub use shape::{INCLUDES_MAX, Include, RevInclude, Shape};
 pub use states::ResourceChange;

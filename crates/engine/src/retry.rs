@@ -10,7 +10,21 @@ use std::time::Duration;
 pub const RETRIES_MAX: usize = 64;
 
 /// Longest wait before a retry, whatever the schedule or a `Retry-After` header asks for.
-pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(60 * 60);
+///
+/// Chance may lengthen it by [`JITTER_SHARE`].
+pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The part of a delay by which chance shortens or lengthens it at most.
+pub const JITTER_SHARE: f64 = 0.2;
+
+/// The draw that leaves a delay as it is.
+pub const JITTER_MIDDLE: u32 = 1 << 31;
+
+/// The ladder of retries: over 41 hours, in seconds.
+const RETRIES_DEFAULT: [u64; 8] = [5, 30, 120, 900, 3_600, 14_400, 43_200, 86_400];
+
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Most events in one notification where the subscription does not say (`maxCount`).
 pub const EVENTS_PER_NOTIFICATION_DEFAULT: NonZeroU32 = NonZeroU32::new(100).expect("not zero");
@@ -41,9 +55,9 @@ impl RetrySchedule {
 
     /// How long to wait after this many failures in a row; none when it is time to give up.
     ///
-    /// `jitter` is uniform over all `u32`; it lengthens the delay by up to a half, so that
-    /// subscriptions which failed together do not all come back together. An endpoint that asked
-    /// for a longer wait (`Retry-After`) gets it.
+    /// `jitter` is uniform over all `u32`; it shortens or lengthens the delay by up to
+    /// [`JITTER_SHARE`], so that subscriptions which failed together do not all come back together.
+    /// An endpoint that asked for a longer wait (`Retry-After`) gets it.
     pub(crate) fn delay(
         &self,
         failures: u32,
@@ -52,10 +66,19 @@ impl RetrySchedule {
     ) -> Option<Duration> {
         let index = usize::try_from(failures).ok()?.checked_sub(1)?;
         let delay = *self.0.get(index)?;
-        let share = f64::from(jitter) / f64::from(u32::MAX);
-        let delay = delay.saturating_add(delay.mul_f64(share / 2.0));
-        Some(delay.max(retry_after.unwrap_or_default()).min(RETRY_DELAY_MAX))
+        Some(jittered(delay, jitter).max(retry_after.unwrap_or_default().min(RETRY_DELAY_MAX)))
     }
+
+    /// How long it takes at least, apart from chance, until all retries are used up.
+    pub(crate) fn total(&self) -> Duration {
+        self.0.iter().sum()
+    }
+}
+
+/// A delay, shortened or lengthened by chance; `jitter` is uniform over all `u32`.
+pub(crate) fn jittered(delay: Duration, jitter: u32) -> Duration {
+    let share = f64::from(jitter) / 2f64.powi(32);
+    delay.mul_f64(1.0 - JITTER_SHARE + 2.0 * JITTER_SHARE * share)
 }
 
 /// When attempts are made and repeated, for all subscriptions of a server.
@@ -67,6 +90,17 @@ pub struct RetryPolicy {
     pub handshake_retries: RetrySchedule,
     /// Retries of events and heartbeats inside `active` (TR-14).
     pub retries: RetrySchedule,
+    /// Longest wait that an endpoint's `Retry-After` can ask for.
+    pub retry_after_max: Duration,
+    /// Retries of what the receiver rejects ([`Outcome::Rejected`](crate::Outcome::Rejected))
+    /// before the status becomes `error`.
+    pub rejection_retries_max: u32,
+    /// The status becomes `off` when nothing has succeeded for this long; none for never.
+    pub off_after: Option<Duration>,
+    /// Whether heartbeats go on in `error` (RQ-CH-08, RQ-ER-02).
+    pub heartbeats_in_error: bool,
+    /// How long an event waits for others to share its notification with; zero for not at all.
+    pub coalesce_window: Duration,
     /// Upper bound of one attempt where the subscription has no `timeout` (RQ-SB-06).
     pub timeout_default: Duration,
     /// Most events in one notification where the subscription has no `maxCount`.
@@ -82,7 +116,12 @@ impl Default for RetryPolicy {
         Self {
             handshake_delay: Duration::from_secs(1),
             handshake_retries: RetrySchedule::seconds(&[2, 4, 8, 15, 30]),
-            retries: RetrySchedule::seconds(&[1, 2, 5, 10, 30, 60]),
+            retries: RetrySchedule::seconds(&RETRIES_DEFAULT),
+            retry_after_max: HOUR,
+            rejection_retries_max: 3,
+            off_after: Some(5 * DAY),
+            heartbeats_in_error: true,
+            coalesce_window: Duration::ZERO,
             timeout_default: Duration::from_secs(30),
             max_count_default: EVENTS_PER_NOTIFICATION_DEFAULT,
             flush_missed: false,

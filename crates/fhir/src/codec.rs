@@ -7,6 +7,7 @@ use cresset_model::{
 use serde_json::Value;
 
 use crate::capability::{CapabilityFacts, render_capability_statement};
+use crate::message::{MessageFrame, render_message};
 use crate::notification::{
     ReceivedNotification, decode_notification, render_notification, render_status_searchset,
 };
@@ -149,6 +150,13 @@ impl Codec {
     /// events (sst-1), which is for the caller to see to (RQ-OP-25).
     pub fn render_notification(&self, notification: &Notification, out: &mut Vec<u8>) {
         render_notification(self.version, notification, out);
+    }
+
+    /// Writes a message Bundle around a rendered notification to the end of `out`.
+    ///
+    /// Spec: RQ-CH-81, RQ-CH-82.
+    pub fn render_message(&self, frame: &MessageFrame<'_>, notification: &[u8], out: &mut Vec<u8>) {
+        render_message(self.version, frame, notification, out);
     }
 
     /// Writes the answer of `$status`.

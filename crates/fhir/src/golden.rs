@@ -17,7 +17,7 @@ use cresset_model::{
 use crate::notification::tests::{event, notification, resource};
 use crate::{
     AnswerEntry, BindingTokenAnswer, BundleKind, CapabilityFacts, Codec, HistoryEntry, HistoryPage,
-    ResourceFacts, SearchEntry, SearchMode, SearchPage, SearchParameterFacts,
+    MessageFrame, ResourceFacts, SearchEntry, SearchMode, SearchPage, SearchParameterFacts,
     SubscriptionOperation, TypeInteraction, json, parse_topic_any, render_batch_response,
     render_history, render_notified, render_outcome, render_searchset, render_token, urls,
 };
@@ -71,6 +71,7 @@ fn rendered_bytes_are_the_golden_ones() {
         notifications(version, &mut goldens);
         status_searchset(version, &mut goldens);
         topic(version, &mut goldens);
+        message(version, &mut goldens);
         capability_statement(version, &mut goldens);
         answers(&mut goldens);
         goldens.finish();
@@ -136,6 +137,21 @@ fn status_searchset(version: FhirVersion, goldens: &mut Goldens) {
     let url = "https://host/base/Subscription/s1/$status";
     goldens.check("status", &Codec::of(version).render_status_searchset(&[one], url));
     goldens.check("status-none", &Codec::of(version).render_status_searchset(&[], url));
+}
+
+fn message(version: FhirVersion, goldens: &mut Goldens) {
+    let one = notification(NotificationType::Handshake, PayloadContent::IdOnly, Vec::new());
+    let (mut content, mut out) = (Vec::new(), Vec::new());
+    Codec::of(version).render_notification(&one, &mut content);
+    let frame = MessageFrame {
+        id: "7f8d5fd8-8d3c-8a63-9d0c-2f1d2b3c4d5e",
+        timestamp: one.timestamp,
+        event: ("http://example.org/fhir/message-events", "subscription-notification"),
+        source: "https://host/base",
+        destination: "https://there.test/fhir",
+    };
+    Codec::of(version).render_message(&frame, &content, &mut out);
+    goldens.check("message-handshake", &out);
 }
 
 fn topic(version: FhirVersion, goldens: &mut Goldens) {

@@ -22,6 +22,7 @@ mod explain;
 mod filter;
 mod instant;
 pub mod json;
+mod message;
 mod mime;
 mod notification;
 mod notify_event;
@@ -57,6 +58,7 @@ pub use explain::{
 pub use filter::{FILTER_BYTES_MAX, FILTERS_MAX};
 pub use instant::parse_instant;
 pub use json::Stamp;
+pub use message::MessageFrame;
 pub use mime::MIME_TYPE_DEFAULT;
 pub use notification::{ReceivedEntry, ReceivedEvent, ReceivedNotification};
 pub use notify_event::{CONTEXTS_MAX, NotifyEvent, parse_notify_event, render_notified};

@@ -4,7 +4,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use cresset_channel::EndpointPolicy;
-use cresset_engine::RetryPolicy;
+use cresset_engine::{BreakerPolicy, RetryPolicy};
 
 use crate::caller::Authentication;
 
@@ -80,6 +80,29 @@ pub struct DeliveryConfig {
     pub retry: RetryPolicy,
     /// Attempts at the same time.
     pub concurrency_max: NonZeroUsize,
+    /// Of these, attempts to one host.
+    pub concurrency_per_host_max: NonZeroUsize,
+    /// Bytes of the notifications under way.
+    pub bytes_in_flight_max: NonZeroUsize,
+    /// When a host counts as dead, and when it is tried again.
+    pub breaker: BreakerPolicy,
+    /// Whether requests have a header `traceparent`.
+    pub traceparent: bool,
+    /// How FHIR messages tell what they are about.
+    pub message_event: MessageEvent,
+    /// Attempts of one subscription that are remembered.
+    pub attempts_per_subscription_max: NonZeroUsize,
+    /// Attempts of all subscriptions that are remembered.
+    pub attempts_max: NonZeroUsize,
+}
+
+/// The coding in `MessageHeader.event` of notifications (RQ-CH-82).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageEvent {
+    /// Its system.
+    pub system: String,
+    /// Its code.
+    pub code: String,
 }
 
 /// Sending again what was lost.

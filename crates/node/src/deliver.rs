@@ -1,8 +1,10 @@
-//! The delivery loop: carries out what the `Delivery` machines of rest-hook subscriptions decide.
+//! The delivery loop: carries out what the `Delivery` machines of subscriptions with an endpoint
+//! (rest-hook, message) decide.
 //!
 //! One task owns all machines and one heap of deadlines. A subscription that waits, for its next
 //! heartbeat or a retry, is an entry in the heap, not a task (I6). Attempts run as tasks, at most
-//! `concurrency_max` at a time; those beyond wait their turn in the order they fell due.
+//! `concurrency_max` at a time and `concurrency_per_host_max` to one host; those beyond wait their
+//! turn in the queue of their host (`deliver/hosts.rs`). `deliver/send.rs` is one attempt.
 //!
 //! Hints tell which subscription to look at; what is new is read from the live table (I8).
 
@@ -11,30 +13,30 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use cresset_channel::{self as channel, FailureKind, RestHook, Verdict};
+use cresset_channel::RestHook;
 use cresset_engine::{
-    Attempt, AttemptId, AttemptKind, Delivery, DeliverySettings, DeliveryState, Effect, Input,
-    Outcome, RetryPolicy,
+    Attempt, AttemptId, Delivery, DeliverySettings, DeliveryState, Effect, Health, Input,
+    JITTER_MIDDLE, Outcome, RetryPolicy,
 };
-use cresset_fhir::MIME_TYPE_DEFAULT;
-use cresset_model::{
-    ChannelType, NotificationType, SubscriptionError, SubscriptionErrorCode, SubscriptionKey,
-    SubscriptionStatus,
-};
+use cresset_model::{SubscriptionKey, SubscriptionStatus};
 use jiff::Timestamp;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinSet};
-use url::Url;
+use tokio::task::{Id, JoinError, JoinSet};
+use uuid::Uuid;
 
 use crate::draft::is_counted;
-use crate::error::Error;
 use crate::intent::{Job, StatusChange};
 use crate::live::{LiveSubscription, State};
-use crate::notify::{self, Overflow, Range};
-use crate::shared::Shared;
+use crate::notify::Range;
+use crate::shared::{Shared, is_sent_to};
 use crate::writer::WriterHandle;
+
+mod hosts;
+mod send;
+
+use hosts::{HostName, Hosts, Place, Turn, host_of};
+use send::{Sender, Sent};
 
 /// How far in the future the loop looks at most before it looks at its heap again.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
@@ -52,49 +54,58 @@ struct Slot {
     held: Option<Attempt>,
     /// The status that the machine asked for last and that is not durable yet.
     asked: Option<SubscriptionStatus>,
+    /// Tells handshakes and heartbeats apart for receivers; another one after each success.
+    nonce: Uuid,
 }
 
-/// How an attempt ended.
-struct Ended {
+/// An attempt under way.
+struct Running {
     key: SubscriptionKey,
     id: AttemptId,
-    outcome: Outcome,
+    place: Place,
 }
 
 /// The loop and all that it owns.
 pub(crate) struct DeliveryLoop {
     shared: Arc<Shared>,
     writer: WriterHandle,
-    rest_hook: Arc<RestHook>,
+    sender: Arc<Sender>,
     retry: Arc<RetryPolicy>,
+    hosts: Hosts,
+    host_heap: BinaryHeap<Reverse<(Timestamp, HostName)>>,
     slots: FxHashMap<SubscriptionKey, Slot>,
     heap: BinaryHeap<Reverse<(Timestamp, SubscriptionKey)>>,
-    /// Ends of subscriptions of other channels that stand in the heap.
+    /// Ends of subscriptions of channels without endpoints that stand in the heap.
     ends: FxHashMap<SubscriptionKey, Timestamp>,
     /// Subscriptions to look at, each once, in the order they fell due.
     due: VecDeque<SubscriptionKey>,
     is_due: FxHashSet<SubscriptionKey>,
-    /// Attempts that follow one that ended.
+    /// Attempts that have not asked for a place yet.
     ready: VecDeque<(SubscriptionKey, Attempt)>,
-    running: JoinSet<Ended>,
+    tasks: JoinSet<Sent>,
+    running: FxHashMap<Id, Running>,
     statuses: VecDeque<StatusChange>,
 }
 
 impl DeliveryLoop {
     pub(crate) fn new(shared: Arc<Shared>, writer: WriterHandle, rest_hook: Arc<RestHook>) -> Self {
         let retry = Arc::new(shared.config.delivery.retry.clone());
+        let hosts = Hosts::new(&shared.config.delivery);
         Self {
+            sender: Arc::new(Sender::new(shared.clone(), rest_hook)),
             shared,
             writer,
-            rest_hook,
             retry,
+            hosts,
+            host_heap: BinaryHeap::new(),
             slots: FxHashMap::default(),
             heap: BinaryHeap::new(),
             ends: FxHashMap::default(),
             due: VecDeque::new(),
             is_due: FxHashSet::default(),
             ready: VecDeque::new(),
-            running: JoinSet::new(),
+            tasks: JoinSet::new(),
+            running: FxHashMap::default(),
             statuses: VecDeque::new(),
         }
     }
@@ -116,7 +127,7 @@ impl DeliveryLoop {
                         self.enqueue(key);
                     }
                 }
-                Some(ended) = self.running.join_next() => self.attempt_ended(ended),
+                Some(ended) = self.tasks.join_next_with_id() => self.attempt_ended(ended),
                 permit = writer.reserve(), if !self.statuses.is_empty() => {
                     if let (Ok(permit), Some(change)) = (permit, self.statuses.pop_front()) {
                         permit.send(Job::Status(change));
@@ -126,7 +137,7 @@ impl DeliveryLoop {
                 _ = stop.changed() => {}
             }
         }
-        while let Some(ended) = self.running.join_next().await {
+        while let Some(ended) = self.tasks.join_next_with_id().await {
             self.attempt_ended(ended);
         }
         for change in self.statuses {
@@ -143,7 +154,9 @@ impl DeliveryLoop {
     }
 
     fn until_next_deadline(&self) -> Duration {
-        let Some(Reverse((at, _))) = self.heap.peek() else { return SLEEP_MAX };
+        let subscriptions = self.heap.peek().map(|Reverse((at, _))| *at);
+        let hosts = self.host_heap.peek().map(|Reverse((at, _))| *at);
+        let Some(at) = subscriptions.into_iter().chain(hosts).min() else { return SLEEP_MAX };
         let wait = at.duration_since(self.shared.clock.now());
         Duration::try_from(wait).unwrap_or(Duration::ZERO).min(SLEEP_MAX)
     }
@@ -160,26 +173,37 @@ impl DeliveryLoop {
             }
             self.enqueue(key);
         }
+        while let Some(Reverse((at, _))) = self.host_heap.peek()
+            && *at <= now
+            && let Some(Reverse((at, host))) = self.host_heap.pop()
+        {
+            self.hosts.wake(host, at);
+        }
     }
 
-    /// Starts what is due while there is room: what waits in the queue and what follows an ended
-    /// attempt in turn, so that a busy subscription does not keep the others out.
+    /// Starts what is due while there is room: what waits in the queue, what follows an ended
+    /// attempt, and what waited for its host in turn, so that none keeps the others out.
     fn start(&mut self) {
         while self.running.len() < self.shared.config.delivery.concurrency_max.get() {
-            let looked = match self.due.pop_front() {
-                Some(key) => {
-                    self.is_due.remove(&key);
-                    self.look_at(key);
-                    true
-                }
-                None => false,
-            };
-            match self.ready.pop_front() {
-                Some((key, attempt)) => self.spawn(key, attempt),
-                None if looked => {}
-                None => break,
+            let due = self.due.pop_front();
+            if let Some(key) = due {
+                self.is_due.remove(&key);
+                self.look_at(key);
+            }
+            let ready = self.ready.pop_front();
+            if let Some((key, attempt)) = ready {
+                self.offer(key, attempt);
+            }
+            let released = self.hosts.released.pop_front();
+            if let Some(host) = &released {
+                self.serve(host);
+            }
+            if due.is_none() && ready.is_none() && released.is_none() {
+                break;
             }
         }
+        let wakes = self.hosts.wakes.drain(..).map(Reverse);
+        self.host_heap.extend(wakes);
     }
 
     /// Tells a machine what is new about its subscription, and carries out what it decides.
@@ -189,15 +213,18 @@ impl DeliveryLoop {
             self.slots.remove(&key);
             self.ends.remove(&key);
             self.shared.delivery.resend_ended(key);
+            self.shared.attempts.forget(key);
             return;
         };
-        let (channel, settings, status, revision, last, cursor) = {
+        let (channel, settings, revision, found) = {
             let state = live.state();
             let channel = state.settings.channel_type.clone();
-            let settings = self.delivery_settings(&state);
-            (channel, settings, state.status, state.revision, state.last, state.cursor)
+            let State { status, cursor, last, since, .. } = *state;
+            let found = DeliveryState { status, cursor, last, since };
+            (channel, self.delivery_settings(&state), state.revision, found)
         };
-        if channel != ChannelType::RestHook {
+        let DeliveryState { status, last, .. } = found;
+        if !is_sent_to(&channel) {
             self.slots.remove(&key);
             self.shared.delivery.resend_ended(key);
             self.observe_end(&live, &settings, now);
@@ -205,12 +232,13 @@ impl DeliveryLoop {
         }
         let mut effects = Vec::new();
         let slot = self.slots.entry(key).or_insert_with(|| Slot {
-            machine: Delivery::new(settings.clone(), DeliveryState { status, cursor, last }, now),
+            machine: Delivery::new(settings.clone(), found, now),
             live,
             revision,
             deadline: None,
             held: None,
             asked: None,
+            nonce: Uuid::now_v7(),
         });
         if slot.asked == Some(status) {
             slot.asked = None;
@@ -220,12 +248,8 @@ impl DeliveryLoop {
         if slot.revision != revision || by_others {
             slot.revision = revision;
             slot.asked = None;
+            slot.held = None;
             slot.machine.handle(Input::Updated { settings, status }, now, &mut effects);
-            if let Some(attempt) = slot.held.take() {
-                let outcome = retry(None, "the subscription was changed before", None);
-                let input = Input::AttemptEnded { id: attempt.id, outcome, jitter: 0 };
-                slot.machine.handle(input, now, &mut effects);
-            }
         }
         if status == slot.machine.status() {
             self.ready.extend(slot.held.take().map(|attempt| (key, attempt)));
@@ -278,17 +302,29 @@ impl DeliveryLoop {
         }
     }
 
-    fn attempt_ended(&mut self, ended: Result<Ended, JoinError>) {
-        let Ok(Ended { key, id, outcome }) = ended else {
+    fn attempt_ended(&mut self, ended: Result<(Id, Sent), JoinError>) {
+        let (task, sent) = match ended {
+            Ok((task, sent)) => (task, Some(sent)),
+            Err(error) => (error.id(), None),
+        };
+        let Some(Running { key, id, place }) = self.running.remove(&task) else { return };
+        let now = self.shared.clock.now();
+        let health = sent.as_ref().map_or(Health::Unknown, |sent| sent.health);
+        for (waiting, attempt) in self.hosts.ended(&place, health, jitter(), now) {
+            self.bar(waiting, attempt.id, now);
+        }
+        let Some(Sent { outcome, .. }) = sent else {
             // The machine counts the attempt as lost when its deadline has passed.
             tracing::error!("an attempt panicked");
             return;
         };
         let Some(slot) = self.slots.get_mut(&key) else { return };
-        let jitter = jitter();
+        if outcome == Outcome::Success {
+            slot.nonce = Uuid::now_v7();
+        }
         let mut effects = Vec::new();
-        let input = Input::AttemptEnded { id, outcome, jitter };
-        slot.machine.handle(input, self.shared.clock.now(), &mut effects);
+        let input = Input::AttemptEnded { id, outcome, jitter: jitter() };
+        slot.machine.handle(input, now, &mut effects);
         self.carry_out(key, effects);
     }
 
@@ -329,129 +365,65 @@ impl DeliveryLoop {
         }
     }
 
-    fn spawn(&mut self, key: SubscriptionKey, attempt: Attempt) {
-        let Some(slot) = self.slots.get_mut(&key) else { return };
-        if !slot.machine.is_awaited(attempt.id) {
+    /// Starts an attempt, or has it wait for its host.
+    fn offer(&mut self, key: SubscriptionKey, attempt: Attempt) {
+        let now = self.shared.clock.now();
+        if !is_awaited(&self.slots, &(key, attempt)) {
             return;
         }
-        let started = Input::AttemptStarted { id: attempt.id };
+        let Some(slot) = self.slots.get(&key) else { return };
+        let settings = slot.live.state().settings.clone();
+        let host = host_of(settings.endpoint.as_deref().unwrap_or_default());
+        let slots = &self.slots;
+        match self.hosts.offer(&host, (key, attempt), now, |entry| is_awaited(slots, entry)) {
+            Turn::Go(place) => self.spawn(key, attempt, place),
+            Turn::Wait => {}
+            Turn::Barred => self.bar(key, attempt.id, now),
+        }
+    }
+
+    /// Starts the next attempt that waits for a host, if it may.
+    fn serve(&mut self, host: &HostName) {
+        let now = self.shared.clock.now();
+        let slots = &self.slots;
+        let next = self.hosts.next(host, now, |entry| is_awaited(slots, entry));
+        if let Some((key, attempt, place)) = next {
+            self.spawn(key, attempt, place);
+        }
+    }
+
+    /// Tells a machine that its attempt waits for a host that does not answer.
+    fn bar(&mut self, key: SubscriptionKey, id: AttemptId, now: Timestamp) {
+        let Some(slot) = self.slots.get_mut(&key) else { return };
         let mut effects = Vec::new();
+        slot.machine.handle(Input::AttemptBarred { id }, now, &mut effects);
+        self.carry_out(key, effects);
+    }
+
+    fn spawn(&mut self, key: SubscriptionKey, attempt: Attempt, place: Place) {
+        let Some(slot) = self.slots.get_mut(&key) else { return };
+        let mut effects = Vec::new();
+        let started = Input::AttemptStarted { id: attempt.id };
         slot.machine.handle(started, self.shared.clock.now(), &mut effects);
-        let (shared, rest_hook) = (self.shared.clone(), self.rest_hook.clone());
-        let (live, status) = (slot.live.clone(), slot.machine.status());
-        self.running.spawn(async move {
-            let outcome = send(&shared, &rest_hook, &live, attempt, status).await;
-            Ended { key, id: attempt.id, outcome }
-        });
+        let (sender, live) = (self.sender.clone(), slot.live.clone());
+        let status = slot.machine.status();
+        let nonce = slot.nonce;
+        let sending = async move { sender.send(&live, attempt, status, nonce).await };
+        let task = self.tasks.spawn(sending).id();
+        self.running.insert(task, Running { key, id: attempt.id, place });
         self.carry_out(key, effects);
     }
 }
 
-/// Builds and sends one notification.
-async fn send(
-    shared: &Arc<Shared>,
-    rest_hook: &RestHook,
-    live: &LiveSubscription,
-    attempt: Attempt,
-    status: SubscriptionStatus,
-) -> Outcome {
-    let (notification_type, range) = match attempt.kind {
-        AttemptKind::Events { first, last } => {
-            let events = (Range { first, last }, Overflow::Bare);
-            (NotificationType::EventNotification, Some(events))
-        }
-        AttemptKind::Handshake => (NotificationType::Handshake, None),
-        AttemptKind::Heartbeat => (NotificationType::Heartbeat, None),
-    };
-    let body = notify::render(shared, live, notification_type, range, Some(status)).await;
-    let request = body
-        .and_then(|body| body.map(|body| request(shared, live, body.bytes, attempt)).transpose());
-    let request = match request {
-        Ok(Some(request)) => request,
-        // There is nothing left to send.
-        Ok(None) => return Outcome::Success,
-        Err(error) => {
-            tracing::error!(subscription.id = %live.id, %error, "a notification was not built");
-            return retry(None, "the notification could not be built", None);
-        }
-    };
-    let outcome = rest_hook.attempt(request).await;
-    tracing::debug!(
-        subscription.id = %live.id,
-        attempt.id = %attempt.id,
-        notification.r#type = notification_type.code(),
-        duration = ?outcome.duration,
-        success = outcome.is_success(),
-        "attempt"
-    );
-    judge(&outcome)
+/// Whether the outcome of an attempt that waits still matters.
+fn is_awaited(
+    slots: &FxHashMap<SubscriptionKey, Slot>,
+    (key, attempt): &(SubscriptionKey, Attempt),
+) -> bool {
+    slots.get(key).is_some_and(|slot| slot.machine.is_awaited(attempt.id))
 }
 
-fn request(
-    shared: &Shared,
-    live: &LiveSubscription,
-    body: Bytes,
-    attempt: Attempt,
-) -> Result<channel::Request, Error> {
-    let settings = live.state().settings.clone();
-    let endpoint = settings.endpoint.as_deref().unwrap_or_default();
-    Ok(channel::Request {
-        endpoint: Url::parse(endpoint).map_err(Error::internal)?,
-        content_type: settings
-            .mime_type
-            .as_ref()
-            .map_or(MIME_TYPE_DEFAULT, |mime_type| mime_type.as_str())
-            .to_owned(),
-        headers: settings
-            .headers
-            .iter()
-            .map(|header| (header.name.clone(), header.value.clone()))
-            .collect(),
-        body,
-        deadline: attempt.timeout,
-        now: shared.clock.now(),
-    })
-}
-
-/// What an attempt's outcome means for the subscription (RQ-CH-26, RQ-ER-05).
-fn judge(outcome: &channel::Outcome) -> Outcome {
-    let failure = match &outcome.verdict {
-        Verdict::Success { .. } => return Outcome::Success,
-        Verdict::Failure(failure) => failure,
-    };
-    match failure.kind {
-        FailureKind::DnsResolution => {
-            retry(Some(SubscriptionErrorCode::DnsResolutionError), &failure.detail, None)
-        }
-        FailureKind::NoResponse(_) => {
-            retry(Some(SubscriptionErrorCode::NoResponse), &failure.detail, None)
-        }
-        FailureKind::Refused => Outcome::Refused { reason: reason(None, &failure.detail) },
-        FailureKind::Response { status: 410, .. } => {
-            let code = Some(SubscriptionErrorCode::ErrorResponse);
-            Outcome::Gone { reason: reason(code, "HTTP status 410") }
-        }
-        FailureKind::Response { status, retry_after } => retry(
-            Some(SubscriptionErrorCode::ErrorResponse),
-            &format!("HTTP status {status}"),
-            retry_after,
-        ),
-    }
-}
-
-fn retry(
-    code: Option<SubscriptionErrorCode>,
-    text: &str,
-    retry_after: Option<Duration>,
-) -> Outcome {
-    Outcome::Retry { reason: reason(code, text), retry_after }
-}
-
-fn reason(code: Option<SubscriptionErrorCode>, text: &str) -> SubscriptionError {
-    SubscriptionError { code, text: text.to_owned() }
-}
-
-/// A draw for the machine; without randomness all retries simply come at their earliest.
+/// A draw for the machines; without randomness all retries simply come when the schedule says.
 fn jitter() -> u32 {
-    getrandom::u32().unwrap_or(0)
+    getrandom::u32().unwrap_or(JITTER_MIDDLE)
 }

@@ -12,6 +12,7 @@
 //! Invariants kept here: I3, I4 (with `engine`), I7, I8, I9, I10, I11; each names its test in
 //! ARCHITECTURE.md. This crate must not know axum or SQL.
 
+mod attempts;
 mod bases;
 mod bundles;
 mod caller;
@@ -21,6 +22,7 @@ mod clock;
 mod config;
 mod cursors;
 mod deliver;
+mod delivery_figures;
 mod draft;
 mod error;
 mod explain;
@@ -58,13 +60,15 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use attempts::{AttemptOutcome, AttemptRecord};
 pub use bundles::Representation;
 pub use caller::{Authentication, Caller, Right, Rights, TokenHash};
 pub use clock::Clock;
 pub use config::{
-    Config, DeliveryConfig, Limits, RecoveryConfig, RetentionConfig, SearchConfig, SearchIndex,
-    SubscriptionConfig, TopicConfig, WebsocketConfig,
+    Config, DeliveryConfig, Limits, MessageEvent, RecoveryConfig, RetentionConfig, SearchConfig,
+    SearchIndex, SubscriptionConfig, TopicConfig, WebsocketConfig,
 };
+pub use delivery_figures::{DeliveryFigures, StatusFigures, SubscriptionAttempts};
 pub use error::{Error, Kind};
 pub use intent::{Effect, Written};
 pub use node::{Node, Stopper};

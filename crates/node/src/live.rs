@@ -44,6 +44,8 @@ pub(crate) struct State {
     pub(crate) problem: Option<Box<str>>,
     /// When its client last changed it.
     pub(crate) accepted: Timestamp,
+    /// When it got its status.
+    pub(crate) since: Timestamp,
     /// Counts the client's changes, so that the loops see that there was one.
     pub(crate) revision: u64,
     /// It was deleted.
@@ -71,6 +73,7 @@ impl LiveSubscription {
             error: None,
             problem: None,
             accepted,
+            since: accepted,
             revision: 0,
             gone: false,
             last: 0,
@@ -97,6 +100,7 @@ impl State {
         self.status = settings.status;
         self.settings = settings;
         self.accepted = at;
+        self.since = at;
         self.revision += 1;
         self.error = None;
         self.problem = None;
@@ -113,6 +117,8 @@ impl State {
             self.take_settings(settings, at);
         }
         self.accepted = at;
+        // The server's own changes of the status are versions of the resource, too.
+        self.since = at;
         self.last = last;
         // Events may be missing between those kept and the last.
         self.events = VecDeque::new();
@@ -123,7 +129,11 @@ impl State {
         &mut self,
         status: SubscriptionStatus,
         error: Option<SubscriptionError>,
+        at: Timestamp,
     ) {
+        if self.status != status {
+            self.since = at;
+        }
         self.status = status;
         self.error = error.map(Box::new);
     }

@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, Semaphore, watch};
 
+use crate::attempts::Attempts;
 use crate::caller::ClientRights;
 use crate::catalogs::Catalogs;
 use crate::clock::Clock;
@@ -51,6 +52,7 @@ pub(crate) struct Shared {
     pub(crate) recent: Recent,
     pub(crate) recoveries: Recoveries,
     pub(crate) cursors: Cursors,
+    pub(crate) attempts: Attempts,
     /// Wakes the sockets.
     pub(crate) hub: Hub,
     /// Wakes the delivery loop.
@@ -103,6 +105,8 @@ impl Shared {
     pub(crate) fn new(config: Config, store: Arc<dyn Store>, clock: Clock) -> Self {
         let reads = Arc::new(Semaphore::new(config.limits.reads_max));
         let indexed_parameters = indexed_parameters(&config.search.index);
+        let delivery = &config.delivery;
+        let attempts = Attempts::new(delivery.attempts_per_subscription_max, delivery.attempts_max);
         Self {
             rights: ClientRights::new(&config.authentication),
             config,
@@ -113,6 +117,7 @@ impl Shared {
             recent: Recent::default(),
             recoveries: Recoveries::default(),
             cursors: Cursors::default(),
+            attempts,
             hub: Hub::default(),
             delivery: Hints::default(),
             index_wake: Notify::new(),
@@ -224,7 +229,15 @@ impl Shared {
 /// Whether a channel is one that this server sends over.
 pub(crate) fn is_served(channel: &ChannelType) -> bool {
     match channel {
-        ChannelType::RestHook | ChannelType::Websocket => true,
-        ChannelType::Custom(_) | ChannelType::Email | ChannelType::Message => false,
+        ChannelType::Message | ChannelType::RestHook | ChannelType::Websocket => true,
+        ChannelType::Custom(_) | ChannelType::Email => false,
+    }
+}
+
+/// Whether notifications of a channel are sent to an endpoint by HTTP.
+pub(crate) fn is_sent_to(channel: &ChannelType) -> bool {
+    match channel {
+        ChannelType::Message | ChannelType::RestHook => true,
+        ChannelType::Custom(_) | ChannelType::Email | ChannelType::Websocket => false,
     }
 }

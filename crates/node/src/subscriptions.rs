@@ -21,7 +21,7 @@ use crate::error::{Error, Kind};
 use crate::live::LiveSubscription;
 use crate::node::Node;
 use crate::notify::{self, Overflow, Range, Read};
-use crate::shared::{Shared, is_served};
+use crate::shared::{Shared, is_sent_to, is_served};
 use crate::tokens;
 
 /// Events that one `$events` answers at most; a client asks again from the next number.
@@ -100,18 +100,18 @@ fn kind_of(issues: &Issues) -> Kind {
 fn check_channel(shared: &Shared, subscription: &Subscription, issues: &mut Issues) {
     if !is_served(&subscription.channel_type) {
         let text = format!(
-            "the channel '{}' is not switched on here; rest-hook and websocket are",
+            "the channel '{}' is not switched on here; rest-hook, websocket and message are",
             subscription.channel_type.code()
         );
         let issue = Issue::error(IssueCode::UnknownChannelType, text);
         issues.push(issue.at("Subscription.channelType"));
     }
-    if subscription.channel_type != ChannelType::RestHook {
+    if !is_sent_to(&subscription.channel_type) {
         return;
     }
     let policy = &shared.config.subscriptions.endpoints;
     let Some(endpoint) = &subscription.endpoint else {
-        let text = "a rest-hook subscription needs an endpoint";
+        let text = "a subscription of this channel needs an endpoint";
         let issue = Issue::error(IssueCode::MissingElement, text);
         issues.push(issue.at("Subscription.endpoint"));
         return;

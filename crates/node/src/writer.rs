@@ -464,7 +464,7 @@ fn apply(
             if let Some(subscription) = shared.live.get(change.subscription) {
                 crate::status::tell(&subscription, &change);
                 let mut state = subscription.state();
-                state.take_status(change.to, change.error);
+                state.take_status(change.to, change.error, shared.clock.now());
                 state.revision += u64::from(change.supersedes);
                 drop(state);
                 hints.push(subscription);

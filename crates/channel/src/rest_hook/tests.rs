@@ -21,6 +21,7 @@ use crate::address::AddressPolicy;
 use crate::endpoint::EndpointPolicy;
 use crate::outcome::{FailureKind, NoResponse, Outcome, Verdict};
 use crate::resolver::{Looking, Lookup};
+use crate::signature::{SigningKey, signatures};
 use receiver::Receiver;
 
 /// Time enough on a busy machine; no test waits for it to pass.
@@ -62,6 +63,8 @@ fn request(endpoint: &str, deadline: Duration) -> Request {
         body: Bytes::from_static(b"{\"resourceType\":\"Bundle\"}"),
         deadline,
         now: "2026-11-06T08:49:00Z".parse().unwrap(),
+        message_id: "msg_1".to_owned(),
+        traceparent: None,
     }
 }
 
@@ -122,6 +125,33 @@ async fn the_request_is_a_post_with_the_bytes_and_headers_asked_for() {
         "POST|application/fhir+json; fhirVersion=4.0|Bearer t|a,b|true|cresset/0.1.0|\
          {\"resourceType\":\"Bundle\"}"
     );
+}
+
+#[tokio::test]
+async fn the_servers_own_headers_are_sent_where_it_has_keys_and_cannot_be_forged() {
+    const OWN: [&str; 4] = ["webhook-id", "webhook-timestamp", "webhook-signature", "traceparent"];
+    async fn echo(headers: HeaderMap) -> String {
+        let values = |name| headers.get_all(name).iter().map(|value| value.to_str().unwrap());
+        let told = OWN.map(|name| values(name).collect::<Vec<_>>().join("|"));
+        told.join("\n")
+    }
+    let receiver = Receiver::start(Router::new().route("/", post(echo))).await;
+    let signed = || Request {
+        headers: OWN.map(|name| (name.to_owned(), "forged".to_owned())).to_vec(),
+        traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00".to_owned()),
+        ..request(&receiver.url(""), PATIENT)
+    };
+    let told = |outcome: Outcome| outcome.text.map(|text| text.as_str().to_owned());
+    let key = SigningKey::parse("whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD").unwrap();
+    let timestamp = signed().now.as_second();
+    let expected = signatures(std::slice::from_ref(&key), "msg_1", timestamp, &signed().body);
+    let plain = rest_hook(local_policy(), &[]);
+    let traceparent = signed().traceparent.unwrap();
+    let unsigned = told(plain.attempt(signed()).await);
+    assert_eq!(unsigned, Some(format!("forged\nforged\nforged\n{traceparent}")));
+    let signing = plain.signing_with(vec![key]);
+    let told = told(signing.attempt(signed()).await);
+    assert_eq!(told, Some(format!("msg_1\n{timestamp}\n{expected}\n{traceparent}")));
 }
 
 #[tokio::test]

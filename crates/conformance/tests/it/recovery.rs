@@ -160,8 +160,8 @@ async fn what_was_not_delivered_before_a_restart_is_delivered_after_it() {
 }
 
 #[tokio::test]
-async fn heartbeats_in_error_say_so_if_there_are_any() {
-    verifies!("RQ-CH-08", "RQ-ER-02");
+async fn heartbeats_go_on_in_error_and_say_so_and_lead_nowhere() {
+    verifies!("RQ-CH-08", "RQ-ER-02", "RQ-ER-03");
     let server = Server::start().await;
     let receiver = Receiver::start().await;
     for base in server.bases() {
@@ -173,11 +173,18 @@ async fn heartbeats_in_error_say_so_if_there_are_any() {
         receiver.always(&path, Answer::Status(500));
         base.save(&patient("p")).await;
         base.wait_for_status(&id, "error").await;
-        let sent = receiver.all(&path);
-        base.save(&patient("p")).await;
-        for late in receiver.all(&path).iter().skip(sent.len()) {
-            let late = late.notification(base.version);
-            assert_eq!((late.kind.as_str(), late.status.as_str()), ("heartbeat", "error"));
+        receiver.always(&path, Answer::Status(200));
+        let mut sent = receiver.notification(base.version, &path).await;
+        while sent.status != "error" {
+            sent = receiver.notification(base.version, &path).await;
         }
+        base.save(&patient("p")).await;
+        for _ in 0..2 {
+            assert_eq!((sent.kind.as_str(), sent.status.as_str()), ("heartbeat", "error"));
+            sent = receiver.notification(base.version, &path).await;
+        }
+        let status = base.status(&id).await;
+        assert_eq!((status.status.as_str(), status.count), ("error", 2));
+        assert!(status.errors[0].to_string().contains("500"), "{status:?}");
     }
 }

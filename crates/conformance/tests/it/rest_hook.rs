@@ -255,6 +255,75 @@ async fn gone_means_off() {
 }
 
 #[tokio::test]
+async fn what_an_endpoint_rejects_is_repeated_a_few_times_only() {
+    verifies!("RQ-CH-04", "RQ-ER-05");
+    let options = Options::default()
+        .set("rest-hook.retry-schedule", vec!["50ms"; 60])
+        .set("delivery.rejection-retries-max", 2);
+    let server = Server::start_with(options).await;
+    let receiver = Receiver::start().await;
+    for base in server.bases() {
+        let path = path(&base, "rejects");
+        receiver.script(&path, [Answer::Status(200)]);
+        let id = active(&base, Subscribe::rest_hook(TOPIC, &receiver.endpoint(&path))).await;
+        receiver.always(&path, Answer::Status(404));
+        base.save(&patient("p")).await;
+        let status = base.wait_for_status(&id, "error").await;
+        assert!(status.errors[0].to_string().contains("404"), "{status:?}");
+        assert_eq!(receiver.all(&path).len(), 4, "a handshake and three attempts");
+    }
+}
+
+#[tokio::test]
+async fn an_error_that_lasts_switches_off_also_over_a_restart() {
+    verifies!("RQ-ER-04", "RQ-ER-05", "RQ-ER-11");
+    let options = Options::default().set("delivery.off-after", "3s");
+    let mut server = Server::start_with(options).await;
+    let receiver = Receiver::start().await;
+    let mut ids = Vec::new();
+    for base in server.bases() {
+        let path = path(&base, "lost");
+        receiver.script(&path, [Answer::Status(200)]);
+        let id = active(&base, Subscribe::rest_hook(TOPIC, &receiver.endpoint(&path))).await;
+        receiver.always(&path, Answer::Status(500));
+        base.save(&patient("p")).await;
+        base.wait_for_status(&id, "error").await;
+        ids.push(id);
+    }
+    server.restart().await;
+    for (base, id) in server.bases().iter().zip(&ids) {
+        let status = base.wait_for_status(id, "off").await;
+        assert!(status.errors[0].to_string().contains("no notification"), "{status:?}");
+        let read = base.read(&format!("Subscription/{id}")).await;
+        assert_eq!(read["status"], "off");
+        assert_eq!(read["error"].is_string(), base.version.is_backport(), "{read}");
+        base.save(&patient("p")).await;
+        assert_eq!(base.count(id).await, 1, "not evaluated");
+    }
+}
+
+#[tokio::test]
+async fn events_of_a_bulk_load_share_notifications_where_a_window_is_configured() {
+    verifies!("RQ-CH-02");
+    let options = Options::default().set("delivery.coalesce-window", "1s");
+    let server = Server::start_with(options).await;
+    let receiver = Receiver::start().await;
+    for base in server.bases() {
+        let path = path(&base, "bulk");
+        active(&base, Subscribe::rest_hook(TOPIC, &receiver.endpoint(&path)).max_count(5)).await;
+        for _ in 0..5 {
+            base.save(&patient("p")).await;
+        }
+        let mut numbers = Vec::new();
+        while numbers.len() < 5 {
+            numbers.extend(receiver.event(base.version, &path).await.numbers());
+        }
+        assert_eq!(numbers, [1, 2, 3, 4, 5]);
+        assert!(receiver.all(&path).len() < 6, "a handshake and fewer notifications than events");
+    }
+}
+
+#[tokio::test]
 async fn a_timeout_bounds_an_attempt() {
     verifies!("RQ-SB-06");
     let server = Server::start().await;

@@ -134,7 +134,6 @@ async fn unknown_channels_are_refused() {
             ("sms", message),
             ("", message),
             // Known, but not built yet.
-            ("message", message),
             ("email", ("mailto:x@x.test", "text/plain")),
         ] {
             let asked = Subscribe::rest_hook(TOPIC, endpoint).mime_type(mime_type);

@@ -12,9 +12,9 @@ use cresset_channel::{IpNet, parse_prefix};
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
-use super::SearchIndex;
 use super::problem::Origin;
 use super::tree::{Setting, Value, parse_inline};
+use super::{SearchIndex, SigningKeyText};
 use crate::topics::PACKS;
 
 /// The levels of the log, the most severe first.
@@ -213,6 +213,29 @@ pub(crate) fn hidden() -> Kind<String> {
         | Value::Other(_)
         | Value::Table(_)) => Err(format!("must be text in quotes, not {}", kind_of(other))),
     })
+}
+
+/// Keys that notifications are signed with, none or one or several; no message repeats them.
+pub(crate) fn signing_keys(max: usize) -> Kind<Vec<SigningKeyText>> {
+    let key =
+        hidden().and_then(|text| SigningKeyText::new(text).map_err(|wrong| wrong.to_string()));
+    let parse = move |setting: &Setting| {
+        let items = match &setting.value {
+            Value::String(_) => vec![setting.clone()],
+            other @ (Value::Boolean(_)
+            | Value::Integer(_)
+            | Value::List(_)
+            | Value::Other(_)
+            | Value::Plain(_)
+            | Value::Table(_)) => items(setting)
+                .ok_or_else(|| format!("must be a list of texts, not {}", kind_of(other)))?,
+        };
+        if items.len() > max {
+            return Err(format!("must have at most {max} entries, not {}", items.len()));
+        }
+        parse_all(&key, &items)
+    };
+    Kind { parse: Box::new(parse), bounds: Some(format!("At most {max}.")) }
 }
 
 /// Text that is not empty.

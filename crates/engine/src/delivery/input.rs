@@ -45,6 +45,8 @@ pub struct DeliveryState {
     pub cursor: Option<EventNumber>,
     /// The last event number given; 0 if there was none.
     pub last: u64,
+    /// When it got its status.
+    pub since: Timestamp,
 }
 
 /// Names one attempt of one machine.
@@ -93,10 +95,16 @@ pub enum Outcome {
         /// For `$status`.
         reason: SubscriptionError,
     },
-    /// The receiver refused for good: repeating the same is of no use.
+    /// It may not be sent at all, so that repeating it is of no use.
     ///
     /// A handshake is retried all the same, because a receiver may not listen yet (TR-07).
     Refused {
+        /// For `$status`.
+        reason: SubscriptionError,
+    },
+    /// The receiver says that what was sent is wrong (HTTP 4xx): worth a few retries, as receivers
+    /// err while they are being set up, but not the whole schedule.
+    Rejected {
         /// For `$status`.
         reason: SubscriptionError,
     },
@@ -109,6 +117,8 @@ pub enum Outcome {
     },
     /// The receiver took it.
     Success,
+    /// Nothing was sent, for want of room: no failure of the receiver's, to be made up for soon.
+    Unsent,
 }
 
 /// What happened.
@@ -128,10 +138,16 @@ pub enum Input {
         /// Drawn by the caller, uniform over all `u32`.
         jitter: u32,
     },
-    /// An attempt that had to wait for room is being sent only now, so its timeout begins now.
+    /// An attempt waits because its host does not answer: time runs for it as if it had failed, so
+    /// that the status becomes `error` when the schedule would have been used up.
+    AttemptBarred {
+        /// Which.
+        id: AttemptId,
+    },
+    /// An attempt is being sent now: its timeout begins.
     ///
-    /// Optional for a caller that sends at once. One that queues asks [`Delivery::is_awaited`]
-    /// before it sends: an attempt that has waited too long was given up on meanwhile.
+    /// Until then it waits for room, for as long as it takes. The caller asks
+    /// [`Delivery::is_awaited`] before it sends: much may have happened meanwhile.
     AttemptStarted {
         /// Which.
         id: AttemptId,

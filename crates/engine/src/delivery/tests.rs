@@ -31,9 +31,19 @@ fn settings() -> DeliverySettings {
         policy: Arc::new(RetryPolicy {
             handshake_retries: schedule(&[2]),
             retries: schedule(&[5, 10]),
+            rejection_retries_max: 1,
+            off_after: None,
+            heartbeats_in_error: false,
             ..RetryPolicy::default()
         }),
     }
+}
+
+/// As [`settings`], with another policy.
+fn with_policy(change: impl FnOnce(&mut RetryPolicy)) -> DeliverySettings {
+    let mut settings = settings();
+    change(Arc::make_mut(&mut settings.policy));
+    settings
 }
 
 fn heartbeats(seconds: u64) -> DeliverySettings {
@@ -51,17 +61,31 @@ fn retry() -> Outcome {
 /// A machine with what it did, in words.
 struct Rig {
     delivery: Delivery,
+    /// Attempts wait for room until the test starts them.
+    crowded: bool,
 }
 
 impl Rig {
     fn new(settings: DeliverySettings, status: SubscriptionStatus, cursor: u64, last: u64) -> Self {
-        let state = DeliveryState { status, cursor: EventNumber::new(cursor), last };
-        Self { delivery: Delivery::new(settings, state, START) }
+        let cursor = EventNumber::new(cursor);
+        let state = DeliveryState { status, cursor, last, since: START };
+        Self { delivery: Delivery::new(settings, state, START), crowded: false }
+    }
+
+    fn crowded(self) -> Self {
+        Self { crowded: true, ..self }
     }
 
     fn input(&mut self, seconds: u64, input: Input) -> String {
         let mut effects = Vec::new();
         self.delivery.handle(input, at(seconds), &mut effects);
+        for effect in effects.clone() {
+            if let Effect::Attempt(Attempt { id, .. }) = effect
+                && !self.crowded
+            {
+                self.delivery.handle(Input::AttemptStarted { id }, at(seconds), &mut effects);
+            }
+        }
         let words: Vec<_> = effects.iter().map(words).collect();
         words.join(", ")
     }
@@ -75,7 +99,8 @@ impl Rig {
     }
 
     fn ended(&mut self, seconds: u64, id: u64, outcome: Outcome) -> String {
-        self.input(seconds, Input::AttemptEnded { id: AttemptId(id), outcome, jitter: 0 })
+        let id = AttemptId(id);
+        self.input(seconds, Input::AttemptEnded { id, outcome, jitter: JITTER_MIDDLE })
     }
 
     fn resend(&mut self, seconds: u64, first: u64, last: u64) -> String {
@@ -208,20 +233,49 @@ fn a_retry_after_longer_than_the_schedule_is_kept_to() {
 }
 
 #[test]
-fn jitter_lengthens_a_delay_by_up_to_a_half() {
+fn a_retry_after_has_a_bound_of_the_operators() {
+    let bounded = with_policy(|policy| policy.retry_after_max = Duration::from_secs(60));
+    let mut rig = Rig::new(bounded, Active, 0, 1);
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    let retry_after = Some(Duration::from_secs(90));
+    rig.ended(0, 1, Outcome::Retry { reason: reason("HTTP status 429"), retry_after });
+    assert_eq!(rig.deadline(), Some(60));
+}
+
+#[test]
+fn jitter_shortens_or_lengthens_a_delay_by_up_to_a_fifth() {
     let schedule = schedule(&[10]);
-    assert_eq!(schedule.delay(1, 0, None), Some(Duration::from_secs(10)));
-    assert_eq!(schedule.delay(1, u32::MAX, None), Some(Duration::from_secs(15)));
+    let delay = |jitter| schedule.delay(1, jitter, None).unwrap();
+    assert_eq!(delay(0), Duration::from_secs(8));
+    assert_eq!(delay(JITTER_MIDDLE), Duration::from_secs(10));
+    let longest = delay(u32::MAX);
+    assert!((Duration::from_millis(11_999)..=Duration::from_secs(12)).contains(&longest));
     assert_eq!(schedule.delay(2, 0, None), None);
     let long = Some(Duration::MAX);
     assert_eq!(schedule.delay(1, 0, long), Some(crate::retry::RETRY_DELAY_MAX));
 }
 
 #[test]
+fn the_ladder_lasts_for_hours_and_gives_up_at_its_end() {
+    let policy = Arc::new(RetryPolicy::default());
+    let mut rig = Rig::new(DeliverySettings { policy, ..settings() }, Active, 0, 1);
+    let mut now = 0;
+    let ladder = [5, 30, 120, 900, 3_600, 14_400, 43_200, 86_400];
+    for (id, wait) in (1..).zip(ladder) {
+        assert_eq!(rig.tick(now), format!("#{id} events 1-1"));
+        assert_eq!(rig.ended(now, id, retry()), "");
+        now += wait;
+        assert_eq!(rig.deadline(), i64::try_from(now).ok());
+    }
+    assert_eq!(rig.tick(now), "#9 events 1-1");
+    assert_eq!(rig.ended(now, 9, retry()), "error (HTTP status 503)");
+}
+
+#[test]
 fn a_schedule_has_bounds() {
     assert_eq!(RetrySchedule::new(&[Duration::ZERO; crate::retry::RETRIES_MAX + 1]), None);
     let longest = RetrySchedule::new(&[Duration::MAX]).unwrap();
-    assert_eq!(longest.delay(1, 0, None), Some(crate::retry::RETRY_DELAY_MAX));
+    assert_eq!(longest.delay(1, JITTER_MIDDLE, None), Some(crate::retry::RETRY_DELAY_MAX));
 }
 
 #[test]
@@ -282,18 +336,60 @@ fn a_lost_outcome_counts_as_failure_after_timeout_and_grace() {
     assert_eq!(rig.ended(36, 1, Outcome::Success), "");
 }
 
+fn started(id: u64) -> Input {
+    Input::AttemptStarted { id: AttemptId(id) }
+}
+
 #[test]
-fn an_attempt_that_waited_for_room_has_its_whole_timeout_from_its_start() {
+fn an_attempt_waits_for_room_as_long_as_it_takes_and_then_has_its_whole_timeout() {
     let asked = DeliverySettings { timeout: Some(Duration::from_secs(20)), ..settings() };
-    let mut rig = Rig::new(asked, Active, 0, 1);
-    assert_eq!(rig.tick(0), "#1 events 1-1");
-    let started = |id| Input::AttemptStarted { id: AttemptId(id) };
-    assert_eq!((rig.input(25, started(1)).as_str(), rig.deadline()), ("", Some(55)));
-    assert_eq!(rig.input(26, started(2)), "");
+    let mut rig = Rig::new(asked, Active, 0, 1).crowded();
+    assert_eq!((rig.tick(0).as_str(), rig.deadline()), ("#1 events 1-1", None));
+    assert_eq!(rig.tick(1_000), "");
+    assert_eq!((rig.input(1_000, started(1)).as_str(), rig.deadline()), ("", Some(1_030)));
+    assert_eq!(rig.input(1_001, started(2)), "");
     assert!(rig.delivery.is_awaited(AttemptId(1)) && !rig.delivery.is_awaited(AttemptId(2)));
-    assert_eq!((rig.tick(54), rig.tick(55)), (String::new(), String::new()));
+    assert_eq!((rig.tick(1_029), rig.tick(1_030)), (String::new(), String::new()));
     assert!(!rig.delivery.is_awaited(AttemptId(1)), "given up on");
-    assert_eq!((rig.input(56, started(1)).as_str(), rig.deadline()), ("", Some(60)));
+    assert_eq!((rig.input(1_031, started(1)).as_str(), rig.deadline()), ("", Some(1_035)));
+}
+
+#[test]
+fn an_attempt_that_waits_for_room_is_dropped_when_something_changes() {
+    let mut rig = Rig::new(settings(), Active, 0, 1).crowded();
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    assert_eq!(rig.updated(1, Active), "#2 events 1-1", "to where it is now");
+    assert!(!rig.delivery.is_awaited(AttemptId(1)));
+    assert_eq!(rig.updated(2, Off), "");
+    assert!(!rig.delivery.is_awaited(AttemptId(2)), "nothing is sent when it is off");
+}
+
+#[test]
+fn what_was_not_sent_for_want_of_room_is_no_failure() {
+    let mut rig = Rig::new(settings(), Active, 0, 1);
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    for id in 1..10 {
+        assert_eq!(rig.ended(id, id, Outcome::Unsent), "");
+        assert_eq!(rig.tick(id + 1), format!("#{} events 1-1", id + 1));
+    }
+}
+
+#[test]
+fn an_attempt_barred_from_its_host_is_an_error_when_the_schedule_would_be_used_up() {
+    let barred = |id| Input::AttemptBarred { id: AttemptId(id) };
+    let error = "error (the endpoint's host has not been answering)";
+    let mut rig = Rig::new(settings(), Active, 0, 1).crowded();
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    assert_eq!((rig.input(3, barred(1)).as_str(), rig.deadline()), ("", Some(18)));
+    assert_eq!((rig.tick(17).as_str(), rig.tick(18).as_str()), ("", error));
+    assert!(!rig.delivery.is_awaited(AttemptId(1)));
+    assert_eq!(rig.deadline(), None);
+    // Once it is let through, only how it ends counts.
+    let mut rig = Rig::new(settings(), Requested, 0, 1).crowded();
+    assert_eq!(rig.tick(1), "#1 handshake");
+    assert_eq!((rig.input(1, barred(1)).as_str(), rig.deadline()), ("", Some(3)));
+    assert_eq!((rig.input(2, started(1)).as_str(), rig.deadline()), ("", Some(42)));
+    assert_eq!(rig.ended(3, 1, Outcome::Success), "active, #2 events 1-1");
 }
 
 #[test]
@@ -426,6 +522,133 @@ fn a_refusal_for_good_is_an_error_without_retries() {
     assert_eq!(rig.tick(0), "#1 events 1-1");
     let refused = Outcome::Refused { reason: reason("HTTP status 401") };
     assert_eq!(rig.ended(1, 1, refused), "error (HTTP status 401)");
+}
+
+#[test]
+fn what_the_receiver_rejects_is_repeated_a_few_times_only() {
+    let rejected = || Outcome::Rejected { reason: reason("HTTP status 404") };
+    let mut rig = Rig::new(settings(), Active, 0, 1);
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    assert_eq!(rig.ended(0, 1, rejected()), "");
+    assert_eq!(rig.tick(5), "#2 events 1-1");
+    assert_eq!(rig.ended(5, 2, rejected()), "error (HTTP status 404)");
+    // Another failure between them starts the count anew, and the schedule ends all the same.
+    let mut rig = Rig::new(settings(), Active, 0, 1);
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    assert_eq!(rig.ended(0, 1, rejected()), "");
+    assert_eq!(rig.tick(5), "#2 events 1-1");
+    assert_eq!(rig.ended(5, 2, retry()), "");
+    assert_eq!(rig.tick(15), "#3 events 1-1");
+    assert_eq!(rig.ended(15, 3, rejected()), "error (HTTP status 404)");
+    let mut rig = Rig::new(settings(), Requested, 0, 1);
+    assert_eq!(rig.tick(1), "#1 handshake");
+    assert_eq!(rig.ended(1, 1, rejected()), "", "TR-07: it may not listen yet");
+    assert_eq!(rig.deadline(), Some(3));
+}
+
+fn heartbeats_in_error() -> DeliverySettings {
+    let beating = with_policy(|policy| {
+        policy.heartbeats_in_error = true;
+        policy.off_after = Some(Duration::from_secs(1_000));
+    });
+    DeliverySettings { heartbeat_period: Some(Duration::from_secs(60)), ..beating }
+}
+
+#[test]
+fn heartbeats_go_on_in_error_without_retries_and_lead_nowhere() {
+    let mut rig = Rig::new(heartbeats_in_error(), Error, 0, 3);
+    assert_eq!((rig.tick(59).as_str(), rig.deadline()), ("", Some(60)));
+    assert_eq!(rig.tick(60), "#1 heartbeat");
+    assert_eq!(rig.ended(61, 1, retry()), "");
+    assert_eq!(rig.deadline(), Some(120), "no retry");
+    assert_eq!(rig.appended(62, 9), "", "no events");
+    assert_eq!(rig.tick(120), "#2 heartbeat");
+    assert_eq!(rig.ended(121, 2, Outcome::Success), "", "RQ-ER-03");
+    assert_eq!((rig.delivery.status(), rig.delivery.lag()), (Error, 9));
+    assert_eq!(rig.tick(180), "#3 heartbeat");
+    assert_eq!(
+        rig.ended(181, 3, Outcome::Gone { reason: reason("HTTP status 410") }),
+        "off (HTTP status 410)"
+    );
+}
+
+#[test]
+fn a_heartbeat_in_error_that_could_not_be_sent_waits_for_its_next_turn() {
+    let mut rig = Rig::new(heartbeats_in_error(), Error, 0, 3);
+    assert_eq!(rig.tick(60), "#1 heartbeat");
+    assert_eq!(rig.ended(121, 1, Outcome::Unsent), "");
+    assert_eq!(rig.deadline(), Some(122), "no busy loop");
+    assert_eq!(rig.tick(122), "#2 heartbeat");
+}
+
+#[test]
+fn what_never_succeeds_is_switched_off_and_a_success_puts_it_off() {
+    let off = "off (no notification has been taken for 0 hours)";
+    let mut rig = Rig::new(heartbeats_in_error(), Error, 0, 3);
+    assert_eq!(rig.tick(900), "#1 heartbeat");
+    assert_eq!(rig.ended(900, 1, Outcome::Success), "");
+    assert_eq!(rig.tick(1_000), "#2 heartbeat");
+    assert_eq!(rig.ended(1_000, 2, retry()), "");
+    assert_eq!(rig.tick(1_899), "#3 heartbeat");
+    assert_eq!(rig.tick(1_900), off);
+    assert_eq!(rig.ended(1_901, 3, Outcome::Success), "");
+    assert_eq!(rig.deadline(), None);
+    // Also inside `active`, where the schedule is longer than the patience, from the first failure.
+    let short = with_policy(|policy| policy.off_after = Some(Duration::from_secs(12)));
+    let mut rig = Rig::new(short, Active, 0, 1);
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    assert_eq!(rig.ended(2, 1, retry()), "");
+    assert_eq!(rig.tick(7), "#2 events 1-1");
+    assert_eq!(rig.ended(7, 2, retry()), "");
+    assert_eq!(rig.deadline(), Some(14));
+    assert_eq!(rig.tick(14), off);
+}
+
+#[test]
+fn time_in_error_counts_over_a_restart_but_a_heartbeat_may_still_succeed_first() {
+    let state = DeliveryState { status: Error, cursor: None, last: 3, since: at(0) };
+    let beating = heartbeats_in_error();
+    let silent = DeliverySettings { heartbeat_period: None, ..beating.clone() };
+    let rig = |settings, now| Rig { delivery: Delivery::new(settings, state, now), crowded: false };
+    let restarted = |settings| rig(settings, at(5_000));
+    assert_eq!(
+        restarted(silent.clone()).tick(5_000),
+        "off (no notification has been taken for 1 hours)"
+    );
+    let early = rig(silent, at(500));
+    assert_eq!(early.deadline(), Some(1_000));
+    let mut rig = restarted(beating.clone());
+    assert_eq!(rig.tick(5_060), "#1 heartbeat");
+    assert_eq!(rig.ended(5_061, 1, Outcome::Success), "");
+    assert_eq!(rig.deadline(), Some(5_120));
+    let mut rig = restarted(beating);
+    assert_eq!(rig.tick(5_060), "#1 heartbeat");
+    assert_eq!(rig.ended(5_061, 1, retry()), "");
+    assert_eq!(rig.deadline(), Some(5_100), "the heartbeat's time is over");
+}
+
+#[test]
+fn events_wait_for_company_only_as_long_as_they_may() {
+    let window = with_policy(|policy| policy.coalesce_window = Duration::from_secs(10));
+    let mut rig = Rig::new(window.clone(), Active, 0, 0);
+    assert_eq!(rig.appended(0, 1), "");
+    assert_eq!(rig.deadline(), Some(10));
+    assert_eq!(rig.appended(9, 2), "");
+    assert_eq!(rig.tick(10), "#1 events 1-2");
+    assert_eq!(rig.appended(11, 3), "");
+    assert_eq!(rig.ended(12, 1, Outcome::Success), "cursor 2");
+    assert_eq!(rig.deadline(), Some(21));
+    assert_eq!(rig.appended(13, 5), "#2 events 3-5", "a full batch does not wait");
+    assert_eq!(rig.appended(14, 9), "");
+    assert_eq!(rig.ended(15, 2, Outcome::Success), "cursor 5, #3 events 6-8");
+    assert_eq!(rig.ended(16, 3, Outcome::Success), "cursor 8");
+    assert_eq!(rig.tick(24), "#4 events 9-9", "counted from its arrival");
+    let period = Some(Duration::from_secs(4));
+    let beating = DeliverySettings { heartbeat_period: period, ..window };
+    let mut rig = Rig::new(beating, Active, 0, 0);
+    assert_eq!(rig.appended(1, 1), "");
+    assert_eq!(rig.deadline(), Some(4));
+    assert_eq!(rig.tick(4), "#1 events 1-1", "instead of a heartbeat");
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cresset_channel::{AddressPolicy, EndpointPolicy, RestHook};
 use cresset_definitions::FhirVersion;
-use cresset_engine::RetryPolicy;
+use cresset_engine::{BreakerPolicy, RetryPolicy};
 use cresset_model::{
     Base, Change, ClientName, Event, EventNumber, PayloadContent, Position, ResourceId,
     ResourceKey, ResourceType, SubscriptionKey, VersionId,
@@ -21,8 +21,8 @@ use serde_json::{Value, json};
 
 use crate::{
     Authentication, Caller, Clock, Condition, Config, DeliveryConfig, Effect, Error, EventsQuery,
-    Limits, Node, RecoveryConfig, RetentionConfig, Right, SearchConfig, SearchIndex, Stopper,
-    SubscriptionConfig, TopicConfig, WebsocketConfig, Written,
+    Limits, MessageEvent, Node, RecoveryConfig, RetentionConfig, Right, SearchConfig, SearchIndex,
+    Stopper, SubscriptionConfig, TopicConfig, WebsocketConfig, Written,
 };
 
 /// What the next append does instead.
@@ -351,6 +351,16 @@ fn config() -> Config {
         delivery: DeliveryConfig {
             retry: RetryPolicy::default(),
             concurrency_max: NonZeroUsize::new(8).unwrap(),
+            concurrency_per_host_max: NonZeroUsize::new(4).unwrap(),
+            bytes_in_flight_max: NonZeroUsize::new(1 << 20).unwrap(),
+            breaker: BreakerPolicy::default(),
+            traceparent: false,
+            message_event: MessageEvent {
+                system: "http://test/events".to_owned(),
+                code: "notification".to_owned(),
+            },
+            attempts_per_subscription_max: NonZeroUsize::new(10).unwrap(),
+            attempts_max: NonZeroUsize::new(100).unwrap(),
         },
         recovery: RecoveryConfig { events_per_second: NonZeroU32::new(100).unwrap() },
         websocket: WebsocketConfig {
@@ -366,7 +376,9 @@ fn config() -> Config {
             events_per_subscription_max: 1_000,
         },
         search: SearchConfig {
-            index: SearchIndex::Listed(["status", "url", "encounter"].map(str::to_owned).to_vec()),
+            index: SearchIndex::Listed(
+                ["status", "url", "Observation.encounter"].map(str::to_owned).to_vec(),
+            ),
             wait_max: Duration::from_secs(10),
         },
     }

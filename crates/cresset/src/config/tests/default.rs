@@ -9,8 +9,9 @@ use tracing::level_filters::LevelFilter;
 
 use super::super::reader::Reader;
 use super::super::{
-    Auth, Config, DEFAULT, Limits, Log, LogFormat, Recovery, RestHook, Retention, Search,
-    SearchIndex, Server, Store, StoreKind, Subscriptions, Topics, Websocket, defaults, reference,
+    Auth, Config, DEFAULT, Delivery, Limits, Log, LogFormat, Message, Recovery, RestHook,
+    Retention, Search, SearchIndex, Server, Store, StoreKind, Subscriptions, Topics, Websocket,
+    defaults, reference,
 };
 use super::{flags, load_with};
 
@@ -68,7 +69,7 @@ fn expected() -> Config {
         rest_hook: RestHook {
             handshake_delay: seconds(1),
             handshake_retry_schedule: [2, 4, 8, 15, 30].map(seconds).to_vec(),
-            retry_schedule: [1, 2, 5, 10, 30, 60].map(seconds).to_vec(),
+            retry_schedule: [5, 30, 120, 900, 3_600, 14_400, 43_200, 86_400].map(seconds).to_vec(),
             concurrency_max: n(256),
             connect_timeout: seconds(5),
             idle_connections_per_host_max: n(8),
@@ -77,6 +78,27 @@ fn expected() -> Config {
             allow_local_endpoints: false,
             allow_addresses: Vec::new(),
             extra_ca_files: Vec::new(),
+        },
+        delivery: Delivery {
+            retry_after_max: seconds(60 * 60),
+            rejection_retries_max: NonZeroU32::new(3).unwrap(),
+            off_after: seconds(5 * 24 * 60 * 60),
+            heartbeats_in_error: true,
+            coalesce_window: Duration::ZERO,
+            concurrency_per_host_max: n(32),
+            bytes_in_flight_max: n(256 << 20),
+            host_failures_max: NonZeroU32::new(10).unwrap(),
+            host_pause_min: seconds(5),
+            host_pause_max: seconds(5 * 60),
+            attempts_per_subscription_max: n(20),
+            attempts_max: n(10_000),
+            signing_keys: Vec::new(),
+            signing_key_files: Vec::new(),
+            traceparent: false,
+        },
+        message: Message {
+            event_system: "http://example.org/fhir/message-events".to_owned(),
+            event_code: "subscription-notification".to_owned(),
         },
         recovery: Recovery { events_per_second: NonZeroU32::new(100).unwrap() },
         retention: Retention {

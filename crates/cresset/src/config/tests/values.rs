@@ -104,9 +104,9 @@ fn every_kind_of_value_says_what_would_be_right() {
             "rest-hook.retry-schedule: must be a list such as [\"…\", \"…\"], not \"1s\"",
         ),
         (
-            "[rest-hook]\nretry-schedule = [\"1s\", \"2h\"]",
-            "rest-hook.retry-schedule: must be a duration between 0s and 1h with its unit, not \
-             \"2h\"",
+            "[rest-hook]\nretry-schedule = [\"1s\", \"25h\"]",
+            "rest-hook.retry-schedule: must be a duration between 0s and 1d with its unit, not \
+             \"25h\"",
         ),
         (
             "[rest-hook]\nallow-addresses = [\"a\", \"::/0\", \"b\"]",
@@ -189,4 +189,21 @@ proptest! {
         prop_assert_eq!(parse_duration(&format!("{number}s")), Some(Duration::from_secs(number)));
         prop_assert_eq!(parse_size(&format!("{number} KiB")), Some(number << 10));
     }
+}
+
+#[test]
+fn a_signing_key_that_is_none_is_not_repeated() {
+    for file in [
+        "[delivery]\nsigning-keys = \"whsec_marker\"",
+        "[delivery]\nsigning-keys = [\"marker\"]",
+        "[delivery]\nsigning-keys = [7]",
+    ] {
+        let problems = load_with(file, &[], flags()).unwrap_err().to_string();
+        assert!(problems.contains("delivery.signing-keys: must be"), "{problems}");
+        assert!(!problems.contains("marker"), "{problems}");
+    }
+    let file = "[delivery]\nsigning-keys = [\"whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD\"]";
+    let config = load_with(file, &[], flags()).unwrap();
+    assert_eq!(config.delivery.signing_keys.len(), 1);
+    assert!(!format!("{config:?}").contains("C2FV"));
 }

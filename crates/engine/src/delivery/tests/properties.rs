@@ -1,6 +1,6 @@
 //! I3, I4 and I5 for any sequence of inputs, restarts included.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
@@ -14,6 +14,7 @@ enum Step {
     EndUnknown,
     Start,
     Resend { first: u64, count: u64 },
+    Bar,
     Update { status: SubscriptionStatus, max_count: u32, heartbeat: Option<u64>, end: Option<u64> },
     Restart { cursor_lost: bool },
 }
@@ -32,11 +33,13 @@ fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         8 => Just(Outcome::Success),
         8 => Just(retry()),
+        1 => Just(Outcome::Unsent),
         2 => Just(Outcome::Retry {
             reason: reason("HTTP status 429"),
             retry_after: Some(Duration::from_secs(40)),
         }),
-        1 => Just(Outcome::Refused { reason: reason("HTTP status 400") }),
+        1 => Just(Outcome::Refused { reason: reason("the endpoint is not allowed") }),
+        2 => Just(Outcome::Rejected { reason: reason("HTTP status 400") }),
         1 => Just(Outcome::Gone { reason: reason("HTTP status 410") }),
     ]
 }
@@ -47,7 +50,8 @@ fn step() -> impl Strategy<Value = Step> {
         8 => (0u64..20).prop_map(Step::Wait),
         12 => outcome().prop_map(Step::End),
         1 => Just(Step::EndUnknown),
-        1 => Just(Step::Start),
+        8 => Just(Step::Start),
+        1 => Just(Step::Bar),
         3 => (1u64..40, 0u64..12).prop_map(|(first, count)| Step::Resend { first, count }),
         1 => (
             status(),
@@ -65,6 +69,20 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// The operator's side: what changes when something is sent.
+fn policy() -> impl Strategy<Value = RetryPolicy> {
+    let off_after = proptest::option::of(20u64..200);
+    (0u64..30, any::<bool>(), off_after, 0u32..3).prop_map(
+        |(window, heartbeats_in_error, off_after, rejection_retries_max)| RetryPolicy {
+            coalesce_window: Duration::from_secs(window),
+            heartbeats_in_error,
+            off_after: off_after.map(Duration::from_secs),
+            rejection_retries_max,
+            ..RetryPolicy::clone(&settings().policy)
+        },
+    )
+}
+
 /// The machine's surroundings: a store, a clock, one endpoint, and what has been seen of it.
 struct World {
     delivery: Delivery,
@@ -74,8 +92,8 @@ struct World {
     cursor: u64,
     cursor_before: u64,
     last: u64,
-    /// The attempt in flight and when the caller ends it.
-    flight: Option<(Attempt, Timestamp)>,
+    /// The attempt in flight and when the caller ends it, once it has started.
+    flight: Option<(Attempt, Option<Timestamp>)>,
     /// The batch whose attempt failed last, until something else may take its place.
     failed: Option<AttemptKind>,
     /// Something changed since the attempt in flight began: its batch need not be repeated.
@@ -85,13 +103,21 @@ struct World {
     asked: BTreeSet<u64>,
     /// Events up to this one were missed outside `active`.
     excused: u64,
+    /// When the status was set last.
+    since: u64,
+    /// Events up to this one were in an attempt, and when the others came.
+    attempted: u64,
+    /// When there was no room last.
+    unsent: u64,
+    arrivals: BTreeMap<u64, u64>,
 }
 
 impl World {
-    fn new() -> Self {
-        let state = DeliveryState { status: Requested, cursor: None, last: 0 };
+    fn new(policy: RetryPolicy) -> Self {
+        let state = DeliveryState { status: Requested, cursor: None, last: 0, since: START };
+        let settings = DeliverySettings { policy: Arc::new(policy), ..settings() };
         Self {
-            delivery: Delivery::new(settings(), state, START),
+            delivery: Delivery::new(settings, state, START),
             now: 0,
             status: Requested,
             cursor: 0,
@@ -103,12 +129,17 @@ impl World {
             delivered: BTreeSet::new(),
             asked: BTreeSet::new(),
             excused: 0,
+            since: 0,
+            attempted: 0,
+            unsent: 0,
+            arrivals: BTreeMap::new(),
         }
     }
 
     fn step(&mut self, step: Step) {
         match step {
             Step::Append(count) => {
+                self.arrivals.extend((1..=count).map(|more| (self.last + more, self.now)));
                 self.last += count;
                 self.input(Input::Appended { last: self.last });
             }
@@ -118,10 +149,8 @@ impl World {
             }
             Step::End(outcome) => self.end(outcome),
             Step::Start => {
-                if let Some((attempt, timeout_at)) = &mut self.flight
-                    && *timeout_at > at(self.now)
-                {
-                    *timeout_at = after(at(self.now), attempt.timeout);
+                if let Some((attempt, timeout_at @ None)) = &mut self.flight {
+                    *timeout_at = Some(after(at(self.now), attempt.timeout));
                     let id = attempt.id;
                     assert!(self.delivery.is_awaited(id));
                     self.input(Input::AttemptStarted { id });
@@ -132,6 +161,11 @@ impl World {
                 let (first, last) = (number(first), number(first + count));
                 self.asked.extend(first.get()..=last.get());
                 self.input(Input::Resend { first, last });
+            }
+            Step::Bar => {
+                if let Some((attempt, None)) = self.flight {
+                    self.input(Input::AttemptBarred { id: attempt.id });
+                }
             }
             Step::EndUnknown => {
                 let id = AttemptId(u64::MAX);
@@ -148,6 +182,9 @@ impl World {
         let Some((attempt, _)) = self.flight.take() else {
             return;
         };
+        if outcome == Outcome::Unsent {
+            self.unsent = self.now;
+        }
         match (&outcome, attempt.kind) {
             (Outcome::Success, AttemptKind::Events { first, last }) => {
                 self.delivered.extend(first.get()..=last.get());
@@ -171,9 +208,11 @@ impl World {
             self.excused = self.last;
         }
         self.status = status;
+        self.since = self.now;
         self.failed = None;
         self.superseded = true;
         let settings = DeliverySettings {
+            policy: self.delivery.settings().policy.clone(),
             heartbeat_period: heartbeat.map(Duration::from_secs),
             max_count: NonZeroU32::new(max_count),
             end: end.map(at),
@@ -190,7 +229,8 @@ impl World {
         self.flight = None;
         self.failed = None;
         let cursor = EventNumber::new(self.cursor);
-        let state = DeliveryState { status: self.status, cursor, last: self.last };
+        let state =
+            DeliveryState { status: self.status, cursor, last: self.last, since: at(self.since) };
         let settings = self.delivery.settings().clone();
         self.delivery = Delivery::new(settings, state, at(self.now));
         self.input(Input::Tick);
@@ -198,15 +238,40 @@ impl World {
 
     fn input(&mut self, input: Input) {
         // The caller ends an attempt at its timeout; here it then loses the outcome.
-        self.flight.take_if(|(_, timeout_at)| *timeout_at <= at(self.now));
+        self.flight.take_if(|(_, timeout_at)| timeout_at.is_some_and(|at_| at_ <= at(self.now)));
         let mut effects = Vec::new();
         self.delivery.handle(input, at(self.now), &mut effects);
+        // The caller asks before it starts what has waited.
+        let delivery = &self.delivery;
+        self.flight
+            .take_if(|(attempt, started)| started.is_none() && !delivery.is_awaited(attempt.id));
         for effect in effects {
             self.check(effect);
         }
         assert_eq!(self.delivery.status(), self.status);
         if let Some(deadline) = self.delivery.next_deadline() {
             assert!(deadline > at(self.now), "no busy loop: {deadline} after {}", at(self.now));
+        }
+        self.check_waits();
+    }
+
+    /// Events that no attempt keeps waiting wait no longer than they may.
+    fn check_waits(&self) {
+        let waits = self.delivery.lag() > 0 && self.status == Active;
+        if !waits || self.delivery.in_flight.is_some() || self.failed.is_some() {
+            return;
+        }
+        let settings = self.delivery.settings();
+        let window = settings.policy.coalesce_window;
+        let window = settings.heartbeat_period.map_or(window, |period| period.min(window));
+        let deadline = self.delivery.next_deadline().expect("an event waits");
+        let next = self.attempted.max(self.cursor) + 1;
+        // After a failure it is the wait before a retry that counts.
+        if let Some(arrival) = self.arrivals.get(&next)
+            && self.delivery.failures == 0
+        {
+            let latest = after(at(*arrival), window).max(after(at(self.unsent), UNSENT_PAUSE));
+            assert!(deadline <= latest, "{next} is held back too long");
         }
     }
 
@@ -229,6 +294,7 @@ impl World {
                     EnteredInError | Requested => panic!("only a client sets {status:?}"),
                 }
                 self.status = status;
+                self.since = self.now;
                 self.failed = None;
                 self.superseded = true;
             }
@@ -247,24 +313,26 @@ impl World {
                 assert!(next || resent, "I4: in order, without gap");
                 let limit = self.delivery.settings().max_count.unwrap().get();
                 assert!(first <= last && last.get() - first.get() < u64::from(limit), "maxCount");
+                self.attempted = self.attempted.max(last.get());
                 if let Some(failed) = self.failed {
                     assert_eq!(attempt.kind, failed, "I4: a retry repeats the same events");
                 }
             }
             AttemptKind::Handshake => assert_eq!(self.status, Requested),
             AttemptKind::Heartbeat => {
-                assert_eq!(self.status, Active);
+                let in_error = self.delivery.settings().policy.heartbeats_in_error;
+                assert!(self.status == Active || self.status == Error && in_error);
                 assert!(self.delivery.settings().heartbeat_period.is_some());
                 assert_eq!(self.failed, None, "I4: nothing overtakes a batch to retry");
             }
         }
         self.superseded = false;
-        self.flight = Some((attempt, after(at(self.now), attempt.timeout)));
+        self.flight = Some((attempt, None));
     }
 
     /// Lets everything that is still to be sent succeed.
     fn settle(&mut self) {
-        while self.flight.is_some() || self.delivery.lag() > 0 {
+        while self.flight.is_some() || is_sending(self.status) && self.delivery.lag() > 0 {
             if self.flight.is_some() {
                 self.end(Outcome::Success);
             } else if let Some(deadline) = self.delivery.next_deadline() {
@@ -283,9 +351,10 @@ proptest! {
 
     #[test]
     fn any_sequence_of_inputs_keeps_the_invariants(
+        policy in policy(),
         steps in proptest::collection::vec(step(), 0..120),
     ) {
-        let mut world = World::new();
+        let mut world = World::new(policy);
         for step in steps {
             world.step(step);
         }

@@ -1,0 +1,268 @@
+//! Room for attempts: per host, and for hosts in trouble together.
+//!
+//! A host is what endpoints share: host name and port. Attempts that find no room wait in the queue
+//! of their host, as values, not as tasks (I6), so a host that hangs keeps its own waiting and no
+//! other's. Its breaker is `engine`'s; this keeps the queues and counts.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cresset_engine::{Attempt, Breaker, Health, OUTCOME_GRACE, Pass, Permit};
+use cresset_model::SubscriptionKey;
+use jiff::Timestamp;
+use rustc_hash::FxHashMap;
+use url::Url;
+
+use crate::config::DeliveryConfig;
+
+/// Hosts that are remembered though nothing is sent to them or waits for them now.
+const HOSTS_IDLE_MAX: usize = 10_000;
+/// Entries of a queue below which nobody looks for those that are out of date.
+const WAITING_MIN: usize = 64;
+
+/// Name and port of an endpoint's host.
+pub(super) type HostName = Arc<str>;
+
+/// The name of the host that an endpoint has; the same for all that cannot be read, which never
+/// get as far as being sent.
+pub(super) fn host_of(endpoint: &str) -> HostName {
+    let url = Url::parse(endpoint).ok();
+    let host = url.as_ref().and_then(|url| {
+        let port = url.port_or_known_default().unwrap_or_default();
+        Some(format!("{}:{port}", url.host_str()?))
+    });
+    host.unwrap_or_default().into()
+}
+
+/// The place that an attempt under way takes.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) host: HostName,
+    pass: Pass,
+    suspect: bool,
+}
+
+/// What becomes of an attempt that asks for a place.
+pub(super) enum Turn {
+    /// It may go.
+    Go(Place),
+    /// It has to wait.
+    Wait,
+    /// As [`Self::Wait`], because the host does not answer.
+    Barred,
+}
+
+struct Host {
+    breaker: Breaker,
+    running: usize,
+    waiting: VecDeque<(SubscriptionKey, Attempt)>,
+    /// When the queue is next rid of what is out of date.
+    sweep_at: usize,
+    /// It stands among those that wait for room among hosts in trouble.
+    waits_for_suspects: bool,
+    /// When the loop was told to come back for it.
+    wake: Option<Timestamp>,
+}
+
+/// All hosts that attempts are under way to or wait for.
+pub(super) struct Hosts {
+    per_host_max: usize,
+    suspects_max: usize,
+    policy: cresset_engine::BreakerPolicy,
+    hosts: FxHashMap<HostName, Host>,
+    /// Attempts under way to hosts that something speaks against.
+    suspects: usize,
+    /// Hosts that wait for room among those.
+    suspects_waiting: VecDeque<HostName>,
+    /// Hosts that may have room for what waits.
+    pub(super) released: VecDeque<HostName>,
+    /// When to look at a host again; the loop puts it among its deadlines.
+    pub(super) wakes: Vec<(Timestamp, HostName)>,
+}
+
+impl Hosts {
+    pub(super) fn new(config: &DeliveryConfig) -> Self {
+        Self {
+            per_host_max: config.concurrency_per_host_max.get(),
+            suspects_max: config.concurrency_max.get().div_ceil(2),
+            policy: config.breaker,
+            hosts: FxHashMap::default(),
+            suspects: 0,
+            suspects_waiting: VecDeque::new(),
+            released: VecDeque::new(),
+            wakes: Vec::new(),
+        }
+    }
+
+    /// A place for an attempt, unless others wait before it; else it is put behind them.
+    pub(super) fn offer(
+        &mut self,
+        name: &HostName,
+        entry: (SubscriptionKey, Attempt),
+        now: Timestamp,
+        is_awaited: impl Fn(&(SubscriptionKey, Attempt)) -> bool,
+    ) -> Turn {
+        self.shed();
+        let policy = self.policy;
+        let host = self.hosts.entry(name.clone()).or_insert_with(|| Host::new(policy));
+        let turn = if host.waiting.is_empty() {
+            self.place(name, entry.1.timeout, now)
+        } else if host.breaker.is_open() {
+            Turn::Barred
+        } else {
+            Turn::Wait
+        };
+        if let (Turn::Wait | Turn::Barred, Some(host)) = (&turn, self.hosts.get_mut(name)) {
+            host.push(entry, is_awaited);
+        }
+        turn
+    }
+
+    /// The next that waits for a host and may go now.
+    pub(super) fn next(
+        &mut self,
+        name: &HostName,
+        now: Timestamp,
+        is_awaited: impl Fn(&(SubscriptionKey, Attempt)) -> bool,
+    ) -> Option<(SubscriptionKey, Attempt, Place)> {
+        let next = self.next_of(name, now, is_awaited);
+        if next.is_none() {
+            // The room among hosts in trouble that it was offered is another's.
+            self.release_suspect();
+        }
+        next
+    }
+
+    fn next_of(
+        &mut self,
+        name: &HostName,
+        now: Timestamp,
+        is_awaited: impl Fn(&(SubscriptionKey, Attempt)) -> bool,
+    ) -> Option<(SubscriptionKey, Attempt, Place)> {
+        let host = self.hosts.get_mut(name)?;
+        while host.waiting.front().is_some_and(|entry| !is_awaited(entry)) {
+            host.waiting.pop_front();
+        }
+        let timeout = host.waiting.front()?.1.timeout;
+        let Turn::Go(place) = self.place(name, timeout, now) else { return None };
+        let host = self.hosts.get_mut(name)?;
+        let (key, attempt) = host.waiting.pop_front()?;
+        if !host.waiting.is_empty() {
+            self.released.push_back(name.clone());
+        }
+        Some((key, attempt, place))
+    }
+
+    /// Gives a place back. If the host counts as dead from now on: who waits for it.
+    pub(super) fn ended(
+        &mut self,
+        place: &Place,
+        health: Health,
+        jitter: u32,
+        now: Timestamp,
+    ) -> Vec<(SubscriptionKey, Attempt)> {
+        if place.suspect {
+            self.suspects -= 1;
+            self.release_suspect();
+        }
+        let Some(host) = self.hosts.get_mut(&place.host) else { return Vec::new() };
+        host.running -= 1;
+        let opened = host.breaker.ended(place.pass, health, jitter, now);
+        if !host.waiting.is_empty() {
+            self.released.push_back(place.host.clone());
+        } else if host.running == 0 && !host.breaker.is_suspect() {
+            self.hosts.remove(&place.host);
+            return Vec::new();
+        }
+        if opened { host.waiting.iter().copied().collect() } else { Vec::new() }
+    }
+
+    /// The time has come that was asked for with [`Self::wakes`].
+    pub(super) fn wake(&mut self, name: HostName, at: Timestamp) {
+        if let Some(host) = self.hosts.get_mut(&name) {
+            host.wake.take_if(|known| *known == at);
+            self.released.push_back(name);
+        }
+    }
+
+    fn place(&mut self, name: &HostName, timeout: Duration, now: Timestamp) -> Turn {
+        let Some(host) = self.hosts.get_mut(name) else { return Turn::Wait };
+        if host.running >= self.per_host_max {
+            return if host.breaker.is_open() { Turn::Barred } else { Turn::Wait };
+        }
+        let suspect = host.breaker.is_suspect();
+        if suspect && self.suspects >= self.suspects_max {
+            if !std::mem::replace(&mut host.waits_for_suspects, true) {
+                self.suspects_waiting.push_back(name.clone());
+            }
+            return if host.breaker.is_open() { Turn::Barred } else { Turn::Wait };
+        }
+        match host.breaker.permit(timeout + OUTCOME_GRACE, now) {
+            Permit::Pass(pass) => {
+                host.running += 1;
+                self.suspects += usize::from(suspect);
+                Turn::Go(Place { host: name.clone(), pass, suspect })
+            }
+            Permit::Wait(until) => {
+                if host.wake.is_none_or(|known| until < known) {
+                    host.wake = Some(until);
+                    self.wakes.push((until, name.clone()));
+                }
+                Turn::Barred
+            }
+        }
+    }
+
+    /// Offers room among hosts in trouble, if there is any, to the next that waits for it.
+    fn release_suspect(&mut self) {
+        if self.suspects >= self.suspects_max {
+            return;
+        }
+        let Some(name) = self.suspects_waiting.pop_front() else { return };
+        if let Some(host) = self.hosts.get_mut(&name) {
+            host.waits_for_suspects = false;
+        }
+        self.released.push_back(name);
+    }
+
+    /// Forgets what is known of hosts that nobody speaks to, when it is much.
+    fn shed(&mut self) {
+        let busy = |host: &Host| host.running > 0 || !host.waiting.is_empty();
+        if self.hosts.len() > HOSTS_IDLE_MAX
+            && self.hosts.values().filter(|host| !busy(host)).count() > HOSTS_IDLE_MAX
+        {
+            self.hosts.retain(|_, host| busy(host));
+        }
+    }
+}
+
+impl Host {
+    fn new(policy: cresset_engine::BreakerPolicy) -> Self {
+        Self {
+            breaker: Breaker::new(policy),
+            running: 0,
+            waiting: VecDeque::new(),
+            sweep_at: WAITING_MIN,
+            waits_for_suspects: false,
+            wake: None,
+        }
+    }
+
+    /// Puts an attempt at the end. Those that nobody waits for any more leave now and then, so that
+    /// a subscription that is changed over and over does not fill the queue.
+    fn push(
+        &mut self,
+        entry: (SubscriptionKey, Attempt),
+        is_awaited: impl Fn(&(SubscriptionKey, Attempt)) -> bool,
+    ) {
+        if self.waiting.len() >= self.sweep_at {
+            self.waiting.retain(is_awaited);
+            self.sweep_at = WAITING_MIN.max(2 * self.waiting.len());
+        }
+        self.waiting.push_back(entry);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,206 @@
+//! Who may go, who waits, and who is let go on.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+
+use cresset_engine::{
+    BreakerPolicy, Delivery, DeliverySettings, DeliveryState, Effect, Input, JITTER_MIDDLE,
+    RetryPolicy,
+};
+use cresset_model::{Position, SubscriptionStatus};
+
+use super::*;
+use crate::config::MessageEvent;
+
+const START: Timestamp = Timestamp::constant(1_800_000_000, 0);
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(START.as_second() + seconds).unwrap()
+}
+
+/// Four attempts at once, two to a host, two to hosts in trouble; dead after two failures, for 5 s.
+fn hosts() -> Hosts {
+    Hosts::new(&DeliveryConfig {
+        retry: RetryPolicy::default(),
+        concurrency_max: NonZeroUsize::new(4).unwrap(),
+        concurrency_per_host_max: NonZeroUsize::new(2).unwrap(),
+        bytes_in_flight_max: NonZeroUsize::MIN,
+        breaker: BreakerPolicy {
+            failures_max: NonZeroU32::new(2).unwrap(),
+            pause_min: Duration::from_secs(5),
+            pause_max: Duration::from_secs(5),
+        },
+        traceparent: false,
+        message_event: MessageEvent {
+            system: "http://test/events".to_owned(),
+            code: "notification".to_owned(),
+        },
+        attempts_per_subscription_max: NonZeroUsize::MIN,
+        attempts_max: NonZeroUsize::MIN,
+    })
+}
+
+fn host(name: &str) -> HostName {
+    host_of(&format!("http://{name}/hook"))
+}
+
+/// An attempt of a subscription.
+fn entry(number: u64) -> (SubscriptionKey, Attempt) {
+    let settings = DeliverySettings {
+        heartbeat_period: None,
+        timeout: None,
+        max_count: None,
+        end: None,
+        policy: Arc::new(RetryPolicy::default()),
+    };
+    let status = SubscriptionStatus::Active;
+    let state = DeliveryState { status, cursor: None, last: 1, since: START };
+    let mut effects = Vec::new();
+    Delivery::new(settings, state, START).handle(Input::Tick, START, &mut effects);
+    let Some(Effect::Attempt(attempt)) = effects.pop() else { panic!("an event is to be sent") };
+    (SubscriptionKey::created_at(Position::new(number).unwrap()), attempt)
+}
+
+fn offer(hosts: &mut Hosts, name: &str, number: u64, seconds: i64) -> Turn {
+    hosts.offer(&host(name), entry(number), at(seconds), |_| true)
+}
+
+fn go(hosts: &mut Hosts, name: &str, number: u64, seconds: i64) -> Place {
+    match offer(hosts, name, number, seconds) {
+        Turn::Go(place) => place,
+        Turn::Wait | Turn::Barred => panic!("{number} does not go"),
+    }
+}
+
+/// Serves what was released; the subscriptions that go.
+fn released(hosts: &mut Hosts, seconds: i64) -> Vec<(u64, Place)> {
+    let mut gone = Vec::new();
+    while let Some(name) = hosts.released.pop_front() {
+        if let Some((key, _, place)) = hosts.next(&name, at(seconds), |_| true) {
+            gone.push((key.position().get(), place));
+        }
+    }
+    gone
+}
+
+fn numbers(gone: &[(u64, Place)]) -> Vec<u64> {
+    gone.iter().map(|(number, _)| *number).collect()
+}
+
+fn ended(hosts: &mut Hosts, place: &Place, health: Health, seconds: i64) -> Vec<u64> {
+    let barred = hosts.ended(place, health, JITTER_MIDDLE, at(seconds));
+    barred.iter().map(|(key, _)| key.position().get()).collect()
+}
+
+#[test]
+fn a_host_is_name_and_port() {
+    for (endpoint, expected) in [
+        ("https://A.test/x?y", "a.test:443"),
+        ("http://a.test:8080/", "a.test:8080"),
+        ("http://[::1]/", "[::1]:80"),
+        ("nonsense", ""),
+    ] {
+        assert_eq!(&*host_of(endpoint), expected);
+    }
+}
+
+#[test]
+fn a_host_has_so_many_places_and_the_rest_wait_in_their_order() {
+    let mut hosts = hosts();
+    let first = go(&mut hosts, "slow", 1, 0);
+    go(&mut hosts, "slow", 2, 0);
+    for number in 3..6 {
+        assert!(matches!(offer(&mut hosts, "slow", number, 0), Turn::Wait));
+    }
+    go(&mut hosts, "other", 9, 0);
+    assert_eq!(numbers(&released(&mut hosts, 0)), [] as [u64; 0]);
+    assert_eq!(ended(&mut hosts, &first, Health::Good, 1), [] as [u64; 0]);
+    let next = released(&mut hosts, 1);
+    assert_eq!(numbers(&next), [3]);
+    assert!(matches!(offer(&mut hosts, "slow", 6, 1), Turn::Wait), "behind those that wait");
+    ended(&mut hosts, &next[0].1, Health::Good, 2);
+    assert_eq!(numbers(&released(&mut hosts, 2)), [4]);
+}
+
+#[test]
+fn a_dead_host_keeps_its_own_waiting_until_a_probe_succeeds() {
+    let mut hosts = hosts();
+    let places = [go(&mut hosts, "dead", 1, 0), go(&mut hosts, "dead", 2, 0)];
+    assert!(matches!(offer(&mut hosts, "dead", 3, 0), Turn::Wait));
+    assert_eq!(ended(&mut hosts, &places[0], Health::Bad, 0), [] as [u64; 0]);
+    assert_eq!(ended(&mut hosts, &places[1], Health::Bad, 0), [3], "told that it is barred");
+    assert_eq!(numbers(&released(&mut hosts, 0)), [] as [u64; 0]);
+    assert!(matches!(offer(&mut hosts, "dead", 4, 1), Turn::Barred));
+    let (wake, name) = hosts.wakes.pop().expect("somebody has to come back");
+    assert_eq!(wake, at(5));
+    hosts.wake(name, wake);
+    let probe = released(&mut hosts, 5);
+    assert_eq!(numbers(&probe), [3], "one only");
+    ended(&mut hosts, &probe[0].1, Health::Good, 6);
+    assert_eq!(numbers(&released(&mut hosts, 6)), [4]);
+}
+
+#[test]
+fn hosts_in_trouble_together_leave_room_for_the_others() {
+    let mut hosts = hosts();
+    for name in ["a", "b", "c"] {
+        let place = go(&mut hosts, name, 1, 0);
+        // Kept by another attempt, and one failure so that it is suspect.
+        ended(&mut hosts, &place, Health::Bad, 0);
+    }
+    let first = go(&mut hosts, "a", 1, 1);
+    go(&mut hosts, "b", 2, 1);
+    assert!(matches!(offer(&mut hosts, "c", 3, 1), Turn::Wait), "half of the places are taken");
+    go(&mut hosts, "well", 4, 1);
+    ended(&mut hosts, &first, Health::Good, 2);
+    assert_eq!(numbers(&released(&mut hosts, 2)), [3]);
+}
+
+#[test]
+fn room_that_one_host_does_not_take_is_offered_to_the_next() {
+    let mut hosts = hosts();
+    for name in ["a", "b", "c", "d"] {
+        let place = go(&mut hosts, name, 1, 0);
+        ended(&mut hosts, &place, Health::Bad, 0);
+    }
+    let first = go(&mut hosts, "a", 1, 1);
+    go(&mut hosts, "b", 2, 1);
+    for (name, number) in [("c", 3), ("d", 4)] {
+        assert!(matches!(offer(&mut hosts, name, number, 1), Turn::Wait));
+    }
+    ended(&mut hosts, &first, Health::Good, 2);
+    let mut gone = Vec::new();
+    while let Some(name) = hosts.released.pop_front() {
+        // Nobody waits for the third any more.
+        let next = hosts.next(&name, at(2), |(key, _)| key.position().get() != 3);
+        gone.extend(next.map(|(key, ..)| key.position().get()));
+    }
+    assert_eq!(gone, [4]);
+}
+
+#[test]
+fn what_nobody_waits_for_leaves_the_queue() {
+    let mut hosts = hosts();
+    let place = go(&mut hosts, "slow", 1, 0);
+    go(&mut hosts, "slow", 2, 0);
+    for number in 3..1_000 {
+        hosts.offer(&host("slow"), entry(number), at(0), |(key, _)| key.position().get() > 990);
+    }
+    assert!(hosts.hosts[&host("slow")].waiting.len() < 2 * WAITING_MIN);
+    ended(&mut hosts, &place, Health::Good, 1);
+    let only = |entry: &(SubscriptionKey, Attempt)| entry.0.position().get() == 999;
+    let next = hosts.next(&host("slow"), at(1), only);
+    assert_eq!(next.map(|(key, ..)| key.position().get()), Some(999));
+}
+
+#[test]
+fn hosts_that_nobody_speaks_to_are_forgotten() {
+    let mut hosts = hosts();
+    let place = go(&mut hosts, "well", 1, 0);
+    ended(&mut hosts, &place, Health::Good, 0);
+    assert!(hosts.hosts.is_empty());
+    for number in 0..=HOSTS_IDLE_MAX + 10 {
+        let place = go(&mut hosts, &format!("dead-{number}"), 1, 0);
+        ended(&mut hosts, &place, Health::Bad, 0);
+    }
+    assert!(hosts.hosts.len() <= HOSTS_IDLE_MAX + 1);
+}

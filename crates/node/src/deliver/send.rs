@@ -1,0 +1,371 @@
+//! One attempt: the notification built, sent, judged and recorded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use cresset_channel::{self as channel, FailureKind, RestHook, Verdict};
+use cresset_engine::{Attempt, AttemptKind, Health, Outcome};
+use cresset_fhir::{Codec, MIME_TYPE_DEFAULT, MessageFrame};
+use cresset_model::{
+    ChannelType, NotificationType, PayloadContent, Subscription, SubscriptionError,
+    SubscriptionErrorCode, SubscriptionStatus,
+};
+use sha2::{Digest, Sha256};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use url::Url;
+use uuid::Uuid;
+
+use crate::attempts::{AttemptOutcome, AttemptRecord, without_secrets};
+use crate::bases::version_of;
+use crate::error::Error;
+use crate::live::LiveSubscription;
+use crate::notify::{self, Overflow, Range};
+use crate::shared::Shared;
+
+/// Notifications built, or waiting for room once built, at the same time: what the bound on bytes
+/// in flight is exceeded by at most.
+const BUILT_MAX: usize = 4;
+/// How long a notification waits for room among the bytes in flight before it is put off.
+const ROOM_TIME_MAX: Duration = Duration::from_secs(5);
+/// What bytes in flight are counted in.
+const ROOM_UNIT_BYTES: usize = 1024;
+
+/// The operation that takes messages.
+const PROCESS_MESSAGE: &str = "/$process-message";
+
+/// What came of an attempt.
+pub(super) struct Sent {
+    /// For the machine of the subscription.
+    pub(super) outcome: Outcome,
+    /// For the breaker of the host.
+    pub(super) health: Health,
+}
+
+/// What attempts share.
+pub(super) struct Sender {
+    shared: Arc<Shared>,
+    rest_hook: Arc<RestHook>,
+    building: Semaphore,
+    room: Arc<Semaphore>,
+    room_max: u32,
+}
+
+/// Why nothing was sent.
+enum Unsent {
+    /// Something is wrong here.
+    Failed(Error),
+    /// Too many bytes are in flight.
+    NoRoom,
+    /// There is nothing left to send.
+    Nothing,
+}
+
+impl From<Error> for Unsent {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Sender {
+    pub(super) fn new(shared: Arc<Shared>, rest_hook: Arc<RestHook>) -> Self {
+        let room = shared.config.delivery.bytes_in_flight_max.get().div_ceil(ROOM_UNIT_BYTES);
+        let room = room.min(Semaphore::MAX_PERMITS);
+        let room_max = u32::try_from(room).unwrap_or(u32::MAX);
+        let building = Semaphore::new(BUILT_MAX);
+        Self { shared, rest_hook, building, room: Arc::new(Semaphore::new(room)), room_max }
+    }
+
+    /// Builds and sends one notification.
+    pub(super) async fn send(
+        &self,
+        live: &LiveSubscription,
+        attempt: Attempt,
+        status: SubscriptionStatus,
+        nonce: Uuid,
+    ) -> Sent {
+        let at = self.shared.clock.now();
+        let (notification_type, range) = match attempt.kind {
+            AttemptKind::Events { first, last } => {
+                (NotificationType::EventNotification, Some(Range { first, last }))
+            }
+            AttemptKind::Handshake => (NotificationType::Handshake, None),
+            AttemptKind::Heartbeat => (NotificationType::Heartbeat, None),
+        };
+        let mut record = AttemptRecord {
+            at,
+            duration: Duration::ZERO,
+            notification_type,
+            events: range.map(|range| (range.first, range.last)),
+            outcome: AttemptOutcome::Unsent,
+            http_status: None,
+            detail: None,
+            response: None,
+        };
+        let settings = live.state().settings.clone();
+        let message = self.message(live, attempt, nonce);
+        let rendered = self.render(live, &settings, (notification_type, range), status).await;
+        let built = rendered.and_then(|(body, room)| {
+            Ok((self.request(live, &settings, body, attempt, &message)?, room))
+        });
+        let sent = match built {
+            Ok((request, _room)) => {
+                let outcome = self.rest_hook.attempt(request).await;
+                note(&mut record, &outcome, &settings);
+                judge(&outcome)
+            }
+            Err(Unsent::Nothing) => {
+                return Sent { outcome: Outcome::Success, health: Health::Unknown };
+            }
+            Err(Unsent::NoRoom) => {
+                record.detail = Some("too many bytes are under way".to_owned());
+                Sent { outcome: Outcome::Unsent, health: Health::Unknown }
+            }
+            Err(Unsent::Failed(error)) => {
+                tracing::error!(subscription.id = %live.id, %error, "a notification was not built");
+                record.detail = Some("the notification could not be built".to_owned());
+                let outcome = retry(None, "the notification could not be built", None);
+                Sent { outcome, health: Health::Unknown }
+            }
+        };
+        tracing::debug!(
+            subscription.id = %live.id,
+            attempt.id = %attempt.id,
+            notification.r#type = notification_type.code(),
+            duration = ?record.duration,
+            outcome = record.outcome.as_str(),
+            message.id = message.id,
+            trace.id = message.trace_id,
+            "attempt"
+        );
+        self.shared.attempts.record(live.key, record);
+        sent
+    }
+
+    /// Builds the notification and takes room for its bytes.
+    async fn render(
+        &self,
+        live: &LiveSubscription,
+        settings: &Subscription,
+        (notification_type, range): (NotificationType, Option<Range>),
+        status: SubscriptionStatus,
+    ) -> Result<(Bytes, OwnedSemaphorePermit), Unsent> {
+        // Only full resources can be large, so only they take turns.
+        let _turn = match settings.content {
+            PayloadContent::FullResource => {
+                Some(self.building.acquire().await.map_err(Error::internal)?)
+            }
+            PayloadContent::Empty | PayloadContent::IdOnly => None,
+        };
+        let events = range.map(|range| (range, Overflow::Bare));
+        let built =
+            notify::render(&self.shared, live, notification_type, events, Some(status)).await?;
+        let body = built.ok_or(Unsent::Nothing)?.bytes;
+        let units = body.len().div_ceil(ROOM_UNIT_BYTES);
+        let units = u32::try_from(units).unwrap_or(u32::MAX).min(self.room_max);
+        let room = self.room.clone().acquire_many_owned(units);
+        let room = tokio::time::timeout(ROOM_TIME_MAX, room).await.map_err(|_| Unsent::NoRoom)?;
+        Ok((body, room.map_err(Error::internal)?))
+    }
+
+    /// What tells this message from others, whichever attempt brings it: a receiver that got it
+    /// twice can know (RQ-ER-15).
+    fn message(&self, live: &LiveSubscription, attempt: Attempt, nonce: Uuid) -> Message {
+        let base_url = &self.shared.config.base_url;
+        let what = match attempt.kind {
+            AttemptKind::Events { first, last } => format!("{first}-{last}"),
+            AttemptKind::Handshake | AttemptKind::Heartbeat => nonce.to_string(),
+        };
+        // Hashed, since positions tell how busy the server is.
+        let hash: [u8; 32] = Sha256::digest(format!("{base_url} {} {what}", live.key)).into();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash[..16]);
+        let uuid = uuid::Builder::from_custom_bytes(bytes).into_uuid();
+        Message { id: format!("msg_{}", uuid.simple()), trace_id: hex(&hash[16..]), uuid }
+    }
+
+    fn request(
+        &self,
+        live: &LiveSubscription,
+        settings: &Subscription,
+        body: Bytes,
+        attempt: Attempt,
+        message: &Message,
+    ) -> Result<channel::Request, Error> {
+        let endpoint = settings.endpoint.as_deref().unwrap_or_default();
+        let (endpoint, body) = match settings.channel_type {
+            ChannelType::Message => {
+                let framed = self.framed(live, endpoint, &body, message)?;
+                (message_endpoint(endpoint).map_err(Error::internal)?, framed)
+            }
+            ChannelType::Custom(_)
+            | ChannelType::Email
+            | ChannelType::RestHook
+            | ChannelType::Websocket => (Url::parse(endpoint).map_err(Error::internal)?, body),
+        };
+        let mime_type = settings.mime_type.as_ref();
+        let headers = settings.headers.iter();
+        Ok(channel::Request {
+            endpoint,
+            content_type: mime_type.map_or(MIME_TYPE_DEFAULT, |one| one.as_str()).to_owned(),
+            headers: headers.map(|header| (header.name.clone(), header.value.clone())).collect(),
+            body,
+            deadline: attempt.timeout,
+            now: self.shared.clock.now(),
+            message_id: message.id.clone(),
+            traceparent: self.shared.config.delivery.traceparent.then(|| message.traceparent()),
+        })
+    }
+
+    /// The notification as the content of a FHIR message (RQ-CH-81).
+    fn framed(
+        &self,
+        live: &LiveSubscription,
+        endpoint: &str,
+        notification: &[u8],
+        message: &Message,
+    ) -> Result<Bytes, Error> {
+        let version =
+            version_of(live.base).ok_or_else(|| Error::internal("a base without a version"))?;
+        let event = &self.shared.config.delivery.message_event;
+        let mut bytes = Vec::with_capacity(notification.len() + 1024);
+        let frame = MessageFrame {
+            id: &message.uuid.to_string(),
+            timestamp: self.shared.clock.now(),
+            event: (&event.system, &event.code),
+            source: &self.shared.base_url(version),
+            destination: endpoint,
+        };
+        Codec::of(version).render_message(&frame, notification, &mut bytes);
+        Ok(Bytes::from(bytes))
+    }
+}
+
+/// What tells one message from others.
+struct Message {
+    id: String,
+    uuid: Uuid,
+    trace_id: String,
+}
+
+impl Message {
+    /// W3C trace context: one trace for all attempts, one span for each. Nothing is sampled here.
+    fn traceparent(&self) -> String {
+        let mut span = [0; 8];
+        // Without randomness all attempts are one span.
+        let span = match getrandom::fill(&mut span) {
+            Ok(()) if span != [0; 8] => span,
+            Ok(()) | Err(_) => [1; 8],
+        };
+        format!("00-{}-{}-00", self.trace_id, hex(&span))
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Where messages for this endpoint are posted: the operation on the base, or the endpoint itself
+/// where it names the operation already (RQ-CH-80).
+fn message_endpoint(endpoint: &str) -> Result<Url, url::ParseError> {
+    let mut url = Url::parse(endpoint)?;
+    let path = url.path().trim_end_matches('/');
+    if !path.ends_with(PROCESS_MESSAGE) {
+        let path = format!("{path}{PROCESS_MESSAGE}");
+        url.set_path(&path);
+    }
+    Ok(url)
+}
+
+/// Writes down how an attempt went.
+///
+/// The answer of an endpoint that was sent whole resources is left out: it may repeat them.
+fn note(record: &mut AttemptRecord, outcome: &channel::Outcome, settings: &Subscription) {
+    record.duration = outcome.duration;
+    match &outcome.verdict {
+        Verdict::Success { status } => {
+            record.outcome = AttemptOutcome::Success;
+            record.http_status = Some(*status);
+        }
+        Verdict::Failure(failure) => {
+            record.detail = Some(failure.detail.clone());
+            record.outcome = match failure.kind {
+                FailureKind::DnsResolution => AttemptOutcome::DnsResolution,
+                FailureKind::NoResponse(_) => AttemptOutcome::NoResponse,
+                FailureKind::Refused => AttemptOutcome::Refused,
+                FailureKind::Response { status, .. } => {
+                    record.http_status = Some(status);
+                    AttemptOutcome::ErrorResponse
+                }
+            };
+        }
+    }
+    if settings.content != PayloadContent::FullResource {
+        let query = settings.endpoint.as_deref().and_then(|url| Some(url.split_once('?')?.1));
+        let headers = settings.headers.iter().map(|header| header.value.as_str());
+        let text = outcome.text.as_ref();
+        record.response = text.map(|text| without_secrets(text.as_str(), headers.chain(query)));
+    }
+}
+
+/// What an attempt's outcome means for the subscription (RQ-CH-26, RQ-ER-05) and for its host.
+fn judge(outcome: &channel::Outcome) -> Sent {
+    let failure = match &outcome.verdict {
+        Verdict::Success { .. } => {
+            return Sent { outcome: Outcome::Success, health: Health::Good };
+        }
+        Verdict::Failure(failure) => failure,
+    };
+    let error = Some(SubscriptionErrorCode::ErrorResponse);
+    let (outcome, health) = match failure.kind {
+        FailureKind::DnsResolution => {
+            let code = Some(SubscriptionErrorCode::DnsResolutionError);
+            (retry(code, &failure.detail, None), Health::Bad)
+        }
+        FailureKind::NoResponse(_) => {
+            (retry(Some(SubscriptionErrorCode::NoResponse), &failure.detail, None), Health::Bad)
+        }
+        FailureKind::Refused => {
+            (Outcome::Refused { reason: reason(None, &failure.detail) }, Health::Unknown)
+        }
+        FailureKind::Response { status: 410, .. } => {
+            (Outcome::Gone { reason: reason(error, "HTTP status 410") }, Health::Good)
+        }
+        FailureKind::Response { status, retry_after } => {
+            let text = format!("HTTP status {status}");
+            if is_rejection(status) {
+                (Outcome::Rejected { reason: reason(error, &text) }, Health::Good)
+            } else {
+                let health = if is_overload(status) { Health::Bad } else { Health::Good };
+                (retry(error, &text, retry_after), health)
+            }
+        }
+    };
+    Sent { outcome, health }
+}
+
+/// Whether a status says that the request is wrong, rather than that its time is (too early, too
+/// slow, too many).
+fn is_rejection(status: u16) -> bool {
+    (400..500).contains(&status) && !matches!(status, 408 | 425 | 429)
+}
+
+/// Whether a status says that the host cannot keep up, or is not there behind its gateway.
+fn is_overload(status: u16) -> bool {
+    matches!(status, 429 | 502 | 503 | 504)
+}
+
+fn retry(
+    code: Option<SubscriptionErrorCode>,
+    text: &str,
+    retry_after: Option<Duration>,
+) -> Outcome {
+    Outcome::Retry { reason: reason(code, text), retry_after }
+}
+
+fn reason(code: Option<SubscriptionErrorCode>, text: &str) -> SubscriptionError {
+    SubscriptionError { code, text: text.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

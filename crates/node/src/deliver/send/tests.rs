@@ -1,0 +1,62 @@
+//! What statuses mean, and where messages go.
+
+use super::*;
+
+fn answered(status: u16) -> Sent {
+    let kind = FailureKind::Response { status, retry_after: None };
+    let failure = channel::Failure { kind, detail: String::new() };
+    let verdict = Verdict::Failure(failure);
+    judge(&channel::Outcome { verdict, duration: Duration::ZERO, text: None })
+}
+
+#[test]
+fn an_answer_is_judged_for_the_subscription_and_for_the_host() {
+    for (status, outcome, health) in [
+        (302, "retry", Health::Good),
+        (400, "rejected", Health::Good),
+        (404, "rejected", Health::Good),
+        (408, "retry", Health::Good),
+        (410, "gone", Health::Good),
+        (425, "retry", Health::Good),
+        (429, "retry", Health::Bad),
+        (500, "retry", Health::Good),
+        (502, "retry", Health::Bad),
+        (503, "retry", Health::Bad),
+        (504, "retry", Health::Bad),
+    ] {
+        let sent = answered(status);
+        let word = match sent.outcome {
+            Outcome::Gone { .. } => "gone",
+            Outcome::Refused { .. } => "refused",
+            Outcome::Rejected { .. } => "rejected",
+            Outcome::Retry { .. } => "retry",
+            Outcome::Success => "success",
+            Outcome::Unsent => "unsent",
+        };
+        assert_eq!((word, sent.health), (outcome, health), "{status}");
+    }
+}
+
+#[test]
+fn a_message_goes_to_the_operation_of_the_endpoint() {
+    for (endpoint, expected) in [
+        ("https://a.test", "https://a.test/$process-message"),
+        ("https://a.test/fhir", "https://a.test/fhir/$process-message"),
+        ("https://a.test/fhir/", "https://a.test/fhir/$process-message"),
+        ("https://a.test/fhir?x=y", "https://a.test/fhir/$process-message?x=y"),
+        ("https://a.test/fhir/$process-message", "https://a.test/fhir/$process-message"),
+        ("https://a.test/fhir/$process-message?x", "https://a.test/fhir/$process-message?x"),
+    ] {
+        assert_eq!(message_endpoint(endpoint).unwrap().as_str(), expected);
+    }
+}
+
+#[test]
+fn a_traceparent_has_the_form_of_the_standard_and_another_span_each_time() {
+    let id = "0af7651916cd43dd8448eb211c80319c".to_owned();
+    let message = Message { id: String::new(), uuid: Uuid::nil(), trace_id: id };
+    let (one, two) = (message.traceparent(), message.traceparent());
+    assert!(one.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && one.ends_with("-00"));
+    assert_eq!(one.len(), 55);
+    assert_ne!(one, two);
+}
