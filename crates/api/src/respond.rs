@@ -5,7 +5,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use cresset_definitions::FhirVersion;
 use cresset_fhir::{etag, render_outcome};
-use cresset_model::{Change, Issue, IssueCode, IssueKind, Issues};
+use cresset_model::{Change, Issue, IssueCode, Issues, Severity};
 use cresset_node::{Effect, Written};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
@@ -86,9 +86,7 @@ fn told(warnings: &Issues) -> Issues {
     if !warnings.0.is_empty() {
         return warnings.clone();
     }
-    let issue =
-        Issue::warning(IssueCode::SurprisingTopic, "done").of_kind(IssueKind::Informational);
-    Issue { severity: cresset_model::Severity::Information, ..issue }.into()
+    Issue { severity: Severity::Information, ..Issue::warning(IssueCode::Done, "done") }.into()
 }
 
 fn version_headers(headers: &mut HeaderMap, change: &Change) {

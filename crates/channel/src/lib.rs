@@ -13,11 +13,9 @@
 //! holds a header value, a body, an address or the query string of an endpoint.
 //!
 //! **Tests**: `address/tests.rs`, `endpoint/tests.rs`, `header/tests.rs`, `retry_after/tests.rs`,
-//! `signature/tests.rs` are tables; `rest_hook/tests.rs` speaks to receivers and `email/tests.rs` to
-//! relays on loopback.
+//! `signature/tests.rs` are tables; `rest_hook/tests.rs` speaks to receivers on loopback.
 
 mod address;
-mod email;
 mod endpoint;
 mod header;
 mod outcome;
@@ -28,9 +26,6 @@ mod signature;
 mod tls;
 
 pub use address::{AddressPolicy, AddressRange, InvalidPrefix, parse_prefix};
-pub use email::{
-    BodyKind, Email, EmailConfig, EmailError, Mail, MailAttachment, Security, recipient,
-};
 pub use endpoint::{ENDPOINT_LENGTH_MAX, EndpointPolicy, EndpointRefusal, endpoint_refusal};
 pub use header::{HEADERS_MAX, HeaderRefusal, header_refusal};
 pub use ipnet::IpNet;

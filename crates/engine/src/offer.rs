@@ -6,7 +6,6 @@
 
 use std::borrow::Cow;
 
-use cresset_definitions::SearchKind;
 use cresset_model::{Comparator, FilterDefinition, Issue, IssueCode, Issues, Modifier};
 use cresset_search::{Criterion, Parameter, Scope};
 use smol_str::SmolStr;
@@ -206,7 +205,7 @@ fn check_modifiers(
         }
     }
     let is_plain = |comparator: &&Comparator| **comparator != Comparator::Eq;
-    if is_ordered(parameter) && definition.comparators.is_empty() {
+    if parameter.is_ordered() && definition.comparators.is_empty() {
         let kind = parameter.kind().code();
         let text = format!(
             "no comparator is offered, so subscriptions can ask this {kind} parameter for equality \
@@ -215,23 +214,10 @@ fn check_modifiers(
         let path = format!("{path}.comparator");
         issues.push(Issue::warning(IssueCode::SurprisingTopic, text).at(path));
     }
-    if !is_ordered(parameter) && definition.comparators.iter().any(|one| is_plain(&one)) {
+    if !parameter.is_ordered() && definition.comparators.iter().any(|one| is_plain(&one)) {
         let kind = parameter.kind().code();
         let text = format!("a {kind} parameter has no comparator but eq; others are refused");
         let path = format!("{path}.comparator");
         issues.push(Issue::warning(IssueCode::UnsupportedModifier, text).at(path));
-    }
-}
-
-/// Whether values of the parameter can be greater or less.
-fn is_ordered(parameter: &Parameter) -> bool {
-    match parameter.kind() {
-        SearchKind::Date | SearchKind::Number | SearchKind::Quantity => true,
-        SearchKind::Composite
-        | SearchKind::Reference
-        | SearchKind::Special
-        | SearchKind::String
-        | SearchKind::Token
-        | SearchKind::Uri => false,
     }
 }

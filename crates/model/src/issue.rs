@@ -215,6 +215,8 @@ issue_codes! {
     Resending = "S0050", Informational;
     /// Events cannot be sent again now.
     CannotResend = "S0051", Conflict;
+    /// What was asked for is done, and there is nothing to add.
+    Done = "S0052", Informational;
 }
 
 /// One thing that is wrong or worth telling, with the place where it is.

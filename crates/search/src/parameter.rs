@@ -79,6 +79,19 @@ impl Parameter {
         self.definition.kind
     }
 
+    /// Whether its values can be greater or less than others.
+    pub fn is_ordered(&self) -> bool {
+        match self.kind() {
+            SearchKind::Date | SearchKind::Number | SearchKind::Quantity => true,
+            SearchKind::Composite
+            | SearchKind::Reference
+            | SearchKind::Special
+            | SearchKind::String
+            | SearchKind::Token
+            | SearchKind::Uri => false,
+        }
+    }
+
     /// The resource type it is for; `Resource` or `DomainResource` if all such types share it.
     pub fn resource_type(&self) -> &'static str {
         self.resource_type

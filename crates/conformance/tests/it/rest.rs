@@ -163,6 +163,9 @@ async fn prefer_says_what_a_write_answers() {
         assert_eq!(full.json()["resourceType"], "Patient");
         let told = create("return=OperationOutcome").await.expect(201);
         assert_eq!(told.json()["resourceType"], "OperationOutcome", "{told}");
+        let issue = &told.json()["issue"][0];
+        assert_eq!(issue["severity"], "information", "{told}");
+        assert_eq!(issue["details"]["coding"][0]["code"], "S0052", "{told}");
         assert!(told.header("location").contains("/Patient/"));
     }
 }

@@ -185,22 +185,28 @@ pub(crate) fn list<T: 'static>(item: Kind<T>, max: usize) -> Kind<Vec<T>> {
 /// One thing, or a list of at least one and at most `max`.
 pub(crate) fn one_or_more<T: 'static>(item: Kind<T>, max: usize) -> Kind<Vec<T>> {
     Kind::new(move |setting| {
-        let items = match &setting.value {
-            Value::String(_) => vec![setting.clone()],
-            other @ (Value::Boolean(_)
-            | Value::Integer(_)
-            | Value::List(_)
-            | Value::Other(_)
-            | Value::Plain(_)
-            | Value::Table(_)) => items(setting).ok_or_else(|| {
-                format!("must be text or a list of texts, not {}", kind_of(other))
-            })?,
-        };
+        let items = text_or_list(setting, "text or a list of texts")?;
         if items.is_empty() || items.len() > max {
             return Err(format!("must have 1 to {max} entries, not {}", items.len()));
         }
         parse_all(&item, &items)
     })
+}
+
+/// The entries of a list, or a text as the only one. The message names the kind of what is there
+/// instead, never the value.
+fn text_or_list(setting: &Setting, wanted: &str) -> Result<Vec<Setting>, String> {
+    match &setting.value {
+        Value::String(_) => Ok(vec![setting.clone()]),
+        other @ (Value::Boolean(_)
+        | Value::Integer(_)
+        | Value::List(_)
+        | Value::Other(_)
+        | Value::Plain(_)
+        | Value::Table(_)) => {
+            items(setting).ok_or_else(|| format!("must be {wanted}, not {}", kind_of(other)))
+        }
+    }
 }
 
 /// Text that no message repeats.
@@ -220,16 +226,7 @@ pub(crate) fn signing_keys(max: usize) -> Kind<Vec<SigningKeyText>> {
     let key =
         hidden().and_then(|text| SigningKeyText::new(text).map_err(|wrong| wrong.to_string()));
     let parse = move |setting: &Setting| {
-        let items = match &setting.value {
-            Value::String(_) => vec![setting.clone()],
-            other @ (Value::Boolean(_)
-            | Value::Integer(_)
-            | Value::List(_)
-            | Value::Other(_)
-            | Value::Plain(_)
-            | Value::Table(_)) => items(setting)
-                .ok_or_else(|| format!("must be a list of texts, not {}", kind_of(other)))?,
-        };
+        let items = text_or_list(setting, "a list of texts")?;
         if items.len() > max {
             return Err(format!("must have at most {max} entries, not {}", items.len()));
         }

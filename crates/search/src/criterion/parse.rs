@@ -186,16 +186,7 @@ fn check_comparator(
         let text = format!("`{code}` has a comparator and a modifier; only one is allowed");
         return Err(Issue::error(IssueCode::UnsupportedModifier, text).into());
     }
-    let ordered = match parameter.kind() {
-        SearchKind::Date | SearchKind::Number | SearchKind::Quantity => true,
-        SearchKind::Composite
-        | SearchKind::Reference
-        | SearchKind::Special
-        | SearchKind::String
-        | SearchKind::Token
-        | SearchKind::Uri => false,
-    };
-    if ordered || comparator == Comparator::Eq {
+    if parameter.is_ordered() || comparator == Comparator::Eq {
         return Ok(());
     }
     let kind = parameter.kind().code();
