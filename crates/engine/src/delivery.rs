@@ -156,6 +156,11 @@ impl Delivery {
         &self.settings
     }
 
+    /// The last durable event that it knows of; 0 before the first.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
     /// How many durable events still need an attempt that succeeds.
     pub fn lag(&self) -> u64 {
         self.last.saturating_sub(self.cursor)

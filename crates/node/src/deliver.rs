@@ -6,7 +6,10 @@
 //! `concurrency_max` at a time and `concurrency_per_host_max` to one host; those beyond wait their
 //! turn in the queue of their host (`deliver/hosts.rs`). `deliver/send.rs` is one attempt.
 //!
-//! Hints tell which subscription to look at; what is new is read from the live table (I8).
+//! Hints tell which subscription to look at; what is new is read from the live table. One that is
+//! lost costs at most [`SWEEP_PERIOD`] (I8).
+//!
+//! All but [`DeliveryLoop::run`] neither waits nor spawns: the simulation drives the same code.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -22,7 +25,7 @@ use cresset_model::{SubscriptionKey, SubscriptionStatus};
 use jiff::Timestamp;
 use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::watch;
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::{Id, JoinSet};
 use uuid::Uuid;
 
 use crate::draft::is_counted;
@@ -36,10 +39,16 @@ mod hosts;
 mod send;
 
 use hosts::{HostName, Hosts, Place, Turn, host_of};
-use send::{Sender, Sent};
+use send::Sender;
+pub(crate) use send::Sent;
+#[cfg(feature = "stepped")]
+pub(crate) use send::{Letter, Unsent};
 
 /// How far in the future the loop looks at most before it looks at its heap again.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// How often the loop looks for subscriptions that no hint told it of.
+pub(crate) const SWEEP_PERIOD: Duration = Duration::from_secs(5 * 60);
 
 /// The machine of one subscription, and what it was last told.
 struct Slot {
@@ -58,6 +67,20 @@ struct Slot {
     nonce: Uuid,
 }
 
+/// Draws for the machines, uniform over all `u32`.
+pub(crate) type Jitter = Box<dyn FnMut() -> u32 + Send>;
+
+/// An attempt that has a place and is to be sent now.
+pub(crate) struct Start {
+    /// Names it among those under way.
+    pub(crate) run: u64,
+    pub(crate) live: Arc<LiveSubscription>,
+    pub(crate) attempt: Attempt,
+    /// What the notification is to say.
+    pub(crate) status: SubscriptionStatus,
+    nonce: Uuid,
+}
+
 /// An attempt under way.
 struct Running {
     key: SubscriptionKey,
@@ -68,9 +91,8 @@ struct Running {
 /// The loop and all that it owns.
 pub(crate) struct DeliveryLoop {
     shared: Arc<Shared>,
-    writer: WriterHandle,
-    sender: Arc<Sender>,
     retry: Arc<RetryPolicy>,
+    jitter: Jitter,
     hosts: Hosts,
     host_heap: BinaryHeap<Reverse<(Timestamp, HostName)>>,
     slots: FxHashMap<SubscriptionKey, Slot>,
@@ -82,20 +104,25 @@ pub(crate) struct DeliveryLoop {
     is_due: FxHashSet<SubscriptionKey>,
     /// Attempts that have not asked for a place yet.
     ready: VecDeque<(SubscriptionKey, Attempt)>,
-    tasks: JoinSet<Sent>,
-    running: FxHashMap<Id, Running>,
+    /// Attempts that nobody has taken on yet.
+    starts: VecDeque<Start>,
+    running: FxHashMap<u64, Running>,
+    runs: u64,
     statuses: VecDeque<StatusChange>,
+    /// When to look for what no hint told of.
+    sweep_at: Timestamp,
 }
 
 impl DeliveryLoop {
-    pub(crate) fn new(shared: Arc<Shared>, writer: WriterHandle, rest_hook: Arc<RestHook>) -> Self {
+    /// A loop that looks at every subscription first.
+    pub(crate) fn new(shared: Arc<Shared>, jitter: Jitter) -> Self {
         let retry = Arc::new(shared.config.delivery.retry.clone());
         let hosts = Hosts::new(&shared.config.delivery);
-        Self {
-            sender: Arc::new(Sender::new(shared.clone(), rest_hook)),
-            shared,
-            writer,
+        let sweep_at = after(shared.clock.now(), SWEEP_PERIOD);
+        let mut all = Self {
+            shared: shared.clone(),
             retry,
+            jitter,
             hosts,
             host_heap: BinaryHeap::new(),
             slots: FxHashMap::default(),
@@ -104,30 +131,39 @@ impl DeliveryLoop {
             due: VecDeque::new(),
             is_due: FxHashSet::default(),
             ready: VecDeque::new(),
-            tasks: JoinSet::new(),
+            starts: VecDeque::new(),
             running: FxHashMap::default(),
+            runs: 0,
             statuses: VecDeque::new(),
+            sweep_at,
+        };
+        for live in shared.live.all() {
+            all.enqueue(live.key);
         }
+        all
     }
 
     /// Works until told to stop, then waits for the attempts in flight and records how they ended.
     ///
     /// What is not sent by then is sent after the next start: the log has it.
-    pub(crate) async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        for live in self.shared.live.all() {
-            self.enqueue(live.key);
-        }
-        let (shared, writer) = (self.shared.clone(), self.writer.clone());
+    pub(crate) async fn run(
+        mut self,
+        writer: WriterHandle,
+        rest_hook: Arc<RestHook>,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        let shared = self.shared.clone();
+        let sender = Arc::new(Sender::new(shared.clone(), rest_hook));
+        let mut tasks = Tasks::default();
         while !*stop.borrow() {
             self.start();
+            while let Some(start) = self.starts.pop_front() {
+                tasks.spawn(sender.clone(), start);
+            }
             let wait = self.until_next_deadline();
             tokio::select! {
-                () = shared.delivery.wait() => {
-                    for key in shared.delivery.take() {
-                        self.enqueue(key);
-                    }
-                }
-                Some(ended) = self.tasks.join_next_with_id() => self.attempt_ended(ended),
+                () = shared.delivery.wait() => self.take_hints(),
+                Some((run, sent)) = tasks.join_next() => self.attempt_ended(run, sent),
                 permit = writer.reserve(), if !self.statuses.is_empty() => {
                     if let (Ok(permit), Some(change)) = (permit, self.statuses.pop_front()) {
                         permit.send(Job::Status(change));
@@ -137,8 +173,8 @@ impl DeliveryLoop {
                 _ = stop.changed() => {}
             }
         }
-        while let Some(ended) = self.tasks.join_next_with_id().await {
-            self.attempt_ended(ended);
+        while let Some((run, sent)) = tasks.join_next().await {
+            self.attempt_ended(run, sent);
         }
         for change in self.statuses {
             if writer.send(Job::Status(change)).await.is_err() {
@@ -147,22 +183,46 @@ impl DeliveryLoop {
         }
     }
 
+    /// Looks at what the hints name with the next [`Self::start`].
+    pub(crate) fn take_hints(&mut self) {
+        for key in self.shared.delivery.take() {
+            self.enqueue(key);
+        }
+    }
+
+    /// The next attempt to send; [`Self::attempt_ended`] has to follow.
+    #[cfg(feature = "stepped")]
+    pub(crate) fn take_start(&mut self) -> Option<Start> {
+        self.starts.pop_front()
+    }
+
+    /// The next change of status for the writer.
+    #[cfg(feature = "stepped")]
+    pub(crate) fn take_status(&mut self) -> Option<StatusChange> {
+        self.statuses.pop_front()
+    }
+
     fn enqueue(&mut self, key: SubscriptionKey) {
         if self.is_due.insert(key) {
             self.due.push_back(key);
         }
     }
 
-    fn until_next_deadline(&self) -> Duration {
+    pub(crate) fn until_next_deadline(&self) -> Duration {
         let subscriptions = self.heap.peek().map(|Reverse((at, _))| *at);
         let hosts = self.host_heap.peek().map(|Reverse((at, _))| *at);
-        let Some(at) = subscriptions.into_iter().chain(hosts).min() else { return SLEEP_MAX };
+        let at = subscriptions.into_iter().chain(hosts).fold(self.sweep_at, Timestamp::min);
         let wait = at.duration_since(self.shared.clock.now());
         Duration::try_from(wait).unwrap_or(Duration::ZERO).min(SLEEP_MAX)
     }
 
-    fn enqueue_deadlines(&mut self) {
+    pub(crate) fn enqueue_deadlines(&mut self) {
         let now = self.shared.clock.now();
+        // Also where the clock went back by more than the period.
+        if self.sweep_at <= now || self.sweep_at > after(now, SWEEP_PERIOD) {
+            self.sweep_at = after(now, SWEEP_PERIOD);
+            self.sweep();
+        }
         while let Some(Reverse((at, key))) = self.heap.peek().copied() {
             if at > now {
                 break;
@@ -181,9 +241,29 @@ impl DeliveryLoop {
         }
     }
 
+    /// Looks at every subscription of which something is not known here, whatever became of the
+    /// hints (I8).
+    fn sweep(&mut self) {
+        let slots = &self.slots;
+        let mut found = self.shared.live.keys_where(|live| {
+            let state = live.state();
+            match slots.get(&live.key) {
+                Some(slot) => {
+                    state.revision != slot.revision
+                        || state.status != slot.machine.status()
+                        || state.last != slot.machine.last()
+                }
+                None => is_sent_to(&state.settings.channel_type) || state.settings.end.is_some(),
+            }
+        });
+        found
+            .extend(slots.values().filter(|slot| slot.live.state().gone).map(|slot| slot.live.key));
+        found.into_iter().for_each(|key| self.enqueue(key));
+    }
+
     /// Starts what is due while there is room: what waits in the queue, what follows an ended
     /// attempt, and what waited for its host in turn, so that none keeps the others out.
-    fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         while self.running.len() < self.shared.config.delivery.concurrency_max.get() {
             let due = self.due.pop_front();
             if let Some(key) = due {
@@ -302,20 +382,16 @@ impl DeliveryLoop {
         }
     }
 
-    fn attempt_ended(&mut self, ended: Result<(Id, Sent), JoinError>) {
-        let (task, sent) = match ended {
-            Ok((task, sent)) => (task, Some(sent)),
-            Err(error) => (error.id(), None),
-        };
-        let Some(Running { key, id, place }) = self.running.remove(&task) else { return };
+    /// Takes what came of an attempt; nothing if it panicked.
+    pub(crate) fn attempt_ended(&mut self, run: u64, sent: Option<Sent>) {
+        let Some(Running { key, id, place }) = self.running.remove(&run) else { return };
         let now = self.shared.clock.now();
         let health = sent.as_ref().map_or(Health::Unknown, |sent| sent.health);
-        for (waiting, attempt) in self.hosts.ended(&place, health, jitter(), now) {
+        for (waiting, attempt) in self.hosts.ended(&place, health, (self.jitter)(), now) {
             self.bar(waiting, attempt.id, now);
         }
         let Some(Sent { outcome, .. }) = sent else {
             // The machine counts the attempt as lost when its deadline has passed.
-            tracing::error!("an attempt panicked");
             return;
         };
         let Some(slot) = self.slots.get_mut(&key) else { return };
@@ -323,7 +399,7 @@ impl DeliveryLoop {
             slot.nonce = Uuid::now_v7();
         }
         let mut effects = Vec::new();
-        let input = Input::AttemptEnded { id, outcome, jitter: jitter() };
+        let input = Input::AttemptEnded { id, outcome, jitter: (self.jitter)() };
         slot.machine.handle(input, now, &mut effects);
         self.carry_out(key, effects);
     }
@@ -376,7 +452,7 @@ impl DeliveryLoop {
         let host = host_of(settings.endpoint.as_deref().unwrap_or_default());
         let slots = &self.slots;
         match self.hosts.offer(&host, (key, attempt), now, |entry| is_awaited(slots, entry)) {
-            Turn::Go(place) => self.spawn(key, attempt, place),
+            Turn::Go(place) => self.begin(key, attempt, place),
             Turn::Wait => {}
             Turn::Barred => self.bar(key, attempt.id, now),
         }
@@ -388,7 +464,7 @@ impl DeliveryLoop {
         let slots = &self.slots;
         let next = self.hosts.next(host, now, |entry| is_awaited(slots, entry));
         if let Some((key, attempt, place)) = next {
-            self.spawn(key, attempt, place);
+            self.begin(key, attempt, place);
         }
     }
 
@@ -400,18 +476,45 @@ impl DeliveryLoop {
         self.carry_out(key, effects);
     }
 
-    fn spawn(&mut self, key: SubscriptionKey, attempt: Attempt, place: Place) {
+    fn begin(&mut self, key: SubscriptionKey, attempt: Attempt, place: Place) {
         let Some(slot) = self.slots.get_mut(&key) else { return };
         let mut effects = Vec::new();
         let started = Input::AttemptStarted { id: attempt.id };
         slot.machine.handle(started, self.shared.clock.now(), &mut effects);
-        let (sender, live) = (self.sender.clone(), slot.live.clone());
-        let status = slot.machine.status();
-        let nonce = slot.nonce;
-        let sending = async move { sender.send(&live, attempt, status, nonce).await };
-        let task = self.tasks.spawn(sending).id();
-        self.running.insert(task, Running { key, id: attempt.id, place });
+        let (live, status, nonce) = (slot.live.clone(), slot.machine.status(), slot.nonce);
+        self.runs += 1;
+        let run = self.runs;
+        self.running.insert(run, Running { key, id: attempt.id, place });
+        self.starts.push_back(Start { run, live, attempt, status, nonce });
         self.carry_out(key, effects);
+    }
+}
+
+/// The attempts that run as tasks.
+#[derive(Default)]
+struct Tasks {
+    tasks: JoinSet<Sent>,
+    runs: FxHashMap<Id, u64>,
+}
+
+impl Tasks {
+    fn spawn(&mut self, sender: Arc<Sender>, start: Start) {
+        let run = start.run;
+        let task = self.tasks.spawn(async move { sender.send(start).await });
+        self.runs.insert(task.id(), run);
+    }
+
+    /// The next that ends, and what came of it; none while there are none. Cancel safe.
+    async fn join_next(&mut self) -> Option<(u64, Option<Sent>)> {
+        let (task, sent) = match self.tasks.join_next_with_id().await? {
+            Ok((task, sent)) => (task, Some(sent)),
+            Err(error) => {
+                // The machine counts the attempt as lost when its deadline has passed.
+                tracing::error!("an attempt panicked");
+                (error.id(), None)
+            }
+        };
+        Some((self.runs.remove(&task)?, sent))
     }
 }
 
@@ -423,7 +526,11 @@ fn is_awaited(
     slots.get(key).is_some_and(|slot| slot.machine.is_awaited(attempt.id))
 }
 
+fn after(start: Timestamp, duration: Duration) -> Timestamp {
+    start.checked_add(duration).unwrap_or(Timestamp::MAX)
+}
+
 /// A draw for the machines; without randomness all retries simply come when the schedule says.
-fn jitter() -> u32 {
+pub(crate) fn jitter() -> u32 {
     getrandom::u32().unwrap_or(JITTER_MIDDLE)
 }

@@ -49,6 +49,8 @@ mod settings;
 mod shared;
 mod socket;
 mod status;
+#[cfg(feature = "stepped")]
+mod stepped;
 mod subscriptions;
 mod tokens;
 mod topic_check;
@@ -77,6 +79,8 @@ pub use resend::{RESEND_EVENTS_MAX, ResendQuery};
 pub use resources::{Condition, HISTORY_PAGE_MAX, HistoryPage};
 pub use search::SearchRequest;
 pub use socket::{Socket, SocketOutput};
+#[cfg(feature = "stepped")]
+pub use stepped::{Sending, SteppedNode};
 pub use subscriptions::{EVENTS_PER_ANSWER_MAX, EventsQuery, STATUSES_PER_ANSWER_MAX};
 pub use topic_check::{TopicCheck, Versions, check_topic};
 pub use topics::{CONFIGURATION, TopicFile, TopicProblem};

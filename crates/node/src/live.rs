@@ -246,6 +246,18 @@ impl Live {
         found
     }
 
+    /// The keys of those that are so, in the order of their creation.
+    pub(crate) fn keys_where(
+        &self,
+        is_so: impl Fn(&LiveSubscription) -> bool,
+    ) -> Vec<SubscriptionKey> {
+        let tables = self.tables();
+        let found = tables.by_key.values().filter(|live| is_so(live)).map(|live| live.key);
+        let mut found: Vec<_> = found.collect();
+        found.sort_unstable();
+        found
+    }
+
     fn tables(&self) -> std::sync::RwLockReadGuard<'_, Tables> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }

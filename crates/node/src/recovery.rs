@@ -140,16 +140,21 @@ fn concerns(subject: &RecoverySubject, live: &LiveSubscription) -> bool {
 pub(crate) async fn run(shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let rate = shared.config.recovery.events_per_second.get();
-    // Tenths of events that may be handed out; at most what a second brings.
     let mut room = 0;
     while !*stop.borrow() {
         tokio::select! {
             _ = ticks.tick() => {}
             _ = stop.changed() => {}
         }
-        room = hand_out(&shared, (room + rate).min(rate * PERIODS_PER_SECOND));
+        room = tick(&shared, room);
     }
+}
+
+/// What is done each period: tenths of events that may be handed out come in, at most as many as a
+/// second brings; those left come out.
+pub(crate) fn tick(shared: &Shared, room: u32) -> u32 {
+    let rate = shared.config.recovery.events_per_second.get();
+    hand_out(shared, (room + rate).min(rate * PERIODS_PER_SECOND))
 }
 
 /// Hands out pieces in turn while there is room, and tells what room is left.

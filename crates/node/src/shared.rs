@@ -77,6 +77,8 @@ pub(crate) struct Shared {
     pub(crate) stopping: watch::Sender<bool>,
     /// Reads of the store at the same time.
     pub(crate) reads: Arc<Semaphore>,
+    /// They are made where they are asked for, not on threads that may block.
+    pub(crate) reads_in_place: bool,
     pub(crate) sockets: AtomicUsize,
     pub(crate) sockets_unbound: AtomicUsize,
     indexed_parameters: FxHashMap<(FhirVersion, &'static str), Vec<&'static Parameter>>,
@@ -131,6 +133,7 @@ impl Shared {
             started: clock.now(),
             stopping: watch::Sender::new(false),
             reads,
+            reads_in_place: false,
             sockets: AtomicUsize::new(0),
             sockets_unbound: AtomicUsize::new(0),
             indexed_parameters,
@@ -155,6 +158,9 @@ impl Shared {
         T: Send + 'static,
         F: FnOnce(&dyn Store) -> Result<T, cresset_store::Error> + Send + 'static,
     {
+        if self.reads_in_place {
+            return Ok(ask(self.store.as_ref())?);
+        }
         let permit = self.reads.clone().acquire_owned().await.map_err(Error::internal)?;
         let shared = self.clone();
         let answer = tokio::task::spawn_blocking(move || {

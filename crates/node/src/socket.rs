@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cresset_engine::{BindingSettings, Bindings, Bound, FrameIntent, FrameKind, TokenId};
 use cresset_model::{ChannelType, IssueCode, NotificationType, SubscriptionKey};
+use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 use tokio::sync::watch;
@@ -29,6 +30,9 @@ const COMMAND_BYTES_MAX: usize = 4096;
 
 /// Longest wait before deadlines are looked at again.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
+
+/// How often every binding is looked at, whatever the hints say.
+const SWEEP_PERIOD: Duration = Duration::from_secs(5 * 60);
 
 /// What to do with the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +62,8 @@ pub struct Socket {
     intent: Option<FrameIntent>,
     /// The bytes of it, once they are built.
     frame: Option<Bytes>,
+    /// When every binding is looked at, hint or no hint.
+    sweep_at: Timestamp,
 }
 
 impl Socket {
@@ -82,7 +88,8 @@ impl Socket {
             expiry_grace: config.expiry_grace,
             max_count_default: config.max_count_default,
         };
-        let bindings = Bindings::new(settings, shared.clock.now());
+        let now = shared.clock.now();
+        let bindings = Bindings::new(settings, now);
         let stopping = shared.stopping.subscribe();
         Ok(Self {
             shared,
@@ -94,6 +101,7 @@ impl Socket {
             bound: false,
             intent: None,
             frame: None,
+            sweep_at: now,
         })
     }
 
@@ -114,40 +122,49 @@ impl Socket {
     /// Cancel safe.
     pub async fn next(&mut self) -> SocketOutput {
         loop {
-            if let Some(refusal) = self.refusal.take() {
-                return refusal;
+            if let Some(output) = self.look().await {
+                return output;
             }
-            if *self.stopping.borrow() {
-                let reason = "the server is stopping".to_owned();
-                return SocketOutput::Close { code: 1001, reason };
-            }
-            if let Some(frame) = &self.frame {
-                return SocketOutput::Frame(frame.clone());
-            }
-            self.take_hints();
             let now = self.shared.clock.now();
-            if let Some(reason) = self.bindings.close(now) {
-                let reason_text = reason.text().to_owned();
-                return SocketOutput::Close { code: reason.code(), reason: reason_text };
-            }
-            match self.build().await {
-                Ok(Some(frame)) => {
-                    self.frame = Some(frame.clone());
-                    return SocketOutput::Frame(frame);
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::error!(%error, "a frame was not built");
-                    let reason = "the server cannot read its log".to_owned();
-                    return SocketOutput::Close { code: 1011, reason };
-                }
-            }
-            let wait = self.bindings.next_deadline().duration_since(self.shared.clock.now());
+            let wait = self.bindings.next_deadline().duration_since(now);
             let wait = Duration::try_from(wait).unwrap_or(Duration::ZERO).min(SLEEP_MAX);
             tokio::select! {
                 () = self.hints.wait() => {}
                 () = tokio::time::sleep(wait) => {}
                 _ = self.stopping.changed() => {}
+            }
+        }
+    }
+
+    /// What there is to write or to close for now, as [`Self::next`] gives it.
+    pub(crate) async fn look(&mut self) -> Option<SocketOutput> {
+        if let Some(refusal) = self.refusal.take() {
+            return Some(refusal);
+        }
+        if *self.stopping.borrow() {
+            let reason = "the server is stopping".to_owned();
+            return Some(SocketOutput::Close { code: 1001, reason });
+        }
+        if let Some(frame) = &self.frame {
+            return Some(SocketOutput::Frame(frame.clone()));
+        }
+        let now = self.shared.clock.now();
+        self.sweep(now);
+        self.take_hints();
+        if let Some(reason) = self.bindings.close(now) {
+            let reason_text = reason.text().to_owned();
+            return Some(SocketOutput::Close { code: reason.code(), reason: reason_text });
+        }
+        match self.build().await {
+            Ok(Some(frame)) => {
+                self.frame = Some(frame.clone());
+                Some(SocketOutput::Frame(frame))
+            }
+            Ok(None) => None,
+            Err(error) => {
+                tracing::error!(%error, "a frame was not built");
+                let reason = "the server cannot read its log".to_owned();
+                Some(SocketOutput::Close { code: 1011, reason })
             }
         }
     }
@@ -218,7 +235,18 @@ impl Socket {
         Ok(())
     }
 
-    /// Looks at what the hints name (I8: what is new is read from the live table).
+    /// Has every binding looked at now and then, so that a lost hint costs at most
+    /// [`SWEEP_PERIOD`] (I8).
+    fn sweep(&mut self, now: Timestamp) {
+        let next = now.checked_add(SWEEP_PERIOD).unwrap_or(Timestamp::MAX);
+        // Also where the clock went back by more than the period.
+        if self.sweep_at <= now || self.sweep_at > next {
+            self.sweep_at = next;
+            self.live.keys().for_each(|key| self.hints.give(*key));
+        }
+    }
+
+    /// Looks at what the hints name; what is new is read from the live table.
     fn take_hints(&mut self) {
         for key in self.hints.take() {
             let Some(live) = self.live.get(&key) else { continue };
@@ -242,6 +270,12 @@ impl Socket {
                 self.shared.hub.leave(key, &self.hints);
             }
         }
+    }
+
+    /// What wakes it.
+    #[cfg(feature = "stepped")]
+    pub(crate) fn hints(&self) -> &Hints {
+        &self.hints
     }
 
     /// The bytes of the next frame, if one is due.

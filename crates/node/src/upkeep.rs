@@ -58,7 +58,8 @@ pub(crate) async fn write_cursors(shared: &Shared, writer: &WriterHandle) {
     }
 }
 
-async fn forget(shared: &Arc<Shared>) -> Result<(), Error> {
+/// Forgets what retention does not keep.
+pub(crate) async fn forget(shared: &Arc<Shared>) -> Result<(), Error> {
     let now = shared.clock.now();
     let config = &shared.config.retention;
     let retention = Retention {

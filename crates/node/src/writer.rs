@@ -78,6 +78,12 @@ impl WriterHandle {
         self.0.reserve().await.map_err(|_| stopping())
     }
 
+    /// Room in the queue, if there is any now.
+    #[cfg(feature = "stepped")]
+    pub(crate) fn try_reserve(&self) -> Result<mpsc::Permit<'_, Job>, Error> {
+        self.0.try_reserve().map_err(|_| stopping())
+    }
+
     /// Hands over a job that nobody waits for.
     pub(crate) async fn send(&self, job: Job) -> Result<(), Error> {
         self.0.send(job).await.map_err(|_| stopping())
@@ -171,22 +177,22 @@ impl Writer {
     /// Works until the queue is closed and empty.
     pub(crate) fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
         let _stopped = StoppedOnDrop(self.shared.clone());
-        let mut group = Vec::new();
-        let mut stop = false;
-        while !stop && let Some(first) = jobs.blocking_recv() {
-            let mut entries = 0;
-            let mut next = Some(first);
-            while let Some(job) = next {
-                stop = matches!(job, Job::Stop);
-                if stop {
-                    break;
-                }
-                entries += entries_of(&job);
-                group.push(job);
-                next = if entries < GROUP_ENTRIES_MAX { jobs.try_recv().ok() } else { None };
+        while let Some(first) = jobs.blocking_recv() {
+            let (group, stop) = gather(first, &mut jobs);
+            self.commit(group);
+            if stop {
+                return;
             }
-            self.commit(std::mem::take(&mut group));
         }
+    }
+
+    /// Commits what waits in the queue as one group; whether there was anything.
+    #[cfg(feature = "stepped")]
+    pub(crate) fn step(&mut self, jobs: &mut mpsc::Receiver<Job>) -> bool {
+        let Ok(first) = jobs.try_recv() else { return false };
+        let (group, _) = gather(first, jobs);
+        self.commit(group);
+        true
     }
 
     /// Reads the state anew from the store: at start, and when a commit's outcome is not known.
@@ -400,6 +406,22 @@ impl Writer {
 fn contained<T>(decide: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     catch_unwind(AssertUnwindSafe(decide))
         .unwrap_or_else(|_| Err(Error::internal("a decision of the writer panicked")))
+}
+
+/// The jobs of the next group, and whether it is the last one.
+fn gather(first: Job, jobs: &mut mpsc::Receiver<Job>) -> (Vec<Job>, bool) {
+    let mut group = Vec::new();
+    let mut entries = 0;
+    let mut next = Some(first);
+    while let Some(job) = next {
+        if matches!(job, Job::Stop) {
+            return (group, true);
+        }
+        entries += entries_of(&job);
+        group.push(job);
+        next = if entries < GROUP_ENTRIES_MAX { jobs.try_recv().ok() } else { None };
+    }
+    (group, false)
 }
 
 fn entries_of(job: &Job) -> usize {

@@ -18,6 +18,7 @@ use uuid::Uuid;
 
 use crate::attempts::{AttemptOutcome, AttemptRecord, without_secrets};
 use crate::bases::version_of;
+use crate::deliver::Start;
 use crate::error::Error;
 use crate::live::LiveSubscription;
 use crate::notify::{self, Overflow, Range};
@@ -35,11 +36,22 @@ const ROOM_UNIT_BYTES: usize = 1024;
 const PROCESS_MESSAGE: &str = "/$process-message";
 
 /// What came of an attempt.
-pub(super) struct Sent {
+pub(crate) struct Sent {
     /// For the machine of the subscription.
     pub(super) outcome: Outcome,
     /// For the breaker of the host.
     pub(super) health: Health,
+}
+
+/// One attempt: what is to be sent, and the record of how that went.
+pub(crate) struct Letter {
+    live: Arc<LiveSubscription>,
+    settings: Arc<Subscription>,
+    attempt: Attempt,
+    range: Option<Range>,
+    status: SubscriptionStatus,
+    message: Message,
+    record: AttemptRecord,
 }
 
 /// What attempts share.
@@ -52,7 +64,7 @@ pub(super) struct Sender {
 }
 
 /// Why nothing was sent.
-enum Unsent {
+pub(crate) enum Unsent {
     /// Something is wrong here.
     Failed(Error),
     /// Too many bytes are in flight.
@@ -77,25 +89,52 @@ impl Sender {
     }
 
     /// Builds and sends one notification.
-    pub(super) async fn send(
-        &self,
-        live: &LiveSubscription,
-        attempt: Attempt,
-        status: SubscriptionStatus,
-        nonce: Uuid,
-    ) -> Sent {
-        let at = self.shared.clock.now();
-        let (notification_type, range) = match attempt.kind {
-            AttemptKind::Events { first, last } => {
-                (NotificationType::EventNotification, Some(Range { first, last }))
-            }
-            AttemptKind::Handshake => (NotificationType::Handshake, None),
-            AttemptKind::Heartbeat => (NotificationType::Heartbeat, None),
+    pub(super) async fn send(&self, start: Start) -> Sent {
+        let letter = Letter::new(&self.shared, start);
+        let ended = match self.build(&letter).await {
+            Ok((request, _room)) => Ok(self.rest_hook.attempt(request).await),
+            Err(unsent) => Err(unsent),
         };
-        let mut record = AttemptRecord {
-            at,
+        letter.ended(&self.shared, ended)
+    }
+
+    /// Builds the request and takes room for its bytes.
+    async fn build(
+        &self,
+        letter: &Letter,
+    ) -> Result<(channel::Request, OwnedSemaphorePermit), Unsent> {
+        // Only full resources can be large, so only they take turns.
+        let _turn = match letter.settings.content {
+            PayloadContent::FullResource => {
+                Some(self.building.acquire().await.map_err(Error::internal)?)
+            }
+            PayloadContent::Empty | PayloadContent::IdOnly => None,
+        };
+        let request = letter.request(&self.shared).await?;
+        let units = request.body.len().div_ceil(ROOM_UNIT_BYTES);
+        let units = u32::try_from(units).unwrap_or(u32::MAX).min(self.room_max);
+        let room = self.room.clone().acquire_many_owned(units);
+        let room = tokio::time::timeout(ROOM_TIME_MAX, room).await.map_err(|_| Unsent::NoRoom)?;
+        Ok((request, room.map_err(Error::internal)?))
+    }
+}
+
+impl Letter {
+    /// Takes on an attempt that begins now.
+    pub(crate) fn new(shared: &Shared, start: Start) -> Self {
+        let Start { live, attempt, status, nonce, run: _ } = start;
+        let range = match attempt.kind {
+            AttemptKind::Events { first, last } => Some(Range { first, last }),
+            AttemptKind::Handshake | AttemptKind::Heartbeat => None,
+        };
+        let record = AttemptRecord {
+            at: shared.clock.now(),
             duration: Duration::ZERO,
-            notification_type,
+            notification_type: match attempt.kind {
+                AttemptKind::Events { .. } => NotificationType::EventNotification,
+                AttemptKind::Handshake => NotificationType::Handshake,
+                AttemptKind::Heartbeat => NotificationType::Heartbeat,
+            },
             events: range.map(|range| (range.first, range.last)),
             outcome: AttemptOutcome::Unsent,
             http_status: None,
@@ -103,99 +142,64 @@ impl Sender {
             response: None,
         };
         let settings = live.state().settings.clone();
-        let message = self.message(live, attempt, nonce);
-        let rendered = self.render(live, &settings, (notification_type, range), status).await;
-        let built = rendered.and_then(|(body, room)| {
-            Ok((self.request(live, &settings, body, attempt, &message)?, room))
-        });
-        let sent = match built {
-            Ok((request, _room)) => {
-                let outcome = self.rest_hook.attempt(request).await;
-                note(&mut record, &outcome, &settings);
+        let message = Message::new(&shared.config.base_url, &live, attempt, nonce);
+        Self { live, settings, attempt, range, status, message, record }
+    }
+
+    /// Builds what is to be sent.
+    pub(crate) async fn request(&self, shared: &Arc<Shared>) -> Result<channel::Request, Unsent> {
+        let (live, kind) = (&self.live, self.record.notification_type);
+        let events = self.range.map(|range| (range, Overflow::Bare));
+        let built = notify::render(shared, live, kind, events, Some(self.status)).await?;
+        Ok(self.addressed(shared, built.ok_or(Unsent::Nothing)?.bytes)?)
+    }
+
+    /// Writes down what came of it, and tells what it means.
+    pub(crate) fn ended(
+        mut self,
+        shared: &Shared,
+        ended: Result<channel::Outcome, Unsent>,
+    ) -> Sent {
+        let sent = match ended {
+            Ok(outcome) => {
+                note(&mut self.record, &outcome, &self.settings);
                 judge(&outcome)
             }
             Err(Unsent::Nothing) => {
                 return Sent { outcome: Outcome::Success, health: Health::Unknown };
             }
             Err(Unsent::NoRoom) => {
-                record.detail = Some("too many bytes are under way".to_owned());
+                self.record.detail = Some("too many bytes are under way".to_owned());
                 Sent { outcome: Outcome::Unsent, health: Health::Unknown }
             }
             Err(Unsent::Failed(error)) => {
-                tracing::error!(subscription.id = %live.id, %error, "a notification was not built");
-                record.detail = Some("the notification could not be built".to_owned());
+                let id = &self.live.id;
+                tracing::error!(subscription.id = %id, %error, "a notification was not built");
+                self.record.detail = Some("the notification could not be built".to_owned());
                 let outcome = retry(None, "the notification could not be built", None);
                 Sent { outcome, health: Health::Unknown }
             }
         };
         tracing::debug!(
-            subscription.id = %live.id,
-            attempt.id = %attempt.id,
-            notification.r#type = notification_type.code(),
-            duration = ?record.duration,
-            outcome = record.outcome.as_str(),
-            message.id = message.id,
-            trace.id = message.trace_id,
+            subscription.id = %self.live.id,
+            attempt.id = %self.attempt.id,
+            notification.r#type = self.record.notification_type.code(),
+            duration = ?self.record.duration,
+            outcome = self.record.outcome.as_str(),
+            message.id = self.message.id,
+            trace.id = self.message.trace_id,
             "attempt"
         );
-        self.shared.attempts.record(live.key, record);
+        shared.attempts.record(self.live.key, self.record);
         sent
     }
 
-    /// Builds the notification and takes room for its bytes.
-    async fn render(
-        &self,
-        live: &LiveSubscription,
-        settings: &Subscription,
-        (notification_type, range): (NotificationType, Option<Range>),
-        status: SubscriptionStatus,
-    ) -> Result<(Bytes, OwnedSemaphorePermit), Unsent> {
-        // Only full resources can be large, so only they take turns.
-        let _turn = match settings.content {
-            PayloadContent::FullResource => {
-                Some(self.building.acquire().await.map_err(Error::internal)?)
-            }
-            PayloadContent::Empty | PayloadContent::IdOnly => None,
-        };
-        let events = range.map(|range| (range, Overflow::Bare));
-        let built =
-            notify::render(&self.shared, live, notification_type, events, Some(status)).await?;
-        let body = built.ok_or(Unsent::Nothing)?.bytes;
-        let units = body.len().div_ceil(ROOM_UNIT_BYTES);
-        let units = u32::try_from(units).unwrap_or(u32::MAX).min(self.room_max);
-        let room = self.room.clone().acquire_many_owned(units);
-        let room = tokio::time::timeout(ROOM_TIME_MAX, room).await.map_err(|_| Unsent::NoRoom)?;
-        Ok((body, room.map_err(Error::internal)?))
-    }
-
-    /// What tells this message from others, whichever attempt brings it: a receiver that got it
-    /// twice can know (RQ-ER-15).
-    fn message(&self, live: &LiveSubscription, attempt: Attempt, nonce: Uuid) -> Message {
-        let base_url = &self.shared.config.base_url;
-        let what = match attempt.kind {
-            AttemptKind::Events { first, last } => format!("{first}-{last}"),
-            AttemptKind::Handshake | AttemptKind::Heartbeat => nonce.to_string(),
-        };
-        // Hashed, since positions tell how busy the server is.
-        let hash: [u8; 32] = Sha256::digest(format!("{base_url} {} {what}", live.key)).into();
-        let mut bytes = [0; 16];
-        bytes.copy_from_slice(&hash[..16]);
-        let uuid = uuid::Builder::from_custom_bytes(bytes).into_uuid();
-        Message { id: format!("msg_{}", uuid.simple()), trace_id: hex(&hash[16..]), uuid }
-    }
-
-    fn request(
-        &self,
-        live: &LiveSubscription,
-        settings: &Subscription,
-        body: Bytes,
-        attempt: Attempt,
-        message: &Message,
-    ) -> Result<channel::Request, Error> {
+    fn addressed(&self, shared: &Shared, body: Bytes) -> Result<channel::Request, Error> {
+        let settings = &self.settings;
         let endpoint = settings.endpoint.as_deref().unwrap_or_default();
         let (endpoint, body) = match settings.channel_type {
             ChannelType::Message => {
-                let framed = self.framed(live, endpoint, &body, message)?;
+                let framed = self.framed(shared, endpoint, &body)?;
                 (message_endpoint(endpoint).map_err(Error::internal)?, framed)
             }
             ChannelType::Custom(_)
@@ -210,30 +214,24 @@ impl Sender {
             content_type: mime_type.map_or(MIME_TYPE_DEFAULT, |one| one.as_str()).to_owned(),
             headers: headers.map(|header| (header.name.clone(), header.value.clone())).collect(),
             body,
-            deadline: attempt.timeout,
-            now: self.shared.clock.now(),
-            message_id: message.id.clone(),
-            traceparent: self.shared.config.delivery.traceparent.then(|| message.traceparent()),
+            deadline: self.attempt.timeout,
+            now: shared.clock.now(),
+            message_id: self.message.id.clone(),
+            traceparent: shared.config.delivery.traceparent.then(|| self.message.traceparent()),
         })
     }
 
     /// The notification as the content of a FHIR message (RQ-CH-81).
-    fn framed(
-        &self,
-        live: &LiveSubscription,
-        endpoint: &str,
-        notification: &[u8],
-        message: &Message,
-    ) -> Result<Bytes, Error> {
-        let version =
-            version_of(live.base).ok_or_else(|| Error::internal("a base without a version"))?;
-        let event = &self.shared.config.delivery.message_event;
+    fn framed(&self, shared: &Shared, endpoint: &str, notification: &[u8]) -> Result<Bytes, Error> {
+        let version = version_of(self.live.base)
+            .ok_or_else(|| Error::internal("a base without a version"))?;
+        let event = &shared.config.delivery.message_event;
         let mut bytes = Vec::with_capacity(notification.len() + 1024);
         let frame = MessageFrame {
-            id: &message.uuid.to_string(),
-            timestamp: self.shared.clock.now(),
+            id: &self.message.uuid.to_string(),
+            timestamp: shared.clock.now(),
             event: (&event.system, &event.code),
-            source: &self.shared.base_url(version),
+            source: &shared.base_url(version),
             destination: endpoint,
         };
         Codec::of(version).render_message(&frame, notification, &mut bytes);
@@ -249,6 +247,21 @@ struct Message {
 }
 
 impl Message {
+    /// What tells this message from others, whichever attempt brings it: a receiver that got it
+    /// twice can know (RQ-ER-15).
+    fn new(base_url: &str, live: &LiveSubscription, attempt: Attempt, nonce: Uuid) -> Self {
+        let what = match attempt.kind {
+            AttemptKind::Events { first, last } => format!("{first}-{last}"),
+            AttemptKind::Handshake | AttemptKind::Heartbeat => nonce.to_string(),
+        };
+        // Hashed, since positions tell how busy the server is.
+        let hash: [u8; 32] = Sha256::digest(format!("{base_url} {} {what}", live.key)).into();
+        let mut bytes = [0; 16];
+        bytes.copy_from_slice(&hash[..16]);
+        let uuid = uuid::Builder::from_custom_bytes(bytes).into_uuid();
+        Self { id: format!("msg_{}", uuid.simple()), trace_id: hex(&hash[16..]), uuid }
+    }
+
     /// W3C trace context: one trace for all attempts, one span for each. Nothing is sampled here.
     fn traceparent(&self) -> String {
         let mut span = [0; 8];
