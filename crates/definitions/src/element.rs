@@ -19,6 +19,9 @@ pub struct Element {
     pub is_summary: bool,
     /// What it is in XML.
     pub representation: Representation,
+    /// Name of the value set that all its codes must be of, if that is one of
+    /// [`Definitions::value_set`](crate::Definitions::value_set).
+    pub binding: Option<&'static str>,
 }
 
 impl Element {

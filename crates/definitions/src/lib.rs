@@ -1,5 +1,6 @@
 //! What HL7 defines of each FHIR version, as data: types with their elements in wire order, the
-//! type hierarchy, the search parameters and the patient compartment.
+//! type hierarchy, the value sets of required bindings, the search parameters and the patient
+//! compartment.
 //!
 //! One compact text table a version lies in `data/` and is generated from HL7's official packages
 //! by `cargo xtask definitions`; it is compiled in and read once, at first use, in a few
@@ -13,10 +14,12 @@ mod element;
 mod search_parameter;
 mod tables;
 mod type_definition;
+mod value_set;
 mod version;
 
 pub use element::{Element, Representation, TypeRef};
 pub use search_parameter::{Component, SearchKind, SearchParameter};
 pub use tables::Definitions;
 pub use type_definition::{TypeDefinition, TypeKind};
+pub use value_set::ValueSet;
 pub use version::FhirVersion;

@@ -1,7 +1,7 @@
 //! The tables of one FHIR version and the questions they answer.
 //!
 //! Invariants, checked when a table is read and so by any test that touches it: every base, element
-//! type and reference target is a type of the same table; a code names one parameter per type.
+//! type and reference target is a type, and every bound value set a set, of the same table; a code names one parameter per type.
 //! Tests: `tables/tests.rs`.
 
 mod parse;
@@ -14,6 +14,7 @@ use rustc_hash::FxHashMap;
 
 use crate::search_parameter::SearchParameter;
 use crate::type_definition::{TypeDefinition, TypeKind};
+use crate::value_set::ValueSet;
 use crate::version::FhirVersion;
 
 static R4: LazyLock<Definitions> = LazyLock::new(|| {
@@ -40,6 +41,7 @@ pub struct Definitions {
     parameters: FxHashMap<&'static str, &'static [&'static SearchParameter]>,
     by_url: FxHashMap<&'static str, &'static SearchParameter>,
     patient_compartment: FxHashMap<&'static str, Vec<&'static str>>,
+    value_sets: FxHashMap<&'static str, ValueSet>,
 }
 
 impl Definitions {
@@ -115,6 +117,11 @@ impl Definitions {
     /// The search parameter of this canonical URL (without a version).
     pub fn search_parameter_by_url(&self, url: &str) -> Option<&'static SearchParameter> {
         self.by_url.get(url).copied()
+    }
+
+    /// The value set of this name ([`Element::binding`](crate::Element::binding)).
+    pub fn value_set(&self, name: &str) -> Option<&ValueSet> {
+        self.value_sets.get(name)
     }
 
     /// The search parameters by which resources of a type belong to a patient's compartment.

@@ -13,8 +13,9 @@ use crate::notification::{
 };
 use crate::references::{Targets, rewrite_references};
 use crate::resource::{ParsedResource, parse_resource};
+use crate::validation::validate;
 use crate::values::SubscriptionValues;
-use crate::{backport, r5, topic};
+use crate::{backport, r5, topic, xml};
 
 /// What turns the wire forms of one FHIR version into the model and back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -185,6 +186,31 @@ impl Codec {
     /// Writes the CapabilityStatement.
     pub fn capability_statement(&self, facts: &CapabilityFacts<'_>) -> Vec<u8> {
         render_capability_statement(self.version, facts)
+    }
+
+    /// The JSON of a resource that came as XML; it is still to be parsed and checked as such.
+    ///
+    /// # Errors
+    /// `NotXml` and the like with line and column, and nothing of the content.
+    pub fn json_of_xml(&self, bytes: &[u8]) -> Result<Vec<u8>, Issues> {
+        xml::to_json(Definitions::of(self.version), bytes)
+    }
+
+    /// The XML of a resource.
+    ///
+    /// Elements that the version does not define have no form in XML and are left out.
+    pub fn xml_of_json(&self, resource: &Value) -> Vec<u8> {
+        let mut out = String::new();
+        xml::from_json(Definitions::of(self.version), resource, &mut out);
+        out.into_bytes()
+    }
+
+    /// All that is wrong with the form of a resource: elements, types, cardinalities, codes,
+    /// references. At most [`crate::VALIDATION_ISSUES_MAX`], each with severity error.
+    ///
+    /// A resource without issues may still break invariants and profiles.
+    pub fn validate(&self, resource: &Value) -> Issues {
+        validate(self.version, resource)
     }
 
     /// Refuses a resource of another type than the one asked for.

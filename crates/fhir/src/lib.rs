@@ -37,7 +37,9 @@ mod status;
 mod subscription;
 mod topic;
 mod urls;
+mod validation;
 mod values;
+mod xml;
 
 #[cfg(test)]
 mod golden;
@@ -72,4 +74,5 @@ pub use response::{
 };
 pub use topic::{TopicForm, parse_topic_any, topic_form};
 pub use urls::ISSUE_CODE_SYSTEM;
+pub use validation::ISSUES_MAX as VALIDATION_ISSUES_MAX;
 pub use values::SubscriptionValues;

@@ -101,3 +101,16 @@ pub(crate) fn arbitrary_value() -> impl Strategy<Value = Value> {
         ]
     })
 }
+
+/// The lines of a compressed file of `shared/data`. None, with a notice, where the data is missing.
+pub(crate) fn shared_lines(path: &str) -> Vec<Vec<u8>> {
+    let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data"));
+    if !root.is_dir() {
+        assert!(!is_ci(), "shared/data is missing");
+        println!("skipped: shared/data is missing");
+        return Vec::new();
+    }
+    let bytes = zstd::decode_all(fs::File::open(root.join(path)).unwrap()).unwrap();
+    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    lines.map(<[u8]>::to_vec).collect()
+}

@@ -217,6 +217,10 @@ issue_codes! {
     CannotResend = "S0051", Conflict;
     /// What was asked for is done, and there is nothing to add.
     Done = "S0052", Informational;
+    /// The version of FHIR does not define such an element here.
+    UnknownElement = "S0053", Structure;
+    /// The body is not XML, or not UTF-8, or has what FHIR's XML may not have.
+    NotXml = "S0054", Structure;
 }
 
 /// One thing that is wrong or worth telling, with the place where it is.

@@ -9,6 +9,7 @@ use super::{Definitions, is_concrete_resource};
 use crate::element::{Element, Representation, TypeRef};
 use crate::search_parameter::{Component, SearchKind, SearchParameter};
 use crate::type_definition::{TypeDefinition, TypeKind};
+use crate::value_set::ValueSet;
 use crate::version::FhirVersion;
 
 /// What a table says, before anything is inherited.
@@ -18,6 +19,7 @@ struct Raw {
     /// What the target `*` stands for.
     any: Vec<&'static str>,
     parameters: Vec<SearchParameter>,
+    value_sets: Vec<ValueSet>,
     patient_compartment: FxHashMap<&'static str, Vec<&'static str>>,
 }
 
@@ -35,6 +37,7 @@ enum Section {
     Nothing,
     Parameter,
     Type,
+    ValueSet,
 }
 
 impl Definitions {
@@ -53,6 +56,9 @@ impl Definitions {
             }
         }
         let types = inherit(raw.types);
+        let value_sets: FxHashMap<_, _> =
+            raw.value_sets.into_iter().map(|one| (one.name, one)).collect();
+        check_bindings(&types, &value_sets);
         let mut resource_types: Vec<_> =
             types.values().filter(|one| is_concrete_resource(one)).map(|one| one.name).collect();
         resource_types.sort_unstable();
@@ -64,6 +70,7 @@ impl Definitions {
             parameters: parameters_by_type(&types, parameters),
             patient_compartment: raw.patient_compartment,
             types,
+            value_sets,
         }
     }
 }
@@ -83,6 +90,12 @@ impl Raw {
                     self.types.last_mut()?.elements.push(element(rest)?);
                     Some(())
                 }
+                Section::ValueSet => {
+                    let mut words = rest.split(' ');
+                    let system = words.next()?;
+                    self.value_sets.last_mut()?.systems.push((system, words.collect()));
+                    Some(())
+                }
             };
         }
         let (word, rest) = line.split_once(' ')?;
@@ -99,6 +112,10 @@ impl Raw {
             "primitive" | "complex" | "backbone" | "resource" => {
                 self.types.push(type_head(word, rest)?);
                 Section::Type
+            }
+            "valueset" => {
+                self.value_sets.push(ValueSet { name: rest, systems: Vec::new() });
+                Section::ValueSet
             }
             _ => return None,
         };
@@ -132,8 +149,13 @@ fn type_head(kind: &str, rest: &'static str) -> Option<RawType> {
     Some(RawType { name, kind, is_abstract, base, elements: Vec::new() })
 }
 
-/// `NAME[[x]] MIN..MAX FLAGS TYPE…`
+/// `NAME[[x]] MIN..MAX FLAGS TYPE… [{VALUESET}]`
 fn element(line: &'static str) -> Option<Element> {
+    let bound = line.strip_suffix('}').and_then(|line| line.rsplit_once(" {"));
+    let (line, binding) = match bound {
+        Some((line, name)) => (line, Some(name)),
+        None => (line, None),
+    };
     let mut words = line.split(' ');
     let name = words.next()?;
     let (name, choice) = match name.strip_suffix("[x]") {
@@ -158,6 +180,7 @@ fn element(line: &'static str) -> Option<Element> {
         } else {
             Representation::Element
         },
+        binding,
     })
 }
 
@@ -265,6 +288,19 @@ fn check_types(index: &FxHashMap<&'static str, usize>, of: &str, elements: &[Ele
             for target in &one.targets {
                 assert!(index.contains_key(target), "{of}.{}: {target}", element.name);
             }
+        }
+    }
+}
+
+fn check_bindings(
+    types: &FxHashMap<&'static str, &'static TypeDefinition>,
+    value_sets: &FxHashMap<&'static str, ValueSet>,
+) {
+    for one in types.values() {
+        for name in one.elements().iter().filter_map(|element| element.binding) {
+            let set = value_sets.get(name);
+            let is_sorted = |set: &ValueSet| set.systems.iter().all(|(_, codes)| codes.is_sorted());
+            assert!(set.is_some_and(is_sorted), "{} is bound to {name}", one.name);
         }
     }
 }

@@ -5,13 +5,18 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
+use super::bindings::Bindings;
 use super::{STRUCTURE_DEFINITION, list, strings, text, type_name};
 
 const SYSTEM: &str = "http://hl7.org/fhirpath/";
 const FHIR_TYPE: &str = "http://hl7.org/fhir/StructureDefinition/structuredefinition-fhir-type";
 
 /// All types, sorted by name, each with its own elements: what a base has is not said again.
-pub(super) fn render(all: &BTreeMap<String, Value>, out: &mut String) -> Result<()> {
+pub(super) fn render(
+    all: &BTreeMap<String, Value>,
+    bindings: &mut Bindings<'_>,
+    out: &mut String,
+) -> Result<()> {
     let mut types = BTreeMap::new();
     for one in all.values() {
         if let Some(one) = Type::of(one)? {
@@ -20,10 +25,10 @@ pub(super) fn render(all: &BTreeMap<String, Value>, out: &mut String) -> Result<
     }
     let mut sections = BTreeMap::new();
     for one in types.values() {
-        sections.insert(one.name, one.section(&types)?);
+        sections.insert(one.name, one.section(&types, bindings)?);
         for (path, base) in one.backbones()? {
             let head = format!("backbone {path} : {base}");
-            sections.insert(path, head + &one.own_lines(path, Some(base), &types)?);
+            sections.insert(path, head + &one.own_lines(path, Some(base), &types, bindings)?);
         }
     }
     for section in sections.into_values() {
@@ -70,10 +75,14 @@ impl<'v> Type<'v> {
         }))
     }
 
-    fn section(&self, types: &BTreeMap<&str, Type<'_>>) -> Result<String> {
+    fn section(
+        &self,
+        types: &BTreeMap<&str, Type<'_>>,
+        bindings: &mut Bindings<'_>,
+    ) -> Result<String> {
         let is_abstract = if self.is_abstract { " abstract" } else { "" };
         let base = self.base.map(|base| format!(" : {base}")).unwrap_or_default();
-        let own = self.own_lines(self.name, self.base, types)?;
+        let own = self.own_lines(self.name, self.base, types, bindings)?;
         Ok(format!("{} {}{is_abstract}{base}{own}", self.kind, self.name))
     }
 
@@ -93,13 +102,14 @@ impl<'v> Type<'v> {
         path: &str,
         base: Option<&str>,
         types: &BTreeMap<&str, Type<'_>>,
+        bindings: &mut Bindings<'_>,
     ) -> Result<String> {
         let inherited = match base {
-            Some(base) => types.get(base).context("a base is no type")?.lines(base)?,
+            Some(base) => types.get(base).context("a base is no type")?.lines(base, bindings)?,
             None => Vec::new(),
         };
         let mut own = String::from("\n");
-        for line in self.lines(path)? {
+        for line in self.lines(path, bindings)? {
             if !inherited.contains(&line) {
                 own.push_str(&line);
             }
@@ -107,19 +117,20 @@ impl<'v> Type<'v> {
         Ok(own)
     }
 
-    fn lines(&self, of: &str) -> Result<Vec<String>> {
+    fn lines(&self, of: &str, bindings: &mut Bindings<'_>) -> Result<Vec<String>> {
         let children = self.elements.iter().filter(|(path, _)| is_child(path, of));
-        children.map(|(path, element)| self.line(path, element)).collect()
+        children.map(|(path, element)| self.line(path, element, bindings)).collect()
     }
 
-    fn line(&self, path: &str, element: &Value) -> Result<String> {
+    fn line(&self, path: &str, element: &Value, bindings: &mut Bindings<'_>) -> Result<String> {
         let name = path.rsplit('.').next().unwrap_or_default();
         let types = self.types(path, name, element)?;
         ensure!(!types.is_empty(), "{path} has no type");
         ensure!(types.len() == 1 || name.ends_with("[x]"), "{path} has several types");
         let min = element["min"].as_u64().context("no min")?;
         let max = text(element, "max")?;
-        Ok(format!(" {name} {min}..{max} {} {}\n", flags(element), types.join(" ")))
+        let bound = bindings.of(element)?.map(|name| format!(" {{{name}}}")).unwrap_or_default();
+        Ok(format!(" {name} {min}..{max} {} {}{bound}\n", flags(element), types.join(" ")))
     }
 
     fn types(&self, path: &str, name: &str, element: &Value) -> Result<Vec<String>> {
