@@ -176,7 +176,11 @@ impl<'v> Validator<'v> {
         if !member.rule.is_list() {
             return match value {
                 Value::Array(_) => self.push(invalid("must not be an array"), path),
-                _ => self.one(value, member, path),
+                Value::Bool(_)
+                | Value::Null
+                | Value::Number(_)
+                | Value::Object(_)
+                | Value::String(_) => self.one(value, member, path),
             };
         }
         let Some(items) = value.as_array().filter(|items| !items.is_empty()) else {

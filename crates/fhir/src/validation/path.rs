@@ -5,7 +5,7 @@ use std::fmt;
 /// A path of a resource's elements, as links to what is above.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Path<'p> {
-    above: Option<&'p Path<'p>>,
+    above: Option<&'p Self>,
     step: Step<'p>,
 }
 

@@ -171,7 +171,7 @@ impl<'x> Parser<'x> {
                 continue;
             }
             let element = one.element(name);
-            if !element.is_some_and(|one| one.representation == Representation::Attribute) {
+            if element.is_none_or(|one| one.representation != Representation::Attribute) {
                 let text = format!("{} has no attribute `{}`", one.name, shortened(name));
                 return Err(Fault::unknown(text));
             }
@@ -275,7 +275,9 @@ impl<'x> Parser<'x> {
         markup.push('>');
         let end = start.tag.to_end();
         markup.push_str(&self.reader.read_text(end.name())?);
-        markup.push_str(&format!("</{}>", start.tag.name().as_ref()));
+        markup.push_str("</");
+        markup.push_str(start.tag.name().as_ref());
+        markup.push('>');
         Ok(markup)
     }
 }
