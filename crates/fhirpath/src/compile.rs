@@ -18,6 +18,7 @@ use crate::ast::{
 };
 use crate::error::{CompileError, CompileErrorKind};
 use crate::function::TypeOperation;
+use crate::members::needed;
 use crate::parser::parse;
 use crate::scope::{Mode, Scope};
 use crate::types::{ItemType, SystemType, TypeTest};
@@ -30,12 +31,19 @@ use statics::Static;
 /// Compiles an expression.
 pub(crate) fn compile(source: &str, scope: &Scope<'_>) -> Result<Program, CompileError> {
     let ast = parse(source)?;
-    let root = match scope.root {
-        None => Static::any(),
-        Some(name) => Static::of(ItemType::named(scope.definitions, name).ok_or_else(|| {
+    let of_type = |name: &str| {
+        ItemType::named(scope.definitions, name).ok_or_else(|| {
             let text = format!("the type of the focus, {name}, is not defined");
             CompileError::new(CompileErrorKind::UnknownType, 0, text)
-        })?),
+        })
+    };
+    let root = match (scope.root, scope.roots) {
+        (Some(name), _) => Static::of(of_type(name)?),
+        (None, []) => Static::any(),
+        (None, names) => Static {
+            types: Some(names.iter().map(|name| of_type(name)).collect::<Result<_, _>>()?),
+            ordered: true,
+        },
     };
     let mut compiler =
         Compiler { scope, root: root.clone(), variables: Vec::new(), slots: 0, lambda: false };
@@ -43,7 +51,18 @@ pub(crate) fn compile(source: &str, scope: &Scope<'_>) -> Result<Program, Compil
     let never_boolean = found.excludes(SystemType::Boolean).then(|| found.names());
     let slots = compiler.slots;
     let root = scope.root.and_then(|name| scope.definitions.type_named(name));
-    Ok(Program { definitions: scope.definitions, root, slots, expr, never_boolean })
+    let needed = root.and_then(|root| needed(scope.definitions, &expr, root));
+    let types = found.fhir_types();
+    Ok(Program {
+        definitions: scope.definitions,
+        root,
+        is_lenient: scope.mode == Mode::Lenient,
+        slots,
+        expr,
+        never_boolean,
+        types,
+        needed,
+    })
 }
 
 /// A variable that `defineVariable` defines, visible to the end of its path.

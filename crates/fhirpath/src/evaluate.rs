@@ -11,6 +11,7 @@ mod encoding;
 mod math;
 mod navigate;
 mod operator;
+mod path;
 mod sets;
 mod strings;
 
@@ -28,14 +29,20 @@ use crate::function::{Function, TypeOperation};
 use crate::item::{Item, Node, resource_definition};
 use crate::types::{ItemType, TypeTest};
 
+use path::passes;
+
 pub(crate) use budget::Budget;
 pub use budget::{COLLECTION_ITEMS_MAX, STRING_BYTES_MAX};
 pub(crate) use strings::pattern;
 
 type Result<T, E = EvaluationError> = std::result::Result<T, E>;
 
-/// Runs a program.
-pub(crate) fn evaluate<'a>(program: &'a Program, context: &Context<'a>) -> Result<Collection<'a>> {
+/// Runs a program; what it yields is added to `out`, also where it fails after a part of it.
+pub(crate) fn evaluate<'a>(
+    program: &'a Program,
+    context: &Context<'a>,
+    out: &mut Collection<'a>,
+) -> Result<()> {
     let mut evaluator = Evaluator {
         context,
         definitions: program.definitions,
@@ -50,13 +57,17 @@ pub(crate) fn evaluate<'a>(program: &'a Program, context: &Context<'a>) -> Resul
     evaluator.root = evaluator.focus(program.root);
     let root = evaluator.root.map(Item::Node);
     let frame = Frame { focus: root.as_slice(), index: None, total: None };
-    let mut out = Collection::new();
-    let outcome = evaluator.expr(&program.expr, &frame, &mut out);
+    let outcome = if let (Expr::Union(operands, offset), true) = (&program.expr, program.is_lenient)
+    {
+        evaluator.all(operands, *offset, &frame, out)
+    } else {
+        evaluator.expr(&program.expr, &frame, out)
+    };
     if !evaluator.missing.is_empty() {
         // Whatever came out without the resources, even an error, means nothing.
         return Err(EvaluationError::Missing(evaluator.missing));
     }
-    outcome.map(|()| out)
+    outcome
 }
 
 /// What an expression is evaluated on.
@@ -83,6 +94,9 @@ impl<'a> Evaluator<'_, 'a> {
     /// The focus with its type; nothing if the type is not known at all.
     fn focus(&self, root: Option<&'static TypeDefinition>) -> Option<Node<'a>> {
         let value = self.context.focus?;
+        if let Some(definition) = self.context.definition {
+            return Some(Node::new(Some(value), None, definition));
+        }
         // A concrete type that the expression was compiled for needs no look-up.
         if let Some(root) = root.filter(|root| root.name == self.context.focus_type)
             && !root.is_abstract
@@ -219,34 +233,6 @@ impl<'a> Evaluator<'_, 'a> {
         Ok((!unknown).then_some(!decisive))
     }
 
-    fn chain(
-        &mut self,
-        head: &'a Expr,
-        steps: &'a [Step],
-        frame: &Frame<'_, 'a>,
-        out: &mut Collection<'a>,
-    ) -> Result<()> {
-        let Some((last, steps)) = steps.split_last() else {
-            return self.expr(head, frame, out);
-        };
-        // The first step of a path from the focus reads the focus in place.
-        let (mut input, steps) = match (head, steps.split_first()) {
-            (Expr::Focus, None) => return self.step(last, frame.focus, frame, out),
-            (Expr::Focus, Some((first, rest))) => {
-                let mut input = Collection::new();
-                self.step(first, frame.focus, frame, &mut input)?;
-                (input, rest)
-            }
-            _ => (self.collect(head, frame)?, steps),
-        };
-        for step in steps {
-            let mut next = Collection::new();
-            self.step(step, &input, frame, &mut next)?;
-            input = next;
-        }
-        self.step(last, &input, frame, out)
-    }
-
     fn step(
         &mut self,
         step: &'a Step,
@@ -257,11 +243,6 @@ impl<'a> Evaluator<'_, 'a> {
         self.budget.spend(1)?;
         let before = out.len();
         match &step.kind {
-            StepKind::Names(names) => {
-                for item in input {
-                    self.names(item, names, out)?;
-                }
-            }
             StepKind::Type { operation, test, strict } => {
                 self.type_step(*operation, test, *strict, step.offset, input, out)?;
             }
@@ -290,11 +271,10 @@ impl<'a> Evaluator<'_, 'a> {
             StepKind::ResolveIs { test, look_up } => {
                 self.resolve_is(test, *look_up, input, step.offset, out)?;
             }
-            StepKind::WhereResolveIs { test, look_up } => {
+            // These take each item alone.
+            StepKind::Names(_) | StepKind::WhereResolveIs { .. } => {
                 for item in input {
-                    if self.is_reference_to(test, *look_up, item)? == Some(true) {
-                        out.push(item.clone());
-                    }
+                    self.flow(item, std::slice::from_ref(step), out)?;
                 }
             }
             StepKind::Sort(keys) => self.sort(keys, step.offset, input, frame, out)?,
@@ -317,14 +297,10 @@ impl<'a> Evaluator<'_, 'a> {
             return Err(EvaluationError::Singleton { what, offset });
         }
         for item in input {
-            let found = item.item_type();
-            match operation {
-                TypeOperation::Is => out.push(Item::Boolean(test.includes(found))),
-                TypeOperation::Head if test.includes(found) => out.push(item.clone()),
-                TypeOperation::As | TypeOperation::OfType if test.selects(found) => {
-                    out.push(item.clone());
-                }
-                TypeOperation::As | TypeOperation::Head | TypeOperation::OfType => {}
+            if operation == TypeOperation::Is {
+                out.push(Item::Boolean(test.includes(item.item_type())));
+            } else if passes(operation, test, item) {
+                out.push(item.clone());
             }
         }
         Ok(())

@@ -8,12 +8,15 @@ mod tests;
 
 use std::fmt;
 
+use cresset_definitions::TypeDefinition;
 use serde_json::Value;
 
 use crate::collection::Collection;
 use crate::compile::{Program, compile};
 use crate::error::{CompileError, EvaluationError};
 use crate::evaluate::evaluate;
+use crate::item::Node;
+use crate::members::MemberSet;
 use crate::resolve::{NoResolver, Resolver};
 use crate::scope::Scope;
 
@@ -60,7 +63,32 @@ impl Expression {
         &'a self,
         context: &Context<'a>,
     ) -> Result<Collection<'a>, EvaluationError> {
-        evaluate(&self.program, context)
+        let mut out = Collection::new();
+        evaluate(&self.program, context, &mut out)?;
+        Ok(out)
+    }
+
+    /// Evaluates it into a collection that is there already, which costs less for small results.
+    ///
+    /// # Errors
+    ///
+    /// As [`Expression::evaluate`]; the collection then holds nothing that means anything.
+    pub fn evaluate_into<'a>(
+        &'a self,
+        context: &Context<'a>,
+        out: &mut Collection<'a>,
+    ) -> Result<(), EvaluationError> {
+        evaluate(&self.program, context, out)
+    }
+
+    /// The types of FHIR that what it yields may have; `None` where it may be anything else.
+    pub fn types(&self) -> Option<&[&'static str]> {
+        self.program.types.as_deref()
+    }
+
+    /// Whether it surely yields nothing over a focus with these members.
+    pub fn is_empty_with(&self, members: MemberSet) -> bool {
+        self.program.needed.is_some_and(|needed| !needed.meets(members))
     }
 }
 
@@ -84,6 +112,8 @@ pub struct Context<'a> {
     pub focus: Option<&'a Value>,
     /// The focus' type, as in [`Scope::root`]; for a resource what it says of itself counts more.
     pub focus_type: &'a str,
+    /// The focus' type where it is a node of another evaluation; then nothing else counts.
+    pub definition: Option<&'static TypeDefinition>,
     /// Values of the scope's variables; `None` for an empty collection.
     pub variables: &'a [(&'a str, Option<&'a Value>)],
     /// Where `resolve()` finds resources.
@@ -101,11 +131,22 @@ impl<'a> Context<'a> {
         Self {
             focus,
             focus_type,
+            definition: None,
             variables: &[],
             resolver: &NoResolver,
             step_max: STEP_MAX_DEFAULT,
             now: None,
         }
+    }
+}
+
+impl<'a> Context<'a> {
+    /// The same with an element that another evaluation found as focus.
+    #[must_use]
+    pub fn at(self, node: &Node<'a>) -> Self {
+        let definition = node.definition();
+        let focus = Some(node.value());
+        Self { focus, focus_type: definition.name, definition: Some(definition), ..self }
     }
 }
 

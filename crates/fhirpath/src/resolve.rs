@@ -71,6 +71,12 @@ pub(crate) fn literal_type(definitions: &Definitions, reference: &str) -> Option
     definitions.type_named(name).map(|one| one.name)
 }
 
+/// Whether a reference is `Type/id` of this type.
+pub(crate) fn is_relative_to(reference: &str, name: &str) -> bool {
+    let rest = reference.strip_prefix(name).and_then(|rest| rest.strip_prefix('/'));
+    rest.is_some_and(is_id)
+}
+
 fn is_id(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')

@@ -230,6 +230,12 @@ impl TypeTest {
                 .is_some_and(|one| self.includes(ItemType::Fhir(one)))
     }
 
+    /// The concrete resource type that it means.
+    pub(crate) fn resource_name(&self) -> Option<&'static str> {
+        let is_one = |one: &&TypeDefinition| one.kind == TypeKind::Resource && !one.is_abstract;
+        self.fhir.filter(is_one).map(|one| one.name)
+    }
+
     /// Whether it means any resource type at all.
     pub(crate) fn is_resource(&self) -> bool {
         self.fhir.is_some_and(|one| one.kind == TypeKind::Resource)

@@ -9,8 +9,11 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
+
 use octofhir_ucum::{Number, SpecialKind, evaluate, parse_expression};
 use rust_decimal::Decimal;
+use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 
 /// The longest code that is looked at.
@@ -19,6 +22,13 @@ const CODE_BYTES_MAX: usize = 64;
 const DIGITS_KEPT: u32 = 24;
 /// The most digits after the point that a `Decimal` keeps.
 const SCALE_MAX: u32 = 28;
+
+/// The most codes that are kept: more than anybody uses, few enough to keep.
+const KNOWN_MAX: usize = 1_024;
+
+/// What was read of each code.
+static KNOWN: LazyLock<RwLock<FxHashMap<SmolStr, Option<Arc<Scale>>>>> =
+    LazyLock::new(RwLock::default);
 
 /// The base units, in the order of UCUM's dimensions.
 const BASES: [&str; 7] = ["m", "s", "g", "rad", "K", "C", "cd"];
@@ -62,6 +72,26 @@ impl Scale {
         };
         let (factor, dimensions) = (term.factor, term.dim.0);
         Some(Self { scale, offset, factor, dimensions, atoms: term.arbitrary })
+    }
+
+    /// The same, read once for each code as long as there is room to keep it.
+    pub fn known(code: &str) -> Option<Arc<Self>> {
+        let known = KNOWN.read().unwrap_or_else(PoisonError::into_inner).get(code).cloned();
+        known.unwrap_or_else(|| {
+            let scale = Self::parse(code).map(Arc::new);
+            let mut known = KNOWN.write().unwrap_or_else(PoisonError::into_inner);
+            if known.len() < KNOWN_MAX && code.len() <= CODE_BYTES_MAX {
+                known.insert(code.into(), scale.clone());
+            }
+            scale
+        })
+    }
+
+    /// Where so many of it lie among all measures, in base units: more never lies before less, but
+    /// for what is rounded to a binary fraction. `None` where that cannot be computed.
+    pub fn in_base_order(&self, value: Decimal) -> Option<f64> {
+        let base = self.scale.checked_mul(number(value)?)?.checked_add(self.offset)?;
+        Some(base.checked_mul(self.factor)?.to_f64()).filter(|base| base.is_finite())
     }
 
     /// Whether the two measure the same kind of thing.

@@ -5,6 +5,7 @@
 
 use std::ops::Bound;
 
+use cresset_definitions::TypeDefinition;
 use cresset_model::Comparator;
 use cresset_search::{
     Criterion, DateOperand, DateRange, Operand, Reference, ReferenceOperand, SearchValue,
@@ -157,13 +158,17 @@ fn last_updated(date: &DateOperand) -> (Bound<Timestamp>, Bound<Timestamp>) {
 fn reference_test(reference: &ReferenceOperand) -> Option<Test> {
     match reference {
         ReferenceOperand::Id(id) => Some(Test::Reference { resource_type: None, id: id.clone() }),
-        ReferenceOperand::Local { resource_type, id, .. } => Some(Test::Reference {
-            resource_type: Some(SmolStr::new_static(resource_type)),
-            id: id.clone(),
-        }),
+        ReferenceOperand::Local { resource_type, id } => Some(local_test(resource_type, id)),
+        ReferenceOperand::LocalVersion(wanted) => {
+            Some(local_test(wanted.resource_type, &wanted.id))
+        }
         ReferenceOperand::Url { url, .. } => Some(Test::ReferenceUrl(url.clone())),
         ReferenceOperand::Identifier(_) | ReferenceOperand::Text(_) => None,
     }
+}
+
+fn local_test(resource_type: &TypeDefinition, id: &SmolStr) -> Test {
+    Test::Reference { resource_type: Some(SmolStr::new_static(resource_type.name)), id: id.clone() }
 }
 
 fn text_test(text: &StringOperand) -> Option<Test> {

@@ -13,12 +13,12 @@ use smol_str::{SmolStr, format_smolstr};
 
 use crate::index_key::{self, IndexKey};
 use crate::lookup::{Answer, Lookup};
-use crate::operand::Operand;
+use crate::operand::{Operand, Operands};
 use crate::problem::Undecided;
 use crate::reference::{Reference, Target};
 use crate::set::{Set, SetReader};
 use crate::value::redact;
-use crate::{Need, Parameter, Problem, ProblemKind, ResourceValues, SearchValue, Span};
+use crate::{Line, Need, Parameter, Problem, ProblemKind, ResourceValues, SearchValue, Span};
 
 mod parse;
 #[cfg(test)]
@@ -36,7 +36,7 @@ pub struct Criterion {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Test {
     /// Some value fits one of these.
-    Any(Box<[Operand]>),
+    Any(Operands),
     /// Some value refers to a resource of one of these types that fits its criterion.
     Chained(Box<[(&'static str, Criterion)]>),
     /// Some resource refers to the one at hand and fits; the parameter is `_id`.
@@ -217,20 +217,22 @@ impl Criterion {
 
     /// Where a resource must have a value for its parameter if this is to match; `None` where it may
     /// be anywhere, or there is no order.
-    pub fn span(&self) -> Option<Span> {
+    pub fn span(&self) -> Option<(Line, Span)> {
         let Test::Any(operands) = &self.test else { return None };
         let mut spans = operands.iter().map(Span::of_operand);
-        let first = spans.next()??;
-        let hull = spans.try_fold(first, |hull, span| Some(hull.hull(span?)))?;
-        (hull.low > i64::MIN || hull.high < i64::MAX).then_some(hull)
+        let (line, first) = spans.next()??;
+        let hull = spans.try_fold(first, |hull, span| {
+            let (other, span) = span?;
+            (other == line).then(|| hull.hull(span))
+        })?;
+        (hull.low > i64::MIN || hull.high < i64::MAX).then_some((line, hull))
     }
 
     /// The comparators in its values.
     pub fn comparators(&self) -> Vec<Comparator> {
         match &self.test {
-            Test::Any(operands) | Test::None(operands) => {
-                operands.iter().flat_map(Operand::comparators).collect()
-            }
+            Test::Any(operands) => operands.iter().flat_map(Operand::comparators).collect(),
+            Test::None(operands) => operands.iter().flat_map(Operand::comparators).collect(),
             Test::Chained(criteria) => {
                 criteria.iter().flat_map(|(_, criterion)| criterion.comparators()).collect()
             }

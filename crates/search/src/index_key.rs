@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 use crate::reference::{ReferenceOperand, Target};
 use crate::text::{StringOperand, StringTest};
 use crate::token::{Token, TokenOperand, TokenSystem};
-use crate::uri::{UriOperand, UriTest};
+use crate::uri::UriTest;
 use crate::{Operand, SearchValue};
 
 /// A stable hash of a parameter and a normalised value: equal from run to run on one platform.
@@ -45,6 +45,24 @@ const FORMS: u64 = 0xf;
 /// Codes up to this length are put into lower case without allocating.
 const CODE_BYTES_INLINE: usize = 64;
 
+/// A set of forms of keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KeyForms(u16);
+
+impl KeyForms {
+    /// Every form.
+    pub const ALL: Self = Self(u16::MAX);
+
+    /// Adds these forms.
+    pub fn add(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+
+    fn have(self, form: Form) -> bool {
+        self.0 & 1 << form as u16 != 0
+    }
+}
+
 impl IndexKey {
     /// The hash.
     pub fn get(self) -> u64 {
@@ -61,12 +79,12 @@ impl IndexKey {
         Self(hasher.finish() & !FORMS | form as u64)
     }
 
-    /// The bit of its form in a set of forms.
+    /// Its form.
     ///
     /// Keys of different forms are never equal: whoever keeps the set of those that it has need not
     /// look for others.
-    pub fn form_bit(self) -> u16 {
-        1 << (self.0 & FORMS)
+    pub fn form(self) -> KeyForms {
+        KeyForms(1 << (self.0 & FORMS))
     }
 
     /// A key in which the case of `code` does not matter: some elements are compared without case.
@@ -108,23 +126,6 @@ const IDENTIFIER: TokenForms = TokenForms {
 };
 
 impl TokenForms {
-    fn of_value(&self, parameter: u64, token: &Token<'_>, keys: &mut IndexKeys) {
-        if let Some(code) = token.code {
-            keys.push(IndexKey::of_code(parameter, self.code, "", code));
-        }
-        let mut in_system = |system: &str| {
-            keys.push(IndexKey::new(parameter, self.system, [system, ""]));
-            if let Some(code) = token.code {
-                keys.push(IndexKey::of_code(parameter, self.system_code, system, code));
-            }
-        };
-        match token.system {
-            TokenSystem::Absent => {}
-            TokenSystem::Implied(systems) => systems.iter().copied().for_each(in_system),
-            TokenSystem::Named(system) => in_system(system),
-        }
-    }
-
     fn of_operand(&self, parameter: u64, token: &TokenOperand) -> Option<IndexKey> {
         match token {
             TokenOperand::Code(code) | TokenOperand::CodeWithoutSystem(code) => {
@@ -145,33 +146,76 @@ impl TokenForms {
     }
 }
 
-/// Adds the keys of a resource's value.
-pub(crate) fn push_keys(parameter: u64, value: &SearchValue<'_>, keys: &mut IndexKeys) {
-    match value {
-        SearchValue::Composite(_)
-        | SearchValue::Date(_)
-        | SearchValue::Number(_)
-        | SearchValue::Quantity(_) => {}
-        SearchValue::Reference(reference) => {
-            match reference.target {
-                Target::Local { resource_type, id, .. } => {
-                    keys.push(IndexKey::new(parameter, Form::Local, [id, resource_type]));
-                    keys.push(IndexKey::new(parameter, Form::Id, [id, ""]));
+/// The keys of a resource's values, of some forms.
+pub(crate) struct KeySink {
+    parameter: u64,
+    forms: KeyForms,
+    keys: IndexKeys,
+}
+
+impl KeySink {
+    /// For the values of the parameter with this seed.
+    pub(crate) fn new(parameter: u64, forms: KeyForms) -> Self {
+        Self { parameter, forms, keys: IndexKeys::new() }
+    }
+
+    pub(crate) fn into_keys(self) -> IndexKeys {
+        self.keys
+    }
+
+    /// Adds the keys of a value.
+    pub(crate) fn push_value(&mut self, value: &SearchValue<'_>) {
+        match value {
+            SearchValue::Composite(_)
+            | SearchValue::Date(_)
+            | SearchValue::Number(_)
+            | SearchValue::Quantity(_) => {}
+            SearchValue::Reference(reference) => {
+                match reference.target {
+                    Target::Local { resource_type, id, .. } => {
+                        self.push(Form::Local, [id, resource_type]);
+                        self.push(Form::Id, [id, ""]);
+                    }
+                    Target::Url { url, .. } => self.push(Form::Uri, [url, ""]),
+                    Target::Contained | Target::Logical => {}
                 }
-                Target::Url { url, .. } => {
-                    keys.push(IndexKey::new(parameter, Form::Uri, [url, ""]));
+                if let Some(identifier) = &reference.identifier {
+                    self.push_token(&IDENTIFIER, identifier);
                 }
-                Target::Contained | Target::Logical => {}
             }
-            if let Some(identifier) = &reference.identifier {
-                IDENTIFIER.of_value(parameter, identifier, keys);
+            SearchValue::String(text) => self.push(Form::Exact, [text.text, ""]),
+            SearchValue::Token(token) => self.push_token(&TOKEN, token),
+            SearchValue::Uri(uri) => self.push(Form::Uri, [uri.url, ""]),
+        }
+    }
+
+    fn push_token(&mut self, forms: &TokenForms, token: &Token<'_>) {
+        if let Some(code) = token.code {
+            self.push_code(forms.code, "", code);
+        }
+        let mut in_system = |system: &str| {
+            self.push(forms.system, [system, ""]);
+            if let Some(code) = token.code {
+                self.push_code(forms.system_code, system, code);
             }
+        };
+        match token.system {
+            TokenSystem::Absent => {}
+            TokenSystem::Implied(systems) => systems.iter().copied().for_each(in_system),
+            TokenSystem::Named(system) => in_system(system),
         }
-        SearchValue::String(text) => {
-            keys.push(IndexKey::new(parameter, Form::Exact, [text.text, ""]));
+    }
+
+    fn push(&mut self, form: Form, parts: [&str; 2]) {
+        if self.forms.have(form) {
+            self.keys.push(IndexKey::new(self.parameter, form, parts));
         }
-        SearchValue::Token(token) => TOKEN.of_value(parameter, token, keys),
-        SearchValue::Uri(uri) => keys.push(IndexKey::new(parameter, Form::Uri, [uri.url, ""])),
+    }
+
+    fn push_code(&mut self, form: Form, system: &str, code: &str) {
+        if self.forms.have(form) {
+            self.keys.push(IndexKey::of_code(self.parameter, form, system, code));
+        }
     }
 }
 
@@ -184,8 +228,12 @@ pub(crate) fn operand_key(parameter: u64, operand: &Operand) -> Option<IndexKey>
         Operand::Reference(reference) => match reference {
             ReferenceOperand::Id(id) => Some(IndexKey::new(parameter, Form::Id, [id, ""])),
             ReferenceOperand::Identifier(token) => IDENTIFIER.of_operand(parameter, token),
-            ReferenceOperand::Local { resource_type, id, .. } => {
-                Some(IndexKey::new(parameter, Form::Local, [id, resource_type]))
+            ReferenceOperand::Local { resource_type, id } => {
+                Some(IndexKey::new(parameter, Form::Local, [id, resource_type.name]))
+            }
+            ReferenceOperand::LocalVersion(wanted) => {
+                let parts = [&*wanted.id, wanted.resource_type.name];
+                Some(IndexKey::new(parameter, Form::Local, parts))
             }
             ReferenceOperand::Text(_) => None,
             ReferenceOperand::Url { url, .. } => {
@@ -197,8 +245,8 @@ pub(crate) fn operand_key(parameter: u64, operand: &Operand) -> Option<IndexKey>
         }
         Operand::String(_) => None,
         Operand::Token(token) => TOKEN.of_operand(parameter, token),
-        Operand::Uri(UriOperand { test: UriTest::Exact, url, .. }) => {
-            Some(IndexKey::new(parameter, Form::Uri, [url, ""]))
+        Operand::Uri(uri) if uri.test == UriTest::Exact => {
+            Some(IndexKey::new(parameter, Form::Uri, [&uri.url, ""]))
         }
         Operand::Uri(_) => None,
     }

@@ -5,15 +5,18 @@ use rustc_hash::FxHashMap;
 use serde_json::Value;
 use smol_str::SmolStr;
 
+use crate::set::Hierarchies;
 use crate::{Need, ResourceValues, Scope};
 
 /// The answers to what an earlier question needed, see [`Need`].
 ///
-/// Values that searches find in these resources are extracted once, whoever asks.
+/// Values that searches find in these resources are extracted once, whoever asks, and the hierarchy
+/// of a CodeSystem among them is read once.
 pub struct Lookup<'a> {
     scope: Scope<'a>,
     answers: FxHashMap<Need, Result<Vec<ResourceValues<'a>>, &'static str>>,
     closed: Option<&'static str>,
+    hierarchies: Hierarchies<'a>,
 }
 
 /// What is known of a need.
@@ -29,7 +32,8 @@ pub(crate) enum Answer<'l, 'a> {
 impl<'a> Lookup<'a> {
     /// Nothing looked up yet; resources are read in this scope.
     pub fn new(scope: Scope<'a>) -> Self {
-        Self { scope, answers: FxHashMap::default(), closed: None }
+        let (answers, hierarchies) = (FxHashMap::default(), Hierarchies::default());
+        Self { scope, answers, closed: None, hierarchies }
     }
 
     /// Adds what was found, which is nothing where there is no such resource, or none that may be
@@ -60,6 +64,11 @@ impl<'a> Lookup<'a> {
             Answer::Found(_) | Answer::Missing => None,
             Answer::Unavailable(reason) => Some(reason),
         }
+    }
+
+    /// What is above what in the code systems that were found.
+    pub(crate) fn hierarchies(&self) -> &Hierarchies<'a> {
+        &self.hierarchies
     }
 
     pub(crate) fn answer(&self, need: &Need) -> Answer<'_, 'a> {

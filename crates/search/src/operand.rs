@@ -1,5 +1,7 @@
 //! One alternative of a criterion: what a value is compared with.
 
+use std::ops::Deref;
+
 use cresset_definitions::SearchKind;
 use cresset_model::{Comparator, Modifier};
 use smallvec::SmallVec;
@@ -36,7 +38,7 @@ pub enum Operand {
     /// Of a `token` parameter.
     Token(TokenOperand),
     /// Of a `uri` parameter.
-    Uri(UriOperand),
+    Uri(Box<UriOperand>),
 }
 
 redact!(Operand);
@@ -84,6 +86,36 @@ impl Operand {
             Self::Number(number) => vec![number.comparator],
             Self::Quantity(quantity) => vec![quantity.number.comparator],
             Self::Reference(_) | Self::String(_) | Self::Token(_) | Self::Uri(_) => Vec::new(),
+        }
+    }
+}
+
+/// The alternatives of a criterion; one, which is the rule, lies in place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operands {
+    /// Any other number.
+    Many(Box<[Operand]>),
+    /// One.
+    One(Operand),
+}
+
+impl Deref for Operands {
+    type Target = [Operand];
+
+    fn deref(&self) -> &[Operand] {
+        match self {
+            Self::Many(many) => many,
+            Self::One(one) => std::slice::from_ref(one),
+        }
+    }
+}
+
+impl FromIterator<Operand> for Operands {
+    fn from_iter<I: IntoIterator<Item = Operand>>(operands: I) -> Self {
+        let operands: SmallVec<[Operand; 1]> = operands.into_iter().collect();
+        match operands.into_inner() {
+            Ok([one]) => Self::One(one),
+            Err(many) => Self::Many(many.into_vec().into_boxed_slice()),
         }
     }
 }
@@ -207,11 +239,11 @@ impl Reader<'_> {
             StringOperand::new(StringTest::StartsWith, &text)
         };
         let operand = match self.modifier {
-            Some(Modifier::CodeText) => TokenOperand::CodeText(words().ok_or(TEXT)?),
+            Some(Modifier::CodeText) => TokenOperand::CodeText(words().ok_or(TEXT)?.into()),
             Some(Modifier::OfType) => {
                 TokenOperand::parse_of_type(text).ok_or("system|code|value, each of them given")?
             }
-            Some(Modifier::Text) => TokenOperand::Text(words().ok_or(TEXT)?),
+            Some(Modifier::Text) => TokenOperand::Text(words().ok_or(TEXT)?.into()),
             _ => TokenOperand::parse(text).ok_or("code, |code, system| or system|code")?,
         };
         Ok(Operand::Token(operand))
@@ -224,6 +256,6 @@ impl Reader<'_> {
             Some(Modifier::Contains) => UriTest::Contains,
             _ => UriTest::Exact,
         };
-        UriOperand::new(test, &syntax::unescape(text)?).map(Operand::Uri)
+        UriOperand::new(test, &syntax::unescape(text)?).map(|uri| Operand::Uri(Box::new(uri)))
     }
 }

@@ -44,6 +44,18 @@ pub(crate) struct Component {
     pub(crate) expression: Expression,
 }
 
+impl Component {
+    /// Whether another one finds the same values in the same place.
+    pub(crate) fn finds_the_same(&self, other: &Self) -> bool {
+        let (own, others) = (self.parameter, other.parameter);
+        std::ptr::eq(self, other)
+            || own.kind() == others.kind()
+                && self.expression.source() == other.expression.source()
+                && own.implied_systems == others.implied_systems
+                && own.targets == others.targets
+    }
+}
+
 impl Parameter {
     pub(crate) fn new(
         definitions: &'static Definitions,
@@ -167,19 +179,28 @@ impl Parameter {
         if self.kind() != SearchKind::Composite {
             return Ok(Extraction::Items(expression));
         }
-        let components = self.definition.components.iter().map(|one| self.component(one));
-        Ok(Extraction::Composite(expression, components.collect::<Result<_, String>>()?))
+        let components = self.definition.components.iter();
+        let components = components.map(|one| self.component(one, expression.types()));
+        let components = components.collect::<Result<_, String>>()?;
+        Ok(Extraction::Composite(expression, components))
     }
 
-    fn component(&self, component: &cresset_definitions::Component) -> Result<Component, String> {
+    /// A component, which looks at places of these types if they are known.
+    fn component(
+        &self,
+        component: &cresset_definitions::Component,
+        places: Option<&[&str]>,
+    ) -> Result<Component, String> {
         let parameters = Parameters::of(self.definitions.version());
         let parameter = parameters
             .by_url(self.resource_type, component.definition)
             .filter(|one| !matches!(one.kind(), SearchKind::Composite | SearchKind::Special))
             .ok_or("one of its components is not known for this resource type")?;
-        // The places it looks at have many types, so that the expression is checked less.
         let scope = cresset_fhirpath::Scope::new(self.definitions).lenient();
-        let expression = Expression::compile(component.expression, &scope);
+        let source = component.expression;
+        // What is no element of the types that are known may still be found: HL7 writes freely.
+        let expression = Expression::compile(source, &scope.roots(places.unwrap_or_default()))
+            .or_else(|_| Expression::compile(source, &scope));
         Ok(Component { parameter, expression: expression.map_err(|error| error.to_string())? })
     }
 }

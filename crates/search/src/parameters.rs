@@ -42,7 +42,8 @@ impl TypeParameters {
         match parameter.resource_type() {
             "Resource" => true,
             "DomainResource" => self.is_domain_resource,
-            resource_type => resource_type == self.resource_type,
+            // Mostly the same text in the same place.
+            one => std::ptr::eq(one, self.resource_type) || one == self.resource_type,
         }
     }
 
@@ -104,8 +105,12 @@ impl Parameters {
 
     /// All parameters of a resource type, its own first.
     pub fn of_type(&'static self, resource_type: &str) -> impl Iterator<Item = &'static Parameter> {
-        let own = self.own.get(resource_type).into_iter().flat_map(|of| &of.own);
-        own.chain(self.shared.iter().filter(move |one| self.shares(one, resource_type)))
+        let of = self.own.get(resource_type);
+        let shares = move |one: &&Parameter| match of {
+            Some(of) => of.have(one),
+            None => self.shares(one, resource_type),
+        };
+        of.into_iter().flat_map(|of| &of.own).chain(self.shared.iter().filter(shares))
     }
 
     /// The parameter of this canonical URL, as it applies to a resource type.

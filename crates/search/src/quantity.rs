@@ -1,6 +1,7 @@
 //! Quantities: numbers with units.
 
 use std::ops::Bound;
+use std::sync::Arc;
 
 use cresset_fhirpath::Scale;
 use cresset_model::Comparator;
@@ -32,13 +33,22 @@ pub struct Quantity<'a> {
 impl<'a> Quantity<'a> {
     /// `Quantity` and what specialises it; `None` without a value.
     pub(crate) fn of_quantity(json: &'a Value) -> Result<Option<Self>, Malformed> {
-        let Some(value) = json.get("value") else { return Ok(None) };
+        let mut units = Units::default();
+        let (mut value, mut comparator) = (None, None);
+        for (name, member) in json.as_object().into_iter().flatten() {
+            match name.as_str() {
+                "comparator" => comparator = member.as_str(),
+                "value" => value = Some(member),
+                name => units.read(name, member),
+            }
+        }
+        let Some(value) = value else { return Ok(None) };
         let NumberRange { low, high } = NumberRange::of_json(value).ok_or(Malformed("Quantity"))?;
         let excluding = |bound| match bound {
             Bound::Included(number) => Bound::Excluded(number),
             Bound::Excluded(_) | Bound::Unbounded => bound,
         };
-        let (low, high) = match json.get("comparator").and_then(Value::as_str) {
+        let (low, high) = match comparator {
             Some("<") => (Bound::Unbounded, excluding(high)),
             Some("<=") => (Bound::Unbounded, high),
             Some(">") => (excluding(low), Bound::Unbounded),
@@ -48,7 +58,8 @@ impl<'a> Quantity<'a> {
             Some(_) => return Err(Malformed("Quantity")),
             None => (low, high),
         };
-        Ok(Some(Self::with_units_of(json, NumberRange { low, high })))
+        let Units { system, code, unit } = units;
+        Ok(Some(Self { number: NumberRange { low, high }, system, code, unit }))
     }
 
     /// `Money`: the currency is the unit.
@@ -105,9 +116,37 @@ impl<'a> Quantity<'a> {
         Ok(Some(Self::with_units_of(origin, NumberRange { low, high })))
     }
 
+    /// How its unit relates to others, if it is one of UCUM's that does.
+    pub(crate) fn scale(&self) -> Option<Arc<Scale>> {
+        self.code.filter(|_| self.system == Some(UCUM)).and_then(Scale::known)
+    }
+
     fn with_units_of(json: &'a Value, number: NumberRange) -> Self {
-        let part = |name: &str| json.get(name).and_then(Value::as_str);
-        Self { number, system: part("system"), code: part("code"), unit: part("unit") }
+        let mut units = Units::default();
+        for (name, member) in json.as_object().into_iter().flatten() {
+            units.read(name, member);
+        }
+        let Units { system, code, unit } = units;
+        Self { number, system, code, unit }
+    }
+}
+
+/// The unit of a quantity, as it is written.
+#[derive(Default)]
+struct Units<'a> {
+    system: Option<&'a str>,
+    code: Option<&'a str>,
+    unit: Option<&'a str>,
+}
+
+impl<'a> Units<'a> {
+    fn read(&mut self, name: &str, member: &'a Value) {
+        match name {
+            "code" => self.code = member.as_str(),
+            "system" => self.system = member.as_str(),
+            "unit" => self.unit = member.as_str(),
+            _ => {}
+        }
     }
 }
 
@@ -126,7 +165,7 @@ pub enum UnitTest {
         /// The code.
         code: SmolStr,
         /// How the unit relates to others, if it is one of UCUM's that does.
-        scale: Option<Box<Scale>>,
+        scale: Option<Arc<Scale>>,
     },
     /// This as code or as unit for people, in any system.
     Named(SmolStr),
@@ -155,7 +194,7 @@ impl QuantityOperand {
         let unit = if system.is_empty() {
             UnitTest::Named(code)
         } else {
-            let scale = if system == UCUM { Scale::parse(&code).map(Box::new) } else { None };
+            let scale = if system == UCUM { Scale::known(&code) } else { None };
             UnitTest::Coded { system, code, scale }
         };
         Some(Self { number, unit })
@@ -171,7 +210,7 @@ impl QuantityOperand {
                 } else if value.code == Some(code.as_str()) {
                     Some(value.number)
                 } else {
-                    let units = scale.as_deref().zip(value.code.and_then(Scale::parse));
+                    let units = scale.as_deref().zip(value.scale());
                     units.and_then(|(scale, own)| value.number.converted(&own, scale))
                 }
             }

@@ -1,6 +1,6 @@
 //! References: to resources of this base, to URLs, and by identifier.
 
-use cresset_definitions::Definitions;
+use cresset_definitions::{Definitions, TypeDefinition};
 use serde_json::Value;
 use smol_str::SmolStr;
 
@@ -135,13 +135,13 @@ pub enum ReferenceOperand {
     /// This resource of this base.
     Local {
         /// Its type.
-        resource_type: &'static str,
+        resource_type: &'static TypeDefinition,
         /// Its id.
         id: SmolStr,
-        /// The version a reference must name, if one is asked for; boxed, since that is rare and
-        /// there may be a million of these.
-        version: Option<Box<SmolStr>>,
     },
+    /// This version of a resource of this base; boxed, since that is rare and there may be a
+    /// million operands.
+    LocalVersion(Box<LocalVersion>),
     /// The text for people (`:text`).
     Text(StringOperand),
     /// This URL.
@@ -151,6 +151,17 @@ pub enum ReferenceOperand {
         /// The version a reference must name, if one is asked for.
         version: Option<Box<SmolStr>>,
     },
+}
+
+/// A version of a resource of this base.
+#[derive(Clone, PartialEq, Eq)]
+pub struct LocalVersion {
+    /// The type of the resource.
+    pub resource_type: &'static TypeDefinition,
+    /// Its id.
+    pub id: SmolStr,
+    /// The version that a reference must name.
+    pub version: SmolStr,
 }
 
 impl ReferenceOperand {
@@ -165,10 +176,12 @@ impl ReferenceOperand {
         only: Option<&'static str>,
         typed: bool,
     ) -> Result<Self, &'static str> {
+        const UNKNOWN: &str = "a reference to a resource type of this FHIR version";
+        let type_named = |name| definitions.type_named(name).ok_or(UNKNOWN);
         if is_id(text) {
             return match only {
-                Some(resource_type) => {
-                    Ok(Self::Local { resource_type, id: SmolStr::new(text), version: None })
+                Some(only) => {
+                    Ok(Self::Local { resource_type: type_named(only)?, id: SmolStr::new(text) })
                 }
                 None if typed => Err("Type/id, since the modifier is `type`"),
                 None => Ok(Self::Id(SmolStr::new(text))),
@@ -176,16 +189,20 @@ impl ReferenceOperand {
         }
         match Target::parse(text, base_url) {
             Target::Local { resource_type, id, version } => {
-                let resource_type = definitions
-                    .type_named(resource_type)
-                    .filter(|definition| definitions.is_resource(definition.name))
-                    .ok_or("a reference to a resource type of this FHIR version")?
-                    .name;
-                if only.is_some_and(|only| only != resource_type) {
+                let resource_type = type_named(resource_type)?;
+                if !definitions.is_resource(resource_type.name) {
+                    return Err(UNKNOWN);
+                }
+                if only.is_some_and(|only| only != resource_type.name) {
                     return Err("a reference to the type that the modifier names");
                 }
-                let version = version.map(boxed);
-                Ok(Self::Local { resource_type, id: SmolStr::new(id), version })
+                let id = SmolStr::new(id);
+                Ok(match version.map(SmolStr::new) {
+                    None => Self::Local { resource_type, id },
+                    Some(version) => {
+                        Self::LocalVersion(Box::new(LocalVersion { resource_type, id, version }))
+                    }
+                })
             }
             // The type of what lies on another server is not known.
             Target::Url { .. } if only.is_some() || typed => Err("Type/id or a URL on this server"),
@@ -209,9 +226,14 @@ impl ReferenceOperand {
                 wanted == id && (targets.is_empty() || targets.contains(&resource_type))
             }
             (
-                Self::Local { resource_type: wanted, id: wanted_id, version: asked },
-                Target::Local { resource_type, id, version },
-            ) => wanted_id == id && *wanted == resource_type && is_version(asked, version),
+                Self::Local { resource_type: wanted, id: wanted_id },
+                Target::Local { resource_type, id, .. },
+            ) => wanted_id == id && wanted.name == resource_type,
+            (Self::LocalVersion(wanted), Target::Local { resource_type, id, version }) => {
+                wanted.id == id
+                    && wanted.resource_type.name == resource_type
+                    && version == Some(wanted.version.as_str())
+            }
             (Self::Url { url: wanted, version: asked }, Target::Url { url, version }) => {
                 wanted == url && is_version(asked, version)
             }
@@ -222,7 +244,7 @@ impl ReferenceOperand {
                 value.display.is_some_and(|display| text.matches(&Text::new(display)))
             }
             (
-                Self::Id(_) | Self::Local { .. } | Self::Url { .. },
+                Self::Id(_) | Self::Local { .. } | Self::LocalVersion(_) | Self::Url { .. },
                 Target::Contained | Target::Local { .. } | Target::Logical | Target::Url { .. },
             ) => false,
         }
@@ -233,7 +255,7 @@ fn boxed(version: &str) -> Box<SmolStr> {
     Box::new(SmolStr::new(version))
 }
 
-redact!(Reference<'_>, ReferenceOperand, Target<'_>);
+redact!(LocalVersion, Reference<'_>, ReferenceOperand, Target<'_>);
 
 #[cfg(test)]
 mod tests;

@@ -22,6 +22,8 @@ mod value_set;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use hierarchy::Hierarchies;
+
 /// How deep value sets may import each other (I10).
 pub const IMPORT_DEPTH_MAX: u32 = 4;
 
@@ -81,11 +83,12 @@ impl Set {
         let base_url = scope.base_url.trim_end_matches('/');
         let definitions = scope.parameters.definitions();
         match ReferenceOperand::parse(text, base_url, definitions, only, false) {
-            Ok(ReferenceOperand::Local { resource_type, id, version: None })
-                if LISTING.contains(&resource_type)
-                    && only.is_none_or(|only| only == resource_type) =>
+            Ok(ReferenceOperand::Local { resource_type, id })
+                if LISTING.contains(&resource_type.name)
+                    && only.is_none_or(|only| only == resource_type.name) =>
             {
-                Ok(Self::Members { reference: smol_str::format_smolstr!("{resource_type}/{id}") })
+                let reference = smol_str::format_smolstr!("{}/{id}", resource_type.name);
+                Ok(Self::Members { reference })
             }
             Ok(_) | Err(_) => Err(EXPECTED),
         }

@@ -7,19 +7,33 @@
 
 use std::ops::Bound;
 
+use cresset_fhirpath::Scale;
 use cresset_model::Comparator;
 use rust_decimal::Decimal;
 
 use crate::{DateOperand, DateRange, NumberOperand, NumberRange, Operand, SearchValue, UnitTest};
 
-/// The code system of units that have a common measure.
-const UCUM: &str = "http://unitsofmeasure.org";
 /// Digits after the point that tell numbers apart; finer ones share a place.
 const DIGITS: u32 = 6;
 
-/// A stretch of the line, both ends in it; `i64::MIN` and `i64::MAX` stand for no end.
-///
-/// Dates lie at their microsecond, numbers and quantities at their millionth.
+/// How far apart the places of two measures may lie that are one, converted this way and that: far
+/// more than rounding makes, far less than what anybody asks apart.
+const MEASURE_SLACK: i64 = 1 << 12;
+/// The digits that a number keeps when it is converted, and one to spare.
+const MEASURE_DIGITS: u32 = 22;
+
+/// A line of ordered values; places on different lines say nothing of each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Line {
+    /// Dates lie at their microsecond, numbers and quantities, as they are written, at their
+    /// millionth.
+    Written,
+    /// Quantities with a unit of UCUM that converts lie where they do in base units, whatever is
+    /// measured, in the order of binary fractions.
+    Measured,
+}
+
+/// A stretch of a line, both ends in it; `i64::MIN` and `i64::MAX` stand for no end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     /// Its first place.
@@ -60,15 +74,19 @@ impl Span {
     }
 
     /// Where values may lie that the operand matches; `None` where that is anywhere.
-    pub(crate) fn of_operand(operand: &Operand) -> Option<Self> {
-        match operand {
+    pub(crate) fn of_operand(operand: &Operand) -> Option<(Line, Self)> {
+        let written = |number| Self::of_number(number, |number| Some(between(number, number)));
+        let span = match operand {
             Operand::Date(date) => Self::of_date(date),
-            Operand::Number(number) => Self::of_number(number),
+            Operand::Number(number) => written(number),
             Operand::Quantity(quantity) => match &quantity.unit {
-                // Converted into other units where they are not the same: its number says nothing.
-                UnitTest::Coded { system, .. } if system == UCUM => None,
+                UnitTest::Coded { scale: Some(scale), .. } => {
+                    let span = Self::of_number(&quantity.number, |number| around(number, scale));
+                    return Some((Line::Measured, span?));
+                }
+                // Without a scale only the same unit fits, and the numbers compare as written.
                 UnitTest::Any | UnitTest::Coded { .. } | UnitTest::Named(_) => {
-                    Self::of_number(&quantity.number)
+                    written(&quantity.number)
                 }
             },
             Operand::Composite(_)
@@ -76,7 +94,8 @@ impl Span {
             | Operand::String(_)
             | Operand::Token(_)
             | Operand::Uri(_) => None,
-        }
+        };
+        Some((Line::Written, span?))
     }
 
     fn of_date(operand: &DateOperand) -> Option<Self> {
@@ -91,41 +110,87 @@ impl Span {
         }
     }
 
-    fn of_number(operand: &NumberOperand) -> Option<Self> {
-        let number = place(operand.number);
+    /// `around` tells where numbers may lie that compare as equal to one.
+    fn of_number(
+        operand: &NumberOperand,
+        around: impl Fn(Decimal) -> Option<Self>,
+    ) -> Option<Self> {
+        let number = || around(operand.number);
+        let both = |low, high| Some(around(low)?.hull(around(high)?));
         match operand.comparator {
             Comparator::Ap => {
                 let (low, high) = operand.approximately();
-                Some(Self::between(place(low), place(high)))
+                both(low, high)
             }
-            Comparator::Eb | Comparator::Le | Comparator::Lt => Some(Self::up_to(number)),
-            Comparator::Eq => Some(Self::between(place(operand.low), place(operand.high))),
-            Comparator::Ge | Comparator::Gt | Comparator::Sa => Some(Self::from(number)),
+            Comparator::Eb | Comparator::Le | Comparator::Lt => Some(Self::up_to(number()?.high)),
+            Comparator::Eq => both(operand.low, operand.high),
+            Comparator::Ge | Comparator::Gt | Comparator::Sa => Some(Self::from(number()?.low)),
             Comparator::Ne => None,
         }
     }
 
-    /// Where a value lies; `None` for one of a type without order.
-    pub(crate) fn of_value(value: &SearchValue<'_>) -> Option<Self> {
-        match value {
-            SearchValue::Date(date) => Some(Self::between(date.start, date.end)),
-            SearchValue::Number(number) => Some(Self::of_numbers(*number)),
-            SearchValue::Quantity(quantity) => Some(Self::of_numbers(quantity.number)),
-            SearchValue::Composite(_)
-            | SearchValue::Reference(_)
-            | SearchValue::String(_)
-            | SearchValue::Token(_)
-            | SearchValue::Uri(_) => None,
+    /// Where a value lies on a line; `None` for one that is not on it.
+    pub(crate) fn of_value(value: &SearchValue<'_>, line: Line) -> Option<Self> {
+        match (line, value) {
+            (Line::Written, SearchValue::Date(date)) => Some(Self::between(date.start, date.end)),
+            (Line::Written, SearchValue::Number(number)) => Some(Self::of_numbers(*number, place)),
+            (Line::Written, SearchValue::Quantity(quantity)) => {
+                Some(Self::of_numbers(quantity.number, place))
+            }
+            (Line::Measured, SearchValue::Quantity(quantity)) => {
+                let scale = quantity.scale()?;
+                // What is too large to be measured may be anywhere.
+                let measured = |number| scale.in_base_order(number).map(in_order);
+                let NumberRange { low, high } = quantity.number;
+                let end = |bound| match bound {
+                    Bound::Included(number) | Bound::Excluded(number) => measured(number),
+                    Bound::Unbounded => None,
+                };
+                let (low, high) = (end(low).unwrap_or(i64::MIN), end(high).unwrap_or(i64::MAX));
+                Some(Self::between(low, high))
+            }
+            (
+                _,
+                SearchValue::Composite(_)
+                | SearchValue::Date(_)
+                | SearchValue::Number(_)
+                | SearchValue::Reference(_)
+                | SearchValue::String(_)
+                | SearchValue::Token(_)
+                | SearchValue::Uri(_),
+            ) => None,
         }
     }
 
-    fn of_numbers(range: NumberRange) -> Self {
+    fn of_numbers(range: NumberRange, place: impl Fn(Decimal) -> i64) -> Self {
         let end = |bound, open| match bound {
             Bound::Included(number) | Bound::Excluded(number) => place(number),
             Bound::Unbounded => open,
         };
         Self::between(end(range.low, i64::MIN), end(range.high, i64::MAX))
     }
+}
+
+fn between(low: Decimal, high: Decimal) -> Span {
+    Span::between(place(low), place(high))
+}
+
+/// Where measures may lie that are so many of a unit once they are converted into it, with what is
+/// rounded then; `None` where that cannot be told.
+fn around(number: Decimal, scale: &Scale) -> Option<Span> {
+    let smallest = Decimal::try_from_i128_with_scale(10, Decimal::MAX_SCALE).ok()?;
+    let slack = number.abs() * Decimal::try_from_i128_with_scale(1, MEASURE_DIGITS).ok()?;
+    let slack = slack.checked_add(smallest)?;
+    let place = |number: Option<Decimal>| scale.in_base_order(number?).map(in_order);
+    let low = place(number.checked_sub(slack))?.saturating_sub(MEASURE_SLACK);
+    let high = place(number.checked_add(slack))?.saturating_add(MEASURE_SLACK);
+    Some(Span::between(low, high))
+}
+
+/// The number of a binary fraction, counted in their order.
+fn in_order(number: f64) -> i64 {
+    let bits = number.to_bits().cast_signed();
+    if bits < 0 { i64::MIN - bits } else { bits }
 }
 
 /// Where a number lies. Exact arithmetic: a smaller number never lies above a greater one.

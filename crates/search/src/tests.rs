@@ -105,11 +105,14 @@ fn found<'v>(others: &'v [Value], need: &Need) -> Vec<&'v Value> {
 pub(crate) fn assert_indexed(criterion: &Criterion, values: &ResourceValues<'_>) {
     let parameter = criterion.parameter();
     if let Some(wanted) = criterion.index_keys() {
-        let mut keys = values.index_keys(parameter).unwrap();
-        assert!(keys.any(|key| wanted.contains(&key)), "{criterion:?} has no key of the resource");
+        let keys = values.index_keys(parameter).unwrap();
+        assert!(
+            keys.iter().any(|key| wanted.contains(key)),
+            "{criterion:?} has no key of the resource"
+        );
     }
-    if let Some(wanted) = criterion.span() {
-        let span = values.span(parameter).unwrap();
+    if let Some((line, wanted)) = criterion.span() {
+        let span = values.span(parameter, line).unwrap();
         assert!(span.is_some_and(|span| span.overlaps(wanted)), "{criterion:?} lies elsewhere");
     }
 }

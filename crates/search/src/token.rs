@@ -138,7 +138,7 @@ pub enum TokenOperand {
     /// This code in any system.
     Code(SmolStr),
     /// The code as text (`:code-text`).
-    CodeText(StringOperand),
+    CodeText(Box<StringOperand>),
     /// This code where no system is written.
     CodeWithoutSystem(SmolStr),
     /// This value of an identifier that has this type (`:of-type`).
@@ -148,7 +148,7 @@ pub enum TokenOperand {
     /// This code of this system.
     SystemCode(Box<[SmolStr; 2]>),
     /// The text for people (`:text`).
-    Text(StringOperand),
+    Text(Box<StringOperand>),
 }
 
 impl TokenOperand {

@@ -1,6 +1,7 @@
 //! One value of a resource, as a search parameter's type sees it.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::{DateRange, NumberRange, Quantity, Reference, Text, Token, Uri};
 
@@ -9,8 +10,9 @@ use crate::{DateRange, NumberRange, Quantity, Reference, Text, Token, Uri};
 /// The search index on disk is made of these too: each variant holds what its row needs.
 #[derive(Clone, PartialEq)]
 pub enum SearchValue<'a> {
-    /// Of a `composite` parameter: what each of its components finds in one place.
-    Composite(Vec<Vec<Self>>),
+    /// Of a `composite` parameter: what each of its components finds in one place, which parameters
+    /// share.
+    Composite(Vec<Arc<[Self]>>),
     /// Of a `date` parameter.
     Date(DateRange),
     /// Of a `number` parameter.

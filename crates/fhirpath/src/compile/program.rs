@@ -5,6 +5,7 @@ use regex::Regex;
 
 use crate::ast::{Arithmetic, Literal, Relation};
 use crate::function::{Function, TypeOperation};
+use crate::members::MemberSet;
 use crate::types::{SystemType, TypeTest};
 
 /// A compiled expression with what it needs to run.
@@ -12,11 +13,17 @@ pub(crate) struct Program {
     pub(crate) definitions: &'static Definitions,
     /// The type of the focus, if it is known.
     pub(crate) root: Option<&'static TypeDefinition>,
+    /// Whether it is of a search parameter, for which a value found twice is found.
+    pub(crate) is_lenient: bool,
     /// How many variables it defines.
     pub(crate) slots: usize,
     pub(crate) expr: Expr,
     /// The types of what it yields, where no boolean is among them.
     pub(crate) never_boolean: Option<String>,
+    /// The types of FHIR that what it yields may have, where nothing else is possible.
+    pub(crate) types: Option<Box<[&'static str]>>,
+    /// The members of the focus without any of which it yields nothing, where that is known.
+    pub(crate) needed: Option<MemberSet>,
 }
 
 pub(crate) enum Expr {
@@ -61,6 +68,23 @@ pub(crate) struct Step {
     pub(crate) kind: StepKind,
     /// The regular expression that is an argument, where it is known beforehand.
     pub(crate) pattern: Option<Box<Regex>>,
+}
+
+impl Step {
+    /// Whether it takes each item alone and in order, so that an item may go on through the next
+    /// steps before another one is looked at.
+    pub(crate) fn flows(&self) -> bool {
+        match &self.kind {
+            StepKind::Names(_) | StepKind::WhereResolveIs { .. } => true,
+            StepKind::Type { operation, strict, .. } => *operation != TypeOperation::Is && !strict,
+            StepKind::Call(..)
+            | StepKind::Define(..)
+            | StepKind::Index(_)
+            | StepKind::Resolve(_)
+            | StepKind::ResolveIs { .. }
+            | StepKind::Sort(_) => false,
+        }
+    }
 }
 
 pub(crate) enum StepKind {

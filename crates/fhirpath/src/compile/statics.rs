@@ -67,6 +67,15 @@ impl Static {
         })
     }
 
+    /// The names of the types, where all are FHIR's.
+    pub(crate) fn fhir_types(&self) -> Option<Box<[&'static str]>> {
+        let names = self.types.as_ref()?.iter().map(|one| match one {
+            ItemType::Fhir(definition) => Some(definition.name),
+            ItemType::System(_) => None,
+        });
+        names.collect()
+    }
+
     /// The types' names, for messages.
     pub(crate) fn names(&self) -> String {
         match &self.types {

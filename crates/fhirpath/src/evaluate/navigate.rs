@@ -5,13 +5,14 @@ use std::borrow::Cow;
 use cresset_definitions::{TypeDefinition, TypeKind};
 use serde_json::{Map, Value};
 
+use super::path::Way;
 use super::{Call, Evaluator, Result, single};
 use crate::collection::Collection;
 use crate::compile::{NameStep, TargetKind};
 use crate::error::EvaluationError;
 use crate::function::Navigation;
 use crate::item::{Item, Node, Scalar, resource_definition};
-use crate::resolve::{Resolution, literal_type};
+use crate::resolve::{Resolution, is_relative_to, literal_type};
 use crate::types::{ItemType, TypeTest};
 
 /// References listed as missing in one evaluation.
@@ -24,11 +25,11 @@ impl<'a> Evaluator<'_, 'a> {
     pub(super) fn names(
         &mut self,
         item: &Item<'a>,
-        names: &'a [NameStep],
+        way: Way<'a>,
         out: &mut Collection<'a>,
     ) -> Result<()> {
         if let Item::Type { is_system, name: type_name } = item
-            && let [name] = names
+            && let [name] = way.names
         {
             let namespace = if *is_system { "System" } else { "FHIR" };
             let text = match name.name.as_str() {
@@ -36,27 +37,24 @@ impl<'a> Evaluator<'_, 'a> {
                 "name" => Some(*type_name),
                 _ => None,
             };
-            out.extend(text.map(|text| Item::String(Cow::Borrowed(text))));
+            if let Some(text) = text {
+                self.flow(&Item::String(Cow::Borrowed(text)), way.steps, out)?;
+            }
         }
-        item.node().map_or(Ok(()), |node| self.below(*node, names, out))
+        item.node().map_or(Ok(()), |node| self.below(*node, way, out))
     }
 
     /// The same from a node: depth first, so that nothing is collected in between.
-    fn below(
-        &mut self,
-        node: Node<'a>,
-        names: &'a [NameStep],
-        out: &mut Collection<'a>,
-    ) -> Result<()> {
-        let Some((name, rest)) = names.split_first() else {
-            out.push(Item::Node(node));
-            return Ok(());
+    fn below(&mut self, node: Node<'a>, way: Way<'a>, out: &mut Collection<'a>) -> Result<()> {
+        let Some((name, names)) = way.names.split_first() else {
+            return self.flow(&Item::Node(node), way.steps, out);
         };
+        let rest = Way { names, ..way };
         self.budget.spend(1)?;
         let owner = node.definition();
         let target = name.targets.iter().find(|one| std::ptr::eq(one.owner, owner));
         match target.map(|one| &one.kind) {
-            Some(TargetKind::Value(_)) => value_of(&node, rest, out),
+            Some(TargetKind::Value(_)) => self.value_of(&node, rest, out),
             Some(TargetKind::Plain(definition)) => {
                 let Some(members) = node.members() else { return Ok(()) };
                 self.values(member(members, &name.name, definition.kind), definition, rest, out)
@@ -84,7 +82,7 @@ impl<'a> Evaluator<'_, 'a> {
         &mut self,
         node: &Node<'a>,
         name: &'a NameStep,
-        rest: &'a [NameStep],
+        rest: Way<'a>,
         out: &mut Collection<'a>,
     ) -> Result<()> {
         let owner = node.definition();
@@ -93,7 +91,7 @@ impl<'a> Evaluator<'_, 'a> {
             let type_name = element.types.first().map_or("", |one| one.name);
             let Some(ItemType::Fhir(definition)) = ItemType::named(self.definitions, type_name)
             else {
-                return value_of(node, rest, out);
+                return self.value_of(node, rest, out);
             };
             let Some(members) = node.members() else { return Ok(()) };
             return self.values(
@@ -125,14 +123,15 @@ impl<'a> Evaluator<'_, 'a> {
         &mut self,
         found: Found<'a>,
         definition: &'static TypeDefinition,
-        rest: &'a [NameStep],
+        rest: Way<'a>,
         out: &mut Collection<'a>,
     ) -> Result<()> {
         let siblings = found.sibling.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
         match found.value {
             // The common case: the last name of a path, and no element has extensions only.
             Some(Value::Array(values))
-                if rest.is_empty()
+                if rest.names.is_empty()
+                    && rest.steps.is_empty()
                     && siblings.is_empty()
                     && definition.kind != TypeKind::Resource =>
             {
@@ -157,12 +156,20 @@ impl<'a> Evaluator<'_, 'a> {
         Ok(())
     }
 
+    /// The value of a primitive; it has no elements.
+    fn value_of(&mut self, node: &Node<'a>, rest: Way<'a>, out: &mut Collection<'a>) -> Result<()> {
+        match node.scalar().filter(|_| rest.names.is_empty()) {
+            Some(scalar) => self.flow(&scalar.into_item(), rest.steps, out),
+            None => Ok(()),
+        }
+    }
+
     fn value(
         &mut self,
         value: Option<&'a Value>,
         sibling: Option<&'a Value>,
         definition: &'static TypeDefinition,
-        rest: &'a [NameStep],
+        rest: Way<'a>,
         out: &mut Collection<'a>,
     ) -> Result<()> {
         let value = value.filter(|one| !one.is_null());
@@ -193,7 +200,8 @@ impl<'a> Evaluator<'_, 'a> {
             let Some((_, type_name)) = owner.element_for_json(name) else { continue };
             let Some(definition) = self.definitions.type_named(type_name) else { continue };
             self.budget.spend(1)?;
-            self.values(member(members, name, definition.kind), definition, &[], out)?;
+            let way = Way { names: &[], steps: &[] };
+            self.values(member(members, name, definition.kind), definition, way, out)?;
         }
         Ok(())
     }
@@ -302,6 +310,12 @@ impl<'a> Evaluator<'_, 'a> {
         item: &Item<'a>,
     ) -> Result<Option<bool>> {
         self.budget.spend(1)?;
+        // Mostly it is `Type/id` of the very type that is asked for.
+        if let Some(literal) = literal(item)
+            && test.resource_name().is_some_and(|name| is_relative_to(literal, name))
+        {
+            return Ok(Some(true));
+        }
         if let Some(name) = self.reference_type(item) {
             return Ok(Some(test.includes_resource(name)));
         }
@@ -392,21 +406,13 @@ fn is_primitive_value(node: &Node<'_>) -> bool {
     matches!(node.value(), Value::Bool(_) | Value::Number(_) | Value::String(_))
 }
 
-/// The value of a primitive; it has no elements.
-fn value_of<'a>(node: &Node<'a>, rest: &[NameStep], out: &mut Collection<'a>) -> Result<()> {
-    if rest.is_empty() {
-        out.extend(node.scalar().map(Scalar::into_item));
-    }
-    Ok(())
-}
-
 /// A member and, of a primitive, the one with an underscore beside it.
 struct Found<'a> {
     value: Option<&'a Value>,
     sibling: Option<&'a Value>,
 }
 
-/// Objects with more members are looked up by hash.
+/// Objects with more members are not walked through.
 const SCAN_MAX: usize = 32;
 
 fn member<'a>(members: &'a Members, name: &str, kind: TypeKind) -> Found<'a> {
@@ -415,11 +421,16 @@ fn member<'a>(members: &'a Members, name: &str, kind: TypeKind) -> Found<'a> {
         let sibling = if wants_sibling { members.get(&format!("_{name}")) } else { None };
         return Found { value: members.get(name), sibling };
     }
-    // Most objects are small, and comparing lengths first beats hashing.
+    // Most objects are small, and comparing lengths first beats comparing texts.
     let (mut value, mut sibling) = (None, None);
     let wanted = name.as_bytes();
     for (key, one) in members {
         let key = key.as_bytes();
+        // Members are in the order of their names, in which an underscore is before all letters
+        // that they begin with.
+        if key.first() > wanted.first() {
+            break;
+        }
         if key.len() == wanted.len() {
             if key == wanted {
                 value = Some(one);

@@ -126,6 +126,21 @@ impl<'a> Evaluator<'_, 'a> {
         Ok(distinct)
     }
 
+    /// What all operands of a union yield, doubles included.
+    pub(super) fn all(
+        &mut self,
+        operands: &'a [Expr],
+        offset: usize,
+        frame: &Frame<'_, 'a>,
+        out: &mut Collection<'a>,
+    ) -> Result<()> {
+        for operand in operands {
+            self.expr(operand, frame, out)?;
+            self.budget.made(0, out.len(), offset)?;
+        }
+        Ok(())
+    }
+
     pub(super) fn union(
         &mut self,
         operands: &'a [Expr],
@@ -134,10 +149,7 @@ impl<'a> Evaluator<'_, 'a> {
         out: &mut Collection<'a>,
     ) -> Result<()> {
         let mut all = Collection::new();
-        for operand in operands {
-            self.expr(operand, frame, &mut all)?;
-            self.budget.made(0, all.len(), offset)?;
-        }
+        self.all(operands, offset, frame, &mut all)?;
         if all.len() > 1 {
             all = self.distinct(&all)?;
         }

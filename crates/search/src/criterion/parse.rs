@@ -89,7 +89,7 @@ impl Asked<'_> {
             return Ok(Criterion { parameter, modifier, test: Test::Missing(missing) });
         }
         if let Some(read) = read_set(scope, parameter, modifier) {
-            let sets = read_alternatives(parameter, value, read)?;
+            let sets = read_alternatives(parameter, value, read)?.into_boxed_slice();
             let test =
                 if modifier == Some(Modifier::NotIn) { Test::NotIn(sets) } else { Test::In(sets) };
             return Ok(Criterion { parameter, modifier, test });
@@ -97,9 +97,9 @@ impl Asked<'_> {
         let reader = Reader { scope, parameter, modifier, only, comparator };
         let operands = read_operands(&reader, resource_type, value)?;
         let test = if modifier == Some(Modifier::Not) {
-            Test::None(operands)
+            Test::None(operands.into_boxed_slice())
         } else {
-            Test::Any(operands)
+            Test::Any(operands.into_iter().collect())
         };
         Ok(Criterion { parameter, modifier, test })
     }
@@ -225,7 +225,7 @@ fn read_operands(
     reader: &Reader<'_>,
     resource_type: &str,
     value: &str,
-) -> Result<Box<[Operand]>, Issues> {
+) -> Result<SmallVec<[Operand; 1]>, Issues> {
     let is_id = reader.parameter.code() == "_id";
     read_alternatives(reader.parameter, value, |alternative| {
         let id = alternative.strip_prefix(resource_type).and_then(|id| id.strip_prefix('/'));
@@ -242,7 +242,7 @@ fn read_alternatives<T>(
     parameter: &Parameter,
     value: &str,
     read: impl Fn(&str) -> Result<T, &'static str>,
-) -> Result<Box<[T]>, Issues> {
+) -> Result<SmallVec<[T; 1]>, Issues> {
     let mut alternatives = SmallVec::<[T; 1]>::new();
     for alternative in syntax::split(value, ',') {
         if alternative.is_empty() {
@@ -254,5 +254,5 @@ fn read_alternatives<T>(
         }
         alternatives.push(read(alternative).map_err(|expected| bad_value(parameter, expected))?);
     }
-    Ok(alternatives.into_vec().into_boxed_slice())
+    Ok(alternatives)
 }

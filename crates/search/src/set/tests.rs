@@ -3,9 +3,10 @@
 use cresset_definitions::FhirVersion;
 use cresset_model::IssueCode;
 use serde_json::{Value, json};
+use smol_str::SmolStr;
 
 use crate::tests::{matches_among, scope};
-use crate::{Criteria, Problem, ProblemKind};
+use crate::{Criteria, Lookup, Need, Problem, ProblemKind, ResourceValues};
 
 const ANIMALS: &str = "http://x.org/CodeSystem/animals";
 
@@ -354,6 +355,22 @@ fn a_resource_may_be_asked_for_by_the_lists_it_is_in() {
         assert_eq!(refused(query), IssueCode::InvalidSearchValue, "{query}");
     }
     assert_eq!(refused("_list:missing=true"), IssueCode::UnsupportedModifier);
+}
+
+#[test]
+fn a_hierarchy_is_read_once_for_all_who_ask() {
+    let scope = scope(FhirVersion::R4);
+    let (animals, code) = (animals(), observation("poodle"));
+    let mut lookup = Lookup::new(scope);
+    let url = SmolStr::new(ANIMALS);
+    lookup.insert(Need::Canonical { resource_type: "CodeSystem", url }, [&animals]);
+    let values = ResourceValues::new(scope, "Observation", &code);
+    for (asked, expected) in [("dog", true), ("cat", false), ("animal", true)] {
+        let query = format!("code:below={ANIMALS}|{asked}");
+        let criteria = Criteria::parse(&scope, "Observation", &query).unwrap();
+        assert_eq!(criteria.matches(&values, &lookup), Ok(expected), "{query}");
+    }
+    assert_eq!(lookup.hierarchies().len(), 1);
 }
 
 #[test]

@@ -87,8 +87,43 @@ fn observation() -> impl Strategy<Value = Value> {
 
 const DATES: [&str; 6] =
     ["2024", "2024-01", "2024-01-02", "2024-01-02T12:00:00Z", "2023-12-31", "9999"];
-const NUMBERS: [&str; 7] =
-    ["5", "5.0", "4.9999999", "-3", "1e30", "5||mg", "5|http://unitsofmeasure.org|mg"];
+const NUMBERS: [&str; 20] = [
+    "5",
+    "5.0",
+    "4.9999999",
+    "-3",
+    "1e30",
+    "5||mg",
+    "5|s|mg",
+    "5|http://unitsofmeasure.org|mg",
+    "0.005|http://unitsofmeasure.org|g",
+    "5e-12|http://unitsofmeasure.org|kt",
+    "1e27|http://unitsofmeasure.org|kt",
+    "0|http://unitsofmeasure.org|kt",
+    "123456789012345678901234567.5|http://unitsofmeasure.org|ng",
+    "-3|http://unitsofmeasure.org|Cel",
+    "26.6|http://unitsofmeasure.org|[degF]",
+    "5|http://unitsofmeasure.org|mmol/L",
+    "5e-3|http://unitsofmeasure.org|mol/L",
+    "5|http://unitsofmeasure.org|[pH]",
+    "5|http://unitsofmeasure.org|unknown",
+    "5|http://unitsofmeasure.org|m/s",
+];
+/// Units of resources, with their systems.
+const UNITS: [(&str, &str); 12] = [
+    ("mg", "http://unitsofmeasure.org"),
+    ("g", "http://unitsofmeasure.org"),
+    ("ng", "http://unitsofmeasure.org"),
+    ("kt", "http://unitsofmeasure.org"),
+    ("Cel", "http://unitsofmeasure.org"),
+    ("K", "http://unitsofmeasure.org"),
+    ("mmol/L", "http://unitsofmeasure.org"),
+    ("umol/mL", "http://unitsofmeasure.org"),
+    ("km/h", "http://unitsofmeasure.org"),
+    ("[pH]", "http://unitsofmeasure.org"),
+    ("unknown", "http://unitsofmeasure.org"),
+    ("mg", "s"),
+];
 
 fn compared(values: &'static [&'static str]) -> impl Strategy<Value = String> {
     let comparators = &["", "ap", "eb", "eq", "ge", "gt", "le", "lt", "ne", "sa"][..];
@@ -99,23 +134,28 @@ fn compared(values: &'static [&'static str]) -> impl Strategy<Value = String> {
 /// Dates and quantities, also from a later to an earlier one.
 fn ordered() -> impl Strategy<Value = Value> {
     let quantities = prop_oneof![
-            select(
-                &[
-                    "5",
-                    "5.0",
-                    "4.9999999",
-                    "-3",
-                    "0.005",
-                    "1e30",
-                    "123456789012345678901234567890.5"
-                ][..]
-            )
-            .prop_map(|number| serde_json::from_str::<Value>(number).unwrap()),
-        ];
+        select(
+            &[
+                "5",
+                "5.0",
+                "4.9999999",
+                "-3",
+                "0.005",
+                "5000",
+                "5e6",
+                "18",
+                "270.15",
+                "0",
+                "1e-18",
+                "1e28",
+                "1e30",
+                "123456789012345678901234567890.5"
+            ][..]
+        )
+        .prop_map(|number| serde_json::from_str::<Value>(number).unwrap()),
+    ];
     let comparator = proptest::option::of(select(&["<", "<=", ">", ">="][..]));
-    let unit = select(
-        &[("mg", "http://unitsofmeasure.org"), ("g", "http://unitsofmeasure.org"), ("mg", "s")][..],
-    );
+    let unit = select(&UNITS[..]);
     let period = (select(&DATES[..]), select(&DATES[..]));
     (quantities, comparator, unit, period).prop_map(
         |(value, comparator, (code, system), (start, end))| {

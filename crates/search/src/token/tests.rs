@@ -40,10 +40,10 @@ fn a_concept_is_each_of_its_codings_and_its_text() {
     check("a|2", &concept, false);
     let text = |searched| StringOperand::new(crate::StringTest::StartsWith, searched).unwrap();
     let found = |operand: TokenOperand| concept.iter().any(|token| operand.matches(token));
-    assert!(found(TokenOperand::Text(text("a head"))));
-    assert!(found(TokenOperand::Text(text("emil"))));
-    assert!(!found(TokenOperand::Text(text("headache"))));
-    assert!(found(TokenOperand::CodeText(text("1"))));
+    assert!(found(TokenOperand::Text(text("a head").into())));
+    assert!(found(TokenOperand::Text(text("emil").into())));
+    assert!(!found(TokenOperand::Text(text("headache").into())));
+    assert!(found(TokenOperand::CodeText(text("1").into())));
 }
 
 #[test]
