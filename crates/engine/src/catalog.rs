@@ -19,16 +19,19 @@ use cresset_search::{Lookup, Parameters, Scope, compare_versions};
 use imbl::OrdMap;
 use smol_str::SmolStr;
 
-use crate::subscription::{self, CompiledSubscription, Entry};
+use crate::subscription::{self, CompiledSubscription, Entry, Group};
 use crate::topic::{self, CompiledTopic};
 
 mod index;
 mod intervals;
+mod pages;
 mod slot;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use index::Candidates;
 use index::Index;
+use pages::Pages;
 use slot::Slot;
 
 /// Most versions of a topic that an issue lists.
@@ -59,7 +62,8 @@ pub struct Catalog {
     by_url: OrdMap<SmolStr, Arc<[u32]>>,
     /// Who is told of changes of each type.
     listeners: OrdMap<&'static str, Listeners>,
-    subscriptions: OrdMap<SubscriptionKey, Arc<Entry>>,
+    /// By their position.
+    subscriptions: Pages<Entry>,
     index: Arc<Index>,
     next_slot: u32,
 }
@@ -106,7 +110,7 @@ impl Catalog {
             slot_of: OrdMap::new(),
             by_url: OrdMap::new(),
             listeners: OrdMap::new(),
-            subscriptions: OrdMap::new(),
+            subscriptions: Pages::default(),
             index: Arc::default(),
             next_slot: 0,
         }
@@ -361,13 +365,15 @@ impl Catalog {
         subscription: CompiledSubscription,
     ) {
         self.remove_subscription(key);
-        let CompiledSubscription { topic, slot: number, mut groups } = subscription;
-        for group in &mut groups {
-            group.placement = self.index.placement(&group.criteria);
-        }
-        let entry = Arc::new(Entry { key, slot: number, groups });
+        let CompiledSubscription { topic, slot: number, groups } = subscription;
+        let placed = |group: Group| {
+            let placement = self.index.placement(&group.criteria);
+            (group, placement)
+        };
+        let groups = groups.into_iter().map(placed).collect();
+        let entry = Entry::new(self.parameters.definitions(), key, number, groups);
         Arc::make_mut(&mut self.index).insert(&entry);
-        self.subscriptions.insert(key, entry);
+        self.subscriptions.insert(key.position().get(), entry);
         let url = || topic.canonical().url.clone();
         let slot = self.slots.entry(number).or_insert_with(|| Slot::new(url()));
         slot.len += 1;
@@ -380,18 +386,19 @@ impl Catalog {
 
     /// Takes a subscription out of force; unknown ones are ignored.
     pub fn remove_subscription(&mut self, key: SubscriptionKey) {
-        let Some(entry) = self.subscriptions.remove(&key) else {
+        let is = |entry: &Entry| entry.key() == key;
+        let Some(entry) = self.subscriptions.remove(key.position().get(), is) else {
             return;
         };
         Arc::make_mut(&mut self.index).remove(&entry);
-        let Some(slot) = self.slots.get_mut(&entry.slot) else {
+        let Some(slot) = self.slots.get_mut(&entry.slot()) else {
             return;
         };
         slot.len -= 1;
         match (slot.len, slot.topic.clone()) {
             (0, Some(topic)) => self.listen(&topic, false),
             (0, None) => {
-                self.slots.remove(&entry.slot);
+                self.slots.remove(&entry.slot());
             }
             _ => {}
         }
@@ -407,16 +414,22 @@ impl Catalog {
         self.index.residual_len()
     }
 
-    /// The subscriptions to any version of the topic with this URL, also after it is gone.
+    /// The subscriptions to any version of the topic with this URL, also after it is gone, sorted.
     ///
     /// They have to be compiled again when one of its topics comes, changes or goes. Looks at all
     /// subscriptions, unless these have none.
     pub fn subscriptions_of(&self, url: &str) -> impl Iterator<Item = SubscriptionKey> + use<> {
         let slots = self.slots.iter().filter(|(_, slot)| slot.url == url && slot.len > 0);
-        let (slots, lens): (BTreeSet<_>, Vec<_>) =
-            slots.map(|(number, slot)| (*number, slot.len)).unzip();
-        let entries = self.subscriptions.values().filter(|entry| slots.contains(&entry.slot));
-        let keys: Vec<_> = entries.take(lens.iter().sum()).map(|entry| entry.key).collect();
+        let slots: BTreeSet<_> = slots.map(|(number, _)| *number).collect();
+        let mut keys = Vec::new();
+        if !slots.is_empty() {
+            self.subscriptions.for_each(|entry| {
+                if slots.contains(&entry.slot()) {
+                    keys.push(entry.key());
+                }
+            });
+        }
+        keys.sort_unstable();
         keys.into_iter()
     }
 

@@ -12,11 +12,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use cresset_model::{Canonical, SubscriptionKey};
-use cresset_search::{Lookup, Need, ResourceValues};
+use cresset_search::{Lookup, Need, ResourceValues, all_match};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::catalog::{Catalog, Interest};
+use crate::catalog::{Candidates, Catalog, Interest};
 use crate::states::{ResourceChange, States};
 use crate::subscription::Entry;
 use crate::topic::CompiledTopic;
@@ -119,15 +119,15 @@ pub fn evaluate_occurrence(
     let slot = catalog.slot_with(topic).filter(|_| topic.is_effective(at));
     let Some(slot) = slot else { return evaluation };
     let values = ResourceValues::new(catalog.scope(), resource_type, focus);
-    let mut candidates = Vec::new();
+    let mut candidates = Candidates::new();
     catalog.index().candidates(&values, &mut candidates, |problem, slots| {
         for _ in slots.filter(|one| *one == slot) {
             report(topic, None, problem, &mut evaluation);
         }
     });
-    candidates.retain(|entry| entry.slot == slot);
-    candidates.sort_unstable_by_key(|entry| entry.key);
-    candidates.dedup_by_key(|entry| entry.key);
+    candidates.retain(|entry| entry.slot() == slot);
+    candidates.sort_unstable_by_key(|entry| entry.key());
+    candidates.dedup_by_key(|entry| entry.key());
     add_matches(topic, &candidates, (&values, lookup), &mut evaluation);
     evaluation
 }
@@ -147,17 +147,17 @@ impl<'e> Evaluator<'_, 'e, '_> {
             }
             return;
         };
-        let mut candidates = Vec::new();
+        let mut candidates = Candidates::new();
         self.catalog.index().candidates(values, &mut candidates, |problem, slots| {
             let topics = slots.filter_map(|slot| self.catalog.topic_at(slot));
             for topic in topics.filter(|topic| self.is_told(topic)) {
                 report(topic, None, problem, evaluation);
             }
         });
-        candidates.sort_unstable_by_key(|entry| (entry.slot, entry.key));
-        candidates.dedup_by_key(|entry| entry.key);
-        for entries in candidates.chunk_by(|a, b| a.slot == b.slot) {
-            let topic = entries.first().and_then(|entry| self.catalog.topic_at(entry.slot));
+        candidates.sort_unstable_by_key(|entry| (entry.slot(), entry.key()));
+        candidates.dedup_by_key(|entry| entry.key());
+        for entries in candidates.chunk_by(|a, b| a.slot() == b.slot()) {
+            let topic = entries.first().and_then(|entry| self.catalog.topic_at(entry.slot()));
             let Some(topic) = topic.filter(|topic| topic.is_effective(self.states.at())) else {
                 continue;
             };
@@ -203,16 +203,18 @@ fn add_matches(
     evaluation: &mut Evaluation,
 ) {
     for entry in entries {
-        let Some(group) = entry.group(values.resource_type()) else {
+        let Some(criteria) = entry.criteria(values.resource_type()) else {
             continue;
         };
-        match group.matches(values, lookup) {
+        // One criterion that does not hold decides, whatever another one's problem.
+        match all_match(criteria, values, lookup) {
             Ok(true) => {
-                evaluation.matches.push(Match { subscription: entry.key, topic: Arc::clone(topic) })
+                let subscription = entry.key();
+                evaluation.matches.push(Match { subscription, topic: Arc::clone(topic) });
             }
             Ok(false) => {}
             Err(problem) if problem.missing().is_empty() => {
-                report(topic, Some(entry.key), &problem, evaluation);
+                report(topic, Some(entry.key()), &problem, evaluation);
             }
             Err(problem) => evaluation.need(problem.missing()),
         }

@@ -13,7 +13,7 @@ use cresset_model::{
     CriteriaResult, ExplainedTest, ExplainedTrigger, Explanation, Filter, Interaction,
     QueryCriteria, ResourceTrigger, Subscription, Verdict,
 };
-use cresset_search::{Criteria, Criterion, Lookup, Need, ResourceValues};
+use cresset_search::{Criteria, Criterion, Lookup, Need, ResourceValues, all_match};
 
 use crate::catalog::Catalog;
 use crate::states::{ResourceChange, States, When};
@@ -292,7 +292,7 @@ impl<'e> Explainer<'_, 'e, '_> {
         };
         let group = compiled.groups.iter().find(|group| group.types.contains(resource_type));
         let Some(group) = group else { return (Verdict::Fails, Vec::new()) };
-        let verdict = match group.matches(values, self.lookup) {
+        let verdict = match all_match(&group.criteria, values, self.lookup) {
             Ok(holds) => holds.into(),
             Err(problem) => {
                 if problem.missing().is_empty() {

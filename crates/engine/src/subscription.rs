@@ -7,18 +7,19 @@
 
 use std::sync::Arc;
 
-use cresset_model::SubscriptionKey;
-use cresset_search::{Criterion, Lookup, Problem, ResourceValues, Set};
+use cresset_search::{Criterion, Set};
 use smallvec::SmallVec;
 
 use crate::focus::TypeSet;
 use crate::topic::CompiledTopic;
 
 mod compile;
+mod entry;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use compile::compile;
+pub(crate) use entry::{Entry, Placed};
 
 /// Most filters of one subscription (I10).
 pub const FILTERS_MAX: usize = 100;
@@ -52,8 +53,7 @@ impl CompiledSubscription {
     }
 }
 
-/// What a subscription asks of each focus type; one group, with one criterion, is the rule, and then
-/// lies in the entry itself.
+/// What a subscription asks of each focus type; one group with one criterion is the rule.
 pub(crate) type Groups = SmallVec<[Group; 1]>;
 
 /// Focus types with the same criteria.
@@ -62,7 +62,6 @@ pub(crate) struct Group {
     pub(crate) types: TypeSet,
     /// All must hold; none means that every event of the types is wanted.
     pub(crate) criteria: SmallVec<[Criterion; 1]>,
-    pub(crate) placement: Placement,
 }
 
 /// Which of its criteria a group is found by in the index.
@@ -74,34 +73,4 @@ pub(crate) enum Placement {
     Residual,
     /// By the span of this one and of the others of its parameter.
     Span(u8),
-}
-
-impl Group {
-    /// Whether all criteria hold. One that does not hold decides, whatever another one's problem.
-    ///
-    /// # Errors
-    ///
-    /// A criterion cannot be evaluated and no other one fails: no match, to be reported (I9).
-    pub(crate) fn matches(
-        &self,
-        values: &ResourceValues<'_>,
-        lookup: &Lookup<'_>,
-    ) -> Result<bool, Problem> {
-        cresset_search::all_match(&self.criteria, values, lookup)
-    }
-}
-
-/// A subscription in a catalog.
-#[derive(Debug)]
-pub(crate) struct Entry {
-    pub(crate) key: SubscriptionKey,
-    pub(crate) slot: u32,
-    pub(crate) groups: Groups,
-}
-
-impl Entry {
-    /// What it asks of events about this type; none if it gets none.
-    pub(crate) fn group(&self, resource_type: &str) -> Option<&Group> {
-        self.groups.iter().find(|group| group.types.contains(resource_type))
-    }
 }

@@ -1,8 +1,8 @@
 //! What matching costs in the engine alone: `cargo xtask bench match` runs it, and `cargo xtask test`
 //! counts its instructions.
 //!
-//! - `matching figures [MAX]` prints one JSON document: nanoseconds of a change and bytes of a
-//!   subscription, for 1,000 up to MAX subscriptions.
+//! - `matching figures [MAX [LOAD]]` prints one JSON document: nanoseconds of a change and bytes of a
+//!   subscription, for 1,000 up to MAX subscriptions, of all loads or of one.
 //! - `matching count PART` does a fixed piece of work once, between a call of [`counted`] and its
 //!   return, for a tool that counts instructions.
 
@@ -45,24 +45,29 @@ fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let words: Vec<_> = arguments.iter().map(String::as_str).collect();
     match words[..] {
-        ["figures"] => figures(u64::MAX),
-        ["figures", max] => figures(max.parse().expect("a number of subscriptions")),
+        ["figures"] => figures(u64::MAX, &Load::ALL),
+        ["figures", max] => figures(number(max), &Load::ALL),
+        ["figures", max, load] => figures(number(max), &[Load::named(load).expect("a load")]),
         ["count", part] => count(part),
         _ => {
-            eprintln!("matching figures [MAX] | matching count PART");
+            eprintln!("matching figures [MAX [LOAD]] | matching count PART");
             return ExitCode::FAILURE;
         }
     }
     ExitCode::SUCCESS
 }
 
-fn figures(max: u64) {
+fn number(text: &str) -> u64 {
+    text.parse().expect("a number of subscriptions")
+}
+
+fn figures(max: u64, only: &[Load]) {
     let batches = if max > COUNTS[0] { BATCHES } else { BATCHES_TINY };
     let counts: Vec<_> = COUNTS.into_iter().filter(|count| *count <= max).collect();
     let mut loads = Vec::new();
-    for load in Load::ALL {
+    for load in only {
         for count in &counts {
-            loads.push(measure(load, *count, batches));
+            loads.push(measure(*load, *count, batches));
         }
     }
     let document = json!({
@@ -249,7 +254,7 @@ fn counted<T>(work: impl FnOnce() -> T) -> T {
 fn count(part: &str) {
     const CHANGES: u64 = 200;
     let (name, subscriptions) = part.split_once(' ').unwrap_or((part, "0"));
-    let subscriptions: u64 = subscriptions.parse().expect("a number of subscriptions");
+    let subscriptions = number(subscriptions);
     let evaluate_all = |load: Load| {
         let catalog = load.subscribed(subscriptions);
         let numbers = (0..=CHANGES).map(|round| 1 + round * 7_919 % subscriptions);

@@ -8,71 +8,94 @@
 use std::cmp::Reverse;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use cresset_definitions::SearchKind;
 use cresset_model::SubscriptionKey;
-use cresset_search::{Criterion, IndexKey, Parameter, Problem, ResourceValues, Span};
+use cresset_search::{
+    Criterion, IndexKey, KeyForms, Line, Parameter, Problem, ResourceValues, Span,
+};
 use imbl::OrdMap;
 use smallvec::SmallVec;
 
 use super::intervals::Intervals;
+use super::pages::Pages;
 use crate::evaluate::FAILED;
 use crate::focus::TypeSet;
-use crate::subscription::{Entry, Group, Placement};
+use crate::subscription::{Entry, Placed, Placement};
 
-type Entries = OrdMap<SubscriptionKey, Arc<Entry>>;
+/// Subscriptions that a change may be an event of.
+pub(crate) type Candidates<'i> = SmallVec<[&'i Entry; CANDIDATES_INLINE]>;
 
-/// The subscriptions under one key.
-#[derive(Debug, Clone)]
-enum Bucket {
-    Many(Arc<Entries>),
-    One(Arc<Entry>),
+/// Candidates of most changes.
+const CANDIDATES_INLINE: usize = 8;
+
+type Entries = OrdMap<SubscriptionKey, Entry>;
+
+/// The most subscriptions under one key that stand where all do; further ones have a map of their own.
+const FEW: usize = 8;
+
+/// Subscriptions by the keys of their values.
+#[derive(Debug, Clone, Default)]
+struct Buckets {
+    few: Pages<Entry>,
+    /// Of keys that have more than [`FEW`], those beyond.
+    many: OrdMap<IndexKey, Entries>,
+    /// How many keys there are.
+    distinct: usize,
 }
 
-impl Bucket {
-    fn len(&self) -> usize {
-        match self {
-            Self::Many(entries) => entries.len(),
-            Self::One(_) => 1,
+impl Buckets {
+    fn is_empty(&self) -> bool {
+        self.few.is_empty()
+    }
+
+    /// How many subscriptions a key has.
+    fn count(&self, key: IndexKey) -> usize {
+        self.few.get(key.get()).count() + self.many.get(&key).map_or(0, OrdMap::len)
+    }
+
+    fn insert(&mut self, key: IndexKey, entry: &Entry) {
+        match self.few.get(key.get()).count() {
+            FEW.. => {
+                self.many.entry(key).or_default().insert(entry.key(), entry.clone());
+            }
+            few => {
+                self.distinct += usize::from(few == 0);
+                self.few.insert(key.get(), entry.clone());
+            }
         }
     }
 
-    fn insert(&mut self, entry: &Arc<Entry>) {
-        match self {
-            Self::One(one) if one.key == entry.key => *one = Arc::clone(entry),
-            Self::One(one) => {
-                let entries = [Arc::clone(one), Arc::clone(entry)];
-                let entries = entries.into_iter().map(|entry| (entry.key, entry)).collect();
-                *self = Self::Many(Arc::new(entries));
+    fn remove(&mut self, key: IndexKey, subscription: SubscriptionKey) {
+        let many = self.many.get_mut(&key);
+        let was_of_many = many.is_some_and(|many| many.remove(&subscription).is_some());
+        if !was_of_many {
+            let is = |entry: &Entry| entry.key() == subscription;
+            if self.few.remove(key.get(), is).is_none() {
+                return;
             }
-            Self::Many(entries) => {
-                Arc::make_mut(entries).insert(entry.key, Arc::clone(entry));
-            }
-        }
-    }
-
-    /// Takes a subscription out; whether that leaves none.
-    fn remove(&mut self, key: SubscriptionKey) -> bool {
-        match self {
-            Self::One(one) => one.key == key,
-            Self::Many(entries) => {
-                Arc::make_mut(entries).remove(&key);
-                if entries.len() == 1
-                    && let Some((_, last)) = entries.get_min()
-                {
-                    *self = Self::One(Arc::clone(last));
-                    return false;
+            // Where there is room among the few, none stands with the many.
+            let next = self.many.get_mut(&key).and_then(|many| {
+                let next = many.get_min().map(|(one, _)| *one)?;
+                many.remove(&next)
+            });
+            match next {
+                Some(next) => self.few.insert(key.get(), next),
+                None => {
+                    self.distinct -= usize::from(self.few.get(key.get()).next().is_none());
                 }
-                entries.is_empty()
             }
+        }
+        if self.many.get(&key).is_some_and(OrdMap::is_empty) {
+            self.many.remove(&key);
         }
     }
 
-    fn extend<'b>(&'b self, candidates: &mut Vec<&'b Entry>) {
-        match self {
-            Self::Many(entries) => candidates.extend(entries.values().map(|entry| &**entry)),
-            Self::One(one) => candidates.push(one),
+    fn extend<'b>(&'b self, key: IndexKey, candidates: &mut Candidates<'b>) {
+        let before = candidates.len();
+        candidates.extend(self.few.get(key.get()));
+        if candidates.len() - before == FEW {
+            candidates.extend(self.many.get(&key).into_iter().flat_map(OrdMap::values));
         }
     }
 }
@@ -87,11 +110,11 @@ struct Indexed {
     /// How many groups the topic in each slot has in it.
     slots: OrdMap<u32, usize>,
     /// By equality.
-    buckets: OrdMap<IndexKey, Bucket>,
+    buckets: Buckets,
     /// The forms of all keys that were ever among them.
-    forms: u16,
-    /// By range.
-    intervals: Intervals,
+    forms: KeyForms,
+    /// By range, on each line of values.
+    intervals: [(Line, Intervals); 2],
 }
 
 impl Indexed {
@@ -100,53 +123,50 @@ impl Indexed {
             url,
             parameters: Vec::new(),
             slots: OrdMap::new(),
-            buckets: OrdMap::new(),
-            forms: 0,
-            intervals: Intervals::default(),
+            buckets: Buckets::default(),
+            forms: KeyForms::default(),
+            intervals: [Line::Written, Line::Measured].map(|line| (line, Intervals::default())),
         }
     }
 
-    fn insert(&mut self, group: &Group, place: &Place, entry: &Arc<Entry>) {
+    fn insert(&mut self, group: &Placed<'_>, place: &Place, entry: &Entry) {
         for one in group.types.as_slice() {
             if !self.parameters.iter().any(|(known, _)| known == one) {
                 self.parameters.push((one, place.parameter));
             }
         }
-        *self.slots.entry(entry.slot).or_default() += 1;
+        *self.slots.entry(entry.slot()).or_default() += 1;
         match &place.by {
             By::Keys(keys) => {
                 for key in keys {
-                    self.forms |= key.form_bit();
-                    match self.buckets.get_mut(key) {
-                        Some(bucket) => bucket.insert(entry),
-                        None => {
-                            self.buckets.insert(*key, Bucket::One(Arc::clone(entry)));
-                        }
-                    }
+                    self.forms.add(key.form());
+                    self.buckets.insert(*key, entry);
                 }
             }
-            By::Span(span) => self.intervals.insert(*span, entry),
+            By::Span(line, span) => {
+                self.on(*line).into_iter().for_each(|on| on.insert(*span, entry));
+            }
         }
     }
 
     fn remove(&mut self, by: &By, entry: &Entry) {
-        if let Some(count) = self.slots.get_mut(&entry.slot) {
+        if let Some(count) = self.slots.get_mut(&entry.slot()) {
             *count -= 1;
             if *count == 0 {
-                self.slots.remove(&entry.slot);
+                self.slots.remove(&entry.slot());
             }
         }
         match by {
-            By::Keys(keys) => {
-                for key in keys {
-                    let bucket = self.buckets.get_mut(key);
-                    if bucket.is_some_and(|bucket| bucket.remove(entry.key)) {
-                        self.buckets.remove(key);
-                    }
-                }
+            By::Keys(keys) => keys.iter().for_each(|key| self.buckets.remove(*key, entry.key())),
+            By::Span(line, span) => {
+                self.on(*line).into_iter().for_each(|on| on.remove(*span, entry.key()));
             }
-            By::Span(span) => self.intervals.remove(*span, entry.key),
         }
+    }
+
+    /// What lies on a line.
+    fn on(&mut self, line: Line) -> Option<&mut Intervals> {
+        self.intervals.iter_mut().find(|(one, _)| *one == line).map(|(_, intervals)| intervals)
     }
 
     fn parameter(&self, resource_type: &str) -> Option<&'static Parameter> {
@@ -158,20 +178,19 @@ impl Indexed {
         &'i self,
         parameter: &'static Parameter,
         values: &ResourceValues<'_>,
-        candidates: &mut Vec<&'i Entry>,
+        candidates: &mut Candidates<'i>,
     ) -> Result<(), Problem> {
         if !self.buckets.is_empty() {
-            let keys = values.index_keys(parameter)?;
-            for key in keys.filter(|key| key.form_bit() & self.forms != 0) {
-                if let Some(bucket) = self.buckets.get(&key) {
-                    bucket.extend(candidates);
-                }
+            for key in values.index_keys_of(parameter, self.forms)? {
+                self.buckets.extend(key, candidates);
             }
         }
-        if !self.intervals.is_empty()
-            && let Some(span) = values.span(parameter)?
-        {
-            self.intervals.overlapping(span, candidates);
+        for (line, intervals) in &self.intervals {
+            if !intervals.is_empty()
+                && let Some(span) = values.span(parameter, *line)?
+            {
+                intervals.overlapping(span, candidates);
+            }
         }
         Ok(())
     }
@@ -185,11 +204,11 @@ struct Place {
 
 enum By {
     Keys(SmallVec<[IndexKey; 2]>),
-    Span(Span),
+    Span(Line, Span),
 }
 
 /// The place of a group, if it is in no residual list.
-fn place(group: &Group) -> Option<Place> {
+fn place(group: &Placed<'_>) -> Option<Place> {
     match group.placement {
         Placement::Keys(index) => {
             let criterion = group.criteria.get(usize::from(index))?;
@@ -198,21 +217,25 @@ fn place(group: &Group) -> Option<Place> {
         }
         Placement::Residual => None,
         Placement::Span(index) => {
-            let parameter = group.criteria.get(usize::from(index))?.parameter();
-            Some(Place { parameter, by: By::Span(span(&group.criteria, parameter)?) })
+            let criterion = group.criteria.get(usize::from(index))?;
+            let (line, span) = span(group.criteria, criterion)?;
+            Some(Place { parameter: criterion.parameter(), by: By::Span(line, span) })
         }
     }
 }
 
-/// Where the criteria of one parameter ask its values to be.
+/// Where a criterion, and those of the same parameter on the same line, ask values to be.
 ///
 /// What all of them can overlap overlaps the stretch they have in common. Without one in common, the
 /// first of them stands for all.
-fn span(criteria: &[Criterion], parameter: &Parameter) -> Option<Span> {
-    let of_parameter = criteria.iter().filter(|one| one.parameter().url() == parameter.url());
-    let mut spans = of_parameter.filter_map(Criterion::span);
+fn span(criteria: &[Criterion], criterion: &Criterion) -> Option<(Line, Span)> {
+    let (line, _) = criterion.span()?;
+    let url = criterion.parameter().url();
+    let of_parameter = criteria.iter().filter(|one| one.parameter().url() == url);
+    let on_line = of_parameter.filter_map(Criterion::span).filter(|(one, _)| *one == line);
+    let mut spans = on_line.map(|(_, span)| span);
     let first = spans.next()?;
-    Some(spans.try_fold(first, Span::intersection).unwrap_or(first))
+    Some((line, spans.try_fold(first, Span::intersection).unwrap_or(first)))
 }
 
 /// How well a criterion finds its subscription; later is better.
@@ -242,11 +265,11 @@ impl Index {
     }
 
     /// Adds a subscription whose groups were placed.
-    pub(super) fn insert(&mut self, entry: &Arc<Entry>) {
-        for group in &entry.groups {
-            let Some(place) = place(group) else {
-                let entries = self.residual.entry((group.types.clone(), entry.slot)).or_default();
-                entries.insert(entry.key, Arc::clone(entry));
+    pub(super) fn insert(&mut self, entry: &Entry) {
+        for group in entry.groups() {
+            let Some(place) = place(&group) else {
+                let entries = self.residual.entry((group.types, entry.slot())).or_default();
+                entries.insert(entry.key(), entry.clone());
                 continue;
             };
             let url = place.parameter.url();
@@ -254,23 +277,23 @@ impl Index {
                 self.indexed.push(Indexed::new(url));
                 self.indexed.len() - 1
             });
-            self.indexed[index].insert(group, &place, entry);
+            self.indexed[index].insert(&group, &place, entry);
         }
     }
 
     /// Takes out a subscription that is in it.
     pub(super) fn remove(&mut self, entry: &Entry) {
-        for group in &entry.groups {
-            if let Some(Place { parameter, by }) = place(group) {
+        for group in entry.groups() {
+            if let Some(Place { parameter, by }) = place(&group) {
                 let url = parameter.url();
                 if let Some(indexed) = self.indexed.iter_mut().find(|one| one.url == url) {
                     indexed.remove(&by, entry);
                 }
                 continue;
             }
-            let types = (group.types.clone(), entry.slot);
+            let types = (group.types, entry.slot());
             if let Some(entries) = self.residual.get_mut(&types) {
-                entries.remove(&entry.key);
+                entries.remove(&entry.key());
                 if entries.is_empty() {
                     self.residual.remove(&types);
                 }
@@ -286,7 +309,7 @@ impl Index {
             let (selectivity, placement) = match criterion.index_keys() {
                 Some(keys) => (self.selectivity(criterion, &keys), Placement::Keys(index)),
                 None => {
-                    let span = criterion.span().and(span(criteria, criterion.parameter()))?;
+                    let (_, span) = span(criteria, criterion)?;
                     let is_open = span.low == i64::MIN || span.high == i64::MAX;
                     let selectivity =
                         if is_open { Selectivity::HalfLine } else { Selectivity::Interval };
@@ -303,10 +326,9 @@ impl Index {
     fn selectivity(&self, criterion: &Criterion, keys: &[IndexKey]) -> Selectivity {
         let parameter = criterion.parameter();
         let indexed = self.indexed.iter().find(|one| one.url == parameter.url());
-        let distinct = indexed.map_or(0, |one| one.buckets.len());
-        let others: usize = indexed.map_or(0, |one| {
-            keys.iter().filter_map(|key| one.buckets.get(key)).map(Bucket::len).sum()
-        });
+        let distinct = indexed.map_or(0, |one| one.buckets.distinct);
+        let others: usize =
+            indexed.map_or(0, |one| keys.iter().map(|key| one.buckets.count(*key)).sum());
         // A parameter that tells many subscriptions apart will tell resources apart too; a value
         // that many subscriptions share may be one that many resources share.
         match distinctness(parameter).saturating_mul(distinct + 1) / (others + keys.len()) {
@@ -322,7 +344,7 @@ impl Index {
     pub(crate) fn candidates<'i>(
         &'i self,
         values: &ResourceValues<'_>,
-        candidates: &mut Vec<&'i Entry>,
+        candidates: &mut Candidates<'i>,
         mut report: impl FnMut(&dyn fmt::Display, &mut dyn Iterator<Item = u32>),
     ) {
         let resource_type = values.resource_type();
@@ -339,9 +361,13 @@ impl Index {
                 Err(_) => report(&FAILED, &mut slots()),
             }
         }
+        // Starting a walk costs more than to see that there is none to go.
+        if self.residual.is_empty() {
+            return;
+        }
         for ((types, _), entries) in &self.residual {
             if types.contains(resource_type) {
-                candidates.extend(entries.values().map(|entry| &**entry));
+                candidates.extend(entries.values());
             }
         }
     }

@@ -3,14 +3,13 @@
 //! Spans lie by their length, in levels of doubling length, and within a level by their start. One
 //! that overlaps a place starts at most its length before it, so that of what is looked at in a level
 //! about half overlaps. Spans without end lie in levels of their own, by the end they have; of those
-//! everything that is looked at overlaps. Tests: `catalog/tests/intervals.rs`.
-
-use std::sync::Arc;
+//! everything that is looked at overlaps. Tests: `catalog/tests.rs`.
 
 use cresset_model::SubscriptionKey;
 use cresset_search::Span;
 use imbl::OrdMap;
 
+use super::index::Candidates;
 use crate::subscription::Entry;
 
 /// The level of spans without a low end, by their high end; below are those with both ends.
@@ -24,7 +23,7 @@ type Place = (u8, i64, u64);
 /// Subscriptions by a span each.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Intervals {
-    places: OrdMap<Place, Arc<Entry>>,
+    places: OrdMap<Place, Entry>,
     /// How many spans each level has that has any.
     levels: OrdMap<u8, usize>,
 }
@@ -34,9 +33,9 @@ impl Intervals {
         self.places.is_empty()
     }
 
-    pub(super) fn insert(&mut self, span: Span, entry: &Arc<Entry>) {
-        let place = place(span, entry.key);
-        if self.places.insert(place, Arc::clone(entry)).is_none() {
+    pub(super) fn insert(&mut self, span: Span, entry: &Entry) {
+        let place = place(span, entry.key());
+        if self.places.insert(place, entry.clone()).is_none() {
             *self.levels.entry(place.0).or_default() += 1;
         }
     }
@@ -56,7 +55,7 @@ impl Intervals {
     }
 
     /// Adds all whose span overlaps this one, and some others.
-    pub(super) fn overlapping<'i>(&'i self, span: Span, found: &mut Vec<&'i Entry>) {
+    pub(super) fn overlapping<'i>(&'i self, span: Span, found: &mut Candidates<'i>) {
         for level in self.levels.keys().copied() {
             let (low, high) = match level {
                 WITHOUT_LOW => (span.low, i64::MAX),
@@ -64,7 +63,7 @@ impl Intervals {
                 _ => (span.low.saturating_sub_unsigned(longest(level)), span.high),
             };
             let places = self.places.range((level, low, 0)..=(level, high, u64::MAX));
-            found.extend(places.map(|(_, entry)| &**entry));
+            found.extend(places.map(|(_, entry)| entry));
         }
     }
 }

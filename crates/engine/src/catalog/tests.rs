@@ -12,6 +12,8 @@ use crate::fixtures::{
 use crate::states::States;
 use crate::subscription::Placement;
 
+mod pages;
+
 fn encounter(patient: &str, status: &str) -> Value {
     json!({
         "resourceType": "Encounter", "id": "1", "status": status,
@@ -211,7 +213,7 @@ fn candidates(catalog: &Catalog, resource: &Value) -> usize {
     let change = change("Encounter", None, Some(resource));
     let states = States::new(&change, catalog.scope());
     let values = states.values(states.filtered()).unwrap();
-    let mut candidates = Vec::new();
+    let mut candidates = Candidates::new();
     catalog.index().candidates(values, &mut candidates, |_, _| {});
     candidates.len()
 }
@@ -301,8 +303,11 @@ fn a_value_of_few_is_looked_under_before_a_range_and_a_range_before_a_value_of_a
     subscribe(&mut catalog, 501, &["status=planned", day[0], day[1]]);
     subscribe(&mut catalog, 502, &["status=planned", day[0]]);
     subscribe(&mut catalog, 503, &["patient=Patient/1", day[0], day[1]]);
-    let placements =
-        [501, 502, 503].map(|number| catalog.subscriptions[&key(number)].groups[0].placement);
+    let placements = [501, 502, 503].map(|number| {
+        let number = key(number).position().get();
+        let entry = catalog.subscriptions.get(number).next().unwrap();
+        entry.groups().next().unwrap().placement
+    });
     assert_eq!(placements, [Placement::Span(1), Placement::Keys(0), Placement::Keys(0)]);
 }
 

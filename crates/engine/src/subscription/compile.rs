@@ -10,7 +10,7 @@ use cresset_model::{Comparator, Filter, Issue, IssueCode, Issues, Subscription};
 use cresset_search::{Criterion, Scope};
 use smallvec::SmallVec;
 
-use super::{CompiledSubscription, FILTERS_MAX, Group, Groups, Placement};
+use super::{CompiledSubscription, FILTERS_MAX, Group, Groups};
 use crate::focus::{self, TypeSet};
 use crate::offer::Offer;
 use crate::topic::CompiledTopic;
@@ -55,13 +55,13 @@ fn groups(
     let mut groups = Groups::new();
     while let Some((one, mut criteria)) = by_type.pop_first() {
         criteria.shrink_to_fit();
-        groups.push(Group { types: TypeSet::One(one), criteria, placement: Placement::Residual });
+        groups.push(Group { types: TypeSet::One(one), criteria });
     }
     if !free.is_empty() {
         // Shared by all subscriptions of the topic that have no filter at all.
         let all = free.len() == topic.focus_types().len();
         let types = if all { topic.types().clone() } else { TypeSet::of(&free) };
-        groups.push(Group { types, criteria: SmallVec::new(), placement: Placement::Residual });
+        groups.push(Group { types, criteria: SmallVec::new() });
     }
     groups.shrink_to_fit();
     groups

@@ -135,6 +135,9 @@ fn resource(resource_type: &'static str) -> impl Strategy<Value = Value> {
         json!({ "value": 7, "comparator": "<" }),
         json!({ "value": -7, "unit": "mg" }),
         json!({ "value": 0.005, "system": "http://unitsofmeasure.org", "code": "g" }),
+        json!({ "value": 5, "system": "http://unitsofmeasure.org", "code": "mg" }),
+        json!({ "value": 5e9, "system": "http://unitsofmeasure.org", "code": "pg" }),
+        json!({ "value": 5, "system": "http://unitsofmeasure.org", "code": "[pH]" }),
         json!({ "value": 1e30, "comparator": ">=" }),
     ]);
     let id = select(vec!["1", "2", "3"]);
@@ -207,6 +210,9 @@ fn range() -> impl Strategy<Value = String> {
         "5||mg",
         "5|http://u|mg",
         "5|http://unitsofmeasure.org|mg",
+        "0.004|http://unitsofmeasure.org|g",
+        "5.00e-9|http://unitsofmeasure.org|t",
+        "5|http://unitsofmeasure.org|[pH]",
     ];
     let date = (select(comparators.clone()), proptest::collection::vec(select(dates), 1..3))
         .prop_map(|(comparator, dates)| range_of("date", comparator, &dates));
@@ -293,7 +299,9 @@ impl World {
                 compiled.groups.iter().find(|group| group.types.contains(change.resource_type));
             let fires = triggers.any(|trigger| matches!(trigger.fires(&states, &lookup), Ok(true)));
             if fires
-                && group.is_some_and(|group| matches!(group.matches(values, &lookup), Ok(true)))
+                && group.is_some_and(|group| {
+                    matches!(all_match(&group.criteria, values, &lookup), Ok(true))
+                })
             {
                 expected.push(*number);
             }
