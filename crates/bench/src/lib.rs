@@ -12,6 +12,7 @@
 
 pub mod audit;
 pub mod baseline;
+pub mod churn;
 pub mod http;
 pub mod load;
 pub mod machine;

@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::audit::Passed;
+use crate::churn::{Churned, closed_loop_with_churn};
 use crate::http::Connection;
 use crate::load::{Client, Segment, audit, closed_loop, open_clients};
 use crate::machine::{Busy, Machine};
@@ -28,6 +29,8 @@ const FEW: usize = 1_000;
 const BATCH: usize = 1_000;
 /// Numbers of the idle patients begin here, past those of the clients.
 const FIRST_PATIENT: usize = 100_000;
+/// The number of subscriptions that W8 is for.
+const CHURN_SUBSCRIPTIONS: usize = 100_000;
 /// How much a create may cost more at the most subscriptions than at [`FEW`].
 const GROWTH_LIMIT: f64 = 1.3;
 /// The longest a change may take the engine at 1,000,000 subscriptions, in nanoseconds.
@@ -94,6 +97,23 @@ pub struct Level {
     pub growth: Option<Spread>,
     /// What making the subscriptions since the level before took.
     pub grown: Grown,
+    /// The same with churn, at the number of subscriptions that W8 is for or the most there are.
+    pub churn: Option<Churn>,
+}
+
+/// Both servers while subscriptions come and go.
+#[derive(Debug, Serialize)]
+pub struct Churn {
+    /// Subscribes a second, each with its unsubscribe, of the server that grows.
+    pub many_per_second: Option<Spread>,
+    /// The same of the one beside it.
+    pub few_per_second: Option<Spread>,
+    /// The server that grows; its CPU is also that of the churn.
+    pub many: Figures,
+    /// The one beside it.
+    pub few: Figures,
+    /// Server CPU of a create, many over few, both with churn.
+    pub growth: Option<Spread>,
 }
 
 /// What making subscriptions took.
@@ -158,14 +178,16 @@ async fn grow(settings: &Settings, kind: &Kind, report: &mut Report) -> anyhow::
             few_segments.push(few.measure(settings).await?);
             many_segments.push(many.measure(settings).await?);
         }
-        let cpu = Segment::server_cpu_per_create_us;
-        let pairs = many_segments.iter().zip(&few_segments);
+        let has_churn = subscriptions == CHURN_SUBSCRIPTIONS.min(settings.max.max(FEW));
+        let churn =
+            if has_churn { Some(churn(&mut few, &mut many, settings).await?) } else { None };
         let level = Level {
             subscriptions,
-            growth: Spread::of_ratios(pairs.map(|(many, few)| (cpu(many), cpu(few)))),
+            growth: growth(&many_segments, &few_segments),
             many: Figures::of(&many_segments),
             few: Figures::of(&few_segments),
             grown,
+            churn,
         };
         eprintln!("{}", serde_json::to_string(&level)?);
         report.server.push(level);
@@ -175,6 +197,36 @@ async fn grow(settings: &Settings, kind: &Kind, report: &mut Report) -> anyhow::
         report.audit.add(passed.context("the audit failed")?);
     }
     Ok(())
+}
+
+/// Server CPU of a create, many over few.
+fn growth(many: &[Segment], few: &[Segment]) -> Option<Spread> {
+    let cpu = Segment::server_cpu_per_create_us;
+    Spread::of_ratios(many.iter().zip(few).map(|(many, few)| (cpu(many), cpu(few))))
+}
+
+/// W8: the same stretches while subscriptions come and go.
+async fn churn(
+    few: &mut Contender,
+    many: &mut Contender,
+    settings: &Settings,
+) -> anyhow::Result<Churn> {
+    let (mut of_few, mut of_many) = (Vec::new(), Vec::new());
+    for _ in 0..settings.pairs {
+        of_few.push(few.measure_with_churn(settings).await?);
+        of_many.push(many.measure_with_churn(settings).await?);
+    }
+    let per_second = |all: &[Churned]| Spread::of(all.iter().map(|one| one.per_second));
+    let rates = (per_second(&of_many), per_second(&of_few));
+    let segments = |all: Vec<Churned>| Vec::from_iter(all.into_iter().map(|one| one.segment));
+    let (of_many, of_few) = (segments(of_many), segments(of_few));
+    Ok(Churn {
+        many_per_second: rates.0,
+        few_per_second: rates.1,
+        growth: growth(&of_many, &of_few),
+        many: Figures::of(&of_many),
+        few: Figures::of(&of_few),
+    })
 }
 
 /// A server with its clients and idle subscriptions.
@@ -236,6 +288,11 @@ impl Contender {
     async fn measure(&mut self, settings: &Settings) -> anyhow::Result<Segment> {
         closed_loop(&self.target, &mut self.clients, settings.length / 5, settings.length).await
     }
+
+    async fn measure_with_churn(&mut self, settings: &Settings) -> anyhow::Result<Churned> {
+        let Self { target, clients, .. } = self;
+        closed_loop_with_churn(target, clients, settings.length / 5, settings.length).await
+    }
 }
 
 fn goals(report: &Report) -> Vec<Goal> {
@@ -246,6 +303,11 @@ fn goals(report: &Report) -> Vec<Goal> {
     {
         let what = "server CPU for a create with the most subscriptions, over 1,000";
         goals.push(goal("server-growth", what, GROWTH_LIMIT, growth.median));
+    }
+    let mut churned = report.server.iter().filter_map(|level| level.churn.as_ref()?.growth);
+    if let Some(growth) = churned.next_back() {
+        let what = "the same while 1,000 subscriptions a second come and go";
+        goals.push(goal("server-growth-churn", what, GROWTH_LIMIT, growth.median));
     }
     let loads = report.engine.as_ref().and_then(|engine| engine["loads"].as_array());
     for load in loads.into_iter().flatten() {

@@ -177,6 +177,21 @@ impl Target {
         created["id"].as_str().map(str::to_owned).context("the subscription has no id")
     }
 
+    /// Deletes a subscription.
+    ///
+    /// # Errors
+    /// When that is refused.
+    pub async fn unsubscribe(&self, connection: &mut Connection, id: &str) -> anyhow::Result<()> {
+        let request = format!(
+            "DELETE /r4/Subscription/{id} HTTP/1.1\r\nHost: {}\r\nContent-Length: 0\r\n\r\n",
+            self.host()
+        );
+        let answer = connection.exchange(request.as_bytes()).await?;
+        let is_done = matches!(answer.status, 200 | 204);
+        ensure!(is_done, "deleting a subscription: {}", answer.describe());
+        Ok(())
+    }
+
     /// Makes a subscription for the Observations of each of these patients, with one request.
     ///
     /// # Errors

@@ -91,6 +91,8 @@ fn a_tiny_match_run_fills_both_parts_and_passes_its_audit() {
     let level = &report["server"][0];
     assert_eq!(level["subscriptions"], 1_000);
     assert!(level["growth"]["median"].is_number(), "{level}");
+    assert!(level["churn"]["many_per_second"]["median"].as_f64() > Some(0.0), "{level}");
+    assert!(level["churn"]["growth"]["median"].is_number(), "{level}");
     assert!(level["grown"]["server_cpu_us"].as_f64() > Some(0.0), "{level}");
     assert!(report["audit"]["events"].as_u64() > Some(0));
     if engine.is_file() {
