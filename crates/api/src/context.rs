@@ -7,9 +7,9 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName, header};
 use cresset_definitions::FhirVersion;
-use cresset_model::IssueCode;
+use cresset_model::{IssueCode, TraceContext};
 use cresset_node::{Caller, Error, Kind, Node, SearchRequest};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::sync::Semaphore;
@@ -17,6 +17,9 @@ use tokio::sync::Semaphore;
 use crate::negotiate;
 use crate::outcome::Refusal;
 use crate::server::Config;
+
+/// The header of W3C trace context.
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Bytes of a body that are read and thrown away behind the limit.
 const DISCARD_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -73,7 +76,14 @@ impl Request {
         let format =
             parameters.iter().find_map(|(name, value)| (name == "_format").then_some(value));
         negotiate::check_accept(version, &self.headers, format.map(String::as_str))?;
-        Ok(caller)
+        Ok(caller.traced(self.trace()))
+    }
+
+    /// The trace that the request belongs to; one sent twice is none, as the standard says.
+    fn trace(&self) -> Option<TraceContext> {
+        let mut values = self.headers.get_all(TRACEPARENT).iter();
+        let value = values.next().filter(|_| values.next().is_none())?;
+        TraceContext::parse(value.to_str().ok()?)
     }
 
     /// The query, decoded.

@@ -43,7 +43,7 @@ pub enum AddressRange {
     Private,
     /// Anything else that is not public unicast.
     Reserved,
-    /// An IPv6 form that leads to a refused IPv4 address (6to4, NAT64).
+    /// An IPv6 form that leads to an IPv4 address: 6to4, and NAT64 to one that is refused.
     Translated,
     /// No address, which many systems take as this machine.
     Unspecified,
@@ -76,7 +76,7 @@ impl fmt::Display for AddressRange {
             Self::Multicast => "a multicast address",
             Self::Private => "a private address",
             Self::Reserved => "a reserved address",
-            Self::Translated => "a translation of an address that is not public",
+            Self::Translated => "a translation of another address",
             Self::Unspecified => "the unspecified address",
         })
     }
@@ -117,7 +117,7 @@ fn range_of_v6(address: Ipv6Addr) -> Option<AddressRange> {
     if let Some((_, range)) = RANGES_V6.iter().find(|(net, _)| net.contains(&address)) {
         return Some(*range);
     }
-    if let Some(inner) = translated(address) {
+    if let Some(inner) = nat64(address) {
         return range_of_v4(inner).map(|_| AddressRange::Translated);
     }
     // Only 2000::/3 is given out as public unicast, so all else is refused, also what is
@@ -125,17 +125,10 @@ fn range_of_v6(address: Ipv6Addr) -> Option<AddressRange> {
     (!GLOBAL_UNICAST.contains(&address)).then_some(AddressRange::Reserved)
 }
 
-/// The IPv4 address that a 6to4 or NAT64 address leads to.
-fn translated(address: Ipv6Addr) -> Option<Ipv4Addr> {
-    let octets = address.octets();
-    let at = if SIX_TO_FOUR.contains(&address) {
-        2
-    } else if NAT64.contains(&address) {
-        12
-    } else {
-        return None;
-    };
-    Some(Ipv4Addr::new(octets[at], octets[at + 1], octets[at + 2], octets[at + 3]))
+/// The IPv4 address that a NAT64 address leads to. Where there is a NAT64, all of IPv4 is reached so.
+fn nat64(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let [.., a, b, c, d] = address.octets();
+    NAT64.contains(&address).then_some(Ipv4Addr::new(a, b, c, d))
 }
 
 const fn v4(a: u8, b: u8, c: u8, d: u8, length: u8) -> Ipv4Net {
@@ -148,7 +141,6 @@ const fn v6(segments: [u16; 8], length: u8) -> Ipv6Net {
 }
 
 const GLOBAL_UNICAST: Ipv6Net = v6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
-const SIX_TO_FOUR: Ipv6Net = v6([0x2002, 0, 0, 0, 0, 0, 0, 0], 16);
 const NAT64: Ipv6Net = v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96);
 
 /// The first that contains an address names it, so the narrower stand before the wider.
@@ -185,6 +177,8 @@ const RANGES_V6: &[(Ipv6Net, AddressRange)] = &[
     // IETF protocol assignments, Teredo and ORCHID among them: none is an endpoint's.
     (v6([0x2001, 0, 0, 0, 0, 0, 0, 0], 23), AddressRange::Reserved),
     (v6([0x2001, 0xdb8, 0, 0, 0, 0, 0, 0], 32), AddressRange::Documentation),
+    // 6to4, whose relays are gone (RFC 7526): what is left of it leads into somebody's network.
+    (v6([0x2002, 0, 0, 0, 0, 0, 0, 0], 16), AddressRange::Translated),
     (v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20), AddressRange::Documentation),
     // Metadata of Amazon, Google and Scaleway.
     (v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128), AddressRange::Metadata),

@@ -8,7 +8,7 @@
 //! run at once: its caller does.
 //!
 //! **Invariants**: no connection is opened to an address the [`AddressPolicy`] refuses, whatever
-//! name led to it (RQ-SS-08); no redirect is followed (RQ-CH-26); an attempt ends within its
+//! name led to it (RQ-SS-08), unless a proxy makes the connections; no redirect is followed (RQ-CH-26); an attempt ends within its
 //! deadline and keeps at most [`RESPONSE_TEXT_BYTES_MAX`] bytes of the response; no text made here
 //! holds a header value, a body, an address or the query string of an endpoint.
 //!
@@ -16,9 +16,12 @@
 //! `signature/tests.rs` are tables; `rest_hook/tests.rs` speaks to receivers on loopback.
 
 mod address;
+mod clients;
 mod endpoint;
 mod header;
+mod host;
 mod outcome;
+mod proxy;
 mod resolver;
 mod rest_hook;
 mod retry_after;
@@ -28,9 +31,11 @@ mod tls;
 pub use address::{AddressPolicy, AddressRange, InvalidPrefix, parse_prefix};
 pub use endpoint::{ENDPOINT_LENGTH_MAX, EndpointPolicy, EndpointRefusal, endpoint_refusal};
 pub use header::{HEADERS_MAX, HeaderRefusal, header_refusal};
+pub use host::{HostPattern, InvalidHostPattern};
 pub use ipnet::IpNet;
 pub use outcome::{Failure, FailureKind, NoResponse, Outcome, ResponseText, Verdict};
-pub use rest_hook::{Config, RESPONSE_TEXT_BYTES_MAX, Request, RestHook};
+pub use proxy::{InvalidProxyUrl, ProxyUrl};
+pub use rest_hook::{Config, HostConfig, RESPONSE_TEXT_BYTES_MAX, Request, RestHook};
 pub use retry_after::RETRY_AFTER_MAX;
 pub use signature::{InvalidSigningKey, SIGNING_KEYS_MAX, SigningKey};
-pub use tls::Error;
+pub use tls::{Error, Identity};

@@ -50,13 +50,14 @@ impl Lookup for SystemLookup {
 /// The resolver that the HTTP client asks.
 pub(crate) struct Resolver {
     lookup: Arc<dyn Lookup>,
-    policy: AddressPolicy,
+    /// None where only a proxy is connected to.
+    policy: Option<AddressPolicy>,
     permits: Arc<Semaphore>,
 }
 
 impl Resolver {
-    /// A resolver that gives out what the policy allows.
-    pub(crate) fn new(lookup: Arc<dyn Lookup>, policy: AddressPolicy) -> Self {
+    /// A resolver that gives out what the policy allows, or everything without one.
+    pub(crate) fn new(lookup: Arc<dyn Lookup>, policy: Option<AddressPolicy>) -> Self {
         Self { lookup, policy, permits: Arc::new(Semaphore::new(LOOKUPS_MAX)) }
     }
 }
@@ -76,7 +77,7 @@ impl Resolve for Resolver {
                 drop(permit);
                 found
             });
-            let allowed = allowed(&policy, found.await??)?;
+            let allowed = allowed(policy.as_ref(), found.await??)?;
             Ok(Box::new(allowed.into_iter()) as Addrs)
         })
     }
@@ -95,13 +96,13 @@ impl fmt::Display for AllRefused {
 impl std::error::Error for AllRefused {}
 
 fn allowed(
-    policy: &AddressPolicy,
+    policy: Option<&AddressPolicy>,
     found: Vec<IpAddr>,
 ) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
     let mut refused = None;
     let mut allowed = Vec::with_capacity(found.len().min(ADDRESSES_MAX));
     for address in found {
-        match policy.refusal(address) {
+        match policy.and_then(|policy| policy.refusal(address)) {
             Some(range) => refused = refused.or(Some(range)),
             // Port 0 is replaced by the port of the URL.
             None if allowed.len() < ADDRESSES_MAX => allowed.push(SocketAddr::new(address, 0)),

@@ -5,7 +5,8 @@
 //!
 //! **Invariants**: the attempt ends within its deadline, whatever the endpoint does; a redirect is a
 //! failure; at most [`RESPONSE_TEXT_BYTES_MAX`] of the response are kept, and reading stops there; no
-//! proxy of the environment is used, as it would resolve names past the address policy.
+//! proxy of the environment is used, only one that is configured: it resolves names past the address
+//! policy.
 //!
 //! Its tests are in `rest_hook/tests.rs`.
 
@@ -16,20 +17,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::{HeaderMap, HeaderName, HeaderValue, InvalidHeaderValue, RETRY_AFTER};
 use jiff::{SignedDuration, Timestamp};
-use reqwest::redirect;
 use tokio::time::{Instant, timeout_at};
 use url::Url;
 
+use crate::clients::Clients;
 use crate::endpoint::{EndpointPolicy, endpoint_refusal};
 use crate::header::header_map;
+use crate::host::HostPattern;
 use crate::outcome::{Failure, FailureKind, NoResponse, Outcome, ResponseText, Verdict};
-use crate::resolver::{AllRefused, Lookup, Resolver, SystemLookup};
+use crate::proxy::ProxyUrl;
+use crate::resolver::{AllRefused, Lookup, SystemLookup};
 use crate::retry_after::parse_retry_after;
 use crate::signature::{SigningKey, signatures};
-use crate::tls::{Error, client_config, untrusted_because};
+use crate::tls::{Error, Identity, untrusted_because};
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const WEBHOOK_ID: HeaderName = HeaderName::from_static("webhook-id");
@@ -43,12 +47,6 @@ pub const RESPONSE_TEXT_BYTES_MAX: usize = 1024;
 /// then; reading on only lets the connection be used again.
 const RESPONSE_TEXT_TIME_MAX: Duration = Duration::from_secs(1);
 
-/// Most bytes of response headers on an HTTP/2 connection.
-const RESPONSE_HEADER_BYTES_MAX: u32 = 16 * 1024;
-
-/// Interval of the probes that find out whether a silent peer is gone.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-
 /// How the client behaves towards all endpoints.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -60,8 +58,24 @@ pub struct Config {
     pub idle_connection_timeout: Duration,
     /// Files in PEM form of authorities trusted besides the system's.
     pub extra_ca_files: Vec<PathBuf>,
+    /// Trust and identity of single hosts; the first with a pattern for a host counts.
+    pub hosts: Vec<HostConfig>,
+    /// The proxy that makes all connections, in place of this process. It looks up names itself, so
+    /// the address policy holds for literal addresses only.
+    pub proxy: Option<ProxyUrl>,
     /// The `User-Agent` header, unless the subscriber asks for its own.
     pub user_agent: String,
+}
+
+/// How the client behaves towards single hosts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostConfig {
+    /// Which hosts.
+    pub hosts: Vec<HostPattern>,
+    /// Files in PEM form of authorities trusted for these hosts, besides those for all.
+    pub ca_files: Vec<PathBuf>,
+    /// What the server shows where a host asks who it is.
+    pub identity: Option<Identity>,
 }
 
 impl Default for Config {
@@ -71,6 +85,8 @@ impl Default for Config {
             idle_connections_per_host_max: 8,
             idle_connection_timeout: Duration::from_secs(60),
             extra_ca_files: Vec::new(),
+            hosts: Vec::new(),
+            proxy: None,
             user_agent: concat!("cresset/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
     }
@@ -114,15 +130,21 @@ impl fmt::Debug for Request {
 /// The rest-hook channel. Clones share one connection pool.
 #[derive(Clone)]
 pub struct RestHook {
-    client: reqwest::Client,
-    policy: Arc<EndpointPolicy>,
+    shared: Arc<Shared>,
     signing_keys: Arc<[SigningKey]>,
-    trusted_roots: usize,
+}
+
+/// What clones share.
+struct Shared {
+    config: Config,
+    policy: EndpointPolicy,
+    lookup: Arc<dyn Lookup>,
+    clients: ArcSwap<Clients>,
 }
 
 impl fmt::Debug for RestHook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RestHook").field("policy", &self.policy).finish_non_exhaustive()
+        f.debug_struct("RestHook").field("policy", &self.shared.policy).finish_non_exhaustive()
     }
 }
 
@@ -142,25 +164,22 @@ impl RestHook {
         policy: EndpointPolicy,
         lookup: Arc<dyn Lookup>,
     ) -> Result<Self, Error> {
-        let (tls, trusted_roots) = client_config(&config.extra_ca_files)?;
-        let client = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .https_only(policy.https_only)
-            .dns_resolver(Resolver::new(lookup, policy.addresses.clone()))
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .referer(false)
-            .no_gzip()
-            .user_agent(config.user_agent.as_str())
-            .connect_timeout(config.connect_timeout)
-            .pool_max_idle_per_host(config.idle_connections_per_host_max)
-            .pool_idle_timeout(config.idle_connection_timeout)
-            .tcp_keepalive(KEEPALIVE_INTERVAL)
-            .http2_max_header_list_size(RESPONSE_HEADER_BYTES_MAX)
-            .build()
-            .map_err(Error::Client)?;
-        let signing_keys = Arc::default();
-        Ok(Self { client, policy: Arc::new(policy), signing_keys, trusted_roots })
+        let clients = Clients::new(config, &policy, &lookup)?;
+        let (config, clients) = (config.clone(), ArcSwap::from_pointee(clients));
+        let shared = Arc::new(Shared { config, policy, lookup, clients });
+        Ok(Self { shared, signing_keys: Arc::default() })
+    }
+
+    /// Reads all certificate files again, for this and all its clones; attempts under way end as they
+    /// began. Reads files; do not call it where nothing may block.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`]. Everything stays as it was then.
+    pub fn reload(&self) -> Result<(), Error> {
+        let Shared { config, policy, lookup, clients } = &*self.shared;
+        clients.store(Arc::new(Clients::new(config, policy, lookup)?));
+        Ok(())
     }
 
     /// The same, signing every request with each of these keys.
@@ -171,12 +190,12 @@ impl RestHook {
 
     /// How many certificate authorities are trusted. With none, no `https` endpoint can be reached.
     pub fn trusted_roots(&self) -> usize {
-        self.trusted_roots
+        self.shared.clients.load().trusted_roots
     }
 
     /// The policy that endpoints are held to.
     pub fn policy(&self) -> &EndpointPolicy {
-        &self.policy
+        &self.shared.policy
     }
 
     /// Sends one request and waits for its outcome.
@@ -196,7 +215,8 @@ impl RestHook {
             Ok(request) => request,
             Err(failure) => return failed(failure, started),
         };
-        match timeout_at(deadline, self.client.execute(request)).await {
+        let client = self.shared.clients.load().of(request.url()).clone();
+        match timeout_at(deadline, client.execute(request)).await {
             Err(_) => failed(timed_out(), started),
             Ok(Err(error)) => failed(failure_of(&error), started),
             Ok(Ok(response)) => answered(response, started, deadline, now).await,
@@ -205,7 +225,7 @@ impl RestHook {
 
     /// The request in the client's form, if the policy allows it.
     fn checked(&self, request: Request) -> Result<reqwest::Request, Failure> {
-        if let Some(refusal) = endpoint_refusal(&request.endpoint, &self.policy) {
+        if let Some(refusal) = endpoint_refusal(&request.endpoint, self.policy()) {
             return Err(refused(refusal.to_string()));
         }
         let mut headers = header_map(&request.content_type, &request.headers)

@@ -2,7 +2,8 @@
 //! endpoints do.
 //!
 //! It starts `cresset` from the target folder of the test that runs ([`Server`]), sends it HTTP
-//! ([`Client`]), listens on websockets ([`Socket`]) and is an endpoint itself ([`Receiver`]). What
+//! ([`Client`]), listens on websockets ([`Socket`]) and is an endpoint itself ([`Receiver`],
+//! and [`Rogue`] for what no HTTP server does). What
 //! it reads it reads by hand from JSON ([`Notification`]), never with the product's own code, and
 //! it checks the frame rules of every notification that it reads. Nothing here sleeps: it waits
 //! for a condition, with a deadline ([`until`]).
@@ -15,6 +16,7 @@ mod notification;
 mod receiver;
 mod reply;
 mod resource;
+mod rogue;
 mod server;
 mod socket;
 mod subscription;
@@ -27,6 +29,7 @@ pub use notification::{Entry, Notification, NotifiedEvent, Status};
 pub use receiver::{Answer, Receiver, Sent};
 pub use reply::{Outcome, OutcomeIssue, Reply};
 pub use resource::{encounter, observation, patient};
+pub use rogue::{Misbehaviour, Rogue};
 pub use server::{Options, Server, cresset};
 pub use socket::{Closed, Socket};
 pub use subscription::{Channel, Filter, Subscribe, set};

@@ -31,8 +31,13 @@ pub enum Answer {
     Redirect(String),
     /// With this status.
     Status(u16),
-    /// 503 with `Retry-After`, in seconds.
-    TryAgainAfter(u32),
+    /// With this status and `Retry-After`.
+    Busy {
+        /// The status.
+        status: u16,
+        /// Seconds or a date.
+        retry_after: String,
+    },
 }
 
 /// A request that was sent to the endpoint.
@@ -46,6 +51,8 @@ pub struct Sent {
     pub headers: HeaderMap,
     /// Body.
     pub body: Bytes,
+    /// How it is answered.
+    pub answer: Answer,
     /// When it was read.
     pub at: Instant,
 }
@@ -175,9 +182,10 @@ impl Shared {
         let answer = {
             let mut scripts = self.scripts();
             let script = scripts.entry(path.to_owned()).or_default();
-            script.sent.push(sent);
             let next = script.answers.pop_front().or_else(|| script.always.clone());
-            next.unwrap_or(Answer::Status(200))
+            let answer = next.unwrap_or(sent.answer.clone());
+            script.sent.push(Sent { answer: answer.clone(), ..sent });
+            answer
         };
         self.changed.send_modify(|count| *count += 1);
         answer
@@ -201,21 +209,23 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
         target: head.uri.to_string(),
         headers: head.headers,
         body,
+        answer: Answer::Status(200),
         at: Instant::now(),
     };
     match shared.record(&path, sent) {
+        Answer::Busy { status, retry_after } => {
+            (status_of(status), [("retry-after", retry_after)]).into_response()
+        }
         Answer::Held(gate) => {
             gate.notified().await;
             StatusCode::OK.into_response()
         }
         Answer::Never => std::future::pending().await,
         Answer::Redirect(to) => (StatusCode::FOUND, [("location", to)]).into_response(),
-        Answer::Status(status) => {
-            StatusCode::from_u16(status).expect("a status of the test's").into_response()
-        }
-        Answer::TryAgainAfter(seconds) => {
-            (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", seconds.to_string())])
-                .into_response()
-        }
+        Answer::Status(status) => status_of(status).into_response(),
     }
+}
+
+fn status_of(status: u16) -> StatusCode {
+    StatusCode::from_u16(status).expect("a status of the test's")
 }

@@ -24,6 +24,7 @@ pub struct Options {
     topics: Option<PathBuf>,
     allow_local_endpoints: bool,
     demo: bool,
+    crash_at: Option<String>,
 }
 
 impl Default for Options {
@@ -34,6 +35,7 @@ impl Default for Options {
             topics: Some(fixtures().join("topics")),
             allow_local_endpoints: true,
             demo: false,
+            crash_at: None,
         };
         for (key, value) in [
             ("server.shutdown-grace", "5s"),
@@ -52,7 +54,13 @@ impl Default for Options {
 impl Options {
     /// Nothing but what the binary has by itself.
     pub fn untouched() -> Self {
-        Self { config: Table::new(), topics: None, allow_local_endpoints: false, demo: false }
+        Self {
+            config: Table::new(),
+            topics: None,
+            allow_local_endpoints: false,
+            demo: false,
+            crash_at: None,
+        }
     }
 
     /// Sets one key of the configuration, such as `websocket.bind-deadline`.
@@ -84,6 +92,12 @@ impl Options {
     pub fn demo(mut self) -> Self {
         self.demo = true;
         self
+    }
+
+    /// Has the server die at a named point of its code, such as `writer.appended:3` for its third
+    /// pass, until this is called again.
+    pub fn crash_at(&mut self, point: Option<String>) {
+        self.crash_at = point;
     }
 
     /// Adds a client with a token and these rights, and switches authentication on.
@@ -138,6 +152,15 @@ impl Server {
     pub async fn start_again(&mut self) {
         self.launch_again();
         self.wait_until_it_serves().await;
+    }
+
+    /// As [`Self::start_again`], for a server that may die before it serves.
+    ///
+    /// # Errors
+    /// How it ended, if it did.
+    pub async fn try_start_again(&mut self) -> Result<(), ExitStatus> {
+        self.launch_again();
+        self.serves().await
     }
 
     /// As [`Self::start_again`], without waiting until it serves.
@@ -226,6 +249,13 @@ impl Server {
     }
 
     async fn wait_until_it_serves(&mut self) {
+        if let Err(status) = self.serves().await {
+            panic!("the server ended with {status}:\n{}", self.log());
+        }
+    }
+
+    /// Waits until it serves, or has ended.
+    async fn serves(&mut self) -> Result<(), ExitStatus> {
         let path = stdout_path(self.folder.path(), self.starts);
         let child = &mut self.child;
         let url = until("the server prints where it listens", || {
@@ -233,15 +263,11 @@ impl Server {
             let line = printed.lines().find_map(|line| line.strip_prefix(LISTENING));
             let url = line.filter(|_| printed.ends_with('\n')).map(|url| url.trim().to_owned());
             let ended = child.try_wait().expect("the server's process is ours");
-            if let (Some(status), None) = (ended, &url) {
-                let log = log_path(path.parent().expect("a folder"), self.starts);
-                let log = fs::read_to_string(log).unwrap_or_default();
-                panic!("the server ended with {status}:\n{log}");
-            }
-            std::future::ready(url)
+            std::future::ready(url.map(Ok).or(ended.map(Err)))
         })
-        .await;
+        .await?;
         self.url = url.trim_end_matches('/').to_owned();
+        Ok(())
     }
 }
 
@@ -328,6 +354,9 @@ fn command(folder: &Path, options: &Options) -> Command {
     }
     if options.demo {
         command.arg("--demo");
+    }
+    if let Some(point) = &options.crash_at {
+        command.env("CRESSET_CRASH_AT", point);
     }
     command.current_dir(folder);
     command

@@ -12,10 +12,12 @@
 //! `docs/configuration.md` equal to `default.toml`.
 
 pub(crate) mod auth;
+mod entries;
 mod problem;
 mod reader;
 #[cfg(test)]
 mod reference;
+mod tls;
 mod tree;
 mod value;
 
@@ -26,7 +28,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use cresset_channel::{InvalidSigningKey, IpNet, SigningKey};
+use cresset_channel::{HostConfig, InvalidSigningKey, IpNet, ProxyUrl, SigningKey};
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
@@ -141,6 +143,9 @@ pub(crate) struct RestHook {
     pub(crate) allow_local_endpoints: bool,
     pub(crate) allow_addresses: Vec<IpNet>,
     pub(crate) extra_ca_files: Vec<PathBuf>,
+    pub(crate) proxy: Option<ProxyUrl>,
+    /// `[[rest-hook.tls]]`.
+    pub(crate) hosts: Vec<HostConfig>,
 }
 
 /// `[recovery]`.
@@ -490,6 +495,8 @@ impl RestHook {
             allow_addresses: reader
                 .required("rest-hook.allow-addresses", &list(value::prefix(), 1000)),
             extra_ca_files: reader.required("rest-hook.extra-ca-files", &list(value::path(), 100)),
+            proxy: reader.optional("rest-hook.proxy", &value::proxy_url()),
+            hosts: tls::read(reader),
         }
     }
 }

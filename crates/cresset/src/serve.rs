@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 use std::{io, process};
 
 use anyhow::Context;
@@ -14,11 +15,16 @@ use cresset_store_embedded::EmbeddedStore;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::cli::Serve;
 use crate::config::auth::{Auth, Right};
 use crate::config::{self, Config, SearchIndex, StoreKind};
 use crate::{demo, telemetry, topics};
+
+/// How long the store may take to be closed when the grace time is over.
+const CLOSING_TIME_MAX: Duration = Duration::from_secs(30);
 
 /// Runs the server until SIGTERM or SIGINT.
 pub(crate) fn serve(arguments: &Serve) -> anyhow::Result<()> {
@@ -62,7 +68,9 @@ async fn run(config: Config, demo: bool) -> anyhow::Result<()> {
         .with_context(|| format!("cannot listen on {}", config.server.listen))?;
     let bound = listener.local_addr().context("the listener has no address")?;
     let base_url = config.server.base_url(bound);
-    let (node, stopper) = start(&config, base_url.clone())?;
+    let rest_hook = rest_hook(&config)?;
+    reload_on_signal(rest_hook.clone())?;
+    let (node, stopper) = start(&config, base_url.clone(), rest_hook)?;
     load_topics(&node, &config).await?;
     // Heard before anybody is told that the server is there, so that no SIGTERM is an abrupt end.
     let signals = wait_for_signal()?;
@@ -73,32 +81,37 @@ async fn run(config: Config, demo: bool) -> anyhow::Result<()> {
         tokio::spawn(demo::play(base_url, config.store.directory.clone()));
     }
     let stopping = node.clone();
+    let grace = config.server.shutdown_grace;
+    let (tell_end, grace_end) = oneshot::channel();
     let stop = async move {
         signals.await;
         tracing::info!("stopping");
-        stopping.begin_stop();
+        let grace_end = Instant::now() + grace;
+        stopping.begin_stop(grace_end);
+        // Whoever waits for it has failed otherwise.
+        let _nobody_waits = tell_end.send(grace_end);
     };
-    server
-        .serve(listener, stop, config.server.shutdown_grace)
-        .await
-        .context("the server failed")?;
-    stop_within(stopper, node, &config).await;
+    server.serve(listener, stop, grace).await.context("the server failed")?;
+    stop_by(grace_end.await.unwrap_or_else(|_| Instant::now()), stopper, node).await;
     tracing::info!("stopped");
     Ok(())
 }
 
-/// Waits for the node to end; attempts that take longer than the grace time are cut off, which
-/// loses nothing, since what is not confirmed is sent again.
-async fn stop_within(stopper: Stopper, node: Arc<Node>, config: &Config) {
-    let grace = config.server.shutdown_grace + config.subscriptions.timeout_max;
-    if tokio::time::timeout(grace, stopper.stop(node)).await.is_err() {
+/// Waits for the node to end, which has no attempt under way after the end of the grace time.
+async fn stop_by(grace_end: Instant, stopper: Stopper, node: Arc<Node>) {
+    let stopping = tokio::time::timeout_at(grace_end + CLOSING_TIME_MAX, stopper.stop(node));
+    if stopping.await.is_err() {
         tracing::warn!("the node did not end in time");
         process::exit(0);
     }
 }
 
 /// Opens the store and starts the node on it.
-fn start(config: &Config, base_url: String) -> anyhow::Result<(Arc<Node>, Stopper)> {
+fn start(
+    config: &Config,
+    base_url: String,
+    rest_hook: RestHook,
+) -> anyhow::Result<(Arc<Node>, Stopper)> {
     let store: Arc<dyn Store> = match config.store.kind {
         StoreKind::Embedded => {
             let directory = &config.store.directory;
@@ -109,15 +122,39 @@ fn start(config: &Config, base_url: String) -> anyhow::Result<(Arc<Node>, Stoppe
         }
         StoreKind::Memory => Arc::new(MemoryStore::new()),
     };
+    let node_config = node_config(config, base_url)?;
+    Node::start(node_config, store, rest_hook, Clock::system())
+        .context("the state cannot be read from the store")
+}
+
+/// The channel that notifications are sent over.
+fn rest_hook(config: &Config) -> anyhow::Result<RestHook> {
     let rest_hook = RestHook::new(&channel_config(config), endpoint_policy(config))
         .context("the HTTP client cannot be made")?
         .signing_with(signing_keys(config)?);
     if rest_hook.trusted_roots() == 0 {
         tracing::warn!("no certificate authorities are known: https endpoints will all fail");
     }
-    let node_config = node_config(config, base_url)?;
-    Node::start(node_config, store, rest_hook, Clock::system())
-        .context("the state cannot be read from the store")
+    Ok(rest_hook)
+}
+
+/// Has certificate files read again on SIGHUP, for as long as the process lives.
+fn reload_on_signal(rest_hook: RestHook) -> anyhow::Result<()> {
+    let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be heard")?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            let rest_hook = rest_hook.clone();
+            match tokio::task::spawn_blocking(move || rest_hook.reload()).await {
+                Ok(Ok(())) => tracing::info!("certificate files were read again"),
+                Ok(Err(error)) => tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "certificate files cannot be used; those read before are"
+                ),
+                Err(error) => tracing::error!(%error, "reading certificate files panicked"),
+            }
+        }
+    });
+    Ok(())
 }
 
 /// Brings bundled and configured topics into force; what is wrong with one is told and left out.
@@ -189,6 +226,8 @@ fn channel_config(config: &Config) -> cresset_channel::Config {
         idle_connections_per_host_max: config.rest_hook.idle_connections_per_host_max.get(),
         idle_connection_timeout: config.rest_hook.idle_connection_timeout,
         extra_ca_files: config.rest_hook.extra_ca_files.clone(),
+        hosts: config.rest_hook.hosts.clone(),
+        proxy: config.rest_hook.proxy.clone(),
         ..cresset_channel::Config::default()
     }
 }
@@ -284,7 +323,7 @@ fn signing_keys(config: &Config) -> anyhow::Result<Vec<SigningKey>> {
 }
 
 fn retry_policy(config: &Config) -> anyhow::Result<RetryPolicy> {
-    let schedule = |delays: &[std::time::Duration]| {
+    let schedule = |delays: &[Duration]| {
         RetrySchedule::new(delays).context("a retry schedule has too many entries")
     };
     Ok(RetryPolicy {

@@ -25,10 +25,11 @@ use std::time::Duration;
 use cresset_model::{EventNumber, SubscriptionError, SubscriptionErrorCode, SubscriptionStatus};
 use jiff::Timestamp;
 
-use crate::retry::{JITTER_MIDDLE, RetrySchedule, batch_limit};
+use crate::retry::{JITTER_MIDDLE, batch_limit};
 use crate::time::{after, earlier};
 
 mod input;
+mod retries;
 #[cfg(test)]
 mod tests;
 
@@ -100,6 +101,8 @@ pub struct Delivery {
     /// Since when the receiver has heard nothing.
     silent_since: Timestamp,
     next_id: u64,
+    /// The caller was told where the retries stand.
+    noted: bool,
     removed: bool,
 }
 
@@ -127,6 +130,7 @@ impl Delivery {
             resume: now,
             silent_since: now,
             next_id: 1,
+            noted: false,
             removed: false,
         };
         match delivery.status {
@@ -142,6 +146,9 @@ impl Delivery {
             SubscriptionStatus::Active
             | SubscriptionStatus::EnteredInError
             | SubscriptionStatus::Off => {}
+        }
+        if let Some(retries) = state.retries.filter(|one| delivery.holds(one, state.since)) {
+            delivery.go_on(&retries, now);
         }
         delivery
     }
@@ -181,7 +188,7 @@ impl Delivery {
             Input::AttemptEnded { id, outcome, jitter } => {
                 self.attempt_ended(id, outcome, jitter, now, effects);
             }
-            Input::AttemptBarred { id } => self.attempt_barred(id, now),
+            Input::AttemptBarred { id } => self.attempt_barred(id, now, effects),
             Input::AttemptStarted { id } => self.attempt_started(id, now),
             Input::Removed => {
                 self.removed = true;
@@ -324,13 +331,16 @@ impl Delivery {
     }
 
     /// Lets time run for an attempt that is kept back from a host that does not answer.
-    fn attempt_barred(&mut self, id: AttemptId, now: Timestamp) {
+    fn attempt_barred(&mut self, id: AttemptId, now: Timestamp, effects: &mut Vec<Effect>) {
         if let Some(attempt) = &mut self.in_flight
             && attempt.id == id
             && attempt.lost_at.is_none()
         {
             attempt.barred = true;
-            self.failing_since.get_or_insert(now);
+            if self.failing_since.is_none() {
+                self.failing_since = Some(now);
+                self.note_retries(now, effects);
+            }
         }
     }
 
@@ -401,46 +411,10 @@ impl Delivery {
             self.repeat = None;
         }
         self.resume = now;
+        self.forget_retries(effects);
         if attempt.kind == AttemptKind::Handshake {
             self.status = SubscriptionStatus::Active;
             effects.push(Effect::SetStatus { status: SubscriptionStatus::Active, error: None });
-        }
-    }
-
-    /// As [`Self::failed`], with an end after a few.
-    fn rejected(
-        &mut self,
-        reason: SubscriptionError,
-        jitter: u32,
-        now: Timestamp,
-        effects: &mut Vec<Effect>,
-    ) {
-        self.rejections = self.rejections.saturating_add(1);
-        let handshake = self.status == SubscriptionStatus::Requested;
-        if !handshake && self.rejections > self.settings.policy.rejection_retries_max {
-            self.failing_since.get_or_insert(now);
-            self.give_up(SubscriptionStatus::Error, reason, now, effects);
-        } else {
-            self.failed(reason, None, jitter, now, effects);
-        }
-    }
-
-    /// Plans a retry, or leaves `requested` or `active` when there were enough (TR-14).
-    fn failed(
-        &mut self,
-        reason: SubscriptionError,
-        retry_after: Option<Duration>,
-        jitter: u32,
-        now: Timestamp,
-        effects: &mut Vec<Effect>,
-    ) {
-        self.failures = self.failures.saturating_add(1);
-        self.failing_since.get_or_insert(now);
-        let retry_after_max = self.settings.policy.retry_after_max;
-        let retry_after = retry_after.map(|wait| wait.min(retry_after_max));
-        match self.schedule().delay(self.failures, jitter, retry_after) {
-            Some(delay) => self.resume = after(now, delay),
-            None => self.give_up(SubscriptionStatus::Error, reason, now, effects),
         }
     }
 
@@ -499,6 +473,7 @@ impl Delivery {
         self.failures = 0;
         self.rejections = 0;
         self.repeat = None;
+        self.forget_retries(effects);
         if self.resend.take().is_some() {
             effects.push(Effect::ResendEnded);
         }
@@ -635,24 +610,6 @@ impl Delivery {
 
     fn lost_at(&self) -> Option<Timestamp> {
         self.in_flight?.lost_at
-    }
-
-    /// When an attempt that is kept back from its host becomes an error.
-    fn barred_until(&self) -> Option<Timestamp> {
-        self.in_flight.filter(|attempt| attempt.barred && is_sending(self.status))?;
-        Some(after(self.failing_since?, self.schedule().total()))
-    }
-
-    /// The retries in this status.
-    fn schedule(&self) -> &RetrySchedule {
-        let policy = &self.settings.policy;
-        match self.status {
-            SubscriptionStatus::Requested => &policy.handshake_retries,
-            SubscriptionStatus::Active
-            | SubscriptionStatus::EnteredInError
-            | SubscriptionStatus::Error
-            | SubscriptionStatus::Off => &policy.retries,
-        }
     }
 
     /// How long one attempt may take.

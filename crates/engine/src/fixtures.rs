@@ -131,6 +131,7 @@ pub(crate) fn subscription(filters: &[&str]) -> Subscription {
         heartbeat_period: None,
         timeout: None,
         max_count: None,
+        retry_period: None,
         mime_type: None,
         content: PayloadContent::IdOnly,
     }

@@ -14,6 +14,9 @@ pub const RETRIES_MAX: usize = 64;
 /// Chance may lengthen it by [`JITTER_SHARE`].
 pub const RETRY_DELAY_MAX: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// As [`RETRY_DELAY_MAX`], lengthened by chance as far as it can be.
+pub(crate) const RETRY_WAIT_MAX: Duration = Duration::from_secs(24 * 60 * 60 * 6 / 5);
+
 /// The part of a delay by which chance shortens or lengthens it at most.
 pub const JITTER_SHARE: f64 = 0.2;
 

@@ -1,6 +1,8 @@
 //! What the codecs share when they read a Subscription: the checks that no element and no
 //! extension is ignored that might narrow what the client gets (RQ-FL-11, TR-05).
 
+use std::time::Duration;
+
 use cresset_definitions::Definitions;
 use cresset_model::{
     ChannelType, Issue, IssueCode, IssueKind, Issues, PayloadContent, SubscriptionStatus,
@@ -8,7 +10,7 @@ use cresset_model::{
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use crate::element::{Element, invalid, shortened};
+use crate::element::{Element, Extension, invalid, missing, shortened};
 use crate::instant::parse_instant;
 use crate::urls;
 
@@ -117,6 +119,48 @@ pub(crate) fn parse_end(root: &Element<'_>, issues: &mut Issues) -> Option<Times
     end
 }
 
+/// How long what fails is repeated, by an extension of ours, the same in all versions.
+pub(crate) fn parse_retry_period(root: &Element<'_>, issues: &mut Issues) -> Option<Duration> {
+    let extensions = root.extensions(issues);
+    let (value, path) = bound(&extensions, urls::RETRY_PERIOD, issues)?;
+    let seconds = value.as_u64().and_then(|seconds| u32::try_from(seconds).ok());
+    if seconds.is_none() {
+        issues.push(invalid("must be a number of seconds").at(path));
+    }
+    seconds.map(|seconds| Duration::from_secs(u64::from(seconds)))
+}
+
+/// The only extension with this URL; a second one is an issue.
+pub(crate) fn only<'e, 'a>(
+    extensions: &'e [Extension<'a>],
+    url: &str,
+    issues: &mut Issues,
+) -> Option<&'e Extension<'a>> {
+    let mut matching = extensions.iter().filter(|extension| extension.url == url);
+    let first = matching.next();
+    if let Some(second) = matching.next() {
+        let issue = invalid("this extension may stand here only once");
+        issues.push(issue.of_kind(IssueKind::Structure).at(second.element.path.clone()));
+    }
+    first
+}
+
+/// The number in an extension. `valueInteger` is not what the guide says and is met in the wild.
+pub(crate) fn bound<'a>(
+    extensions: &[Extension<'a>],
+    url: &str,
+    issues: &mut Issues,
+) -> Option<(&'a Value, String)> {
+    let extension = only(extensions, url, issues)?;
+    let path = extension.element.at("value");
+    let names = ["valueUnsignedInt", "valuePositiveInt", "valueInteger"];
+    let value = names.iter().find_map(|name| extension.element.members.get(*name));
+    if value.is_none() {
+        issues.push(missing("valueUnsignedInt").at(path.clone()));
+    }
+    value.map(|value| (value, path))
+}
+
 /// `status` as the client wrote it; what it may write is for the caller to say (RQ-SB-23).
 pub(crate) fn parse_status(
     root: &Element<'_>,
@@ -124,7 +168,7 @@ pub(crate) fn parse_status(
     allowed: impl FnOnce(SubscriptionStatus) -> bool,
 ) -> Option<SubscriptionStatus> {
     if !root.members.contains_key("status") {
-        issues.push(crate::element::missing("status").at(root.at("status")));
+        issues.push(missing("status").at(root.at("status")));
     }
     let from_code = |code: &str| SubscriptionStatus::from_code(code).filter(|code| allowed(*code));
     root.code("status", from_code, issues)

@@ -57,6 +57,10 @@ pub(crate) const OPERATION_OWN: &str = "https://cresset.dev/fhir/OperationDefini
 /// R5's operations: this and the same names.
 pub(crate) const OPERATION_R5: &str = "http://hl7.org/fhir/OperationDefinition/Subscription-";
 
+/// How long what fails is repeated for a Subscription, an extension of our own (docs/operating.md).
+pub(crate) const RETRY_PERIOD: &str =
+    "https://cresset.dev/fhir/StructureDefinition/subscription-retry-period";
+
 /// `$explain`, an operation of our own (docs/explain.md).
 pub(crate) const OPERATION_EXPLAIN: &str = "https://cresset.dev/fhir/OperationDefinition/explain";
 

@@ -6,7 +6,7 @@ use std::num::NonZeroU64;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use crate::{ClientName, ResourceKey, VersionId};
+use crate::{ClientName, ResourceKey, TraceContext, VersionId};
 
 /// Place of a change in the change log: 1, 2, 3 … without gap, over all bases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -90,4 +90,6 @@ pub struct Change {
     pub author: ClientName,
     /// The resource as it is sent to clients, `id` and `meta` included. Empty for a delete.
     pub body: Bytes,
+    /// The trace of the request that made it, where the request named one.
+    pub trace: Option<TraceContext>,
 }

@@ -13,8 +13,10 @@ mod explanation;
 mod ids;
 mod issue;
 mod notification;
+mod retries;
 mod subscription;
 mod topic;
+mod trace;
 
 pub use change::{Change, Interaction, Position};
 pub use event::{Event, EventNumber};
@@ -28,6 +30,7 @@ pub use notification::{
     Notification, NotificationEvent, NotificationResource, NotificationType, SubscriptionError,
     SubscriptionErrorCode,
 };
+pub use retries::Retries;
 pub use subscription::{
     ChannelType, Coding, Comparator, Filter, HEADER_BYTES_MAX, HEADERS_RESERVED, Header, MimeType,
     Modifier, PayloadContent, Subscription, SubscriptionStatus, split_modifier,
@@ -36,3 +39,4 @@ pub use topic::{
     CriteriaResult, EventTrigger, FhirPathCriteria, FilterDefinition, NotificationShape, Opaque,
     Period, QueryCriteria, RelatedQuery, ResourceTrigger, Topic, TopicStatus,
 };
+pub use trace::TraceContext;

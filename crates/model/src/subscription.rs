@@ -290,6 +290,9 @@ pub struct Subscription {
     pub timeout: Option<Duration>,
     /// Most events in one notification (RQ-SB-07).
     pub max_count: Option<NonZeroU32>,
+    /// How long at most what fails is repeated before the status becomes `error`; an extension of
+    /// ours.
+    pub retry_period: Option<Duration>,
     /// MIME type of notifications as the client wrote it (RQ-SB-04).
     pub mime_type: Option<MimeType>,
     /// How much they carry.

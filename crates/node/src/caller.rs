@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use cresset_model::{ClientName, IssueCode};
+use cresset_model::{ClientName, IssueCode, TraceContext};
 use rustc_hash::FxHashMap;
 use sha2::{Digest, Sha256};
 
@@ -75,12 +75,24 @@ impl FromIterator<Right> for Rights {
 pub struct Caller {
     client: ClientName,
     rights: Rights,
+    trace: Option<TraceContext>,
 }
 
 impl Caller {
     /// A caller with this name and these rights.
     pub fn new(client: ClientName, rights: Rights) -> Self {
-        Self { client, rights }
+        Self { client, rights, trace: None }
+    }
+
+    /// The same caller, asking as part of this trace.
+    #[must_use]
+    pub fn traced(self, trace: Option<TraceContext>) -> Self {
+        Self { trace, ..self }
+    }
+
+    /// The trace that the request belongs to, where it names one.
+    pub(crate) fn trace(&self) -> Option<TraceContext> {
+        self.trace
     }
 
     /// The client's name.

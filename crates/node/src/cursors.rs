@@ -1,40 +1,76 @@
-//! Cursors that moved and are not stored yet.
+//! How far subscriptions have come, where it moved and is not stored yet: cursors, and where retries
+//! stand.
 //!
-//! They are written in batches, now and then: a cursor that is lost in a crash costs notifications
-//! that are sent again with the same numbers, which clients must expect (RQ-CH-03, RQ-ER-15).
+//! Both are written in batches, now and then: a cursor that is lost in a crash costs notifications
+//! that are sent again with the same numbers, which clients must expect (RQ-CH-03, RQ-ER-15). What is
+//! known of one subscription is written together, so that a restart finds what was so at one time.
 
 use std::sync::{Mutex, PoisonError};
 
-use cresset_model::{EventNumber, SubscriptionKey};
+use cresset_model::{EventNumber, Retries, SubscriptionKey};
 use cresset_store::Record;
 use rustc_hash::FxHashMap;
 
-/// Cursors written in one go.
-const CURSORS_PER_RECORD_MAX: usize = 4096;
+/// Subscriptions written in one go.
+const SUBSCRIPTIONS_PER_RECORD_MAX: usize = 4096;
 
-/// The cursors that wait.
+/// What waits of one subscription.
 #[derive(Default)]
-pub(crate) struct Cursors(Mutex<FxHashMap<SubscriptionKey, EventNumber>>);
+struct Waiting {
+    cursor: Option<EventNumber>,
+    retries: Option<Option<Retries>>,
+}
+
+/// What waits.
+#[derive(Default)]
+pub(crate) struct Cursors {
+    waiting: Mutex<FxHashMap<SubscriptionKey, Waiting>>,
+    /// Where retries stood when the state was read from the store, until the loop asks.
+    stored: Mutex<FxHashMap<SubscriptionKey, Retries>>,
+}
 
 impl Cursors {
     /// Notes where a cursor is now.
     pub(crate) fn note(&self, subscription: SubscriptionKey, number: EventNumber) {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let noted = waiting.entry(subscription).or_insert(number);
-        *noted = number.max(*noted);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let noted = &mut waiting.entry(subscription).or_default().cursor;
+        *noted = (*noted).max(Some(number));
+    }
+
+    /// Notes where retries stand now.
+    pub(crate) fn note_retries(&self, subscription: SubscriptionKey, retries: Option<Retries>) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.entry(subscription).or_default().retries = Some(retries);
     }
 
     /// Takes a batch of what waits, in the order of the subscriptions.
     pub(crate) fn take(&self) -> Vec<Record> {
-        let mut waiting = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let mut keys: Vec<_> = waiting.keys().copied().collect();
         keys.sort_unstable();
-        keys.truncate(CURSORS_PER_RECORD_MAX);
-        keys.into_iter()
-            .filter_map(|subscription| {
-                let number = waiting.remove(&subscription)?;
-                Some(Record::Cursor { subscription, number })
-            })
-            .collect()
+        keys.truncate(SUBSCRIPTIONS_PER_RECORD_MAX);
+        let mut records = Vec::with_capacity(keys.len());
+        for subscription in keys {
+            let Some(Waiting { cursor, retries }) = waiting.remove(&subscription) else { continue };
+            records.extend(cursor.map(|number| Record::Cursor { subscription, number }));
+            records.extend(retries.map(|retries| Record::Retries { subscription, retries }));
+        }
+        records
+    }
+
+    /// Keeps what the store says of the retries of a subscription that the loop does not have yet.
+    pub(crate) fn keep_stored(&self, subscription: SubscriptionKey, retries: Retries) {
+        let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        stored.insert(subscription, retries);
+    }
+
+    /// What the store said of the retries of a subscription; once.
+    pub(crate) fn take_stored(&self, subscription: SubscriptionKey) -> Option<Retries> {
+        let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = stored.remove(&subscription);
+        if stored.is_empty() {
+            *stored = FxHashMap::default();
+        }
+        found
     }
 }

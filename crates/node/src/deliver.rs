@@ -22,10 +22,11 @@ use cresset_engine::{
     JITTER_MIDDLE, Outcome, RetryPolicy,
 };
 use cresset_model::{SubscriptionKey, SubscriptionStatus};
+use cresset_store::crash_point;
 use jiff::Timestamp;
 use rustc_hash::{FxHashMap, FxHashSet};
-use tokio::sync::watch;
 use tokio::task::{Id, JoinSet};
+use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
 use crate::draft::is_counted;
@@ -143,15 +144,12 @@ impl DeliveryLoop {
         all
     }
 
-    /// Works until told to stop, then waits for the attempts in flight and records how they ended.
+    /// Works until told to stop, then waits for the attempts in flight, as long as they may still
+    /// take, and records how they ended.
     ///
     /// What is not sent by then is sent after the next start: the log has it.
-    pub(crate) async fn run(
-        mut self,
-        writer: WriterHandle,
-        rest_hook: Arc<RestHook>,
-        mut stop: watch::Receiver<bool>,
-    ) {
+    pub(crate) async fn run(mut self, writer: WriterHandle, rest_hook: Arc<RestHook>) {
+        let mut stop = self.shared.stopping.subscribe();
         let shared = self.shared.clone();
         let sender = Arc::new(Sender::new(shared.clone(), rest_hook));
         let mut tasks = Tasks::default();
@@ -173,9 +171,11 @@ impl DeliveryLoop {
                 _ = stop.changed() => {}
             }
         }
-        while let Some((run, sent)) = tasks.join_next().await {
+        let grace_end = shared.grace_end.get().copied().unwrap_or_else(Instant::now);
+        while let Ok(Some((run, sent))) = timeout_at(grace_end, tasks.join_next()).await {
             self.attempt_ended(run, sent);
         }
+        tasks.cut_off().await;
         for change in self.statuses {
             if writer.send(Job::Status(change)).await.is_err() {
                 break;
@@ -300,7 +300,7 @@ impl DeliveryLoop {
             let state = live.state();
             let channel = state.settings.channel_type.clone();
             let State { status, cursor, last, since, .. } = *state;
-            let found = DeliveryState { status, cursor, last, since };
+            let found = DeliveryState { status, cursor, last, since, retries: None };
             (channel, self.delivery_settings(&state), state.revision, found)
         };
         let DeliveryState { status, last, .. } = found;
@@ -311,8 +311,13 @@ impl DeliveryLoop {
             return;
         }
         let mut effects = Vec::new();
+        let cursors = &self.shared.cursors;
         let slot = self.slots.entry(key).or_insert_with(|| Slot {
-            machine: Delivery::new(settings.clone(), found, now),
+            machine: Delivery::new(
+                settings.clone(),
+                DeliveryState { retries: cursors.take_stored(key), ..found },
+                now,
+            ),
             live,
             revision,
             deadline: None,
@@ -377,6 +382,7 @@ impl DeliveryLoop {
             heartbeat_period: state.settings.heartbeat_period,
             timeout: state.settings.timeout,
             max_count: state.settings.max_count,
+            retry_period: state.settings.retry_period,
             end: DeliverySettings::end_in_force(state.settings.end, state.accepted),
             policy: self.retry.clone(),
         }
@@ -396,6 +402,7 @@ impl DeliveryLoop {
         };
         let Some(slot) = self.slots.get_mut(&key) else { return };
         if outcome == Outcome::Success {
+            crash_point("delivery.answered");
             slot.nonce = Uuid::now_v7();
         }
         let mut effects = Vec::new();
@@ -418,6 +425,11 @@ impl DeliveryLoop {
                 Effect::MoveCursor(number) => {
                     slot.live.state().move_cursor(number);
                     self.shared.cursors.note(key, number);
+                    crash_point("delivery.confirmed");
+                }
+                Effect::NoteRetries(retries) => {
+                    self.shared.cursors.note_retries(key, retries);
+                    crash_point("delivery.failed");
                 }
                 Effect::ResendEnded => self.shared.delivery.resend_ended(key),
                 Effect::SetStatus { status, error } => {
@@ -502,6 +514,14 @@ impl Tasks {
         let run = start.run;
         let task = self.tasks.spawn(async move { sender.send(start).await });
         self.runs.insert(task.id(), run);
+    }
+
+    /// Ends those that are left.
+    async fn cut_off(&mut self) {
+        if !self.tasks.is_empty() {
+            tracing::warn!(attempts = self.tasks.len(), "attempts under way were cut off");
+            self.tasks.shutdown().await;
+        }
     }
 
     /// The next that ends, and what came of it; none while there are none. Cancel safe.

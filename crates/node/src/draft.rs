@@ -10,7 +10,7 @@ use cresset_engine::{Catalog, Evaluation, Interest, Lookup, Need, ResourceChange
 use cresset_fhir::{Codec, json};
 use cresset_model::{
     Base, Change, ClientName, Interaction, IssueCode, Issues, Position, ResourceId, ResourceKey,
-    ResourceType, Subscription, SubscriptionKey, SubscriptionStatus, VersionId,
+    ResourceType, Subscription, SubscriptionKey, SubscriptionStatus, TraceContext, VersionId,
 };
 use cresset_store::{Entry, Group, Record, Store, SubscriptionLife};
 use jiff::Timestamp;
@@ -69,6 +69,8 @@ pub(crate) struct Draft<'w> {
     catalogs: &'w mut Catalogs,
     now: Timestamp,
     first: Position,
+    /// The trace of what is being decided.
+    trace: Option<TraceContext>,
     overlay: Overlay,
     group: Group,
     changes: Vec<Kept>,
@@ -111,6 +113,7 @@ impl<'w> Draft<'w> {
             catalogs,
             now,
             first,
+            trace: None,
             overlay: Overlay::default(),
             group: Group::default(),
             changes: Vec::new(),
@@ -170,6 +173,7 @@ impl<'w> Draft<'w> {
 
     /// Decides one intent: what it does, and which subscriptions it is an event for.
     pub(crate) fn decide(&mut self, intent: Intent) -> Result<Written, Error> {
+        self.take_trace(intent.trace);
         let current = match intent.precondition {
             Precondition::Fresh => None,
             Precondition::Absent | Precondition::None | Precondition::Version(_) => {
@@ -183,6 +187,11 @@ impl<'w> Draft<'w> {
             Action::Delete => self.delete(&intent.key, &intent.author, current),
             Action::Put(body) => self.put(&intent.key, &intent.author, *body, current),
         }
+    }
+
+    /// Keeps the trace of what is decided next, where notifications are to pass it on.
+    fn take_trace(&mut self, trace: Option<TraceContext>) {
+        self.trace = trace.filter(|_| self.shared.config.delivery.traceparent);
     }
 
     /// A subscription of somebody else looks as if it were not there, to all but admins.
@@ -369,6 +378,7 @@ impl<'w> Draft<'w> {
     /// Makes a status change of the server's own a new version of the Subscription.
     pub(crate) fn change_status(&mut self, change: StatusChange) -> Result<(), Error> {
         let Some(live) = self.live.get(change.subscription) else { return Ok(()) };
+        self.take_trace(None);
         let stale = {
             let state = live.state();
             let same = state.status == change.to && state.error.as_deref() == change.error.as_ref();
@@ -506,6 +516,7 @@ impl<'w> Draft<'w> {
             at: self.now,
             author: author.clone(),
             body,
+            trace: self.trace,
         }
     }
 

@@ -12,7 +12,7 @@ use cresset_definitions::{Definitions, FhirVersion};
 use cresset_fhir::json;
 use cresset_model::{Interaction, Position, ResourceKey};
 use cresset_search::{Parameters, ResourceValues, Scope};
-use cresset_store::{self as store, IndexBatch, IndexDocument, IndexRow};
+use cresset_store::{self as store, IndexBatch, IndexDocument, IndexRow, crash_point};
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
@@ -115,6 +115,7 @@ pub(crate) fn step(shared: &Shared) -> Result<bool, store::Error> {
     };
     let batch = fold(shared, kept, upto);
     shared.store.index(&batch)?;
+    crash_point("index.step");
     tell(shared, Some(upto));
     Ok(true)
 }

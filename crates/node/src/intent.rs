@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use cresset_model::{
     Canonical, Change, ClientName, Coding, Issues, ResourceId, ResourceKey, Subscription,
-    SubscriptionError, SubscriptionKey, SubscriptionStatus, Topic, VersionId,
+    SubscriptionError, SubscriptionKey, SubscriptionStatus, Topic, TraceContext, VersionId,
 };
 use cresset_store::{IndexRow, Record};
 use serde_json::Value;
@@ -30,6 +30,8 @@ pub(crate) struct Intent {
     pub(crate) may_topics: bool,
     /// Whether the author may write what is neither topic nor subscription.
     pub(crate) may_write: bool,
+    /// The trace of the request.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// What to do with a resource.
@@ -117,6 +119,8 @@ pub(crate) struct EventIntent {
     pub(crate) context: Vec<ResourceKey>,
     /// Who tells.
     pub(crate) author: ClientName,
+    /// The trace of the request.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// How a topic is named.

@@ -8,7 +8,7 @@ use cresset_model::{
     Change, IssueCode, Issues, Position, ResourceId, ResourceKey, ResourceType, Subscription,
     SubscriptionKey,
 };
-use cresset_store::{self as store, PAGE_MAX, SubscriptionRecord};
+use cresset_store::{self as store, PAGE_MAX, SubscriptionRecord, crash_point};
 use jiff::Timestamp;
 use rustc_hash::FxHashSet;
 
@@ -42,7 +42,9 @@ pub(crate) fn load(shared: &Shared) -> Result<Loaded, store::Error> {
     for version in FhirVersion::ALL {
         load_topics(shared, &mut catalogs, version)?;
     }
+    crash_point("load.topics");
     load_subscriptions(shared, &mut catalogs)?;
+    crash_point("load.subscriptions");
     for version in FhirVersion::ALL {
         shared.publish_topics(base_of(version), &catalogs);
     }
@@ -163,7 +165,9 @@ fn load_subscription(
 /// sockets and loops hold on to it.
 fn restore(shared: &Shared, record: &SubscriptionRecord, settings: Subscription, at: Timestamp) {
     let settings = shared.settings.share(settings);
-    let live = shared.live.get(record.key).unwrap_or_else(|| {
+    let known = shared.live.get(record.key);
+    let is_new = known.is_none();
+    let live = known.unwrap_or_else(|| {
         let live = Arc::new(LiveSubscription::new(
             record.key,
             record.resource.base,
@@ -180,5 +184,9 @@ fn restore(shared: &Shared, record: &SubscriptionRecord, settings: Subscription,
     state.error = record.error.clone().map(Box::new);
     if let Some(cursor) = record.cursor {
         state.move_cursor(cursor);
+    }
+    drop(state);
+    if let Some(retries) = record.retries.filter(|_| is_new) {
+        shared.cursors.keep_stored(record.key, retries);
     }
 }

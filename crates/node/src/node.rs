@@ -9,6 +9,7 @@ use cresset_store::{self as store, Store};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::caller::Caller;
 use crate::clock::Clock;
@@ -56,7 +57,7 @@ impl Node {
         let (stop, stopped) = watch::channel(false);
         let mut loops = JoinSet::new();
         let delivery = DeliveryLoop::new(shared.clone(), Box::new(jitter));
-        loops.spawn(delivery.run(handle.clone(), Arc::new(rest_hook), stopped.clone()));
+        loops.spawn(delivery.run(handle.clone(), Arc::new(rest_hook)));
         let runtime = Handle::current();
         let indexing = indexer::run(shared.clone(), stopped.clone());
         let indexer = start_thread("indexer", move || runtime.block_on(indexing))?;
@@ -82,8 +83,10 @@ impl Node {
         Socket::open(self.shared.clone())
     }
 
-    /// Closes the sockets; the first step of an orderly end.
-    pub fn begin_stop(&self) {
+    /// Closes the sockets, and has no attempt begin any more; the first step of an orderly end.
+    /// Attempts under way may end until `grace_end`; what is cut off then counts as not sent.
+    pub fn begin_stop(&self, grace_end: Instant) {
+        self.shared.grace_end.get_or_init(|| grace_end);
         self.shared.stopping.send_replace(true);
     }
 
@@ -106,8 +109,8 @@ impl Node {
 impl Stopper {
     /// Ends the loops, waits for attempts in flight, writes what is queued, closes the store.
     ///
-    /// The caller has stopped taking requests; those that still come are refused. Sockets were
-    /// told to close by [`Node::begin_stop`].
+    /// The caller has stopped taking requests; those that still come are refused. Sockets and
+    /// attempts were told to end by [`Node::begin_stop`].
     pub async fn stop(mut self, node: Arc<Node>) {
         self.stop.send_replace(true);
         while self.loops.join_next().await.is_some() {}

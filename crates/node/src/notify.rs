@@ -11,7 +11,7 @@ use cresset_fhir::Codec;
 use cresset_model::{
     Change, Event, EventNumber, Interaction, Notification, NotificationEvent, NotificationResource,
     NotificationType, PayloadContent, Position, ResourceId, ResourceType, SubscriptionError,
-    SubscriptionStatus, VersionId,
+    SubscriptionStatus, TraceContext, VersionId,
 };
 use cresset_store::{self as store, Store};
 use rustc_hash::FxHashSet;
@@ -63,6 +63,8 @@ pub(crate) struct Rendered {
     pub(crate) bytes: Bytes,
     /// The last event in it.
     pub(crate) last: Option<EventNumber>,
+    /// The trace of the request that made its first event.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// Builds and renders a notification of one subscription; `status` where the caller knows better
@@ -101,11 +103,12 @@ pub(crate) async fn render(
         None => Read::default(),
     };
     let last = read.events.last().map(|event| event.number);
+    let trace = read.trace;
     let mut notification = notification(shared, live, version, notification_type, read);
     notification.status = status.unwrap_or(notification.status);
     let mut bytes = Vec::new();
     Codec::of(version).render_notification(&notification, &mut bytes);
-    Ok(Some(Rendered { bytes: Bytes::from(bytes), last }))
+    Ok(Some(Rendered { bytes: Bytes::from(bytes), last, trace }))
 }
 
 /// What a notification of this type says now about a subscription.
@@ -114,7 +117,7 @@ pub(crate) fn notification(
     live: &LiveSubscription,
     version: FhirVersion,
     notification_type: NotificationType,
-    Read { events, left_out }: Read,
+    Read { events, left_out, .. }: Read,
 ) -> Notification {
     let state = live.state();
     // The count of an event notification is that of its highest event, so that a retry says what
@@ -160,6 +163,8 @@ pub(crate) struct Read {
     pub(crate) events: Vec<NotificationEvent>,
     /// Something that goes with them is missing.
     pub(crate) left_out: bool,
+    /// The trace of the request that made the first of them.
+    pub(crate) trace: Option<TraceContext>,
 }
 
 /// The events of a range with what they tell. Events beyond retention are left out.
@@ -217,7 +222,7 @@ impl Teller<'_> {
         overflow: Overflow,
     ) -> Result<Read, store::Error> {
         let mut room = Room::new(overflow);
-        let mut read = Read { events: Vec::with_capacity(changes.len()), left_out: false };
+        let mut read = Read { events: Vec::with_capacity(changes.len()), ..Read::default() };
         for (number, position, change) in changes {
             let change = match change {
                 Some(change) => change,
@@ -229,6 +234,9 @@ impl Teller<'_> {
             let (mut event, left_out) = self.event(number, &change)?;
             if !room.fit(&mut event, read.events.is_empty()) {
                 break;
+            }
+            if read.events.is_empty() {
+                read.trace = change.trace;
             }
             read.left_out |= left_out;
             read.events.push(event);

@@ -56,6 +56,7 @@ impl Node {
                 focus,
                 context: context?,
                 author: caller.client().clone(),
+                trace: caller.trace(),
             })
             .await?;
         Ok(render_notified(notified.count, &notified.warnings))

@@ -105,6 +105,7 @@ mod tests {
             at: Timestamp::UNIX_EPOCH,
             author: ClientName::new("a").unwrap(),
             body: Bytes::from(vec![0; bytes]),
+            trace: None,
         };
         Kept { change: Arc::new(change), rows: None }
     }

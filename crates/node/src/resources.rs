@@ -389,5 +389,6 @@ pub(crate) fn intent(
         admin: caller.is_admin(),
         may_topics: caller.require(Right::Topics).is_ok(),
         may_write: caller.require(Right::Write).is_ok(),
+        trace: caller.trace(),
     }
 }

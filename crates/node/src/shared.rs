@@ -1,7 +1,7 @@
 //! What the use cases, the writer and the loops share.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -13,6 +13,7 @@ use cresset_store::Store;
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 use tokio::sync::{Notify, Semaphore, watch};
+use tokio::time::Instant;
 
 use crate::attempts::Attempts;
 use crate::caller::ClientRights;
@@ -73,8 +74,10 @@ pub(crate) struct Shared {
     pub(crate) parsed: Parsed,
     /// When the node was started.
     pub(crate) started: Timestamp,
-    /// Turns true when the node stops; sockets close then.
+    /// Turns true when the node stops; sockets close then, and no attempt begins any more.
     pub(crate) stopping: watch::Sender<bool>,
+    /// How long attempts may take then. Set before `stopping` turns true.
+    pub(crate) grace_end: OnceLock<Instant>,
     /// Reads of the store at the same time.
     pub(crate) reads: Arc<Semaphore>,
     /// They are made where they are asked for, not on threads that may block.
@@ -132,6 +135,7 @@ impl Shared {
             parsed: Parsed::default(),
             started: clock.now(),
             stopping: watch::Sender::new(false),
+            grace_end: OnceLock::new(),
             reads,
             reads_in_place: false,
             sockets: AtomicUsize::new(0),

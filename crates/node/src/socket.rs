@@ -12,6 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cresset_engine::{BindingSettings, Bindings, Bound, FrameIntent, FrameKind, TokenId};
 use cresset_model::{ChannelType, IssueCode, NotificationType, SubscriptionKey};
+use cresset_store::crash_point;
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 use serde_json::Value;
@@ -182,6 +183,7 @@ impl Socket {
         if let Some(moved) = moved
             && let Some(live) = self.live.get(&moved.subscription)
         {
+            crash_point("socket.written");
             live.state().move_cursor(moved.cursor);
             self.shared.cursors.note(moved.subscription, moved.cursor);
         }

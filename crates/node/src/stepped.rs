@@ -99,7 +99,7 @@ impl SteppedNode {
         while let Some(start) = self.delivery.take_start() {
             let (run, live) = (start.run, start.live.clone());
             let shared = self.node.shared.clone();
-            let letter = Letter::new(&shared, start);
+            let mut letter = Letter::new(&shared, start);
             match now_or_never(letter.request(&shared)) {
                 Some(Ok(request)) => {
                     self.letters.insert(run, letter);

@@ -1,6 +1,6 @@
 //! Subscriptions as clients manage them: what is accepted, `$status`, `$events`, binding tokens.
 
-use cresset_channel::endpoint_refusal;
+use cresset_channel::{EndpointPolicy, endpoint_refusal};
 use cresset_definitions::FhirVersion;
 use cresset_fhir::{
     BindingTokenAnswer, Codec, MIME_TYPE_DEFAULT, SubscriptionValues, render_token,
@@ -120,14 +120,21 @@ fn check_channel(shared: &Shared, subscription: &Subscription, issues: &mut Issu
     if let Some(refusal) = endpoint_refusal(&url, policy) {
         let issue = Issue::error(IssueCode::EndpointRefused, refusal.to_string());
         issues.push(issue.at("Subscription.endpoint"));
-    } else if subscription.content == PayloadContent::FullResource
-        && url.scheme() == "http"
-        && !policy.addresses.allow_local
-    {
-        let text = "full-resource is sent over https only";
-        let issue = Issue::error(IssueCode::EndpointRefused, text);
+    } else if is_in_the_clear(policy, subscription.content, &url) {
+        let issue = Issue::error(IssueCode::EndpointRefused, IN_THE_CLEAR);
         issues.push(issue.at("Subscription.content"));
     }
+}
+
+/// Why [`is_in_the_clear`] refuses.
+pub(crate) const IN_THE_CLEAR: &str = "full-resource is sent over https only";
+
+/// Whether whole resources would go to an endpoint without TLS, which is for trying things out with
+/// receivers of one's own only. Asked again before each attempt: the policy may have changed.
+pub(crate) fn is_in_the_clear(policy: &EndpointPolicy, content: PayloadContent, url: &Url) -> bool {
+    content == PayloadContent::FullResource
+        && url.scheme() == "http"
+        && !policy.addresses.allow_local
 }
 
 /// The status a subscription has once its client's wish is accepted (RQ section 3.3).

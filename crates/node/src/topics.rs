@@ -100,6 +100,7 @@ impl Node {
                     admin: true,
                     may_topics: true,
                     may_write: true,
+                    trace: None,
                 };
                 self.writer.write(vec![intent]).await?;
             }
@@ -117,6 +118,7 @@ impl Node {
                 admin: true,
                 may_topics: true,
                 may_write: true,
+                trace: None,
             };
             let issues = match self.writer.write(vec![intent]).await {
                 Ok(written) => written.into_iter().flat_map(|one| one.warnings.0).collect(),

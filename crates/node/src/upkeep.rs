@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cresset_store::{FORGET_STEP_MAX, Retention};
+use cresset_store::{FORGET_STEP_MAX, Retention, crash_point};
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
@@ -46,6 +46,9 @@ pub(crate) async fn write_cursors(shared: &Shared, writer: &WriterHandle) {
     loop {
         let records = shared.cursors.take();
         let last = records.is_empty();
+        if !last {
+            crash_point("upkeep.cursors-taken");
+        }
         // Also without a cursor: what the writer could not write is tried again with this.
         if let Err(error) = writer.record(records).await {
             // What is lost is sent again after a restart, with the same numbers (RQ-CH-03).
@@ -55,6 +58,7 @@ pub(crate) async fn write_cursors(shared: &Shared, writer: &WriterHandle) {
         if last {
             return;
         }
+        crash_point("upkeep.cursors-written");
     }
 }
 
@@ -69,6 +73,7 @@ pub(crate) async fn forget(shared: &Arc<Shared>) -> Result<(), Error> {
     };
     loop {
         let forgotten = shared.read(move |store| store.forget(&retention, FORGET_STEP_MAX)).await?;
+        crash_point("upkeep.forgotten");
         if forgotten.finished {
             return Ok(());
         }

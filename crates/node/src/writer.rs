@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use cresset_model::{Event, Position};
-use cresset_store::{self as store, Record};
+use cresset_store::{self as store, Record, crash_point};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
@@ -231,8 +231,10 @@ impl Writer {
         }
         match self.shared.store.append(&finished.group) {
             Ok(appended) => {
+                crash_point("writer.appended");
                 self.statuses.clear();
                 self.publish(finished, &appended.events);
+                crash_point("writer.published");
                 answers.into_iter().for_each(|answer| answer.give(Ok(())));
             }
             Err(error) => {

@@ -74,6 +74,7 @@ fn change(position: u64, id: &str, version: u64, body: &Bytes) -> Change {
         at: Timestamp::from_nanosecond(1_790_000_000_000_000_000 + i128::from(position)).unwrap(),
         author: ClientName::new("writer").unwrap(),
         body: body.clone(),
+        trace: None,
     }
 }
 

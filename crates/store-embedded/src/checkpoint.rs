@@ -13,6 +13,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use cresset_store::crash_point;
 use rusqlite::Connection;
 use rusqlite::hooks::Wal;
 
@@ -144,8 +145,10 @@ impl Shared {
         };
         while let Some(pages) = self.due() {
             checkpoint("PASSIVE");
+            crash_point("checkpoint.half");
             let writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
             checkpoint(if pages >= self.step * HIGH_STEPS { "TRUNCATE" } else { "PASSIVE" });
+            crash_point("checkpoint.done");
             drop(writing);
         }
     }

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use cresset_model::{ClientName, Position, ResourceType, SubscriptionKey};
-use cresset_store::{Counter, Error};
+use cresset_store::{Counter, Error, crash_point};
 use rusqlite::Connection;
 use rustc_hash::FxHashMap;
 
@@ -189,7 +189,7 @@ impl Log {
         let done = begun.and_then(|()| body(connection));
         let result = match done {
             Err(fault) => Err(self.roll_back(connection, fault)),
-            Ok(value) => match (writer.commit)(connection) {
+            Ok(value) => match commit(writer, connection) {
                 Ok(()) => Ok(value),
                 // Still inside the transaction: the commit was not even begun.
                 Err(error) if is_busy(&error) => Err(self.roll_back(connection, error.into())),
@@ -213,6 +213,13 @@ impl Log {
         }
         fault.into()
     }
+}
+
+fn commit(writer: &Writer, connection: &Connection) -> rusqlite::Result<()> {
+    crash_point("log.before-commit");
+    (writer.commit)(connection)?;
+    crash_point("log.after-commit");
+    Ok(())
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {

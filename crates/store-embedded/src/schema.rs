@@ -12,13 +12,13 @@ use rusqlite::Connection;
 use crate::fault::Fault;
 
 /// The format this version writes.
-pub(crate) const FORMAT: u32 = 4;
+pub(crate) const FORMAT: u32 = 5;
 
 /// Says that a SQLite file is a change log of ours ("CrLg").
 const APPLICATION_ID: i32 = 0x4372_4c67;
 
 /// Step n turns format n + 1 into format n + 2.
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     // Retention: what was forgotten is told apart from what never was, and expired tokens are
     // found without reading all of them.
     "ALTER TABLE subscription ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;
@@ -29,6 +29,9 @@ const MIGRATIONS: [&str; 3] = [
     // Entries that are no changes of a resource, but events that somebody told of: a version before
     // this would take them for resources. The tables are the same.
     "",
+    // The trace of the request that made a change, and where retries stand.
+    "ALTER TABLE entry ADD COLUMN trace BLOB;
+     ALTER TABLE subscription ADD COLUMN retries BLOB;",
 ];
 
 /// The current format. `entry` is the log; `version`, `event` and `subscription.cursor` are views
@@ -57,7 +60,8 @@ const CREATE: &str = "
         at INTEGER NOT NULL,            -- nanoseconds since 1970
         author INTEGER NOT NULL,
         events BLOB,                    -- pairs of subscription and number
-        body BLOB NOT NULL
+        body BLOB NOT NULL,
+        trace BLOB                      -- W3C trace context: 16 bytes trace, 8 span, 1 flags
     );
     CREATE TABLE version (
         base INTEGER NOT NULL,
@@ -78,7 +82,8 @@ const CREATE: &str = "
         cursor INTEGER NOT NULL DEFAULT 0,
         forgotten INTEGER NOT NULL DEFAULT 0, -- highest event number no longer kept
         error_code TEXT,                -- FHIR's code, where one fits
-        error_text TEXT                 -- why it left active; null if nothing is wrong
+        error_text TEXT,                -- why it left active; null if nothing is wrong
+        retries BLOB                    -- where they stand; null if nothing is repeated
     );
     CREATE TABLE event (
         subscription INTEGER NOT NULL,

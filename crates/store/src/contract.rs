@@ -60,6 +60,7 @@ macro_rules! contract_tests {
             a_subscription_named_twice_gets_one_event
             a_subscription_that_is_not_alive_gets_no_event
             a_token_is_read_back_whole
+            a_trace_goes_with_its_change
             an_empty_store_has_nothing
             an_ended_subscription_keeps_its_events
             an_index_of_another_scheme_is_emptied
@@ -91,6 +92,7 @@ macro_rules! contract_tests {
             search_totals_are_counted
             subscriptions_come_in_pages
             the_index_keeps_its_position_across_restarts
+            the_place_of_retries_is_kept
             the_reason_of_an_error_is_kept
             too_much_is_refused
             two_writers_do_not_both_append

@@ -1,7 +1,7 @@
 //! What is appended in one step: changes with their events, and bookkeeping records.
 
 use cresset_model::{
-    Change, ClientName, Event, EventNumber, Interaction, Position, SubscriptionError,
+    Change, ClientName, Event, EventNumber, Interaction, Position, Retries, SubscriptionError,
     SubscriptionKey,
 };
 
@@ -55,6 +55,14 @@ pub enum Record {
         subscription: SubscriptionKey,
         /// The reason.
         error: Option<SubscriptionError>,
+    },
+    /// Where the retries of the subscription stand; none when nothing is being repeated. No effect
+    /// for a subscription that is not alive.
+    Retries {
+        /// The subscription.
+        subscription: SubscriptionKey,
+        /// Where they stand.
+        retries: Option<Retries>,
     },
     /// A binding token was issued.
     Token(TokenRecord),

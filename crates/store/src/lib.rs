@@ -14,6 +14,7 @@
 
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+mod crash;
 mod error;
 mod group;
 mod index;
@@ -26,6 +27,7 @@ mod record;
 mod retention;
 mod store;
 
+pub use crash::crash_point;
 pub use error::Error;
 pub use group::{
     Appended, Entry, GROUP_ENTRIES_MAX, GROUP_EVENTS_MAX, GROUP_RECORDS_MAX, Group, Record,

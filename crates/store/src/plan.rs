@@ -73,7 +73,10 @@ pub fn plan(
             Record::Token(token) if token.subscriptions.len() > TOKEN_SUBSCRIPTIONS_MAX => {
                 return Err(Error::invalid("a token over more subscriptions than it may have"));
             }
-            Record::Error { .. } | Record::Token(_) | Record::TokenRevoked(_) => {}
+            Record::Error { .. }
+            | Record::Retries { .. }
+            | Record::Token(_)
+            | Record::TokenRevoked(_) => {}
         }
     }
     Ok(planner.finish())

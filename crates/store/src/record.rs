@@ -3,7 +3,7 @@
 use std::fmt;
 
 use cresset_model::{
-    Base, ClientName, EventNumber, ResourceKey, SubscriptionError, SubscriptionKey,
+    Base, ClientName, EventNumber, ResourceKey, Retries, SubscriptionError, SubscriptionKey,
 };
 use jiff::Timestamp;
 
@@ -30,6 +30,8 @@ pub struct SubscriptionRecord {
     pub cursor: Option<EventNumber>,
     /// Why it left `active`, as last recorded.
     pub error: Option<SubscriptionError>,
+    /// Where its retries stand, as last recorded.
+    pub retries: Option<Retries>,
 }
 
 /// A binding token for websockets, by its hash; the token itself is never stored.

@@ -1,5 +1,6 @@
 //! Attempts against receivers on loopback, with names resolved by a table.
 
+mod proxy;
 mod receiver;
 mod tls;
 

@@ -1,82 +1,170 @@
-//! `kill -9` at any moment: nothing that was acknowledged is lost, no event skipped, no number used
-//! twice.
+//! `kill -9` at any moment, and at named points of the code: nothing that was acknowledged is lost,
+//! no event skipped, no number used twice, none out of order.
 //!
 //! A short form runs every time; `CRESSET_CRASH_ROUNDS=500` makes it a long one.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+mod watch;
+
+use std::collections::BTreeSet;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use cresset_conformance::{
-    Client, Options, Receiver, Server, Socket, Subscribe, Token, Version, patient, until, verifies,
+    Answer, Client, Options, Receiver, Server, Subscribe, patient, until, verifies,
 };
-use futures_util::future::join_all;
 use reqwest::Method;
-use tokio::task::JoinHandle;
+
+use watch::{Acknowledged, FEW, Receivers, Watch};
 
 const TOPIC: &str = "http://cresset.test/topics/patient-any";
-/// Kills of the short form.
-const ROUNDS: usize = 24;
+/// Kills at random moments of the short form.
+const ROUNDS: usize = 16;
 /// Clients that write to each base at the same time.
 const WRITERS: usize = 3;
 /// Resources that one writer changes in one round.
 const KEYS: usize = 4;
 /// Longest that the server lives before it is killed.
 const LIFE_MAX: u64 = 500;
+/// What `abort` ends a process with.
+const SIGABRT: i32 = 6;
+/// Answers that the flapping receiver has ready; most are never asked for.
+const FLAPS: usize = 20_000;
 
-/// The highest version of each resource that the server acknowledged.
-type Acknowledged = BTreeMap<String, u64>;
+/// Points that the process dies at while it works, with the highest pass that is waited for.
+const POINTS: &[(&str, u64)] = &[
+    ("delivery.answered", 9),
+    ("delivery.confirmed", 9),
+    ("delivery.failed", 4),
+    ("index.after-commit", 1),
+    ("index.before-commit", 1),
+    ("index.step", 3),
+    ("log.after-commit", 40),
+    ("log.before-commit", 40),
+    ("socket.written", 9),
+    ("upkeep.cursors-taken", 2),
+    ("upkeep.cursors-written", 2),
+    ("writer.appended", 40),
+    ("writer.published", 40),
+];
+/// Those of them that are passed when nothing is written.
+const POINTS_OF_QUIET: &[&str] = &["index.after-commit", "index.before-commit"];
+/// Points that it dies at when it starts.
+const POINTS_OF_THE_START: &[&str] =
+    &["load.log", "load.topics", "load.subscriptions", "upkeep.forgotten"];
+/// Points of the file's upkeep, which needs much to be written.
+const POINTS_OF_THE_CHECKPOINT: &[&str] = &["checkpoint.half", "checkpoint.done"];
 
-/// What one base's subscribers know.
-struct Watch {
-    version: Version,
-    web: String,
-    hook: String,
-    path: String,
-    token: Token,
-    /// Last event number that came over a socket.
-    heard: Arc<Mutex<u64>>,
-    /// Foci of the events, by number; those read so far.
-    events: Vec<String>,
-    /// Versions of each resource that exist.
-    versions: Acknowledged,
-    /// Subscriptions made in between.
-    others: Vec<String>,
+/// How one life of the server ends.
+#[derive(Debug, Clone, Copy)]
+enum Death {
+    /// At a named point, at this pass.
+    At(&'static str, u64),
+    /// At any moment.
+    Kill,
+}
+
+impl Death {
+    /// How often each client writes at most before it.
+    fn steps_max(self) -> usize {
+        match self {
+            // The index writes what it holds when all is quiet.
+            Self::At(point, _) if POINTS_OF_QUIET.contains(&point) => 30,
+            Self::At(..) | Self::Kill => usize::MAX,
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_kill_at_any_moment_loses_nothing_and_skips_no_number() {
     verifies!("RQ-NB-40", "RQ-NB-41", "RQ-NB-43", "RQ-CH-03", "RQ-SB-26", "RQ-OP-42");
-    let rounds = std::env::var("CRESSET_CRASH_ROUNDS").ok();
-    let rounds = rounds.map_or(ROUNDS, |rounds| rounds.parse().expect("a number of rounds"));
     let mut chance = Chance::new();
-    let options = Options::default().set("rest-hook.retry-schedule", vec!["100ms"; 60]);
-    let mut server = Server::start_with(options).await;
-    let receiver = Receiver::start().await;
+    let deaths = (0..rounds(ROUNDS)).map(|_| Death::Kill).collect();
+    run(deaths, &mut chance).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_at_any_named_point_loses_nothing_and_skips_no_number() {
+    verifies!("RQ-NB-40", "RQ-NB-41", "RQ-NB-43", "RQ-CH-03", "RQ-SB-26", "RQ-OP-42");
+    let mut chance = Chance::new();
+    let mut deaths = Vec::new();
+    let short = POINTS.len() + POINTS_OF_THE_START.len();
+    while deaths.len() < rounds(short) {
+        deaths.extend(POINTS.iter().map(|(point, pass)| Death::At(point, 1 + chance.below(*pass))));
+        deaths.extend(POINTS_OF_THE_START.iter().map(|point| Death::At(point, 1)));
+    }
+    run(deaths, &mut chance).await;
+}
+
+fn rounds(short: usize) -> usize {
+    let rounds = std::env::var("CRESSET_CRASH_ROUNDS").ok();
+    rounds.map_or(short, |rounds| rounds.parse().expect("a number of rounds"))
+}
+
+fn options() -> Options {
+    Options::default().set("rest-hook.retry-schedule", vec!["100ms"; 60])
+}
+
+/// Goes through these deaths one after the other, with clients that write and receivers that count.
+async fn run(deaths: Vec<Death>, chance: &mut Chance) {
+    let receivers =
+        Receivers { steady: Receiver::start().await, flapping: Receiver::start().await };
+    let mut server = Server::start_with(options()).await;
     let mut watches = Vec::new();
     for base in server.bases() {
-        watches.push(Watch::start(&base, &receiver).await);
+        let path = format!("/{}", base.version);
+        let flaps = (0..FLAPS).map(|_| match chance.below(4) {
+            0 => Answer::Status(503),
+            _ => Answer::Status(200),
+        });
+        receivers.flapping.script(&path, flaps.collect::<Vec<_>>());
+        watches.push(Watch::start(&base, &receivers).await);
     }
-    for round in 0..rounds {
-        run_round(&mut server, &mut watches, round, &mut chance).await;
+    for (round, death) in deaths.into_iter().enumerate() {
+        if let Death::At(point, pass) = death {
+            server.kill();
+            server.options().crash_at(Some(format!("{point}:{pass}")));
+            // Also a point of its work may be passed when it starts.
+            if server.try_start_again().await.is_ok() {
+                run_round(&mut server, &mut watches, (round, death), chance).await;
+            }
+            server.options().crash_at(None);
+            assert_eq!(server.ended().await.signal(), Some(SIGABRT), "{point}:{pass}");
+        } else {
+            run_round(&mut server, &mut watches, (round, death), chance).await;
+        }
         if chance.below(4) == 0 {
             // Again while it starts.
             server.launch_again();
             tokio::time::sleep(Duration::from_millis(chance.below(150))).await;
             server.kill();
         }
-        server.start_again().await;
+        start_elsewhere(&mut server).await;
         for (watch, base) in watches.iter_mut().zip(server.bases()) {
             watch.check_log(&base).await;
         }
     }
     for (watch, base) in watches.iter().zip(server.bases()) {
-        watch.check_delivery(&base, &receiver).await;
+        watch.check_delivery(&base, &receivers).await;
     }
 }
 
-/// Clients write, sockets listen, and the server is killed among it.
-async fn run_round(server: &mut Server, watches: &mut [Watch], round: usize, chance: &mut Chance) {
+/// Starts the server on another port than before: receivers tell its lives apart by it.
+async fn start_elsewhere(server: &mut Server) {
+    let before = server.url().to_owned();
+    server.start_again().await;
+    while server.url() == before {
+        server.restart().await;
+    }
+}
+
+/// Clients write, sockets listen, and the server dies among it.
+async fn run_round(
+    server: &mut Server,
+    watches: &mut [Watch],
+    (round, death): (usize, Death),
+    chance: &mut Chance,
+) {
     let bases = server.bases();
     let mut listeners = Vec::new();
     let mut writers = Vec::new();
@@ -84,15 +172,30 @@ async fn run_round(server: &mut Server, watches: &mut [Watch], round: usize, cha
         listeners.push(watch.listen(base));
         for writer in 0..WRITERS {
             let name = format!("r{round}-w{writer}");
-            writers.push((base.version, tokio::spawn(write(base.clone(), name))));
+            writers
+                .push((base.version, tokio::spawn(write(base.clone(), name, death.steps_max()))));
         }
         let subscribe = Subscribe::websocket(TOPIC).json(base.version);
         let made = base.request(Method::POST, "Subscription").json(&subscribe).try_send().await;
-        let made = made.expect("the server still lives").expect(201).json();
-        watch.others.push(made["id"].as_str().expect("an id").to_owned());
+        match (made, death) {
+            (Ok(made), _) => {
+                let made = made.expect(201).json();
+                watch.others.push(made["id"].as_str().expect("an id").to_owned());
+            }
+            // It may be gone already.
+            (Err(_), Death::At(..)) => {}
+            (Err(error), Death::Kill) => panic!("the server still lives: {error}"),
+        }
     }
-    tokio::time::sleep(Duration::from_millis(chance.below(LIFE_MAX))).await;
-    server.kill();
+    match death {
+        Death::At(..) => {
+            server.ended().await;
+        }
+        Death::Kill => {
+            tokio::time::sleep(Duration::from_millis(chance.below(LIFE_MAX))).await;
+            server.kill();
+        }
+    }
     for (version, writer) in writers {
         let acknowledged = writer.await.expect("the writer does not fail");
         let watch = watches.iter_mut().find(|watch| watch.version == version);
@@ -103,10 +206,10 @@ async fn run_round(server: &mut Server, watches: &mut [Watch], round: usize, cha
     }
 }
 
-/// Writes until the server is gone.
-async fn write(base: Client, name: String) -> Acknowledged {
+/// Writes until the server is gone, at most so many times.
+async fn write(base: Client, name: String, steps_max: usize) -> Acknowledged {
     let mut acknowledged = Acknowledged::new();
-    for step in 0.. {
+    for step in 0..steps_max {
         let id = format!("{name}-k{}", step % KEYS);
         let path = format!("Patient/{id}");
         // Known from the start, so that a version written but never acknowledged is seen too.
@@ -130,118 +233,101 @@ async fn write(base: Client, name: String) -> Acknowledged {
     acknowledged
 }
 
-impl Watch {
-    async fn start(base: &Client, receiver: &Receiver) -> Self {
-        let path = format!("/{}", base.version);
-        let hook = base.subscribe(&Subscribe::rest_hook(TOPIC, &receiver.endpoint(&path))).await;
-        base.wait_for_status(&hook, "active").await;
-        let web = base.subscribe(&Subscribe::websocket(TOPIC).max_count(7)).await;
-        let token = base.token(&[&web]).await;
-        Self {
-            version: base.version,
-            web,
-            hook,
-            path,
-            token,
-            heard: Arc::default(),
-            events: Vec::new(),
-            versions: BTreeMap::new(),
-            others: Vec::new(),
+/// Writes so much to one resource that the file is moved on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_in_a_checkpoint_loses_nothing() {
+    verifies!("RQ-NB-40", "RQ-NB-43", "RQ-CH-03");
+    let mut server = Server::start().await;
+    let base = server.bases()[0].clone();
+    let web = base.subscribe(&Subscribe::websocket(TOPIC)).await;
+    let mut large = patient("large");
+    large["text"] = serde_json::json!({
+        "status": "generated",
+        "div": format!("<div xmlns=\"http://www.w3.org/1999/xhtml\">{}</div>", "x".repeat(1 << 20)),
+    });
+    let mut written = 0;
+    for point in POINTS_OF_THE_CHECKPOINT {
+        server.kill();
+        server.options().crash_at(Some((*point).to_owned()));
+        server.start_again().await;
+        let base = server.base(base.version);
+        loop {
+            let put = base.request(Method::PUT, "Patient/large").json(&large).try_send().await;
+            let Ok(reply) = put else { break };
+            assert!(matches!(reply.status, 200 | 201), "{reply}");
+            let etag = reply.header("etag");
+            written = etag.trim_matches(['W', '/', '"']).parse().expect("a version");
         }
-    }
-
-    /// Binds with the token of the beginning and notes what comes, until the server is gone.
-    fn listen(&self, base: &Client) -> JoinHandle<()> {
-        let (base, token, heard) = (base.clone(), self.token.clone(), self.heard.clone());
-        tokio::spawn(async move {
-            let url = format!("{}/ws", base.url.replace("http://", "ws://"));
-            let Ok(mut socket) = Socket::try_open(base.version, &url).await else { return };
-            socket.bind(&token).await;
-            let mut next = None;
-            while let Ok(told) = socket.next_or_closed().await {
-                let mut heard = heard.lock().expect("no panic while it is held");
-                for number in told.numbers() {
-                    assert!(number <= *heard + 1, "{number} after {heard}: skipped");
-                    assert!(next.is_none_or(|next| number == next), "out of order: {number}");
-                    next = Some(number + 1);
-                    *heard = number.max(*heard);
-                }
-            }
-        })
-    }
-
-    /// Compares versions, numbers and events after a restart.
-    async fn check_log(&mut self, base: &Client) {
-        let fresh: Vec<(String, u64)> =
-            self.versions.iter().map(|(path, version)| (path.clone(), *version)).collect();
-        let checked = fresh.iter().map(|(path, version)| check_versions(base, path, *version));
-        let existing: Acknowledged =
-            fresh.iter().map(|(path, _)| path.clone()).zip(join_all(checked).await).collect();
-        self.versions.clear();
-        let count = base.count(&self.hook).await;
-        assert_eq!(count, base.count(&self.web).await, "both see the same changes");
-        let before = self.events.len();
-        while (self.events.len() as u64) < count {
-            let query = format!("eventsSinceNumber={}", self.events.len() + 1);
-            let page = base.events(&self.web, &query).await;
-            assert_eq!(page.numbers().first(), Some(&(self.events.len() as u64 + 1)));
-            self.events.extend(page.foci());
-        }
-        let mut told = Acknowledged::new();
-        for focus in &self.events[before..] {
-            *told.entry(focus.clone()).or_default() += 1;
-        }
-        let existing: Acknowledged = existing.into_iter().filter(|(_, count)| *count > 0).collect();
-        assert_eq!(told, existing, "an event for each version, and no other");
-        for other in &self.others {
-            base.status(other).await;
-        }
-    }
-
-    /// Everything has arrived, at least once, in order.
-    async fn check_delivery(&self, base: &Client, receiver: &Receiver) {
-        let count = self.events.len() as u64;
-        let listener = self.listen(base);
-        let heard = self.heard.clone();
-        until("the socket has heard of everything", || {
-            let heard = *heard.lock().expect("no panic while it is held");
-            std::future::ready((heard == count).then_some(()))
-        })
-        .await;
-        listener.abort();
-        let mut last = 0;
-        while last < count {
-            let sent = receiver.notification(self.version, &self.path).await;
-            if let (Some(first), Some(until)) = (sent.numbers().first(), sent.numbers().last()) {
-                assert!(*first <= last + 1, "{first} after {last}: skipped");
-                last = last.max(*until);
-            }
-        }
-        assert_eq!(base.status(&self.hook).await.status, "active");
-        // What was told before is told again.
-        let mut again = Vec::new();
-        while (again.len() as u64) < count {
-            let query = format!("eventsSinceNumber={}", again.len() + 1);
-            again.extend(base.events(&self.hook, &query).await.foci());
-        }
-        assert_eq!(again, self.events);
+        assert_eq!(server.ended().await.signal(), Some(SIGABRT), "{point}");
+        server.options().crash_at(None);
+        server.start_again().await;
+        let base = server.base(base.version);
+        let count = base.count(&web).await;
+        assert!(count == written || count == written + 1, "{count} events, {written} versions");
+        base.get(&format!("Patient/large/_history/{count}")).await.expect(200);
+        base.get(&format!("Patient/large/_history/{}", count + 1)).await.expect(404);
     }
 }
 
-/// How many versions there are, each of which can be read.
-async fn check_versions(base: &Client, path: &str, acknowledged: u64) -> u64 {
-    let history = base.get(&format!("{path}/_history?_count=1")).await;
-    if history.status == 404 {
-        assert_eq!(acknowledged, 0, "{path} is lost");
-        return 0;
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_while_events_are_forgotten_forgets_no_other() {
+    verifies!("RQ-NB-40", "RQ-NB-43");
+    let options = Options::default()
+        .set("retention.events-per-subscription-max", i64::try_from(FEW).expect("few"));
+    let mut server = Server::start_with(options).await;
+    let version = server.bases()[0].version;
+    let web = server.base(version).subscribe(&Subscribe::websocket(TOPIC)).await;
+    let mut count = 0;
+    // The first commit of a start, after its topics are found as they were, is that of forgetting.
+    for point in ["log.before-commit", "log.after-commit", "upkeep.forgotten"] {
+        let base = server.base(version);
+        for _ in 0..FEW + 5 {
+            base.save(&patient("p")).await;
+            count += 1;
+        }
+        server.kill();
+        server.options().crash_at(Some(point.to_owned()));
+        let _serves_or_is_dead = server.try_start_again().await;
+        assert_eq!(server.ended().await.signal(), Some(SIGABRT), "{point}");
+        server.options().crash_at(None);
+        server.start_again().await;
+        let base = server.base(version);
+        assert_eq!(base.count(&web).await, count);
+        let oldest = count - FEW + 1;
+        let page = until("the others are forgotten", || async {
+            let page = base.events(&web, "eventsSinceNumber=1").await;
+            (page.numbers().first() == Some(&oldest)).then_some(page)
+        })
+        .await;
+        assert_eq!(page.numbers(), (oldest..=count).collect::<Vec<_>>());
     }
-    let total = history.expect(200).json()["total"].as_u64().expect("a total");
-    assert!(total >= acknowledged, "{path}: version {acknowledged} is lost, {total} are there");
-    for version in 1..=total {
-        let reply = base.get(&format!("{path}/_history/{version}")).await;
-        assert!(matches!(reply.status, 200 | 410), "{reply}");
+}
+
+#[test]
+fn every_point_that_the_code_names_is_crashed_at() {
+    let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut named = BTreeSet::new();
+    for entry in std::fs::read_dir(crates).expect("the crates").flatten() {
+        note_points(&entry.path().join("src"), &mut named);
     }
-    total
+    let all = POINTS.iter().map(|(point, _)| *point);
+    let all = all.chain(POINTS_OF_THE_START.iter().copied());
+    let all: BTreeSet<_> =
+        all.chain(POINTS_OF_THE_CHECKPOINT.iter().copied()).map(str::to_owned).collect();
+    assert_eq!(named, all);
+}
+
+/// The points that the sources in a folder name.
+fn note_points(folder: &Path, named: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            note_points(&path, named);
+        } else if let Ok(text) = std::fs::read_to_string(&path) {
+            let calls = text.split("crash_point(\"").skip(1);
+            named.extend(calls.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+        }
+    }
 }
 
 /// Randomness that is shown, so that a failure can be tried again.

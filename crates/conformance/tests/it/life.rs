@@ -1,9 +1,14 @@
 //! The process: health, SIGTERM, configuration, and a data folder of its own.
 
 use std::process::Stdio;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use cresset_conformance::{Options, Server, Subscribe, Version, patient, until};
+use cresset_conformance::{
+    Answer, Options, Receiver, Server, Subscribe, Version, patient, until, verifies,
+};
 use futures_util::future::join_all;
+use tokio::sync::Notify;
 
 const TOPIC: &str = "http://cresset.test/topics/patient-any";
 
@@ -64,6 +69,62 @@ async fn sigterm_ends_requests_in_progress_closes_sockets_and_exits_0() {
     for (base, id) in server.bases().iter().zip(&kept) {
         assert!(base.count(id).await >= 1);
     }
+}
+
+#[tokio::test]
+async fn an_attempt_under_way_at_sigterm_may_end_and_is_not_made_again() {
+    verifies!("RQ-CH-03", "RQ-NB-40");
+    let mut server =
+        Server::start_with(Options::default().set("server.shutdown-grace", "20s")).await;
+    let receiver = Receiver::start().await;
+    let base = server.base(Version::R4B);
+    let gate = Arc::new(Notify::new());
+    let endpoint = receiver.endpoint("/slow");
+    let id = base.subscribe(&Subscribe::rest_hook(TOPIC, &endpoint).max_count(1)).await;
+    base.wait_for_status(&id, "active").await;
+    receiver.script("/slow", [Answer::Held(gate.clone())]);
+    base.save(&patient("p")).await;
+    base.save(&patient("p")).await;
+    assert_eq!(receiver.event(base.version, "/slow").await.numbers(), [1]);
+    server.terminate();
+    until("the server takes no more requests", || async {
+        let asked = base.request(reqwest::Method::GET, "metadata").try_send().await;
+        asked.map_or(true, |reply| reply.status == 503).then_some(())
+    })
+    .await;
+    gate.notify_one();
+    assert_eq!(server.ended().await.code(), Some(0));
+    assert_eq!(receiver.all("/slow").len(), 2, "nothing is begun any more");
+    server.start_again().await;
+    assert_eq!(receiver.event(base.version, "/slow").await.numbers(), [2], "1 was taken");
+}
+
+#[tokio::test]
+async fn an_attempt_that_outlasts_the_grace_time_is_cut_off_and_made_again_with_its_number() {
+    verifies!("RQ-CH-03", "RQ-NB-40", "RQ-ER-15");
+    let options = Options::default()
+        .set("server.shutdown-grace", "500ms")
+        .set("subscriptions.timeout-default", "60s");
+    let mut server = Server::start_with(options).await;
+    let receiver = Receiver::start().await;
+    let base = server.base(Version::R5);
+    let id = base.subscribe(&Subscribe::rest_hook(TOPIC, &receiver.endpoint("/hang"))).await;
+    base.wait_for_status(&id, "active").await;
+    receiver.script("/hang", [Answer::Never]);
+    base.save(&patient("p")).await;
+    let cut = receiver.event(base.version, "/hang").await;
+    let told = Instant::now();
+    server.terminate();
+    assert_eq!(server.ended().await.code(), Some(0));
+    assert!(told.elapsed() < Duration::from_secs(20), "it waited for {:?}", told.elapsed());
+    assert!(server.log().contains("attempts under way were cut off"));
+    server.start_again().await;
+    let base = server.base(Version::R5);
+    base.save(&patient("p")).await;
+    let again = receiver.event(base.version, "/hang").await;
+    assert_eq!(again.events[0].number, cut.events[0].number);
+    assert_eq!(again.events[0].timestamp, cut.events[0].timestamp);
+    assert_eq!(base.status(&id).await.status, "active");
 }
 
 #[tokio::test]

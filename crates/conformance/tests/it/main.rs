@@ -12,6 +12,7 @@ mod expressions;
 mod filters;
 mod life;
 mod message;
+mod misbehaving;
 mod notifications;
 mod operations;
 mod packs;

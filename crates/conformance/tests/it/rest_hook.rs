@@ -357,7 +357,10 @@ async fn an_endpoint_that_asks_for_time_gets_it() {
         let receiver = &receiver;
         async move {
             let path = path(&base, "busy");
-            receiver.script(&path, [Answer::Status(200), Answer::TryAgainAfter(2)]);
+            receiver.script(
+                &path,
+                [Answer::Status(200), Answer::Busy { status: 503, retry_after: "2".to_owned() }],
+            );
             active(&base, Subscribe::rest_hook(TOPIC, &receiver.endpoint(&path))).await;
             base.save(&patient("p")).await;
             assert_eq!(receiver.notification(base.version, &path).await.kind, "handshake");

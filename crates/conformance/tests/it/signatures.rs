@@ -83,3 +83,46 @@ async fn notifications_are_signed_with_every_key_and_a_retry_keeps_its_id() {
         assert!(!log.contains(secret), "a key is in the log");
     }
 }
+
+#[tokio::test]
+async fn the_trace_of_a_write_crosses_the_log_and_a_restart() {
+    let options = Options::default().set("delivery.traceparent", true);
+    let mut server = Server::start_with(options).await;
+    let receiver = Receiver::start().await;
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    const SPAN: &str = "b7ad6b7169203331";
+    for index in 0..3 {
+        let base = server.bases()[index].clone();
+        let path = format!("/{}", base.version);
+        let asked = Subscribe::rest_hook(TOPIC, &receiver.endpoint(&path)).max_count(1);
+        let id = base.subscribe(&asked).await;
+        base.wait_for_status(&id, "active").await;
+        let handshake = receiver.next(&path).await.header("traceparent")[0].to_owned();
+        receiver.script(&path, [Answer::Never]);
+        for header in [Some(format!("00-{TRACE}-{SPAN}-01")), Some("no trace".to_owned()), None] {
+            let put = base.request(reqwest::Method::PUT, "Patient/p").json(&patient("p"));
+            let put = match header {
+                Some(header) => put.header("traceparent", &header),
+                None => put,
+            };
+            let reply = put.send().await;
+            assert!(matches!(reply.status, 200 | 201), "{reply}");
+        }
+        let mut told = vec![receiver.next(&path).await];
+        // What is sent after a restart is read from the store.
+        server.restart().await;
+        for _ in 0..3 {
+            told.push(receiver.next(&path).await);
+        }
+        let traces: Vec<_> =
+            told.iter().map(|sent| sent.header("traceparent")[0].to_owned()).collect();
+        for trace in &traces[..2] {
+            assert_eq!((&trace[3..35], &trace[53..]), (TRACE, "01"), "{traces:?}");
+            assert!(!trace.contains(SPAN), "a span of its own: {trace}");
+        }
+        assert_ne!(traces[0], traces[1], "for each attempt");
+        for trace in [&traces[2], &traces[3], &handshake] {
+            assert!(!trace.contains(TRACE) && trace.ends_with("-00"), "{trace}");
+        }
+    }
+}

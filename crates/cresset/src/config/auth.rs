@@ -8,9 +8,8 @@ use std::fmt;
 
 use cresset_model::ClientName;
 
-use super::problem::{Origin, Problem};
-use super::reader::{Reader, unknown_text};
-use super::tree::{Setting, Table, Value};
+use super::entries::{Entry, read_all};
+use super::reader::Reader;
 use super::value::{self, Kind};
 
 /// Most clients.
@@ -106,27 +105,8 @@ pub(crate) fn read(reader: &mut Reader) -> Auth {
 }
 
 fn clients(reader: &mut Reader) -> Vec<Client> {
-    let Some(setting) = reader.setting("auth.client") else { return Vec::new() };
-    let problem = |text: String| Problem {
-        origin: setting.origin.clone(),
-        key: "auth.client".to_owned(),
-        text,
-    };
-    let items = match value::items(&setting) {
-        Some(items) if items.len() <= CLIENTS_MAX => items,
-        Some(items) => {
-            let text = format!("must have at most {CLIENTS_MAX} entries, not {}", items.len());
-            reader.problem(problem(text));
-            return Vec::new();
-        }
-        None => {
-            reader.problem(problem("must be a list: write [[auth.client]]".to_owned()));
-            return Vec::new();
-        }
-    };
     let mut taken = Taken::default();
-    let entries = items.iter().enumerate();
-    entries.filter_map(|(index, item)| client(reader, index, item, &mut taken)).collect()
+    read_all(reader, "auth.client", CLIENTS_MAX, &CLIENT_KEYS, |entry| client(entry, &mut taken))
 }
 
 /// Names and hashes that clients before have, with the key of who has them.
@@ -136,68 +116,25 @@ struct Taken {
     hashes: BTreeMap<TokenHash, String>,
 }
 
-fn client(
-    reader: &mut Reader,
-    index: usize,
-    setting: &Setting,
-    taken: &mut Taken,
-) -> Option<Client> {
-    let prefix = format!("auth.client[{index}]");
-    let Value::Table(table) = &setting.value else {
-        let text = "must be a section: write [[auth.client]]".to_owned();
-        reader.problem(Problem { origin: setting.origin.clone(), key: prefix, text });
-        return None;
-    };
-    let mut entry = Entry { reader, table, origin: &setting.origin, prefix };
-    entry.refuse_unknown();
+fn client(entry: &mut Entry<'_>, taken: &mut Taken) -> Option<Client> {
     let name = entry.read("name", &client_name());
     let token_hashes = entry.read("token-sha256", &token_hashes());
     let rights = entry.read("rights", &rights());
     let (name, token_hashes, rights) = (name?, token_hashes?, rights?);
-    entry.refuse_taken(&name, &token_hashes, taken);
+    taken.refuse(entry, &name, &token_hashes);
     Some(Client { name, token_hashes, rights })
 }
 
-/// One `[[auth.client]]`.
-struct Entry<'e> {
-    reader: &'e mut Reader,
-    table: &'e Table,
-    origin: &'e Origin,
-    prefix: String,
-}
-
-impl Entry<'_> {
-    fn read<T: 'static>(&mut self, key: &str, kind: &Kind<T>) -> Option<T> {
-        let result = match self.table.get(key) {
-            None => Err((self.origin, "is missing".to_owned())),
-            Some(setting) => kind.parse(setting).map_err(|text| (&setting.origin, text)),
-        };
-        result.map_err(|(origin, text)| self.problem(key, origin.clone(), text)).ok()
-    }
-
-    fn problem(&mut self, key: &str, origin: Origin, text: String) {
-        self.reader.problem(Problem { origin, key: format!("{}.{key}", self.prefix), text });
-    }
-
-    fn refuse_unknown(&mut self) {
-        for (key, setting) in self.table {
-            if !CLIENT_KEYS.contains(&key.as_str()) {
-                let text = unknown_text(key, CLIENT_KEYS.into_iter());
-                self.problem(key, setting.origin.clone(), text);
-            }
-        }
-    }
-
+impl Taken {
     /// Two clients with one name would share subscriptions, with one token be one another.
-    fn refuse_taken(&mut self, name: &ClientName, hashes: &[TokenHash], taken: &mut Taken) {
-        let prefix = self.prefix.clone();
-        if let Some(other) = taken.names.insert(name.as_str().to_owned(), prefix.clone()) {
-            self.problem("name", self.origin.clone(), format!("is also that of {other}"));
+    fn refuse(&mut self, entry: &mut Entry<'_>, name: &ClientName, hashes: &[TokenHash]) {
+        let prefix = entry.prefix().to_owned();
+        if let Some(other) = self.names.insert(name.as_str().to_owned(), prefix.clone()) {
+            entry.refuse("name", format!("is also that of {other}"));
         }
         for hash in hashes {
-            if let Some(other) = taken.hashes.insert(*hash, prefix.clone()) {
-                let text = format!("holds a hash that {other} has");
-                self.problem("token-sha256", self.origin.clone(), text);
+            if let Some(other) = self.hashes.insert(*hash, prefix.clone()) {
+                entry.refuse("token-sha256", format!("holds a hash that {other} has"));
             }
         }
     }

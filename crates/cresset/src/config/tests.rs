@@ -2,6 +2,7 @@
 
 mod auth;
 mod default;
+mod tls;
 mod values;
 
 use std::path::PathBuf;

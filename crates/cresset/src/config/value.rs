@@ -8,7 +8,7 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cresset_channel::{IpNet, parse_prefix};
+use cresset_channel::{IpNet, ProxyUrl, parse_prefix};
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
@@ -233,6 +233,11 @@ pub(crate) fn signing_keys(max: usize) -> Kind<Vec<SigningKeyText>> {
         parse_all(&key, &items)
     };
     Kind { parse: Box::new(parse), bounds: Some(format!("At most {max}.")) }
+}
+
+/// The URL of a proxy; no message repeats it.
+pub(crate) fn proxy_url() -> Kind<ProxyUrl> {
+    hidden().and_then(|text| ProxyUrl::parse(&text).map_err(|wrong| wrong.to_string()))
 }
 
 /// Text that is not empty.

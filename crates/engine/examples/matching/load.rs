@@ -250,6 +250,7 @@ fn subscription(topic: u64, filters: Vec<Filter>) -> Subscription {
         heartbeat_period: None,
         timeout: None,
         max_count: None,
+        retry_period: None,
         mime_type: None,
         content: PayloadContent::IdOnly,
     }

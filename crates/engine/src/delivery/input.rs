@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cresset_model::{EventNumber, SubscriptionError, SubscriptionStatus};
+use cresset_model::{EventNumber, Retries, SubscriptionError, SubscriptionStatus};
 use jiff::Timestamp;
 
 use crate::retry::RetryPolicy;
@@ -19,6 +19,9 @@ pub struct DeliverySettings {
     pub timeout: Option<Duration>,
     /// Most events in one notification (RQ-SB-07).
     pub max_count: Option<NonZeroU32>,
+    /// How long at most what fails is repeated, within the operator's schedule; counted from the
+    /// first failure.
+    pub retry_period: Option<Duration>,
     /// When to switch it off (RQ-SB-12); see [`DeliverySettings::end_in_force`].
     pub end: Option<Timestamp>,
     /// The operator's part.
@@ -47,6 +50,8 @@ pub struct DeliveryState {
     pub last: u64,
     /// When it got its status.
     pub since: Timestamp,
+    /// Where its retries stood, as last recorded ([`Effect::NoteRetries`]).
+    pub retries: Option<Retries>,
 }
 
 /// Names one attempt of one machine.
@@ -184,6 +189,8 @@ pub enum Effect {
     Attempt(Attempt),
     /// Record that events up to this one need no attempt any more. It only ever goes up.
     MoveCursor(EventNumber),
+    /// Record where the retries stand, with the cursor; none when nothing is repeated any more.
+    NoteRetries(Option<Retries>),
     /// A re-send is over: all of it has arrived, or the status has changed before, or there was
     /// nothing to send.
     ResendEnded,

@@ -3,6 +3,8 @@
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use cresset_model::Retries;
+
 use super::*;
 use crate::retry::{RetryPolicy, RetrySchedule};
 
@@ -27,6 +29,7 @@ fn settings() -> DeliverySettings {
         heartbeat_period: None,
         timeout: None,
         max_count: NonZeroU32::new(3),
+        retry_period: None,
         end: None,
         policy: Arc::new(RetryPolicy {
             handshake_retries: schedule(&[2]),
@@ -63,13 +66,28 @@ struct Rig {
     delivery: Delivery,
     /// Attempts wait for room until the test starts them.
     crowded: bool,
+    /// Where the retries stand, as last noted.
+    retries: Option<Retries>,
 }
 
 impl Rig {
     fn new(settings: DeliverySettings, status: SubscriptionStatus, cursor: u64, last: u64) -> Self {
         let cursor = EventNumber::new(cursor);
-        let state = DeliveryState { status, cursor, last, since: START };
-        Self { delivery: Delivery::new(settings, state, START), crowded: false }
+        let state = DeliveryState { status, cursor, last, since: START, retries: None };
+        Self { delivery: Delivery::new(settings, state, START), crowded: false, retries: None }
+    }
+
+    /// As after a restart, with what was recorded.
+    fn restarted(&self, seconds: u64, cursor: u64, last: u64) -> Self {
+        let state = DeliveryState {
+            status: self.delivery.status(),
+            cursor: EventNumber::new(cursor),
+            last,
+            since: START,
+            retries: self.retries,
+        };
+        let delivery = Delivery::new(self.delivery.settings().clone(), state, at(seconds));
+        Self { delivery, crowded: self.crowded, retries: self.retries }
     }
 
     fn crowded(self) -> Self {
@@ -86,7 +104,13 @@ impl Rig {
                 self.delivery.handle(Input::AttemptStarted { id }, at(seconds), &mut effects);
             }
         }
-        let words: Vec<_> = effects.iter().map(words).collect();
+        for effect in &effects {
+            if let Effect::NoteRetries(retries) = effect {
+                self.retries = *retries;
+            }
+        }
+        let told = effects.iter().filter(|effect| !matches!(effect, Effect::NoteRetries(_)));
+        let words: Vec<_> = told.map(words).collect();
         words.join(", ")
     }
 
@@ -127,6 +151,7 @@ fn words(effect: &Effect) -> String {
             AttemptKind::Heartbeat => format!("#{id} heartbeat"),
         },
         Effect::MoveCursor(number) => format!("cursor {number}"),
+        Effect::NoteRetries(retries) => format!("{retries:?}"),
         Effect::ResendEnded => "resent".to_owned(),
         Effect::SetStatus { status, error: None } => status.code().to_owned(),
         Effect::SetStatus { status, error: Some(error) } => {
@@ -221,6 +246,24 @@ fn enough_failures_in_a_row_are_an_error_and_events_are_only_counted_then() {
     assert_eq!(rig.appended(16, 4), "");
     assert_eq!(rig.tick(1_000), "", "TR-14: only the client leads out of error");
     assert_eq!((rig.deadline(), rig.delivery.lag()), (None, 4));
+}
+
+#[test]
+fn a_subscription_may_have_its_failures_repeated_for_a_shorter_time() {
+    for (period, expected) in [(0, ""), (4, ""), (5, "#2 events 1-1"), (60, "#2 events 1-1")] {
+        let retry_period = Some(Duration::from_secs(period));
+        let mut rig = Rig::new(DeliverySettings { retry_period, ..settings() }, Active, 0, 1);
+        assert_eq!(rig.tick(0), "#1 events 1-1");
+        let told = rig.ended(1, 1, retry());
+        assert_eq!(told.is_empty(), !expected.is_empty(), "{period}: {told}");
+        assert_eq!(rig.tick(6), expected, "{period}");
+    }
+    let retry_period = Some(Duration::from_secs(7));
+    let barred = DeliverySettings { retry_period, ..settings() };
+    let mut rig = Rig::new(barred, Active, 0, 1).crowded();
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    assert_eq!(rig.input(1, Input::AttemptBarred { id: AttemptId(1) }), "");
+    assert_eq!(rig.deadline(), Some(8));
 }
 
 #[test]
@@ -606,10 +649,14 @@ fn what_never_succeeds_is_switched_off_and_a_success_puts_it_off() {
 
 #[test]
 fn time_in_error_counts_over_a_restart_but_a_heartbeat_may_still_succeed_first() {
-    let state = DeliveryState { status: Error, cursor: None, last: 3, since: at(0) };
+    let state = DeliveryState { status: Error, cursor: None, last: 3, since: at(0), retries: None };
     let beating = heartbeats_in_error();
     let silent = DeliverySettings { heartbeat_period: None, ..beating.clone() };
-    let rig = |settings, now| Rig { delivery: Delivery::new(settings, state, now), crowded: false };
+    let rig = |settings, now| Rig {
+        delivery: Delivery::new(settings, state, now),
+        crowded: false,
+        retries: None,
+    };
     let restarted = |settings| rig(settings, at(5_000));
     assert_eq!(
         restarted(silent.clone()).tick(5_000),
@@ -686,6 +733,83 @@ fn a_restart_goes_on_from_what_the_store_has() {
         assert_eq!(rig.tick(1), expected, "{status:?} {cursor} {last}");
         assert_eq!(due.is_some(), !expected.is_empty(), "{status:?} {cursor} {last}");
     }
+}
+
+#[test]
+fn a_restart_goes_on_where_the_retries_stood() {
+    let mut rig = Rig::new(settings(), Active, 2, 4);
+    assert_eq!(rig.tick(0), "#1 events 3-4");
+    assert_eq!(rig.ended(1, 1, retry()), "");
+    // However often it restarts: no attempt comes early, and new events do not join the batch.
+    for seconds in 2..6 {
+        rig = rig.restarted(seconds, 2, 9);
+        assert_eq!(rig.tick(seconds), "");
+        assert_eq!(rig.deadline(), Some(6));
+    }
+    assert_eq!(rig.tick(6), "#1 events 3-4");
+    assert_eq!(rig.ended(7, 1, retry()), "");
+    rig = rig.restarted(8, 2, 9);
+    assert_eq!(rig.deadline(), Some(17), "the second step of the schedule");
+    let mut lasting = rig.restarted(9, 2, 9);
+    assert_eq!(lasting.tick(17), "#1 events 3-4");
+    assert_eq!(lasting.ended(18, 1, retry()), "error (HTTP status 503)");
+    assert_eq!(lasting.retries, None);
+    assert_eq!(rig.tick(17), "#1 events 3-4");
+    assert_eq!(rig.ended(18, 1, Outcome::Success), "cursor 4, #2 events 5-7");
+    assert_eq!(rig.retries, None, "and a success ends it");
+    let mut rig = Rig::new(settings(), Requested, 0, 0);
+    assert_eq!(rig.tick(1), "#1 handshake");
+    assert_eq!(rig.ended(2, 1, retry()), "");
+    let mut rig = rig.restarted(3, 0, 0);
+    assert_eq!(rig.deadline(), Some(4));
+    assert_eq!(rig.tick(4), "#1 handshake");
+    assert_eq!(rig.ended(5, 1, retry()), "error (HTTP status 503)");
+}
+
+#[test]
+fn what_was_noted_of_retries_does_not_outlive_a_status() {
+    let mut rig = Rig::new(settings(), Active, 0, 1);
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    assert_eq!(rig.ended(1, 1, retry()), "");
+    let noted = rig.retries;
+    assert!(noted.is_some());
+    // The process died before it could note that they are over.
+    let state = |since| DeliveryState {
+        status: Active,
+        cursor: None,
+        last: 1,
+        since: at(since),
+        retries: noted,
+    };
+    assert_eq!(Delivery::new(settings(), state(1), at(3)).failures, 1);
+    assert_eq!(Delivery::new(settings(), state(2), at(3)).failures, 0);
+    let sent = DeliveryState { cursor: EventNumber::new(1), last: 4, ..state(1) };
+    assert_eq!(Delivery::new(settings(), sent, at(3)).failures, 0);
+}
+
+#[test]
+fn time_that_the_server_was_down_switches_nothing_off() {
+    let patient = with_policy(|policy| policy.off_after = Some(Duration::from_secs(100)));
+    let mut rig = Rig::new(patient, Active, 0, 1);
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    assert_eq!(rig.ended(1, 1, retry()), "");
+    let mut rig = rig.restarted(1_000, 0, 1);
+    assert_eq!(rig.tick(1_000), "#1 events 1-1", "it is tried first");
+    let mut failing = rig.restarted(1_000, 0, 1);
+    assert_eq!(rig.ended(1_001, 1, Outcome::Success), "cursor 1");
+    assert_eq!(failing.tick(1_000), "#1 events 1-1");
+    assert_eq!(failing.ended(1_001, 1, retry()), "");
+    assert_eq!(failing.deadline(), Some(1_011), "the next retry");
+}
+
+#[test]
+fn a_wait_before_a_restart_is_bounded_though_the_clock_was_set_back() {
+    let day = with_policy(|policy| policy.retries = schedule(&[86_400]));
+    let mut rig = Rig::new(day, Active, 0, 1);
+    assert_eq!(rig.tick(10_000_000), "#1 events 1-1");
+    assert_eq!(rig.ended(10_000_000, 1, retry()), "");
+    let rig = rig.restarted(0, 0, 1);
+    assert_eq!(rig.deadline(), Some(86_400 * 6 / 5));
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use cresset_definitions::{Definitions, FhirVersion};
 use cresset_model::{
-    Canonical, ChannelType, Filter, Header, Issue, IssueCode, IssueKind, Issues, PayloadContent,
-    Subscription, SubscriptionStatus,
+    Canonical, ChannelType, Filter, Header, Issue, IssueCode, Issues, PayloadContent, Subscription,
+    SubscriptionStatus,
 };
 use serde_json::Value;
 
@@ -11,12 +11,12 @@ use crate::channel::{
     HEADERS_MAX, channel_type, channel_type_of_coding, check_endpoint, parse_header,
     parse_positive, parse_seconds,
 };
-use crate::element::{Element, Extension, invalid, missing};
+use crate::element::{Element, invalid, missing};
 use crate::filter::{FILTERS_MAX, parse_filter_criteria};
 use crate::mime::parse_mime;
 use crate::subscription::{
-    ASSUMED_CHANNEL, KnownExtension, check_extensions, check_members, parse_content, parse_end,
-    parse_status, take,
+    ASSUMED_CHANNEL, KnownExtension, bound, check_extensions, check_members, only, parse_content,
+    parse_end, parse_retry_period, parse_status, take,
 };
 use crate::urls;
 
@@ -60,6 +60,7 @@ pub(crate) fn parse_subscription(
     let topic = parse_topic_canonical(&root, &mut issues);
     let end = parse_end(&root, &mut issues);
     let filters = parse_filters(definitions, &root, &mut issues);
+    let retry_period = parse_retry_period(&root, &mut issues);
     warn_of_error(&root, &mut issues);
     if !root.members.contains_key("channel") {
         issues.push(missing("channel").at(root.at("channel")));
@@ -86,6 +87,7 @@ pub(crate) fn parse_subscription(
         heartbeat_period: channel.heartbeat_period,
         timeout: channel.timeout,
         max_count: channel.max_count,
+        retry_period,
         mime_type: channel.mime_type,
         content,
     })
@@ -198,37 +200,6 @@ impl Channel {
             self.max_count = take(parse_positive(value), &path, issues);
         }
     }
-}
-
-/// The only extension with this URL; a second one is an issue.
-fn only<'e, 'a>(
-    extensions: &'e [Extension<'a>],
-    url: &str,
-    issues: &mut Issues,
-) -> Option<&'e Extension<'a>> {
-    let mut matching = extensions.iter().filter(|extension| extension.url == url);
-    let first = matching.next();
-    if let Some(second) = matching.next() {
-        let issue = invalid("this extension may stand here only once");
-        issues.push(issue.of_kind(IssueKind::Structure).at(second.element.path.clone()));
-    }
-    first
-}
-
-/// The number in an extension. `valueInteger` is not what the guide says and is met in the wild.
-fn bound<'a>(
-    extensions: &[Extension<'a>],
-    url: &str,
-    issues: &mut Issues,
-) -> Option<(&'a Value, String)> {
-    let extension = only(extensions, url, issues)?;
-    let path = extension.element.at("value");
-    let names = ["valueUnsignedInt", "valuePositiveInt", "valueInteger"];
-    let value = names.iter().find_map(|name| extension.element.members.get(*name));
-    if value.is_none() {
-        issues.push(missing("valueUnsignedInt").at(path.clone()));
-    }
-    value.map(|value| (value, path))
 }
 
 /// The type's code, or the Coding of the extension, which overrides it (RQ-SB-09).

@@ -20,7 +20,8 @@ use crate::filter::{FILTERS_MAX, check_filter, parse_filter_type};
 use crate::json::{Edits, object, quoted};
 use crate::mime::parse_mime;
 use crate::subscription::{
-    ASSUMED_CHANNEL, check_extensions, check_members, parse_content, parse_end, parse_status, take,
+    ASSUMED_CHANNEL, check_extensions, check_members, parse_content, parse_end, parse_retry_period,
+    parse_status, take,
 };
 use crate::values::SubscriptionValues;
 
@@ -35,6 +36,7 @@ pub(crate) fn parse_subscription(value: &Value) -> Result<(Subscription, Issues)
     let topic = root.required("topic", &mut issues).map(Canonical::new);
     let end = parse_end(&root, &mut issues);
     let filters = parse_filters(definitions, &root, &mut issues);
+    let retry_period = parse_retry_period(&root, &mut issues);
     let channel_type = parse_channel_type(&root, &mut issues);
     let channel = Channel::parse(&root, channel_type.as_ref(), &mut issues);
     let (Some(status), Some(topic), Some(channel_type)) = (status, topic, channel_type) else {
@@ -51,6 +53,7 @@ pub(crate) fn parse_subscription(value: &Value) -> Result<(Subscription, Issues)
         heartbeat_period: channel.heartbeat_period,
         timeout: channel.timeout,
         max_count: channel.max_count,
+        retry_period,
         mime_type: channel.mime_type,
         content: channel.content,
     })

@@ -9,7 +9,7 @@ use cresset_engine::{Attempt, AttemptKind, Health, Outcome};
 use cresset_fhir::{Codec, MIME_TYPE_DEFAULT, MessageFrame};
 use cresset_model::{
     ChannelType, NotificationType, PayloadContent, Subscription, SubscriptionError,
-    SubscriptionErrorCode, SubscriptionStatus,
+    SubscriptionErrorCode, SubscriptionStatus, TraceContext,
 };
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -21,8 +21,9 @@ use crate::bases::version_of;
 use crate::deliver::Start;
 use crate::error::Error;
 use crate::live::LiveSubscription;
-use crate::notify::{self, Overflow, Range};
+use crate::notify::{self, Overflow, Range, Rendered};
 use crate::shared::Shared;
+use crate::subscriptions::{IN_THE_CLEAR, is_in_the_clear};
 
 /// Notifications built, or waiting for room once built, at the same time: what the bound on bytes
 /// in flight is exceeded by at most.
@@ -71,6 +72,8 @@ pub(crate) enum Unsent {
     NoRoom,
     /// There is nothing left to send.
     Nothing,
+    /// It may not be sent.
+    Refused(&'static str),
 }
 
 impl From<Error> for Unsent {
@@ -90,8 +93,8 @@ impl Sender {
 
     /// Builds and sends one notification.
     pub(super) async fn send(&self, start: Start) -> Sent {
-        let letter = Letter::new(&self.shared, start);
-        let ended = match self.build(&letter).await {
+        let mut letter = Letter::new(&self.shared, start);
+        let ended = match self.build(&mut letter).await {
             Ok((request, _room)) => Ok(self.rest_hook.attempt(request).await),
             Err(unsent) => Err(unsent),
         };
@@ -101,7 +104,7 @@ impl Sender {
     /// Builds the request and takes room for its bytes.
     async fn build(
         &self,
-        letter: &Letter,
+        letter: &mut Letter,
     ) -> Result<(channel::Request, OwnedSemaphorePermit), Unsent> {
         // Only full resources can be large, so only they take turns.
         let _turn = match letter.settings.content {
@@ -147,11 +150,16 @@ impl Letter {
     }
 
     /// Builds what is to be sent.
-    pub(crate) async fn request(&self, shared: &Arc<Shared>) -> Result<channel::Request, Unsent> {
+    pub(crate) async fn request(
+        &mut self,
+        shared: &Arc<Shared>,
+    ) -> Result<channel::Request, Unsent> {
         let (live, kind) = (&self.live, self.record.notification_type);
         let events = self.range.map(|range| (range, Overflow::Bare));
         let built = notify::render(shared, live, kind, events, Some(self.status)).await?;
-        Ok(self.addressed(shared, built.ok_or(Unsent::Nothing)?.bytes)?)
+        let Rendered { bytes, trace, .. } = built.ok_or(Unsent::Nothing)?;
+        self.message.trace = trace.or(self.message.trace);
+        self.addressed(shared, bytes)
     }
 
     /// Writes down what came of it, and tells what it means.
@@ -172,6 +180,12 @@ impl Letter {
                 self.record.detail = Some("too many bytes are under way".to_owned());
                 Sent { outcome: Outcome::Unsent, health: Health::Unknown }
             }
+            Err(Unsent::Refused(why)) => {
+                self.record.outcome = AttemptOutcome::Refused;
+                self.record.detail = Some(why.to_owned());
+                let outcome = Outcome::Refused { reason: reason(None, why) };
+                Sent { outcome, health: Health::Unknown }
+            }
             Err(Unsent::Failed(error)) => {
                 let id = &self.live.id;
                 tracing::error!(subscription.id = %id, %error, "a notification was not built");
@@ -187,14 +201,14 @@ impl Letter {
             duration = ?self.record.duration,
             outcome = self.record.outcome.as_str(),
             message.id = self.message.id,
-            trace.id = self.message.trace_id,
+            trace.id = self.message.trace.as_ref().map(TraceContext::trace_id),
             "attempt"
         );
         shared.attempts.record(self.live.key, self.record);
         sent
     }
 
-    fn addressed(&self, shared: &Shared, body: Bytes) -> Result<channel::Request, Error> {
+    fn addressed(&self, shared: &Shared, body: Bytes) -> Result<channel::Request, Unsent> {
         let settings = &self.settings;
         let endpoint = settings.endpoint.as_deref().unwrap_or_default();
         let (endpoint, body) = match settings.channel_type {
@@ -207,6 +221,10 @@ impl Letter {
             | ChannelType::RestHook
             | ChannelType::Websocket => (Url::parse(endpoint).map_err(Error::internal)?, body),
         };
+        let policy = &shared.config.subscriptions.endpoints;
+        if is_in_the_clear(policy, settings.content, &endpoint) {
+            return Err(Unsent::Refused(IN_THE_CLEAR));
+        }
         let mime_type = settings.mime_type.as_ref();
         let headers = settings.headers.iter();
         Ok(channel::Request {
@@ -217,7 +235,10 @@ impl Letter {
             deadline: self.attempt.timeout,
             now: shared.clock.now(),
             message_id: self.message.id.clone(),
-            traceparent: shared.config.delivery.traceparent.then(|| self.message.traceparent()),
+            traceparent: match shared.config.delivery.traceparent {
+                true => self.message.traceparent(),
+                false => None,
+            },
         })
     }
 
@@ -243,7 +264,8 @@ impl Letter {
 struct Message {
     id: String,
     uuid: Uuid,
-    trace_id: String,
+    /// That of the write that made the first event, where it named one; else the message's own.
+    trace: Option<TraceContext>,
 }
 
 impl Message {
@@ -259,23 +281,22 @@ impl Message {
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&hash[..16]);
         let uuid = uuid::Builder::from_custom_bytes(bytes).into_uuid();
-        Self { id: format!("msg_{}", uuid.simple()), trace_id: hex(&hash[16..]), uuid }
+        let mut trace = [0; 16];
+        trace.copy_from_slice(&hash[16..]);
+        // Nothing is sampled here; whoever made the write may have decided otherwise.
+        let trace = TraceContext::new(trace, [1; 8], 0);
+        Self { id: format!("msg_{}", uuid.simple()), trace, uuid }
     }
 
-    /// W3C trace context: one trace for all attempts, one span for each. Nothing is sampled here.
-    fn traceparent(&self) -> String {
+    /// W3C trace context: one trace for all attempts, one span for each.
+    fn traceparent(&self) -> Option<String> {
         let mut span = [0; 8];
-        // Without randomness all attempts are one span.
-        let span = match getrandom::fill(&mut span) {
-            Ok(()) if span != [0; 8] => span,
-            Ok(()) | Err(_) => [1; 8],
-        };
-        format!("00-{}-{}-00", self.trace_id, hex(&span))
+        if getrandom::fill(&mut span).is_err() {
+            // Without randomness all attempts are one span.
+            span = [1; 8];
+        }
+        Some(self.trace?.with_span(span).to_string())
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Where messages for this endpoint are posted: the operation on the base, or the endpoint itself

@@ -19,7 +19,8 @@ const CODES_LISTED_MAX: usize = 20;
 impl Draft<'_> {
     /// Decides whose event an occurrence is. Where it is nobody's, nothing is written.
     pub(crate) fn notify(&mut self, intent: EventIntent) -> Result<Notified, Error> {
-        let EventIntent { key, topic, event, focus, context, author } = intent;
+        let EventIntent { key, topic, event, focus, context, author, trace } = intent;
+        self.take_trace(trace);
         let topic = self.topic_named(&key, &topic)?;
         let types = topic.types_of_event(&event);
         if types.is_empty() {

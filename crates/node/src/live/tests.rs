@@ -18,6 +18,7 @@ fn subscription() -> LiveSubscription {
         heartbeat_period: None,
         timeout: None,
         max_count: NonZeroU32::new(3),
+        retry_period: None,
         mime_type: None,
         content: PayloadContent::Empty,
     };

@@ -18,6 +18,7 @@ use cresset_store::{
     Query, Retention, Store, SubscriptionRecord, TokenRecord,
 };
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::{
     Authentication, Caller, Clock, Condition, Config, DeliveryConfig, Effect, Error, EventsQuery,
@@ -221,7 +222,7 @@ impl Fixture {
     /// Stops the node in order and starts another on the same store.
     pub(super) async fn restart(self) -> Self {
         let store = self.store.clone();
-        self.node.begin_stop();
+        self.node.begin_stop(Instant::now() + Duration::from_secs(30));
         self.stopper.stop(self.node).await;
         Self::on(store)
     }

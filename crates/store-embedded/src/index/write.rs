@@ -4,7 +4,7 @@
 use std::sync::PoisonError;
 
 use cresset_model::{Position, ResourceKey, VersionId};
-use cresset_store::{IndexBatch, IndexDocument};
+use cresset_store::{IndexBatch, IndexDocument, crash_point};
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -71,7 +71,9 @@ fn write_pending(file: &IndexFile, connection: &Connection, closing: bool) -> Re
         "UPDATE meta SET position = ?1, last = ?2, closed = ?3",
         params![position.map_or(0, Position::get), last, closing],
     )?;
+    crash_point("index.before-commit");
     transaction.commit()?;
+    crash_point("index.after-commit");
     drop(pending);
     *file.pending.write().unwrap_or_else(PoisonError::into_inner) = Pending::new(position, last);
     Ok(())

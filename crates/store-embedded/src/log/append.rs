@@ -1,12 +1,12 @@
 //! Appending a group: rows at the end of the log, a slice of the fold, one flush.
 
-use cresset_model::{Event, SubscriptionErrorCode, SubscriptionKey};
+use cresset_model::{Event, SubscriptionErrorCode, SubscriptionKey, TraceContext};
 use cresset_store::{
     Appended, Counter, Entry, Error, Group, Plan, Record, SubscriptionLife, TokenRecord, plan,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::row::{interaction_number, nanoseconds, put_pair};
+use super::row::{interaction_number, nanoseconds, put_pair, retries_blob};
 use super::{Log, Writer};
 use crate::codec::put_integer;
 use crate::fault::Fault;
@@ -109,6 +109,16 @@ impl Log {
                             error.as_ref().map(|error| error.text.as_str()),
                         ])?;
                 }
+                Record::Retries { subscription, retries } => {
+                    connection
+                        .prepare_cached(
+                            "UPDATE subscription SET retries = ?2 WHERE key = ?1 AND ended IS NULL",
+                        )?
+                        .execute(params![
+                            subscription.position().get(),
+                            retries.as_ref().map(retries_blob).transpose()?,
+                        ])?;
+                }
                 Record::Token(token) => self.write_token(connection, token)?,
                 Record::TokenRevoked(hash) => {
                     connection
@@ -137,8 +147,9 @@ impl Log {
     ) -> Result<Vec<Slot>, Fault> {
         let mut insert = connection.prepare_cached(
             "INSERT INTO entry
-                 (position, base, type, id, version, interaction, at, author, events, body)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+                 (position, base, type, id, version, interaction, at, author, events, body,
+                  trace)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         )?;
         let mut slots = Vec::with_capacity(entries.len());
         let mut events = events.iter().peekable();
@@ -166,6 +177,7 @@ impl Log {
                 self.clients.number_or_insert(connection, &change.author)?,
                 (!blob.is_empty()).then_some(blob.as_slice()),
                 &change.body[..],
+                change.trace.map(TraceContext::to_bytes),
             ])?;
             slots.push(slot);
         }

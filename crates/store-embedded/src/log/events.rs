@@ -8,13 +8,14 @@ use cresset_store::{EVENTS_PAGE_MAX, SUBSCRIPTIONS_PAGE_MAX, SubscriptionRecord,
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::Log;
-use super::row::{stored, subscription_key, timestamp};
+use super::row::{stored, subscription_key, take_retries, timestamp};
 use crate::codec::take_integer;
 use crate::fault::Fault;
 
 const SELECT_SUBSCRIPTION: &str =
     "SELECT key, base, type, id, owner, created, cursor, forgotten, coalesce(
-         (SELECT max(number) FROM event WHERE subscription = key), 0), error_code, error_text
+         (SELECT max(number) FROM event WHERE subscription = key), 0), error_code, error_text,
+         retries
      FROM subscription";
 
 /// A subscription as the file's views have it.
@@ -92,6 +93,7 @@ impl Log {
 
     fn stored_subscription(&self, connection: &Connection, row: &Row<'_>) -> Result<Stored, Fault> {
         let id: String = row.get(3)?;
+        let retries = row.get_ref(11)?.as_blob_or_null().map_err(|_| Fault::corrupt("retries"))?;
         let record = SubscriptionRecord {
             key: subscription_key(row.get(0)?)?,
             resource: ResourceKey {
@@ -105,6 +107,7 @@ impl Log {
             oldest: None,
             cursor: None,
             error: stored_error(row.get(9)?, row.get(10)?),
+            retries: retries.map(take_retries).transpose()?,
         };
         Ok(Stored { record, cursor: row.get(6)?, forgotten: row.get(7)? })
     }

@@ -2,7 +2,7 @@
 //! unknown.
 
 use cresset_model::{Position, ResourceId};
-use cresset_store::Error;
+use cresset_store::{Error, crash_point};
 use rusqlite::{Connection, OptionalExtension};
 
 use super::row::{stored, take_pairs};
@@ -29,6 +29,7 @@ impl Log {
         let head = load_entries(connection, folded, &mut active)?;
         let moves = load_moves(connection, folded_moves, &mut active)?;
         drop_forgotten(connection, &mut active)?;
+        crash_point("load.log");
         writer.moves = moves;
         let mut tail = self.publish();
         // Whoever read the file before this must not combine it with the tail after it.

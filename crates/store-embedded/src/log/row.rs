@@ -2,19 +2,19 @@
 
 use bytes::Bytes;
 use cresset_model::{
-    Base, Change, EventNumber, Interaction, Position, ResourceId, ResourceKey, SubscriptionKey,
-    VersionId,
+    Base, Change, EventNumber, Interaction, Position, ResourceId, ResourceKey, Retries,
+    SubscriptionKey, TraceContext, VersionId,
 };
 use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::Log;
-use crate::codec::{put_integer, take_integer};
+use crate::codec::{put_integer, take_eight, take_integer};
 use crate::fault::Fault;
 
 /// The columns that make a change, in the order of [`Log::change_of`].
 pub(super) const SELECT_CHANGE: &str =
-    "SELECT position, base, type, id, version, interaction, at, author, body FROM entry";
+    "SELECT position, base, type, id, version, interaction, at, author, body, trace FROM entry";
 
 /// An interaction as it is stored; numbers never change meaning.
 pub(super) const fn interaction_number(interaction: Interaction) -> i64 {
@@ -76,6 +76,33 @@ pub(super) fn take_pairs(
     Ok(())
 }
 
+/// A trace as [`TraceContext::to_bytes`] gave it.
+fn trace(bytes: [u8; TraceContext::BYTES]) -> Result<TraceContext, Fault> {
+    stored(TraceContext::from_bytes(bytes))
+}
+
+/// Where retries stand, as a blob of numbers.
+pub(super) fn retries_blob(retries: &Retries) -> Result<Vec<u8>, Fault> {
+    let mut blob = Vec::with_capacity(32);
+    put_integer(&mut blob, u64::from(retries.failures));
+    put_integer(&mut blob, u64::from(retries.rejections));
+    put_integer(&mut blob, retries.repeat_last.map_or(0, EventNumber::get));
+    for time in [retries.failing_since, retries.resume, retries.at] {
+        blob.extend_from_slice(&nanoseconds(time)?.to_le_bytes());
+    }
+    Ok(blob)
+}
+
+/// Reads what [`retries_blob`] wrote.
+pub(super) fn take_retries(mut blob: &[u8]) -> Result<Retries, Fault> {
+    let mut count = || stored(u32::try_from(take_integer(&mut blob)?).ok());
+    let (failures, rejections) = (count()?, count()?);
+    let repeat_last = EventNumber::new(take_integer(&mut blob)?);
+    let mut time = || timestamp(i64::from_le_bytes(take_eight(&mut blob)?));
+    let (failing_since, resume, at) = (time()?, time()?, time()?);
+    Ok(Retries { failures, rejections, failing_since, resume, repeat_last, at })
+}
+
 impl Log {
     /// The change in a row of [`SELECT_CHANGE`].
     pub(super) fn change_of(
@@ -99,6 +126,7 @@ impl Log {
             at: timestamp(row.get(6)?)?,
             author: self.clients.name(connection, row.get(7)?)?,
             body: Bytes::copy_from_slice(body),
+            trace: row.get::<_, Option<_>>(9)?.map(trace).transpose()?,
         })
     }
 

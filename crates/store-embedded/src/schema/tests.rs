@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use cresset_model::{Interaction, SubscriptionError, SubscriptionErrorCode};
+use cresset_model::{Interaction, Retries, SubscriptionError, SubscriptionErrorCode, TraceContext};
 use cresset_store::contract::{Builder, at, client, number, subscription};
 use cresset_store::{
     ChangeLog, Entry, Error, Group, MemoryStore, Record, Retention, Store, TokenRecord,
@@ -53,6 +53,20 @@ fn fill(store: &dyn Store, format: u32) {
     if format >= 4 {
         let told = build.change("CressetOccurrence/1", Interaction::Create);
         store.append(&Entry { events: vec![a, b], ..told }.into()).unwrap();
+    }
+    if format >= 5 {
+        let mut traced = build.put("Patient/2");
+        traced.change.trace = TraceContext::new([7; 16], [9; 8], 1);
+        let retries = Some(Retries {
+            failures: 3,
+            rejections: 1,
+            failing_since: at(1),
+            resume: at(2),
+            repeat_last: Some(number(6)),
+            at: at(1),
+        });
+        let records = vec![Record::Retries { subscription: b, retries }];
+        store.append(&Group { entries: vec![traced], records }).unwrap();
     }
     store.append(&build.end("Subscription/a", a).into()).unwrap();
 }

@@ -95,6 +95,7 @@ impl Builder {
             at: at(i64::try_from(self.head).expect("small")),
             author: client("writer"),
             body,
+            trace: None,
         };
         Entry { change, events: Vec::new(), subscription: None }
     }

@@ -1,8 +1,10 @@
 //! Cases of subscriptions, event numbers (I1, I2) and cursors.
 
-use cresset_model::{Event, SubscriptionError, SubscriptionErrorCode, SubscriptionKey};
+use cresset_model::{
+    Event, EventNumber, Retries, SubscriptionError, SubscriptionErrorCode, SubscriptionKey,
+};
 
-use super::{Builder, Fixture, client, key, number, position, subscription};
+use super::{Builder, Fixture, at, client, key, number, position, subscription};
 use crate::{EVENTS_PAGE_MAX, Entry, Error, Group, Record, Store, SubscriptionLife};
 
 fn numbers(store: &dyn Store, subscription: SubscriptionKey) -> Vec<u64> {
@@ -257,4 +259,40 @@ pub fn the_reason_of_an_error_is_kept(fixture: &mut impl Fixture) {
     }
     fixture.store().append(&build.end("Subscription/a", a).into()).unwrap();
     fixture.store().append(&record(Some(reason(None)))).unwrap();
+}
+
+/// Where retries stand outlives the process, until it is said anew, and ends with the subscription.
+pub fn the_place_of_retries_is_kept(fixture: &mut impl Fixture) {
+    let mut build = Builder::new();
+    let (begin, a) = build.begin("Subscription/a");
+    fixture.store().append(&begin.into()).unwrap();
+    let record = |retries| Group {
+        entries: Vec::new(),
+        records: vec![Record::Retries { subscription: a, retries }],
+    };
+    let barred = Retries {
+        failures: 0,
+        rejections: 0,
+        failing_since: at(1),
+        resume: at(2),
+        repeat_last: None,
+        at: at(3),
+    };
+    let failed = Retries {
+        failures: u32::MAX,
+        rejections: 7,
+        resume: at(1 << 32),
+        repeat_last: EventNumber::new(u64::MAX >> 1),
+        ..barred
+    };
+    for retries in [Some(barred), Some(failed), None] {
+        fixture.store().append(&record(retries)).unwrap();
+        for _ in 0..2 {
+            assert_eq!(fixture.store().subscription(a).unwrap().unwrap().retries, retries);
+            assert_eq!(fixture.store().subscriptions(None, 9).unwrap()[0].retries, retries);
+            fixture.reopen();
+        }
+    }
+    fixture.store().append(&build.end("Subscription/a", a).into()).unwrap();
+    fixture.store().append(&record(Some(barred))).unwrap();
 }

@@ -1,7 +1,7 @@
 //! Cases of the change log.
 
 use bytes::Bytes;
-use cresset_model::{Base, Interaction};
+use cresset_model::{Base, Interaction, TraceContext};
 
 use super::{Builder, Fixture, at, id, key, number, position, subscription};
 use crate::{Entry, Error, GROUP_ENTRIES_MAX, Group, PAGE_BYTES_MAX, PAGE_MAX, Record};
@@ -166,4 +166,21 @@ pub fn too_much_is_refused(fixture: &mut impl Fixture) {
     assert!(matches!(store.current(&keys), Err(Error::Invalid { .. })));
     store.append(&entry.into()).unwrap();
     assert_eq!(store.current(&keys[..PAGE_MAX]).unwrap().len(), PAGE_MAX);
+}
+
+/// The trace that a change names is read with it, however it is read.
+pub fn a_trace_goes_with_its_change(fixture: &mut impl Fixture) {
+    let mut build = Builder::new();
+    let mut traced = build.put("Patient/1");
+    traced.change.trace = TraceContext::new([7; 16], [9; 8], 1);
+    let plain = build.put("Patient/2");
+    fixture.store().append(&vec![traced.clone(), plain.clone()].into()).unwrap();
+    for _ in 0..2 {
+        let store = fixture.store();
+        assert_eq!(store.changes(None, 9).unwrap(), [traced.change.clone(), plain.change.clone()]);
+        assert_eq!(store.change(position(1)).unwrap(), Some(traced.change.clone()));
+        let current = store.current(std::slice::from_ref(&traced.change.key)).unwrap();
+        assert_eq!(current, [Some(traced.change.clone())]);
+        fixture.reopen();
+    }
 }

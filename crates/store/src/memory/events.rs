@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Bound;
 
 use cresset_model::{
-    Change, ClientName, Event, EventNumber, Position, ResourceKey, SubscriptionError,
+    Change, ClientName, Event, EventNumber, Position, ResourceKey, Retries, SubscriptionError,
     SubscriptionKey,
 };
 use jiff::Timestamp;
@@ -24,6 +24,7 @@ pub(super) struct Life {
     alive: bool,
     cursor: u64,
     error: Option<SubscriptionError>,
+    retries: Option<Retries>,
     /// The highest number forgotten.
     forgotten: u64,
     /// Positions of the events `forgotten + 1` onwards.
@@ -39,6 +40,7 @@ impl Life {
             alive: true,
             cursor: 0,
             error: None,
+            retries: None,
             forgotten: 0,
             positions: VecDeque::new(),
         }
@@ -52,6 +54,13 @@ impl Life {
     pub(super) fn take_error(&mut self, error: Option<&SubscriptionError>) {
         if self.alive {
             self.error = error.cloned();
+        }
+    }
+
+    /// Takes where its retries stand; one that has ended keeps what it has.
+    pub(super) fn take_retries(&mut self, retries: Option<Retries>) {
+        if self.alive {
+            self.retries = retries;
         }
     }
 
@@ -83,6 +92,7 @@ impl Life {
             },
             cursor: EventNumber::new(self.cursor),
             error: self.error.clone(),
+            retries: self.retries,
         }
     }
 }

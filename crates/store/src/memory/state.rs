@@ -66,6 +66,11 @@ impl State {
                         life.take_error(error.as_ref());
                     }
                 }
+                Record::Retries { subscription, retries } => {
+                    if let Some(life) = self.lives.get_mut(subscription) {
+                        life.take_retries(*retries);
+                    }
+                }
                 Record::Token(token) => {
                     self.tokens.insert(token.hash, token.clone());
                 }

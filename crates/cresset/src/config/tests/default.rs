@@ -78,6 +78,8 @@ fn expected() -> Config {
             allow_local_endpoints: false,
             allow_addresses: Vec::new(),
             extra_ca_files: Vec::new(),
+            proxy: None,
+            hosts: Vec::new(),
         },
         delivery: Delivery {
             retry_after_max: seconds(60 * 60),
@@ -142,6 +144,7 @@ fn the_examples_of_keys_without_default_are_good() {
     assert!(loaded.server.base_url.is_some());
     assert!(loaded.topics.directory.is_some());
     assert!(matches!(loaded.auth, Auth::Tokens(clients) if clients.len() == 1));
+    assert_eq!((loaded.rest_hook.hosts.len(), loaded.rest_hook.proxy.is_some()), (1, true));
 }
 
 /// The comment above each key of the file.
@@ -171,9 +174,13 @@ fn every_key_is_documented_with_its_bounds_and_every_documented_key_is_read() {
     let (problems, known) = reader.finish();
     assert_eq!(problems, []);
     let mut comments = comments();
-    // Clients are read as one list, so their keys are not among the known.
-    comments.retain(|key, _| !key.starts_with("auth.client."));
-    comments.insert("auth.client".to_owned(), "A client.".to_owned());
+    // Lists of sections are read whole, so their keys are not among the known.
+    for list in ["auth.client", "rest-hook.tls"] {
+        let keys = comments.len();
+        comments.retain(|key, _| !key.starts_with(&format!("{list}.")));
+        assert!(comments.len() < keys, "{list} has keys");
+        comments.insert(list.to_owned(), "A list of sections.".to_owned());
+    }
     let documented: Vec<_> = comments.keys().map(String::as_str).collect();
     let read: Vec<_> = known.keys().copied().collect();
     assert_eq!(documented, read);

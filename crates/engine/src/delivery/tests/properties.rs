@@ -92,6 +92,12 @@ struct World {
     cursor: u64,
     cursor_before: u64,
     last: u64,
+    /// Where the retries stand, as recorded last.
+    retries: Option<Retries>,
+    /// The same as it was recorded with `cursor_before`.
+    retries_before: Option<Retries>,
+    /// Nothing is due before: what a failure asked for.
+    resume: Timestamp,
     /// The attempt in flight and when the caller ends it, once it has started.
     flight: Option<(Attempt, Option<Timestamp>)>,
     /// The batch whose attempt failed last, until something else may take its place.
@@ -114,7 +120,8 @@ struct World {
 
 impl World {
     fn new(policy: RetryPolicy) -> Self {
-        let state = DeliveryState { status: Requested, cursor: None, last: 0, since: START };
+        let state =
+            DeliveryState { status: Requested, cursor: None, last: 0, since: START, retries: None };
         let settings = DeliverySettings { policy: Arc::new(policy), ..settings() };
         Self {
             delivery: Delivery::new(settings, state, START),
@@ -123,6 +130,9 @@ impl World {
             cursor: 0,
             cursor_before: 0,
             last: 0,
+            retries: None,
+            retries_before: None,
+            resume: START,
             flight: None,
             failed: None,
             superseded: false,
@@ -224,13 +234,26 @@ impl World {
     fn restart(&mut self, cursor_lost: bool) {
         if cursor_lost && self.excused <= self.cursor_before {
             self.cursor = self.cursor_before;
+            self.retries = self.retries_before;
+            self.failed = None;
         }
         self.cursor_before = self.cursor;
+        self.retries_before = self.retries;
         self.flight = None;
-        self.failed = None;
-        let cursor = EventNumber::new(self.cursor);
-        let state =
-            DeliveryState { status: self.status, cursor, last: self.last, since: at(self.since) };
+        let holding = self.retries.filter(|retries| retries.at >= at(self.since));
+        self.resume = holding.filter(|_| is_sending(self.status)).map_or(START, |r| r.resume);
+        let repeat_last = holding.and_then(|retries| retries.repeat_last);
+        self.failed.take_if(|failed| match failed {
+            AttemptKind::Events { last, .. } => repeat_last != Some(*last),
+            AttemptKind::Handshake | AttemptKind::Heartbeat => true,
+        });
+        let state = DeliveryState {
+            status: self.status,
+            cursor: EventNumber::new(self.cursor),
+            last: self.last,
+            since: at(self.since),
+            retries: self.retries,
+        };
         let settings = self.delivery.settings().clone();
         self.delivery = Delivery::new(settings, state, at(self.now));
         self.input(Input::Tick);
@@ -281,7 +304,12 @@ impl World {
             Effect::MoveCursor(number) => {
                 assert!(number.get() > self.cursor && number.get() <= self.last);
                 self.cursor_before = self.cursor;
+                self.retries_before = self.retries;
                 self.cursor = number.get();
+            }
+            Effect::NoteRetries(retries) => {
+                self.retries = retries;
+                self.resume = retries.map_or(START, |retries| retries.resume);
             }
             Effect::ResendEnded => {}
             Effect::SetStatus { status, error } => {
@@ -303,6 +331,7 @@ impl World {
 
     fn check_attempt(&mut self, attempt: Attempt) {
         assert!(self.flight.is_none(), "one attempt at a time");
+        assert!(at(self.now) >= self.resume, "no retry comes early, restarts or not");
         match attempt.kind {
             AttemptKind::Events { first, last } => {
                 assert_eq!(self.status, Active);

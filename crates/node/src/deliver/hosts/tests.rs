@@ -49,11 +49,12 @@ fn entry(number: u64) -> (SubscriptionKey, Attempt) {
         heartbeat_period: None,
         timeout: None,
         max_count: None,
+        retry_period: None,
         end: None,
         policy: Arc::new(RetryPolicy::default()),
     };
     let status = SubscriptionStatus::Active;
-    let state = DeliveryState { status, cursor: None, last: 1, since: START };
+    let state = DeliveryState { status, cursor: None, last: 1, since: START, retries: None };
     let mut effects = Vec::new();
     Delivery::new(settings, state, START).handle(Input::Tick, START, &mut effects);
     let Some(Effect::Attempt(attempt)) = effects.pop() else { panic!("an event is to be sent") };
