@@ -127,6 +127,21 @@ pub(crate) enum Relation {
 }
 
 impl Relation {
+    /// Whether it asks which of two items is the greater.
+    pub(crate) const fn is_order(self) -> bool {
+        match self {
+            Self::Greater | Self::GreaterOrEqual | Self::Less | Self::LessOrEqual => true,
+            Self::Contains
+            | Self::Equal
+            | Self::Equivalent
+            | Self::Implies
+            | Self::In
+            | Self::NotEqual
+            | Self::NotEquivalent
+            | Self::Xor => false,
+        }
+    }
+
     /// How it is written.
     pub(crate) const fn text(self) -> &'static str {
         match self {

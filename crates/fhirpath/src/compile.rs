@@ -45,11 +45,17 @@ pub(crate) fn compile(source: &str, scope: &Scope<'_>) -> Result<Program, Compil
             ordered: true,
         },
     };
-    let mut compiler =
-        Compiler { scope, root: root.clone(), variables: Vec::new(), slots: 0, lambda: false };
+    let mut compiler = Compiler {
+        scope,
+        root: root.clone(),
+        variables: Vec::new(),
+        slots: 0,
+        lambda: false,
+        resolves: false,
+    };
     let (expr, found) = compiler.expression(&ast, &root)?;
     let never_boolean = found.excludes(SystemType::Boolean).then(|| found.names());
-    let slots = compiler.slots;
+    let Compiler { slots, resolves, .. } = compiler;
     let root = scope.root.and_then(|name| scope.definitions.type_named(name));
     let needed = root.and_then(|root| needed(scope.definitions, &expr, root));
     let types = found.fhir_types();
@@ -62,6 +68,7 @@ pub(crate) fn compile(source: &str, scope: &Scope<'_>) -> Result<Program, Compil
         never_boolean,
         types,
         needed,
+        resolves,
     })
 }
 
@@ -79,6 +86,8 @@ struct Compiler<'s> {
     slots: usize,
     /// Whether `$index` means something.
     lambda: bool,
+    /// Whether there is a `resolve()` so far.
+    resolves: bool,
 }
 
 type Compiled = Result<(Expr, Static), CompileError>;
@@ -168,6 +177,9 @@ impl Compiler<'_> {
     ) -> Compiled {
         let (left, left_statics) = self.expression(left, focus)?;
         let (right, right_statics) = self.expression(right, focus)?;
+        if !self.is_lenient() {
+            check_operands(operator, &left_statics, &right_statics, offset)?;
+        }
         let operands = Box::new(Operands { left, right, offset });
         Ok(match operator {
             BinaryOperator::Arithmetic(operator) => {
@@ -376,6 +388,58 @@ fn literal_type(literal: &Literal) -> SystemType {
 }
 
 /// The type of an arithmetic result, where both operands' types are known.
+/// Refuses operands that an operator can never take, whatever they hold.
+fn check_operands(
+    operator: BinaryOperator,
+    left: &Static,
+    right: &Static,
+    offset: usize,
+) -> Result<(), CompileError> {
+    let (Some(a), Some(b)) = (left.value_type(), right.value_type()) else { return Ok(()) };
+    if a == SystemType::Any || b == SystemType::Any {
+        return Ok(());
+    }
+    let text = match operator {
+        BinaryOperator::Arithmetic(operator) if !has_arithmetic(operator, a, b) => {
+            "arithmetic is not defined for"
+        }
+        BinaryOperator::Relation(relation) if relation.is_order() && !have_order(a, b) => {
+            "there is no order between"
+        }
+        BinaryOperator::Arithmetic(_)
+        | BinaryOperator::Concatenate
+        | BinaryOperator::Relation(_) => return Ok(()),
+    };
+    let text = format!("{text} {} and {}", left.names(), right.names());
+    Err(CompileError::new(CompileErrorKind::WrongType, offset, text))
+}
+
+const fn is_number(one: SystemType) -> bool {
+    matches!(
+        one,
+        SystemType::Decimal | SystemType::Integer | SystemType::Long | SystemType::Quantity
+    )
+}
+
+const fn is_date(one: SystemType) -> bool {
+    matches!(one, SystemType::Date | SystemType::DateTime)
+}
+
+fn have_order(a: SystemType, b: SystemType) -> bool {
+    let alike = a == b && matches!(a, SystemType::String | SystemType::Time);
+    alike || (is_number(a) && is_number(b)) || (is_date(a) && is_date(b))
+}
+
+fn has_arithmetic(operator: Arithmetic, a: SystemType, b: SystemType) -> bool {
+    let shifted = is_date(a) || a == SystemType::Time;
+    match operator {
+        _ if is_number(a) && is_number(b) => true,
+        Arithmetic::Add if a == SystemType::String => b == SystemType::String,
+        Arithmetic::Add | Arithmetic::Subtract => shifted && b == SystemType::Quantity,
+        Arithmetic::Div | Arithmetic::Divide | Arithmetic::Mod | Arithmetic::Multiply => false,
+    }
+}
+
 fn arithmetic_statics(operator: Arithmetic, left: &Static, right: &Static) -> Static {
     let (Some(left), Some(right)) = (left.value_type(), right.value_type()) else {
         return Static::any();

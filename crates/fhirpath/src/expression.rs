@@ -53,6 +53,11 @@ impl Expression {
         self.program.never_boolean.as_deref()
     }
 
+    /// Whether what it yields may depend on what references refer to.
+    pub fn resolves(&self) -> bool {
+        self.program.resolves
+    }
+
     /// Evaluates it.
     ///
     /// # Errors

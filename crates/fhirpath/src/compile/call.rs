@@ -34,6 +34,7 @@ impl Compiler<'_> {
             Function::Resolve => {
                 path.statics = Static::of(self.fhir_type("Resource", offset)?);
                 path.push(offset, StepKind::Resolve(None));
+                self.resolves = true;
                 return Ok(());
             }
             Function::DefineVariable => return self.define(path, arguments, offset),

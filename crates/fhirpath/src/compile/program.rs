@@ -24,6 +24,8 @@ pub(crate) struct Program {
     pub(crate) types: Option<Box<[&'static str]>>,
     /// The members of the focus without any of which it yields nothing, where that is known.
     pub(crate) needed: Option<MemberSet>,
+    /// Whether it may ask for other resources.
+    pub(crate) resolves: bool,
 }
 
 pub(crate) enum Expr {

@@ -81,6 +81,12 @@ fn what_cannot_be_evaluated_is_refused() {
     check("gender.matches('(a{1000}){1000}')", Kind::Unsupported, 15, "too large");
     check("name.startsWith('x')", Kind::WrongType, 5, "needs a string, not HumanName");
     check("iif('a', 1, 2)", Kind::WrongType, 4, "String, not Boolean");
+    check("gender > 5", Kind::WrongType, 7, "no order between code and Integer");
+    check("birthDate >= '2000'", Kind::WrongType, 10, "no order between date and String");
+    check("active < true", Kind::WrongType, 7, "no order between boolean and Boolean");
+    check("gender + 5", Kind::WrongType, 7, "not defined for code and Integer");
+    check("gender - 'a'", Kind::WrongType, 7, "not defined for code and String");
+    check("birthDate + 1", Kind::WrongType, 10, "not defined for date and Integer");
 }
 
 #[test]
@@ -96,8 +102,12 @@ fn evaluation_errors_name_types_and_places_only() {
     check("name.family.length()", "length needs a single item (at offset 12)");
     check("name and true", "`and` needs a single item (at offset 5)");
     check("name as HumanName", "`as` needs a single item (at offset 8)");
-    check("gender > 5", "code and Integer have no order (at offset 7)");
-    check("gender + 5", "arithmetic is not defined for code and Integer here (at offset 7)");
+    // What types an operand has is not known here before it is evaluated.
+    check("iif(true, gender, 1) > 5", "code and Integer have no order (at offset 21)");
+    check(
+        "iif(true, gender, 1) + 5",
+        "arithmetic is not defined for code and Integer here (at offset 21)",
+    );
     check("gender.abs()", "`abs()` is not defined for this, not code (at offset 7)");
     check("name.where(family)[gender]", "an index must be an integer, not code (at offset 18)");
     check("-gender", "`-` needs a number, not code (at offset 0)");

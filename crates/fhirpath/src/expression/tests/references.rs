@@ -94,5 +94,5 @@ fn what_is_missing_is_listed_once_each() {
     );
     check("entry[2].item.resolve() is Patient", Err(&["urn:uuid:5"]), &["urn:uuid:5"]);
     // Without the resource an error means nothing.
-    check("entry[2].item.resolve().id + 1 + (1 | 2)", Err(&["urn:uuid:5"]), &["urn:uuid:5"]);
+    check("entry[2].item.resolve().id + ('a' | 'b')", Err(&["urn:uuid:5"]), &["urn:uuid:5"]);
 }

@@ -244,7 +244,18 @@ fn judge(case: &Case<'_>, found: &[&Item<'_>]) -> Outcome {
         return Outcome::Failed(format!("no error but [{}] in {:?}", shown(), case.expression));
     }
     if case.xml.attribute("predicate") == Some("true") {
-        return if found.is_empty() { Outcome::Failed(String::new()) } else { Outcome::Passed };
+        // As a criterion: what is there counts as true unless it is a boolean itself.
+        let holds = match found {
+            [] => false,
+            [one] => one.as_bool().unwrap_or(true),
+            _ => true,
+        };
+        let wanted = outputs.first().map(|one| one.text.as_str());
+        return if wanted == Some(if holds { "true" } else { "false" }) {
+            Outcome::Passed
+        } else {
+            Outcome::Failed(format!("{holds} not {wanted:?} in {:?}", case.expression))
+        };
     }
     let mut left: Vec<_> = outputs.iter().collect();
     let is_ordered = case.xml.attribute("ordered") != Some("false");
