@@ -16,6 +16,8 @@ use cresset_model::{
 use cresset_search::{Criteria, Criterion, Lookup, Need, ResourceValues, all_match};
 
 use crate::catalog::Catalog;
+use crate::focus;
+use crate::query::QueryTest;
 use crate::states::{ResourceChange, States, When};
 use crate::subscription::{self, CompiledSubscription};
 use crate::topic::{self, CompiledTopic};
@@ -75,7 +77,14 @@ pub fn explain(
         Subject::Subscription(compiled, read) => explainer.filters(compiled, read),
         Subject::Topic(_) => (Verdict::Holds, Vec::new()),
     };
+    let chosen = match subject {
+        Subject::Subscription(compiled, _) => compiled.group(change.resource_type).is_some(),
+        Subject::Topic(_) => true,
+    };
     let (verdict, summary) = match topic.is_effective(change.at) {
+        true if fired == Verdict::Holds && !chosen => {
+            (Verdict::Fails, "the filters of the subscription choose other types of resources")
+        }
         true => conclusion(fired, filtered, subject),
         false => (Verdict::Fails, "the topic is outside of its effectivePeriod then"),
     };
@@ -174,29 +183,47 @@ impl<'e> Explainer<'_, 'e, '_> {
                 (Verdict::Unknown, Some(problem.to_string()))
             }
         };
-        let criteria = match (&trigger.test, &source.query_criteria) {
-            (TriggerTest::Always, _) => Vec::new(),
-            (TriggerTest::FhirPath(expression), _) => self.expression(expression, source, &element),
-            (TriggerTest::Query(query), Some(written)) => {
-                let element = format!("{element}.queryCriteria");
-                let parts = [
-                    (When::Previous, "previous", &query.previous, &written.previous),
-                    (When::Current, "current", &query.current, &written.current),
-                ];
-                let mut tests = Vec::from_iter(supplied(written, interaction, &element));
-                for (when, name, criteria, text) in parts {
-                    if let (Some(criteria), Some(text)) = (criteria, text) {
-                        let element = format!("{element}.{name}");
-                        tests.extend(self.criteria(when, criteria, text, &element));
-                    }
+        let fell_back = trigger.fell_back(self.states, self.lookup);
+        let written = source.query_criteria.as_ref();
+        let criteria = match &trigger.test {
+            TriggerTest::Always => Vec::new(),
+            TriggerTest::FhirPath(test) => {
+                let mut tests = self.expression(&test.expression, source, &element);
+                if let (true, Some(query)) = (fell_back, &test.otherwise) {
+                    tests.extend(self.query(query, written, &element));
                 }
                 tests
             }
-            (TriggerTest::Query(_), None) => Vec::new(),
+            TriggerTest::Query(query) => self.query(query, written, &element),
         };
+        let decided = "fhirPathCriteria has no single answer, so queryCriteria decides";
+        let reason = reason.or_else(|| fell_back.then(|| decided.to_owned()));
         let always = criteria.is_empty() && verdict == Verdict::Holds;
         let reason = reason.or_else(|| always.then(|| "it has no criteria".to_owned()));
         ExplainedTrigger { element, verdict, reason, criteria }
+    }
+
+    /// What a query asks of each state.
+    fn query(
+        &self,
+        query: &QueryTest,
+        written: Option<&QueryCriteria>,
+        element: &str,
+    ) -> Vec<ExplainedTest> {
+        let Some(written) = written else { return Vec::new() };
+        let element = format!("{element}.queryCriteria");
+        let parts = [
+            (When::Previous, "previous", &query.previous, &written.previous),
+            (When::Current, "current", &query.current, &written.current),
+        ];
+        let mut tests = Vec::from_iter(supplied(written, self.states.interaction(), &element));
+        for (when, name, criteria, text) in parts {
+            if let (Some(criteria), Some(text)) = (criteria, text) {
+                let element = format!("{element}.{name}");
+                tests.extend(self.criteria(when, criteria, text, &element));
+            }
+        }
+        tests
     }
 
     /// The criteria of one search string.
@@ -290,11 +317,12 @@ impl<'e> Explainer<'_, 'e, '_> {
             self.problems.push(TriggerProblem::UnknownState.to_string());
             return (Verdict::Unknown, Vec::new());
         };
-        let group = compiled.groups.iter().find(|group| group.types.contains(resource_type));
-        let Some(group) = group else { return (Verdict::Fails, Vec::new()) };
-        let verdict = match all_match(&group.criteria, values, self.lookup) {
-            Ok(holds) => holds.into(),
-            Err(problem) => {
+        let group = compiled.group(resource_type);
+        let matches = group.map(|group| all_match(&group.criteria, values, self.lookup));
+        let verdict = match matches {
+            None => Verdict::Fails,
+            Some(Ok(holds)) => holds.into(),
+            Some(Err(problem)) => {
                 if problem.missing().is_empty() {
                     self.problems.push(problem.to_string());
                 }
@@ -308,12 +336,33 @@ impl<'e> Explainer<'_, 'e, '_> {
                 Some(criterion) => {
                     test(&element, &written(filter), &criterion, (values, self.lookup))
                 }
+                None if self.is_label(compiled, filter) => {
+                    let reason = Some("each event of the topic is of this kind".to_owned());
+                    told(&element, &written(filter), Verdict::Holds, reason)
+                }
                 None => {
                     not_asked(&element, &written(filter), &format!("it is not for {resource_type}"))
                 }
             }
         });
         (verdict, filters.collect())
+    }
+
+    /// Whether a filter asks for a kind of event, of those about the type at hand.
+    fn is_label(&self, compiled: &CompiledSubscription, filter: &Filter) -> bool {
+        let definitions = self.catalog.scope().parameters.definitions();
+        let resource_type = self.states.resource_type();
+        let is_for = filter.resource_type.as_deref().is_none_or(|written| {
+            let named = focus::resource_type(definitions, written);
+            named.is_ok_and(|named| definitions.is_subtype(resource_type, named))
+        });
+        let mut offers = compiled.topic().offers().iter();
+        is_for
+            && offers.any(|offer| {
+                offer.is_named(&filter.parameter)
+                    && !offer.codes().is_empty()
+                    && offer.focus_types().any(|one| one == resource_type)
+            })
     }
 
     /// The criterion that a filter is for the type at hand.

@@ -79,6 +79,7 @@ pub(crate) fn offer(text: &str) -> FilterDefinition {
         filter_definition: None,
         comparators: words.iter().filter_map(|word| Comparator::from_code(word)).collect(),
         modifiers: words.iter().filter_map(|word| Modifier::from_code(word)).collect(),
+        codes: Vec::new(),
     }
 }
 
@@ -95,6 +96,7 @@ pub(crate) fn topic(triggers: Vec<ResourceTrigger>, offers: &[&str]) -> Topic {
         resource_triggers: triggers,
         event_triggers: Vec::new(),
         can_filter_by: offers.iter().map(|text| offer(text)).collect(),
+        filters_choose_types: false,
         notification_shapes: Vec::new(),
     }
 }

@@ -51,7 +51,7 @@ pub use retry::{
     EVENTS_PER_NOTIFICATION_DEFAULT, EVENTS_PER_NOTIFICATION_MAX, JITTER_MIDDLE, JITTER_SHARE,
     RETRIES_MAX, RETRY_DELAY_MAX, RetryPolicy, RetrySchedule, batch_limit,
 };
-pub use shape::{INCLUDES_MAX, Include, RevInclude, Shape};
+pub use shape::{INCLUDES_MAX, Include, Iterate, RevInclude, Shape};
 pub use states::ResourceChange;
 pub use subscription::{CompiledSubscription, FILTERS_MAX};
 pub use topic::{CompiledTopic, OFFERS_MAX, TRIGGERS_MAX};

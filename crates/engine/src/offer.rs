@@ -5,8 +5,9 @@
 //! subscriptions that use it are refused (RQ-FL-11). Tests: `topic/tests.rs`.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
-use cresset_model::{Comparator, FilterDefinition, Issue, IssueCode, Issues, Modifier};
+use cresset_model::{Coding, Comparator, FilterDefinition, Issue, IssueCode, Issues, Modifier};
 use cresset_search::{Criterion, Parameter, Scope};
 use smol_str::SmolStr;
 
@@ -20,6 +21,10 @@ pub(crate) struct Offer {
     names: Box<[(&'static str, SmolStr)]>,
     comparators: Box<[Comparator]>,
     modifiers: Box<[Modifier]>,
+    /// The kinds of event that each event is of, where it is a label for that.
+    codes: Box<[Coding]>,
+    /// The parameters by which resources have to be found to answer it, with their types.
+    searches: Box<[(&'static str, &'static str)]>,
 }
 
 impl Offer {
@@ -32,6 +37,9 @@ impl Offer {
     ) -> (Self, Issues) {
         let mut issues = Issues::default();
         let types = types(scope, definition, focus_types, path, &mut issues);
+        if !definition.codes.is_empty() {
+            return (Self::label(definition, &types, path, &mut issues), issues);
+        }
         let mut parameters = Vec::new();
         let mut reason = None;
         for one in types.iter().copied() {
@@ -46,13 +54,77 @@ impl Offer {
             issues.push(Issue::warning(IssueCode::UnknownSearchParameter, text).at(path));
         }
         check_modifiers(scope, definition, &parameters, path, &mut issues);
+        let searches = parameters.iter().filter_map(|(one, found)| {
+            // What is no name of a parameter was told above.
+            scope.searches(one, &found.name).ok()
+        });
+        let searches: BTreeSet<_> = searches.flatten().collect();
         let offer = Self {
             name: definition.filter_parameter.clone(),
             names: parameters.into_iter().map(|(one, found)| (one, found.name)).collect(),
             comparators: definition.comparators.clone().into(),
             modifiers: definition.modifiers.clone().into(),
+            codes: Box::default(),
+            searches: searches.into_iter().collect(),
         };
         (offer, issues)
+    }
+
+    /// A label of the topic's own for a kind of event: no search parameter stands behind it.
+    fn label(
+        definition: &FilterDefinition,
+        types: &[&'static str],
+        path: &str,
+        issues: &mut Issues,
+    ) -> Self {
+        let name = &definition.filter_parameter;
+        if !(definition.comparators.is_empty() && definition.modifiers.is_empty()) {
+            let text = format!(
+                "`{name}` has codes of its own, which are asked for plainly: comparators and \
+                 modifiers are refused"
+            );
+            let path = format!("{path}.modifier");
+            issues.push(Issue::warning(IssueCode::UnsupportedModifier, text).at(path));
+        }
+        Self {
+            name: name.clone(),
+            names: types.iter().map(|one| (*one, name.clone())).collect(),
+            comparators: Box::default(),
+            modifiers: Box::default(),
+            codes: definition.codes.clone().into(),
+            searches: Box::default(),
+        }
+    }
+
+    /// The parameters by which resources have to be found to answer it, with their types.
+    pub(crate) fn searches(&self) -> &[(&'static str, &'static str)] {
+        &self.searches
+    }
+
+    /// The kinds of event that each event of its types is of; none where it is a search parameter.
+    pub(crate) fn codes(&self) -> &[Coding] {
+        &self.codes
+    }
+
+    /// The focus types that it can be used for.
+    pub(crate) fn focus_types(&self) -> impl Iterator<Item = &'static str> {
+        self.names.iter().map(|(one, _)| *one)
+    }
+
+    /// The codes that a value asks for and that no event is of: `code`, `system|code` or `|code`,
+    /// several with commas between them.
+    pub(crate) fn unknown_code<'v>(&self, value: &'v str) -> Option<&'v str> {
+        let known = |asked: &str| {
+            let (system, code) = match asked.split_once('|') {
+                Some((system, code)) => (Some(system), code),
+                None => (None, asked),
+            };
+            self.codes.iter().any(|own| {
+                own.code == code
+                    && system.is_none_or(|system| own.system.as_deref().unwrap_or("") == system)
+            })
+        };
+        value.split(',').find(|asked| !known(asked))
     }
 
     /// Whether a filter of this name means this offer.

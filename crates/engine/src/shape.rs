@@ -4,15 +4,17 @@
 //! refer to it; both are found here, once. What can include nothing is taken with a warning, since
 //! subscribers must do without includes anyway (RQ-TP-60), and published topics have such; what
 //! cannot be read, or would include everything (`*`), is refused. Several shapes for one type add
-//! up (RQ-TP-63), an `iterate` is not followed (RQ-TP-62). Tests: `shape/tests.rs`.
+//! up (RQ-TP-63). An `iterate` is followed where it names references of a type; else the include is
+//! kept without it (RQ-TP-62). Tests: `shape/tests.rs`.
 
 use std::collections::BTreeMap;
 
 use cresset_definitions::SearchKind;
-use cresset_model::{Issue, IssueCode, Issues, NotificationShape, RelatedQuery, Topic};
+use cresset_model::{Coding, Issue, IssueCode, Issues, NotificationShape, RelatedQuery, Topic};
 use cresset_search::{Parameter, Scope};
 
 use crate::focus;
+use crate::offer::Offer;
 
 #[cfg(test)]
 mod tests;
@@ -27,8 +29,12 @@ pub struct Shape {
     pub includes: Vec<Include>,
     /// What refers to the focus, in the topic's order, each once.
     pub rev_includes: Vec<RevInclude>,
+    /// What the resources that go along refer to, each once (`iterate`).
+    pub iterates: Vec<Iterate>,
     /// Queries that tell more, as the topic has them.
     pub related_queries: Vec<RelatedQuery>,
+    /// The kinds of event that each event is of.
+    pub codes: Vec<Coding>,
 }
 
 /// `Encounter:patient:Patient`, seen from an Encounter.
@@ -47,6 +53,15 @@ pub struct RevInclude {
     pub resource_type: &'static str,
     /// Its search parameter that finds the focus.
     pub parameter: &'static Parameter,
+}
+
+/// `iterate=Patient:link`, followed from each Patient that goes along.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Iterate {
+    /// The type that it is followed from.
+    pub resource_type: &'static str,
+    /// What is followed.
+    pub include: Include,
 }
 
 /// The shapes of a topic by focus type; types with which nothing goes are left out.
@@ -104,14 +119,17 @@ impl Compiler<'_> {
         }
         for (index, text) in source.include.iter().enumerate() {
             let path = format!("{path}.include[{index}]");
-            if let Some(parts) = self.parts(text, "_include", &path) {
+            if let Some((parts, iterates)) = self.parts(text, "_include", &path) {
                 let found = self.include(&parts, &types);
+                if found.is_ok() {
+                    self.iterate(&iterates, &types);
+                }
                 self.tell(found, &path);
             }
         }
         for (index, text) in source.rev_include.iter().enumerate() {
             let path = format!("{path}.revInclude[{index}]");
-            if let Some(parts) = self.parts(text, "_revinclude", &path) {
+            if let Some((parts, _)) = self.parts(text, "_revinclude", &path) {
                 let found = self.rev_include(&parts, &types);
                 self.tell(found, &path);
             }
@@ -143,24 +161,66 @@ impl Compiler<'_> {
         Vec::new()
     }
 
-    /// Reads the published form `Encounter:patient&iterate=Patient.link`, also after `_include=`.
-    fn parts(&mut self, text: &str, name: &str, path: &str) -> Option<Parts> {
+    /// Reads the published form `Encounter:patient&iterate=Patient.link`, also after `_include=`: what
+    /// is included, and what is followed from there.
+    fn parts(&mut self, text: &str, name: &str, path: &str) -> Option<(Parts, Vec<Iterate>)> {
         let text = text.strip_prefix(name).and_then(|rest| rest.strip_prefix('=')).unwrap_or(text);
         let mut pieces = text.split('&');
         let simple = pieces.next().unwrap_or_default();
-        let iterate = format!("{name}:iterate=");
+        let mut iterates = Vec::new();
         for piece in pieces {
-            if piece.starts_with("iterate=") || piece.starts_with(&iterate) {
-                let text = "`iterate` is not followed; what is before it is included";
-                self.issues.push(Issue::warning(IssueCode::UnsupportedSearch, text).at(path));
-            } else {
+            let piece =
+                piece.strip_prefix(name).and_then(|rest| rest.strip_prefix(':')).unwrap_or(piece);
+            let Some(written) = piece.strip_prefix("iterate=") else {
                 let text = "only `&iterate=…` may follow an include";
                 self.issues.push(Issue::error(IssueCode::InvalidElement, text).at(path));
                 return None;
+            };
+            match self.read_iterate(written, name) {
+                Ok(iterate) => iterates.push(iterate),
+                Err(reason) => {
+                    let text = format!(
+                        "`iterate` is not followed, what is before it is included: {reason}"
+                    );
+                    let issue = Issue::warning(IssueCode::UnsupportedSearch, text);
+                    self.issues.push(issue.at(path));
+                }
             }
         }
         let parts = self.read(simple);
-        parts.map_err(|(code, text)| self.issues.push(Issue::error(code, text).at(path))).ok()
+        let parts =
+            parts.map_err(|(code, text)| self.issues.push(Issue::error(code, text).at(path)));
+        parts.ok().map(|parts| (parts, iterates))
+    }
+
+    /// Reads `Patient:link`, which published topics write `Patient.link`; or says why it is not
+    /// followed.
+    fn read_iterate(&self, written: &str, name: &str) -> Result<Iterate, String> {
+        if name != "_include" {
+            return Err("it belongs to an `include`".to_owned());
+        }
+        let text = match written.contains(':') {
+            true => written.to_owned(),
+            false => written.replacen('.', ":", 1),
+        };
+        let parts = self.read(&text).map_err(|(_, text)| text)?;
+        let parameter =
+            self.reference(parts.resource_type, &parts.code).map_err(|(_, text)| text)?;
+        match parts.target.filter(|target| !refers_to(parameter, target)) {
+            Some(target) => Err(never(parameter, target).1),
+            None => Ok(Iterate {
+                resource_type: parts.resource_type,
+                include: Include { parameter, target: parts.target },
+            }),
+        }
+    }
+
+    fn iterate(&mut self, iterates: &[Iterate], types: &[&'static str]) {
+        for one in types {
+            // A type that the include is not for has no shape of its own, or one for other reasons.
+            let Some(shape) = self.shapes.get_mut(one) else { continue };
+            iterates.iter().for_each(|iterate| push_once(&mut shape.iterates, *iterate));
+        }
     }
 
     fn read(&self, simple: &str) -> Result<Parts, Reason> {
@@ -270,7 +330,20 @@ impl Compiler<'_> {
 
 impl Shape {
     fn is_empty(&self) -> bool {
-        self.includes.is_empty() && self.rev_includes.is_empty() && self.related_queries.is_empty()
+        self.includes.is_empty()
+            && self.rev_includes.is_empty()
+            && self.related_queries.is_empty()
+            && self.codes.is_empty()
+    }
+}
+
+/// Adds the kinds of event that a topic's own labels say its events are of.
+pub(crate) fn add_codes(shapes: &mut Shapes, offers: &[Offer]) {
+    for offer in offers.iter().filter(|offer| !offer.codes().is_empty()) {
+        for one in offer.focus_types() {
+            let codes = &mut shapes.entry(one).or_default().codes;
+            offer.codes().iter().for_each(|code| push_once(codes, code.clone()));
+        }
     }
 }
 

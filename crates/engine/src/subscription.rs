@@ -43,9 +43,20 @@ impl CompiledSubscription {
         self.criteria().flat_map(Criterion::sets)
     }
 
+    /// Whether its filters may look at other resources than the focus: which events it gets tells
+    /// of them too.
+    pub fn asks_others(&self) -> bool {
+        self.criteria().any(Criterion::needs_others)
+    }
+
     /// The parameters by which resources have to be found to evaluate its filters, with their types.
     pub fn searches(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         self.criteria().flat_map(Criterion::searches)
+    }
+
+    /// What it asks of events about this type; none if it gets none.
+    pub(crate) fn group(&self, resource_type: &str) -> Option<&Group> {
+        self.groups.iter().find(|group| group.types.contains(resource_type))
     }
 
     fn criteria(&self) -> impl Iterator<Item = &Criterion> {

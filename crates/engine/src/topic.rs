@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use cresset_model::{Canonical, Coding, Interaction, Topic};
-use cresset_search::Criterion;
+use cresset_search::{Criterion, Set};
 use jiff::Timestamp;
 use smallvec::SmallVec;
 
@@ -107,6 +107,25 @@ impl CompiledTopic {
     /// The parameters by which resources have to be found to evaluate its criteria, with their types.
     pub fn searches(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         self.triggers.iter().flat_map(Trigger::criteria).flat_map(Criterion::searches)
+    }
+
+    /// The sets that its criteria ask about, so that its author can be told where they are not there.
+    pub fn sets(&self) -> impl Iterator<Item = &Set> {
+        self.triggers.iter().flat_map(Trigger::criteria).flat_map(Criterion::sets)
+    }
+
+    /// The parameters by which resources have to be found to answer the filters that it offers, by
+    /// the index of each in `canFilterBy`.
+    pub fn offered_searches(
+        &self,
+    ) -> impl Iterator<Item = (usize, &[(&'static str, &'static str)])> {
+        self.offers.iter().map(Offer::searches).enumerate()
+    }
+
+    /// Whether its triggers may look at other resources than the one that changed: what fires it
+    /// tells of them too.
+    pub fn asks_others(&self) -> bool {
+        self.triggers.iter().any(Trigger::asks_others)
     }
 
     /// Whether it is in force then; outside of its period nothing is an event (RQ-TP-09).

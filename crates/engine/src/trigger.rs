@@ -1,8 +1,10 @@
 //! A compiled `resourceTrigger`: whether a change of a resource is an event of the topic.
 //!
 //! The interactions gate the criteria (RQ-TP-21). Without criteria every listed interaction fires
-//! (RQ-TP-22). With `fhirPathCriteria` the expression alone decides (RQ-TP-28, RQ-TP-30): its
-//! result must be the single boolean true; anything else, an error included, does not fire.
+//! (RQ-TP-22). With `fhirPathCriteria` the expression decides (RQ-TP-28, RQ-TP-30): its result must
+//! be the single boolean true; anything else, an error included, does not fire. Where it has no
+//! answer and the topic states the same as a query too, the query decides: published topics join
+//! booleans with `|`, which on an update yields two (TR-19).
 //! Tests: `topic/tests.rs`, `evaluate/tests.rs`.
 
 use cresset_fhirpath::{Context, EvaluationError, Expression};
@@ -56,8 +58,15 @@ impl Interactions {
 #[derive(Debug)]
 pub(crate) enum TriggerTest {
     Always,
-    FhirPath(Box<Expression>),
+    FhirPath(Box<FhirPathTest>),
     Query(Box<QueryTest>),
+}
+
+/// An expression, and the query that decides where it has no answer.
+#[derive(Debug)]
+pub(crate) struct FhirPathTest {
+    pub(crate) expression: Expression,
+    pub(crate) otherwise: Option<QueryTest>,
 }
 
 /// A compiled `resourceTrigger`.
@@ -102,40 +111,94 @@ impl Trigger {
         }
         match &self.test {
             TriggerTest::Always => Ok(true),
-            TriggerTest::FhirPath(expression) => {
-                holds(expression, self.needs_previous(), states, lookup)
-            }
-            TriggerTest::Query(query) => {
-                query.holds(states, lookup).map_err(|problem| match problem.missing() {
-                    [] => TriggerProblem::Query(problem),
-                    needs => TriggerProblem::Missing(needs.to_vec()),
-                })
-            }
+            TriggerTest::FhirPath(test) => match (test.holds(states, lookup), &test.otherwise) {
+                (Err(problem), Some(query)) if problem.is_no_answer() => {
+                    query_holds(query, states, lookup)
+                }
+                (answer, _) => answer,
+            },
+            TriggerTest::Query(query) => query_holds(query, states, lookup),
         }
+    }
+
+    /// Whether its query decided, since its expression has no answer.
+    pub(crate) fn fell_back<'e>(&'e self, states: &States<'e>, lookup: &'e Lookup<'_>) -> bool {
+        let TriggerTest::FhirPath(test) = &self.test else { return false };
+        test.otherwise.is_some()
+            && test.holds(states, lookup).is_err_and(|problem| problem.is_no_answer())
     }
 
     /// The criteria of its queries.
     pub(crate) fn criteria(&self) -> impl Iterator<Item = &Criterion> {
         let query = match &self.test {
-            TriggerTest::Always | TriggerTest::FhirPath(_) => None,
-            TriggerTest::Query(query) => Some(query),
+            TriggerTest::Always => None,
+            TriggerTest::FhirPath(test) => test.otherwise.as_ref(),
+            TriggerTest::Query(query) => Some(&**query),
         };
         query.into_iter().flat_map(|query| query.criteria())
+    }
+
+    /// Whether it may look at other resources than the one that changed.
+    pub(crate) fn asks_others(&self) -> bool {
+        let resolves = match &self.test {
+            TriggerTest::Always | TriggerTest::Query(_) => false,
+            TriggerTest::FhirPath(test) => test.expression.resolves(),
+        };
+        resolves || self.criteria().any(Criterion::needs_others)
     }
 
     /// Whether the state before an update matters.
     pub(crate) fn needs_previous(&self) -> bool {
         match &self.test {
             TriggerTest::Always => false,
-            // The name may stand in a text too; then the state is fetched for nothing.
-            TriggerTest::FhirPath(expression) => expression.source().contains(PREVIOUS),
+            TriggerTest::FhirPath(test) => {
+                test.needs_previous()
+                    || test.otherwise.as_ref().is_some_and(QueryTest::needs_previous)
+            }
             TriggerTest::Query(query) => query.needs_previous(),
         }
     }
 }
 
-/// Whether the expression is true over both states, the state after the change as its focus, or
-/// the one before a delete (RQ-TP-29).
+impl TriggerProblem {
+    /// Whether it is the expression itself that has no answer, and not what it was to look at.
+    const fn is_no_answer(&self) -> bool {
+        match self {
+            Self::Evaluation(_) | Self::NotBoolean => true,
+            Self::Missing(_) | Self::Query(_) | Self::Unavailable(_) | Self::UnknownState => false,
+        }
+    }
+}
+
+fn query_holds(
+    query: &QueryTest,
+    states: &States<'_>,
+    lookup: &Lookup<'_>,
+) -> Result<bool, TriggerProblem> {
+    query.holds(states, lookup).map_err(|problem| match problem.missing() {
+        [] => TriggerProblem::Query(problem),
+        needs => TriggerProblem::Missing(needs.to_vec()),
+    })
+}
+
+impl FhirPathTest {
+    /// Whether the expression may ask for the state before.
+    fn needs_previous(&self) -> bool {
+        // The name may stand in a text too; then the state is fetched for nothing.
+        self.expression.source().contains(PREVIOUS)
+    }
+
+    /// Whether the expression is true over both states, the state after the change as its focus,
+    /// or the one before a delete (RQ-TP-29).
+    fn holds<'e>(
+        &'e self,
+        states: &States<'e>,
+        lookup: &'e Lookup<'_>,
+    ) -> Result<bool, TriggerProblem> {
+        holds(&self.expression, self.needs_previous(), states, lookup)
+    }
+}
+
 fn holds<'e>(
     expression: &'e Expression,
     needs_previous: bool,

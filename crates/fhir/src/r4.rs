@@ -6,6 +6,7 @@ use crate::instant::instant;
 use crate::json::{ArrayWriter, ObjectWriter};
 use crate::notification::{resource_url, subscription_url, tells_focus, told_topic};
 use crate::status::write_error;
+use crate::topic::coding;
 use crate::urls;
 
 /// Writes the members of the Parameters. Its names are kebab-case (TR-04), its numbers strings.
@@ -47,6 +48,13 @@ fn write_event(notification: &Notification, event: &NotificationEvent, a: &mut A
     reference(a, "focus", &url(&event.focus));
     for resource in &event.additional_context {
         reference(a, "additional-context", &url(resource));
+    }
+    // Not in the guide: US Core adds it, and clients of other topics see none.
+    for code in &event.codes {
+        a.object(|o| {
+            o.string("name", "trigger");
+            o.object("valueCoding", |o| coding(o, code));
+        });
     }
     for query in &event.related_queries {
         a.object(|o| {

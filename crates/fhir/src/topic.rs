@@ -19,4 +19,4 @@ mod tests;
 pub use form::{TopicForm, topic_form};
 pub use parse::parse_topic_any;
 pub(crate) use parse::{is_basic_topic, parse_basic, parse_resource, read_coding};
-pub(crate) use render::{related_queries, render_basic, render_resource};
+pub(crate) use render::{coding, related_queries, render_basic, render_resource};

@@ -52,6 +52,13 @@ pub(crate) const IMPLEMENTATION_GUIDE: &str = "http://hl7.org/fhir/uv/subscripti
 /// Its operations: this and `status`, `events`, `get-ws-binding-token`.
 pub(crate) const OPERATION_BACKPORT: &str =
     "http://hl7.org/fhir/uv/subscriptions-backport/OperationDefinition/backport-subscription-";
+/// On a topic: a subscription that has filters gets events of the types only that they are for.
+pub(crate) const FILTERS_CHOOSE_TYPES: &str =
+    "https://cresset.dev/fhir/StructureDefinition/filters-choose-types";
+
+/// On a filter of a topic: a kind of event that each event of its types is of.
+pub(crate) const EVENT_CODE: &str = "https://cresset.dev/fhir/StructureDefinition/event-code";
+
 /// Operations of our own: this, the type, `-` and the name.
 pub(crate) const OPERATION_OWN: &str = "https://cresset.dev/fhir/OperationDefinition/";
 /// R5's operations: this and the same names.

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 
 use crate::subscription::codes;
 use crate::{
-    Canonical, EventNumber, Interaction, PayloadContent, RelatedQuery, ResourceId, ResourceType,
-    SubscriptionStatus, VersionId,
+    Canonical, Coding, EventNumber, Interaction, PayloadContent, RelatedQuery, ResourceId,
+    ResourceType, SubscriptionStatus, VersionId,
 };
 
 codes! {
@@ -75,6 +75,8 @@ pub struct NotificationEvent {
     pub additional_context: Vec<NotificationResource>,
     /// Queries that tell more of it (notificationShape).
     pub related_queries: Vec<RelatedQuery>,
+    /// What kinds of event it is of, where its topic says so.
+    pub codes: Vec<Coding>,
 }
 
 /// What one notification says, before it has a version and bytes.

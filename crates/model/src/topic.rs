@@ -55,6 +55,9 @@ pub struct Topic {
     pub event_triggers: Vec<EventTrigger>,
     /// Filters a subscription may use.
     pub can_filter_by: Vec<FilterDefinition>,
+    /// A subscription that has filters gets events of the types only that they are for, as US Core
+    /// has it; otherwise a filter leaves other types alone (RQ-FL-06).
+    pub filters_choose_types: bool,
     /// What goes with the focus.
     pub notification_shapes: Vec<NotificationShape>,
 }
@@ -134,6 +137,10 @@ pub struct FilterDefinition {
     pub comparators: Vec<Comparator>,
     /// Modifiers a subscription may use.
     pub modifiers: Vec<Modifier>,
+    /// Where there are any, it is a label of the topic's own for a kind of event, and every event
+    /// of its types is of each of these kinds: what a subscription may ask for, and what an event
+    /// is told to be.
+    pub codes: Vec<Coding>,
 }
 
 /// `notificationShape`: what goes with a focus of this type.

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use cresset_model::{ClientName, IssueCode, TraceContext};
+use cresset_engine::CompiledSubscription;
+use cresset_model::{ClientName, Issue, IssueCode, TraceContext};
 use rustc_hash::FxHashMap;
 use sha2::{Digest, Sha256};
 
@@ -163,6 +164,31 @@ impl ClientRights {
             Self::Of(rights) => rights.get(client).is_some_and(|rights| rights.contains(right)),
         }
     }
+}
+
+/// Refuses a subscription that asks more than its owner may know: filters that look at other
+/// resources than the focus tell of them by which events come (RQ-SS-02, RQ-SS-03).
+///
+/// Topics are no such question: whoever may subscribe may know what their authors, who had to be
+/// allowed to read, have them tell.
+pub(crate) fn check_may_ask(
+    may_read: bool,
+    subscription: &CompiledSubscription,
+) -> Result<(), Issue> {
+    if may_read || !subscription.asks_others() {
+        return Ok(());
+    }
+    Err(may_not_ask("a filter").at("Subscription.filterBy"))
+}
+
+/// What a client is told that asks about other resources than the one that changed and may not read
+/// them. The right is for all types of resources.
+pub(crate) fn may_not_ask(what: &str) -> Issue {
+    let text = format!(
+        "{what} looks at other resources than the one that changed, which takes the right '{}'",
+        Right::Read.as_str()
+    );
+    Issue::error(IssueCode::Forbidden, text)
 }
 
 /// How callers are known.

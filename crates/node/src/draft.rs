@@ -29,11 +29,11 @@ use crate::recent::Kept;
 use crate::resources::creator;
 use crate::settings::SettingsCache;
 use crate::shared::Shared;
-use crate::subscriptions::{effective_status, issues_in_wire_terms};
 
 mod catalog_changes;
 mod lookup;
 mod occurrences;
+mod subscriptions;
 
 use lookup::GroupIndexes;
 pub(crate) use lookup::{Found, look_up_stored};
@@ -86,6 +86,14 @@ pub(crate) struct Mark {
     effects: usize,
     overlay: usize,
     catalogs: Catalogs,
+}
+
+/// Who writes a resource.
+#[derive(Clone, Copy)]
+struct Author<'i> {
+    name: &'i ClientName,
+    /// Whether it may ask about resources.
+    may_read: bool,
 }
 
 /// What a finished draft leaves to the writer.
@@ -185,7 +193,10 @@ impl<'w> Draft<'w> {
         check_precondition(&intent, current.as_deref())?;
         match intent.action {
             Action::Delete => self.delete(&intent.key, &intent.author, current),
-            Action::Put(body) => self.put(&intent.key, &intent.author, *body, current),
+            Action::Put(body) => {
+                let author = Author { name: &intent.author, may_read: intent.may_read };
+                self.put(&intent.key, author, *body, current)
+            }
         }
     }
 
@@ -260,7 +271,7 @@ impl<'w> Draft<'w> {
     fn put(
         &mut self,
         key: &ResourceKey,
-        author: &ClientName,
+        author: Author<'_>,
         body: Body,
         current: Option<Arc<Change>>,
     ) -> Result<Written, Error> {
@@ -276,14 +287,14 @@ impl<'w> Draft<'w> {
                 self.remove_topic(key)?;
                 let bytes = self.stamp(key, version, &bytes, &mut value)?;
                 let events = self.events(key, interaction, previous.as_deref(), Some(&value));
-                let change = self.change(key, version, interaction, author, bytes);
+                let change = self.change(key, version, interaction, author.name, bytes);
                 (self.push(change, events, None), Issues::default())
             }
             Role::Topic(topic) => {
                 let bytes = self.stamp(key, version, &bytes, &mut value)?;
-                let warnings = self.insert_topic(key, &topic)?;
+                let warnings = self.insert_topic(key, author, &topic)?;
                 let events = self.events(key, interaction, previous.as_deref(), Some(&value));
-                let change = self.change(key, version, interaction, author, bytes);
+                let change = self.change(key, version, interaction, author.name, bytes);
                 let change = self.push(change, events, None);
                 self.rebind(key.base, &topic.url)?;
                 (change, warnings)
@@ -298,81 +309,6 @@ impl<'w> Draft<'w> {
             kept.rows = rows;
         }
         Ok(Written { change: Some(change), effect, warnings })
-    }
-
-    fn put_subscription(
-        &mut self,
-        key: &ResourceKey,
-        author: &ClientName,
-        (version, interaction): (VersionId, Interaction),
-        (bytes, value): (&Bytes, &Value),
-        mut asked: Subscription,
-    ) -> Result<(Arc<Change>, Issues), Error> {
-        let codec = codec_of(key.base)?;
-        let existing = self.subscription_at(key);
-        let catalog = self.catalog(key.base)?;
-        let compiled = match &existing {
-            // A topic that is retired keeps the subscriptions it has (RQ-TP-09).
-            Some(existing) if existing.state().settings.topic == asked.topic => {
-                catalog.recompile_subscription(&asked)
-            }
-            Some(_) | None => catalog.compile_subscription(&asked),
-        };
-        let compiled = compiled.and_then(|compiled| {
-            self.check_answerable(key.base, &compiled).map(|()| compiled).map_err(Issues::from)
-        });
-        let compiled = compiled.map_err(|issues| {
-            Error::new(Kind::Unprocessable, issues_in_wire_terms(codec, value, issues))
-        })?;
-        asked.status = effective_status(&asked, existing.as_deref());
-        let bytes = codec.with_subscription_status(bytes, asked.status, None);
-        let mut ignored = Value::Null;
-        let bytes = self.stamp(key, version, &Bytes::from(bytes), &mut ignored)?;
-        let position = self.next_position();
-        let life = existing.is_none().then(|| SubscriptionLife::Begins { owner: author.clone() });
-        let subscription =
-            existing.as_ref().map_or(SubscriptionKey::created_at(position), |one| one.key);
-        self.uncount(key.base, subscription);
-        // The same text as the topic's own, so that all subscriptions share it.
-        asked.topic.url = compiled.topic().canonical().url.clone();
-        if is_counted(asked.status) {
-            self.catalog_mut(key.base)?.insert_subscription(subscription, compiled);
-        }
-        asked.filters = Vec::new();
-        let settings = self.settings.share(asked);
-        match existing {
-            Some(existing) => {
-                let record = Record::Error { subscription: existing.key, error: None };
-                self.group.records.push(record);
-                self.effects.push(LiveEffect::Settings(existing.key, settings, self.now));
-            }
-            None => {
-                self.check_room(author)?;
-                let live = Arc::new(LiveSubscription::new(
-                    subscription,
-                    key.base,
-                    key.id.clone(),
-                    author.clone(),
-                    settings,
-                    self.now,
-                ));
-                self.begun.insert((key.base, key.id.clone()), live.clone());
-                self.effects.push(LiveEffect::Begin(live));
-            }
-        }
-        let change = self.change(key, version, interaction, author, bytes);
-        Ok((self.push(change, Vec::new(), life), Issues::default()))
-    }
-
-    /// Refuses a subscription beyond those one client may have (RQ-SS-14).
-    fn check_room(&self, owner: &ClientName) -> Result<(), Error> {
-        let begun = self.begun.values().filter(|one| one.owner == *owner).count();
-        let max = self.limits.subscriptions_per_client_max;
-        if self.live.count_of(owner) + begun < max {
-            return Ok(());
-        }
-        let text = format!("a client may have at most {max} subscriptions");
-        Err(Error::of(Kind::Throttled, IssueCode::Throttled, text))
     }
 
     /// Makes a status change of the server's own a new version of the Subscription.

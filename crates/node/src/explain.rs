@@ -13,8 +13,8 @@ use cresset_fhir::{
     render_explanation,
 };
 use cresset_model::{
-    Base, Change, Explanation, Interaction, IssueCode, Position, ResourceId, ResourceKey,
-    Subscription, Verdict, VersionId,
+    Base, Change, ClientName, Explanation, Interaction, IssueCode, Position, ResourceId,
+    ResourceKey, Subscription, Verdict, VersionId,
 };
 use cresset_store::Store;
 use jiff::Timestamp;
@@ -22,7 +22,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 use crate::bases::base_of;
-use crate::caller::{Caller, Right};
+use crate::caller::{Caller, Right, check_may_ask};
 use crate::catalogs::{LOOKUP_ROUNDS_MAX, NEVER_A_FOCUS};
 use crate::draft::{Found, is_alive, look_up_stored, subscription_key};
 use crate::error::{Error, Kind};
@@ -54,7 +54,8 @@ impl Node {
         let unknown = |_| Error::not_found(format!("{resource_type}/{id}"));
         let id = ResourceId::new(id).map_err(unknown)?;
         let about = if resource_type == "Subscription" {
-            About::Subscription(subscription_key(&*self.subscription(caller, version, &id)?)?)
+            let live = self.subscription(caller, version, &id)?;
+            About::Subscription(subscription_key(&live)?, live.owner.clone())
         } else if resource_type == topic_type(version) {
             About::Topic(id)
         } else {
@@ -78,8 +79,8 @@ impl Node {
 
 /// What is to be explained.
 enum About {
-    /// The resource of a subscription.
-    Subscription(ResourceKey),
+    /// The resource of a subscription, and whose it is.
+    Subscription(ResourceKey, ClientName),
     /// The id of a topic.
     Topic(ResourceId),
 }
@@ -145,13 +146,19 @@ impl Explainer<'_> {
     fn compiled(&self, about: &About) -> Result<Compiled, Error> {
         let codec = Codec::of(self.version);
         match about {
-            About::Subscription(key) => {
+            About::Subscription(key, owner) => {
                 let change = self.current(key)?.ok_or_else(|| Error::not_found(key))?;
                 let value = json::parse(&change.body).map_err(Error::internal)?;
                 let (read, _) = codec.parse_subscription(&value).map_err(Error::internal)?;
+                // What keeps its owner from asking keeps it from being told, whoever asks why.
+                let may_read = self.shared.rights.has(owner, Right::Read);
                 let compiled = self
                     .catalog
                     .recompile_subscription(&read)
+                    .and_then(|compiled| {
+                        check_may_ask(may_read, &compiled)?;
+                        Ok(compiled)
+                    })
                     .map_err(|issues| Error::new(Kind::Unprocessable, issues))?;
                 Ok(Compiled::Subscription(Box::new((compiled, read, value))))
             }

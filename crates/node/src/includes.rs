@@ -13,11 +13,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cresset_definitions::FhirVersion;
-use cresset_engine::{CompiledTopic, RevInclude, Shape};
+use cresset_engine::{CompiledTopic, Include, Iterate, RevInclude, Shape};
 use cresset_fhir::json;
 use cresset_model::{
-    Base, Change, Interaction, NotificationResource, PayloadContent, RelatedQuery, ResourceId,
-    ResourceKey, ResourceType,
+    Base, Change, Coding, Interaction, NotificationResource, PayloadContent, RelatedQuery,
+    ResourceId, ResourceKey, ResourceType,
 };
 use cresset_search::{Criterion, Lookup, Parameters, ResourceValues, Scope, SearchValue, Target};
 use cresset_store::{self as store, Page, Query, Store};
@@ -62,6 +62,8 @@ pub(crate) struct Includes {
 pub(crate) struct Gathered {
     pub(crate) context: Vec<NotificationResource>,
     pub(crate) related_queries: Vec<RelatedQuery>,
+    /// What kinds of event it is of.
+    pub(crate) codes: Vec<Coding>,
     /// There would have been more.
     pub(crate) left_out: bool,
 }
@@ -159,19 +161,22 @@ impl<'g> Gatherer<'g> {
         let shape = topic.and_then(|topic| topic.shape(focus.key.resource_type.as_str()));
         if let Some(shape) = shape {
             gathered.related_queries.clone_from(&shape.related_queries);
+            gathered.codes.clone_from(&shape.codes);
         }
         if !includes.may_read {
             return Ok(gathered);
         }
-        let mut list = List { room: includes.count_max, keys: vec![focus.key.clone()], gathered };
+        let keys = vec![focus.key.clone()];
+        let mut list = List { room: includes.count_max, keys, added: Vec::new(), gathered };
         for subject in named {
             if let Some(change) = self.store.version(&subject.key, subject.version)? {
-                self.add(&mut list, &change);
+                self.add(&mut list, &Arc::new(change));
             }
         }
         if let Some(shape) = shape {
             self.included(includes, shape, focus, &mut list)?;
             self.referring(includes, shape, focus, &mut list)?;
+            self.iterated(includes, shape, focus.at, &mut list)?;
         }
         Ok(list.gathered)
     }
@@ -191,17 +196,55 @@ impl<'g> Gatherer<'g> {
         let resource_type = focus.key.resource_type.as_str();
         let values = ResourceValues::new(includes.scope(), resource_type, &value);
         for include in &shape.includes {
-            // A reference that cannot be read cannot be followed.
-            for value in values.of(include.parameter).unwrap_or_default() {
-                let SearchValue::Reference(reference) = value else { continue };
-                let Target::Local { resource_type, id, .. } = reference.target else { continue };
-                if include.target.is_some_and(|target| target != resource_type) {
-                    continue;
-                }
-                let Some(key) = key_of(includes.base, resource_type, id) else { continue };
-                if let Some(change) = self.as_of(&key, focus.at)? {
-                    self.add(list, &change);
-                }
+            self.follow(includes.base, &values, (include, focus.at), list)?;
+        }
+        Ok(())
+    }
+
+    /// Adds what the resources in the list refer to, and what these do, until there is nothing new.
+    fn iterated(
+        &mut self,
+        includes: &Includes,
+        shape: &Shape,
+        at: Timestamp,
+        list: &mut List,
+    ) -> Result<(), store::Error> {
+        let mut next = 0;
+        while let Some(change) = list.added.get(next).cloned() {
+            next += 1;
+            let resource_type = change.key.resource_type.as_str();
+            let is_from = |one: &&Iterate| one.resource_type == resource_type;
+            let mut iterates = shape.iterates.iter().filter(is_from).peekable();
+            if iterates.peek().is_none() {
+                continue;
+            }
+            let Ok(value) = json::parse(&change.body) else { continue };
+            let values = ResourceValues::new(includes.scope(), resource_type, &value);
+            for iterate in iterates {
+                self.follow(includes.base, &values, (&iterate.include, at), list)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds what a resource refers to by one parameter.
+    fn follow(
+        &mut self,
+        base: Base,
+        values: &ResourceValues<'_>,
+        (include, at): (&Include, Timestamp),
+        list: &mut List,
+    ) -> Result<(), store::Error> {
+        // A reference that cannot be read cannot be followed.
+        for value in values.of(include.parameter).unwrap_or_default() {
+            let SearchValue::Reference(reference) = value else { continue };
+            let Target::Local { resource_type, id, .. } = reference.target else { continue };
+            if include.target.is_some_and(|target| target != resource_type) {
+                continue;
+            }
+            let Some(key) = key_of(base, resource_type, id) else { continue };
+            if let Some(change) = self.as_of(&key, at)? {
+                self.add(list, &change);
             }
         }
         Ok(())
@@ -300,7 +343,7 @@ impl<'g> Gatherer<'g> {
     }
 
     /// Adds a resource, unless it is there already or may never be told.
-    fn add(&self, list: &mut List, change: &Change) {
+    fn add(&self, list: &mut List, change: &Arc<Change>) {
         let resource_type = change.key.resource_type.as_str();
         if list.keys.contains(&change.key) || NEVER_A_FOCUS.contains(&resource_type) {
             return;
@@ -311,6 +354,7 @@ impl<'g> Gatherer<'g> {
         }
         list.room -= 1;
         list.keys.push(change.key.clone());
+        list.added.push(change.clone());
         list.gathered.context.push(resource(change, None, self.content));
     }
 }
@@ -321,6 +365,8 @@ struct List {
     room: usize,
     /// The focus and what is in the list.
     keys: Vec<ResourceKey>,
+    /// What is in the list without the focus, as it was.
+    added: Vec<Arc<Change>>,
     gathered: Gathered,
 }
 

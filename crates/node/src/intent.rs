@@ -26,6 +26,8 @@ pub(crate) struct Intent {
     pub(crate) author: ClientName,
     /// Whether the author may touch subscriptions of others.
     pub(crate) admin: bool,
+    /// Whether the author may read, and so ask about resources.
+    pub(crate) may_read: bool,
     /// Whether the author may write topics.
     pub(crate) may_topics: bool,
     /// Whether the author may write what is neither topic nor subscription.

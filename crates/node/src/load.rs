@@ -13,6 +13,7 @@ use jiff::Timestamp;
 use rustc_hash::FxHashSet;
 
 use crate::bases::base_of;
+use crate::caller::{Right, check_may_ask};
 use crate::catalogs::{Catalogs, compile_topic};
 use crate::draft::{codec_of, is_counted};
 use crate::live::LiveSubscription;
@@ -137,8 +138,11 @@ fn load_subscription(
     let codec = codec_of(record.resource.base).map_err(|_| internal())?;
     let (mut settings, _) = codec.parse_subscription(&json::parse(&change.body)?)?;
     shared.bound(&mut settings);
-    let compiled =
-        catalogs.of(record.resource.base).ok_or_else(internal)?.recompile_subscription(&settings);
+    let catalog = catalogs.of(record.resource.base).ok_or_else(internal)?;
+    let compiled = catalog.recompile_subscription(&settings).and_then(|compiled| {
+        check_may_ask(shared.rights.has(&record.owner, Right::Read), &compiled)?;
+        Ok(compiled)
+    });
     if let Ok(compiled) = &compiled {
         // The same text as the topic's own, so that all subscriptions share it.
         settings.topic.url = compiled.topic().canonical().url.clone();

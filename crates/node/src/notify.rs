@@ -277,6 +277,7 @@ impl Teller<'_> {
             focus: includes::resource(focus, interaction, self.content),
             additional_context: gathered.context,
             related_queries: gathered.related_queries,
+            codes: gathered.codes,
         };
         Ok((event, gathered.left_out))
     }

@@ -387,6 +387,7 @@ pub(crate) fn intent(
         precondition,
         author: caller.client().clone(),
         admin: caller.is_admin(),
+        may_read: caller.require(Right::Read).is_ok(),
         may_topics: caller.require(Right::Topics).is_ok(),
         may_write: caller.require(Right::Write).is_ok(),
         trace: caller.trace(),

@@ -10,5 +10,6 @@ mod includes;
 mod lookups;
 mod occurrences;
 mod published_topics;
+mod rights;
 mod sockets;
 mod topics;

@@ -44,6 +44,7 @@
 //! | `:identifier`, `:type`, `:Patient` | reference | the identifier beside the reference; a type that must be written |
 //! | `:above`, `:below` | uri | along the path of a URL |
 //! | `:above`, `:below` | token | `system\|code` in the hierarchy of the CodeSystem here, itself included |
+//! | `:above`, `:below` | reference | `Type/id`, what it is a part of or its parts (`partOf`), itself included |
 //! | `:in`, `:not-in` | token | codes of a ValueSet here, by URL, `url\|version` or `ValueSet/id` |
 //! | `:in`, `:not-in` | reference | members of a Group, List or CareTeam here |
 //!
@@ -62,8 +63,8 @@
 //! - `_text`, `_content`, `_filter`, `_query`, `near` and other special parameters: they have no
 //!   expression to evaluate;
 //! - `:text-advanced`, `:text` on strings: thesaurus search, which has no exact meaning;
-//! - `:above`, `:below` and `:code-text` on references, `:in` and `:not-in` on uri: FHIR leaves their
-//!   meaning to the server;
+//! - `:above` and `:below` on canonicals and on types without parts, `:code-text` on references, `:in`
+//!   and `:not-in` on uri: FHIR leaves their meaning to the server;
 //! - `:above` and `:below` of a code without a system: nothing says which hierarchy is meant;
 //! - composites of R5 whose components are no parameters of R5 (`Observation.code-value-string`);
 //! - functional lists (`_list=$current-problems`): they are computed by servers that have them;

@@ -11,7 +11,7 @@ use crate::implied_systems::implied_systems;
 use crate::index_key::IndexKey;
 
 /// Parameters about the sets that a resource is a member of, which no expression finds.
-const MEMBERSHIPS: [&str; 2] = ["_in", "_list"];
+pub(crate) const MEMBERSHIPS: [&str; 2] = ["_in", "_list"];
 
 /// A search parameter as it applies to a resource type.
 ///

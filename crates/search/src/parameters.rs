@@ -2,10 +2,11 @@
 
 use std::sync::LazyLock;
 
-use cresset_definitions::{Definitions, FhirVersion};
+use cresset_definitions::{Definitions, FhirVersion, SearchParameter};
 use rustc_hash::FxHashMap;
 
 use crate::Parameter;
+use crate::parameter::MEMBERSHIPS;
 
 static R4: LazyLock<Parameters> = LazyLock::new(|| Parameters::new(FhirVersion::R4));
 static R4B: LazyLock<Parameters> = LazyLock::new(|| Parameters::new(FhirVersion::R4B));
@@ -64,8 +65,8 @@ impl Parameters {
 
     fn new(version: FhirVersion) -> Self {
         let definitions = Definitions::of(version);
-        let shared: Vec<_> = definitions
-            .search_parameters("DomainResource")
+        let shared: Vec<_> = shared_definitions(definitions)
+            .into_iter()
             .zip(0..)
             .map(|(definition, slot)| {
                 let sharing = SHARING.into_iter().rfind(|one| definition.base.contains(one));
@@ -131,6 +132,20 @@ impl Parameters {
     fn shares(&self, parameter: &Parameter, resource_type: &str) -> bool {
         self.definitions.is_subtype(resource_type, parameter.resource_type())
     }
+}
+
+/// What all types share, sorted by code. Topics of R4 and R4B that HL7 published offer `_in`, which
+/// these versions lack; what it means is R5's (RQ-FL-12).
+fn shared_definitions(definitions: &'static Definitions) -> Vec<&'static SearchParameter> {
+    let mut shared: Vec<_> = definitions.search_parameters("DomainResource").collect();
+    for code in MEMBERSHIPS {
+        if !shared.iter().any(|one| one.code == code) {
+            let newest = Definitions::of(FhirVersion::R5);
+            shared.extend(newest.search_parameter("DomainResource", code));
+        }
+    }
+    shared.sort_unstable_by_key(|one| one.code);
+    shared
 }
 
 #[cfg(test)]

@@ -21,6 +21,9 @@ const PARAMETERS_MAX: usize = 200;
 /// The most bytes of a name (I10).
 const NAME_BYTES_MAX: usize = 1_024;
 
+/// The most characters of an unknown name that an issue repeats.
+const NAME_CHARS_SHOWN_MAX: usize = 64;
+
 /// What a name stands for, for one resource type.
 pub(crate) enum Path {
     /// A reference, and what is asked of each type that it may point at.
@@ -46,6 +49,23 @@ impl Scope<'_> {
     pub fn parameter(&self, resource_type: &str, name: &str) -> Result<&'static Parameter, Issues> {
         Ok(Path::parse(self, resource_type, name)?.last())
     }
+
+    /// The parameters by which resources have to be found to answer a criterion of this name, with
+    /// their types: those of `_has`.
+    ///
+    /// # Errors
+    /// As [`Scope::parameter`].
+    pub fn searches(
+        &self,
+        resource_type: &str,
+        name: &str,
+    ) -> Result<Vec<(&'static str, &'static str)>, Issues> {
+        let mut searches = Vec::new();
+        Path::parse(self, resource_type, name)?.searches(&mut searches);
+        searches.sort_unstable();
+        searches.dedup();
+        Ok(searches)
+    }
 }
 
 impl Path {
@@ -59,6 +79,19 @@ impl Path {
             return Err(Issue::error(IssueCode::OutOfBounds, text).into());
         }
         Parser { scope, left: PARAMETERS_MAX }.path(resource_type, name, PATH_LENGTH_MAX)
+    }
+
+    fn searches(&self, out: &mut Vec<(&'static str, &'static str)>) {
+        match self {
+            Self::Chained { targets, .. } => {
+                targets.iter().for_each(|(_, path)| path.searches(out));
+            }
+            Self::Has { resource_type, reference, rest, .. } => {
+                out.push((resource_type, reference.code()));
+                rest.searches(out);
+            }
+            Self::Own(_) => {}
+        }
     }
 
     fn last(&self) -> &'static Parameter {
@@ -203,7 +236,7 @@ fn find_parameter(
         parameters.get(resource_type, name).or_else(|| parameters.get(resource_type, id?))
     };
     let Some(parameter) = found else {
-        return Err(unknown_parameter(scope, resource_type));
+        return Err(unknown_parameter(scope, resource_type, name));
     };
     match parameter.check() {
         Ok(()) => Ok(parameter),
@@ -214,7 +247,7 @@ fn find_parameter(
     }
 }
 
-fn unknown_parameter(scope: &Scope<'_>, resource_type: &str) -> Issues {
+fn unknown_parameter(scope: &Scope<'_>, resource_type: &str, name: &str) -> Issues {
     let mut known: Vec<_> = scope
         .parameters
         .of_type(resource_type)
@@ -226,7 +259,9 @@ fn unknown_parameter(scope: &Scope<'_>, resource_type: &str) -> Issues {
         format!("{resource_type} is not a resource type that can be searched")
     } else {
         let known = known.join(", ");
-        format!("{resource_type} has no such search parameter; it has: {known}")
+        let name = name.chars().filter(|c| !c.is_control()).take(NAME_CHARS_SHOWN_MAX);
+        let name: String = name.collect();
+        format!("{resource_type} has no search parameter `{name}`; it has: {known}")
     };
     Issue::error(IssueCode::UnknownSearchParameter, text).into()
 }

@@ -17,6 +17,7 @@ use crate::{Need, ProblemKind, STEPS_MAX, Scope, SearchValue};
 
 mod hierarchy;
 mod members;
+mod parts;
 mod value_set;
 
 #[cfg(test)]
@@ -47,6 +48,14 @@ pub enum Set {
         /// `Type/id`.
         reference: SmolStr,
     },
+    /// A resource, and what is a part of it or what it is a part of, by `partOf` (`:below`,
+    /// `:above`).
+    Parts {
+        /// `Type/id`.
+        reference: SmolStr,
+        /// Whether its parts are in the set, or what it is a part of.
+        below: bool,
+    },
     /// The codes of a ValueSet with this canonical URL.
     ValueSet {
         /// The URL.
@@ -71,6 +80,23 @@ impl Set {
         };
         let [system, code] = *parts;
         Ok(Self::Hierarchy { system, code, below })
+    }
+
+    /// Reads a reference to a resource of a type that has parts.
+    pub(crate) fn parts(text: &str, scope: &Scope<'_>, below: bool) -> Result<Self, &'static str> {
+        const EXPECTED: &str = "a reference to a resource of this server that may be a part of \
+                                another one, such as Location/1";
+        let base_url = scope.base_url.trim_end_matches('/');
+        let definitions = scope.parameters.definitions();
+        match ReferenceOperand::parse(text, base_url, definitions, None, false) {
+            Ok(ReferenceOperand::Local { resource_type, id })
+                if resource_type.element("partOf").is_some() =>
+            {
+                let reference = smol_str::format_smolstr!("{}/{id}", resource_type.name);
+                Ok(Self::Parts { reference, below })
+            }
+            Ok(_) | Err(_) => Err(EXPECTED),
+        }
     }
 
     /// Reads a reference to a Group, List or CareTeam; a bare id is one of `only`.
@@ -117,9 +143,9 @@ impl Set {
     pub fn need(&self) -> Need {
         match self {
             Self::Hierarchy { system, .. } => code_system(system),
-            Self::Members { reference } | Self::ValueSetAt { reference } => {
-                Need::Resource(reference.clone())
-            }
+            Self::Members { reference }
+            | Self::Parts { reference, .. }
+            | Self::ValueSetAt { reference } => Need::Resource(reference.clone()),
             Self::ValueSet { url, .. } => {
                 Need::Canonical { resource_type: "ValueSet", url: url.clone() }
             }
@@ -129,7 +155,10 @@ impl Set {
     /// Whether this resource, found for its need, is of the version that is asked for.
     pub fn is(&self, resource: &Value) -> bool {
         match self {
-            Self::Hierarchy { .. } | Self::Members { .. } | Self::ValueSetAt { .. } => true,
+            Self::Hierarchy { .. }
+            | Self::Members { .. }
+            | Self::Parts { .. }
+            | Self::ValueSetAt { .. } => true,
             Self::ValueSet { version, .. } => {
                 let own = resource.get("version").and_then(Value::as_str);
                 version.is_none() || version.as_deref() == own
@@ -141,7 +170,7 @@ impl Set {
     pub(crate) fn searched_type(&self) -> Option<&'static str> {
         match self {
             Self::Hierarchy { .. } => Some("CodeSystem"),
-            Self::Members { .. } | Self::ValueSetAt { .. } => None,
+            Self::Members { .. } | Self::Parts { .. } | Self::ValueSetAt { .. } => None,
             Self::ValueSet { .. } => Some("ValueSet"),
         }
     }
@@ -166,6 +195,16 @@ impl Set {
             (Self::Members { .. }, SearchValue::Reference(reference)) => {
                 members::contains(reader.one(&self.need())?, reference, reader)
             }
+            (Self::Parts { reference: asked, below }, SearchValue::Reference(reference)) => {
+                let Target::Local { resource_type, id, .. } = reference.target else {
+                    return Ok(false);
+                };
+                let own = smol_str::format_smolstr!("{resource_type}/{id}");
+                match below {
+                    true => parts::is_within(reader, own, asked),
+                    false => parts::is_within(reader, asked.clone(), &own),
+                }
+            }
             (Self::ValueSet { version, .. }, SearchValue::Token(token)) => {
                 let set = reader.latest(&self.need(), version.as_deref())?;
                 reader.has_token(set, token)
@@ -177,6 +216,7 @@ impl Set {
             (
                 Self::Hierarchy { .. }
                 | Self::Members { .. }
+                | Self::Parts { .. }
                 | Self::ValueSet { .. }
                 | Self::ValueSetAt { .. },
                 _,

@@ -1,12 +1,13 @@
 //! Callers: tokens, rights, and subscriptions that belong to those who created them.
 
 use cresset_conformance::{
-    Answer, Client, Options, Receiver, Server, Socket, Subscribe, Version, patient, verifies,
+    Answer, Client, Filter, Options, Receiver, Server, Socket, Subscribe, Version, patient,
+    verifies,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::topic_forms::{path, topic};
+use crate::topic_forms::{path, topic, url};
 
 const TOPIC: &str = "http://cresset.test/topics/patient-any";
 
@@ -118,6 +119,46 @@ async fn each_right_allows_its_own_and_nothing_else() {
             let reply = caller.post("", &bundle).await;
             assert_eq!(reply.status, if write { 200 } else { 403 }, "{name}: {reply}");
         }
+    }
+}
+
+#[tokio::test]
+async fn questions_about_other_resources_take_the_right_to_read_them() {
+    verifies!("RQ-SS-01");
+    let server = Server::start_with(options().client(
+        "asker",
+        "asker-token-of-the-tests",
+        &["subscribe", "read"],
+    ))
+    .await;
+    for base in server.bases() {
+        let v = base.version;
+        let filter = |name: &str| json!({"resource": "Encounter", "filterParameter": name});
+        let mut by_group = filter("patient");
+        by_group["modifier"] = json!(["in"]);
+        let members = json!({
+            "resourceTrigger": [{"resource": "Encounter"}],
+            "canFilterBy": [filter("patient.gender"), by_group],
+        });
+        as_client(&base, "boss").save(&topic(v, "asked", members)).await;
+        for filter in [
+            Filter::new("patient.gender", "female"),
+            Filter::new("patient", "Group/nobody-knows").modifier("in"),
+        ] {
+            let asked = Subscribe::websocket(&url("asked")).filter(filter).json(v);
+            let outcome = as_client(&base, "subscriber").post("Subscription", &asked).await;
+            let outcome = outcome.refused_as(403, "forbidden");
+            assert!(format!("{outcome:?}").contains("'read'"), "{outcome:?}");
+        }
+        let asked = Subscribe::websocket(&url("asked"))
+            .filter(Filter::new("patient.gender", "female"))
+            .json(v);
+        as_client(&base, "asker").create(&asked).await;
+        let expression = "%current.subject.resolve().gender = 'female'";
+        let trigger = json!({"resource": "Encounter", "fhirPathCriteria": expression});
+        let asking = topic(v, "asking", json!({"resourceTrigger": [trigger]}));
+        let refused = as_client(&base, "author").put(&path(v, "asking"), &asking).await;
+        refused.refused_as(403, "forbidden");
     }
 }
 

@@ -1,7 +1,8 @@
 //! The packs of published topics: each topic takes subscriptions and is fired by an example.
 
 use cresset_conformance::{
-    Client, Filter, Options, Server, Subscribe, Version, encounter, patient, set,
+    Client, Filter, Options, Server, Subscribe, Version, encounter, observation, patient, set,
+    verifies,
 };
 use serde_json::{Value, json};
 
@@ -139,4 +140,69 @@ async fn each_topic_of_each_pack_is_fired_by_an_example() {
     let refused = Subscribe::websocket("http://hl7.org/SubscriptionTopic/admission");
     let base = without.base(Version::R4);
     base.post("Subscription", &refused.json(Version::R4)).await.refused_as(422, "not-supported");
+}
+
+const FEED: &str = "http://hl7.org/fhir/us/core/SubscriptionTopic/patient-data-feed";
+
+/// A subscription to the feed with these strings as its filters.
+fn to_feed(strings: &[&str]) -> Value {
+    const GUIDE: &str = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition";
+    let mut asked = Subscribe::websocket(FEED).json(Version::R4);
+    let extension = |text: &&str| json!({"url": format!("{GUIDE}/backport-filter-criteria"), "valueString": text});
+    if !strings.is_empty() {
+        let extensions: Vec<Value> = strings.iter().map(extension).collect();
+        set(&mut asked, "/_criteria", json!({"extension": extensions}));
+    }
+    asked
+}
+
+#[tokio::test]
+async fn filters_of_the_feed_of_us_core_choose_the_types_and_the_kind_of_event() {
+    verifies!("RQ-FL-07", "RQ-TP-50");
+    let server = Server::start_with(Options::default().set("topics.packs", vec!["us-core"])).await;
+    let base = server.base(Version::R4);
+    let cases: [(&[&str], &[&str]); 8] = [
+        (&[], &["Encounter/e", "Encounter/of-q", "Observation/o", "Condition/c"]),
+        (&["patient=Patient/p"], &["Encounter/e", "Observation/o", "Condition/c"]),
+        (&["Encounter?patient=Patient/p"], &["Encounter/e"]),
+        (&["Encounter?patient=p&trigger=feed-event"], &["Encounter/e"]),
+        (&["Encounter?trigger=feed-event"], &["Encounter/e", "Encounter/of-q"]),
+        (
+            &[
+                "Encounter?patient=p&trigger=feed-event",
+                "Observation?patient=p&category=vital-signs",
+            ],
+            &["Encounter/e", "Observation/o"],
+        ),
+        (&["Observation?patient=p&category=laboratory"], &[]),
+        (
+            &["patient=Patient/p", "Observation.category=laboratory"],
+            &["Encounter/e", "Condition/c"],
+        ),
+    ];
+    let mut ids = Vec::new();
+    for (strings, _) in cases {
+        let created = base.create(&to_feed(strings)).await;
+        ids.push(created["id"].as_str().expect("an id").to_owned());
+    }
+    base.save(&encounter(Version::R4, "e", "planned", "p")).await;
+    base.save(&encounter(Version::R4, "of-q", "planned", "q")).await;
+    base.save(&observation("o", "p", 70.0)).await;
+    let subject = json!({"reference": "Patient/p"});
+    base.save(&json!({"resourceType": "Condition", "id": "c", "subject": subject})).await;
+    for ((strings, wanted), id) in cases.iter().zip(&ids) {
+        let told = base.events(id, "").await;
+        assert_eq!(told.foci(), *wanted, "{strings:?}");
+        let codes = told.json.to_string().matches("\"feed-event\"").count();
+        assert_eq!(codes, wanted.len(), "each event says of what kind it is: {}", told.json);
+    }
+    for refused in ["Encounter?trigger=update", "Encounter?patient=p&trigger=feed-event,update"] {
+        let reply = base.post("Subscription", &to_feed(&[refused])).await;
+        let outcome = reply.refused_at(422, "Subscription.criteria");
+        let text = format!("{outcome:?}");
+        assert!(text.contains("feed-event") && !text.contains("update"), "{text}");
+    }
+    let explained = format!("Subscription/{}/$explain?focus=Observation/o", ids[2]);
+    let explained = base.read(&explained).await.to_string();
+    assert!(explained.contains("choose other types"), "{explained}");
 }

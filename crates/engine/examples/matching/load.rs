@@ -198,6 +198,7 @@ fn topic(number: u64, expression: Option<&str>) -> Topic {
         filter_definition: None,
         comparators: comparators.to_vec(),
         modifiers: Vec::new(),
+        codes: Vec::new(),
     };
     let range = [Comparator::Ge, Comparator::Lt];
     Topic {
@@ -217,6 +218,7 @@ fn topic(number: u64, expression: Option<&str>) -> Topic {
             offer("date", &range),
             offer("value-quantity", &range),
         ],
+        filters_choose_types: false,
         notification_shapes: Vec::new(),
     }
 }

@@ -219,6 +219,43 @@ fn the_expression_decides_where_there_is_a_query_too() {
 }
 
 #[test]
+fn the_query_decides_where_the_expression_has_no_single_boolean() {
+    // As HL7's example for R5 has it: right on a create, two booleans on the update that is meant.
+    let union = "(%previous.empty() | (%previous.status != 'completed')) \
+                 and (%current.status = 'completed')";
+    let ended = query("status:not=completed", "status=completed");
+    let trigger = |expression: &str| ResourceTrigger {
+        query_criteria: Some(ended.clone()),
+        ..fhir_path_trigger("Encounter", expression)
+    };
+    let (planned, completed) =
+        (encounter("Patient/1", "planned"), encounter("Patient/1", "completed"));
+    let fires = |trigger: ResourceTrigger, previous: Option<&Value>, current: Option<&Value>| {
+        let catalog = catalog_of(&topic(vec![trigger], &[]), &[&[]]);
+        let evaluation = evaluate(&catalog, &change("Encounter", previous, current));
+        assert!(evaluation.problems.is_empty(), "{:?}", evaluation.problems);
+        !evaluation.matches.is_empty()
+    };
+    assert!(fires(trigger(union), None, Some(&completed)), "the expression");
+    assert!(fires(trigger(union), Some(&planned), Some(&completed)), "the query");
+    assert!(!fires(trigger(union), Some(&completed), Some(&completed)), "both say no");
+    assert!(!fires(trigger(union), Some(&planned), Some(&planned)), "the query");
+    assert!(fires(trigger("%current.status"), Some(&planned), Some(&completed)));
+    assert!(!fires(trigger("%current.status"), Some(&planned), Some(&planned)));
+    // An answer of the expression is one, also an empty one.
+    assert!(!fires(trigger("false"), Some(&planned), Some(&completed)));
+    assert!(!fires(trigger("{}"), Some(&planned), Some(&completed)));
+    // What the expression was to look at and cannot be had is no reason to ask something else.
+    let resolving = trigger("%current.subject.resolve().active = true");
+    let catalog = catalog_of(&topic(vec![resolving], &[]), &[&[]]);
+    let change = change("Encounter", Some(&planned), Some(&completed));
+    let mut lookup = catalog.lookup();
+    lookup.insert_unavailable(Need::Resource("Patient/1".into()), "the store is away");
+    let evaluation = super::evaluate(&change, &catalog, &lookup);
+    assert_eq!((evaluation.matches.len(), evaluation.problems.len()), (0, 1));
+}
+
+#[test]
 fn what_an_expression_needs_is_asked_for_and_then_used() {
     let expression = "%current.subject.resolve().active = true";
     let catalog = catalog_of(&topic(vec![fhir_path_trigger("Encounter", expression)], &[]), &[&[]]);

@@ -1,13 +1,15 @@
 //! Explanations: that they answer as `evaluate` does, and what they say.
 
-use cresset_model::{QueryCriteria, Subscription, Topic, Verdict};
+use cresset_model::{
+    Coding, FilterDefinition, QueryCriteria, ResourceTrigger, Subscription, Topic, Verdict,
+};
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
 use serde_json::{Value, json};
 
 use super::*;
 use crate::fixtures::{
-    add_topic, catalog, change, fhir_path_trigger, matched, query, query_trigger, subscribe,
+    add_topic, catalog, change, fhir_path_trigger, matched, offer, query, query_trigger, subscribe,
     subscription, topic, trigger,
 };
 
@@ -82,6 +84,34 @@ fn each_criterion_is_told_with_what_it_saw() {
 }
 
 #[test]
+fn filters_that_choose_the_types_are_told_as_such() {
+    let codes = vec![Coding { system: None, code: "feed-event".into() }];
+    let mut feed = topic(vec![trigger("Encounter"), trigger("Observation")], &["patient"]);
+    feed.can_filter_by.push(FilterDefinition { codes, ..offer("trigger") });
+    feed.filters_choose_types = true;
+    let after = encounter("planned", "1");
+    let told = |filters: &[&str]| {
+        let told = explained(&feed, filters, None, Some(&after), &catalog().lookup());
+        let lines: Vec<_> = told.filters.iter().map(line).collect();
+        (told.verdict, told.summary, lines)
+    };
+    let (verdict, summary, lines) = told(&["Observation.patient=Patient/1"]);
+    assert_eq!(verdict, Verdict::Fails);
+    assert_eq!(summary, "the filters of the subscription choose other types of resources");
+    assert_eq!(lines, ["filterBy[0] Observation?patient=Patient/1 not-asked []"]);
+    let (verdict, _, lines) =
+        told(&["Encounter.trigger=feed-event", "Observation.trigger=feed-event"]);
+    assert_eq!(verdict, Verdict::Holds);
+    assert_eq!(
+        lines,
+        [
+            "filterBy[0] Encounter?trigger=feed-event holds []",
+            "filterBy[1] Observation?trigger=feed-event not-asked []"
+        ]
+    );
+}
+
+#[test]
 fn an_expression_is_told_part_by_part() {
     let source =
         "(%previous.empty() or %previous.status != 'completed') and %current.status = 'completed'";
@@ -101,6 +131,23 @@ fn an_expression_is_told_part_by_part() {
             r#"fhirPathCriteria %current.status fails ["planned"]"#.to_owned(),
         ]
     );
+}
+
+#[test]
+fn a_query_that_decides_instead_of_an_expression_is_told_with_it() {
+    let both = ResourceTrigger {
+        query_criteria: Some(query("", "status=completed")),
+        ..fhir_path_trigger("Encounter", "%current.status | %current.id")
+    };
+    let after = encounter("completed", "1");
+    let topic = topic(vec![both], &[]);
+    let told = explained(&topic, &[], None, Some(&after), &catalog().lookup());
+    assert_eq!(told.verdict, Verdict::Holds);
+    let trigger = &told.triggers[0];
+    let reason = "fhirPathCriteria has no single answer, so queryCriteria decides";
+    assert_eq!(trigger.reason.as_deref(), Some(reason));
+    let last = trigger.criteria.last().map(line);
+    assert_eq!(last.as_deref(), Some(r#"current status=completed holds ["completed"]"#));
 }
 
 #[test]

@@ -1,9 +1,9 @@
 //! Which includes are taken, which are refused, and what comes of them.
 
-use cresset_model::{NotificationShape, RelatedQuery, Topic};
+use cresset_model::{Coding, FilterDefinition, NotificationShape, RelatedQuery, Topic};
 
-use super::INCLUDES_MAX;
-use crate::fixtures::{catalog, codes, id, topic, trigger};
+use super::{INCLUDES_MAX, Iterate};
+use crate::fixtures::{catalog, codes, id, offer, topic, trigger};
 
 fn shape(resource: &str, include: &[&str], rev_include: &[&str]) -> NotificationShape {
     let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
@@ -73,14 +73,54 @@ fn several_shapes_add_up_and_more_general_ones_count() {
 }
 
 #[test]
-fn an_iterate_is_not_followed_and_the_simple_include_kept() {
-    let warning = format!("UnsupportedSearch {}", include_path(0));
+fn an_iterate_that_names_references_is_followed() {
+    let iterates = |include: &[&str]| {
+        let shapes = vec![shape("Encounter", include, &[])];
+        let (compiled, warnings) =
+            catalog().compile_topic(&id("t"), &shaped("Encounter", shapes)).unwrap();
+        assert_eq!(codes(&warnings), [""; 0], "{include:?}");
+        let shape = compiled.shape("Encounter").unwrap();
+        let text = |one: &Iterate| {
+            let target = one.include.target.unwrap_or_default();
+            format!("{}:{}>{target}", one.resource_type, one.include.parameter.code())
+        };
+        shape.iterates.iter().map(text).collect::<Vec<_>>()
+    };
     for text in [
         "Encounter:patient&iterate=Patient.link",
+        "Encounter:patient&iterate=Patient:link",
         "Encounter:patient&_include:iterate=Patient:link",
+        "_include=Encounter:patient&iterate=Patient.link&iterate=Patient:link",
+    ] {
+        assert_eq!(iterates(&[text]), ["Patient:link>"], "{text}");
+    }
+    let several = [
+        "Encounter:patient&iterate=Patient:link:Patient&iterate=Patient.organization",
+        "Encounter:location&iterate=Location:partof",
+    ];
+    assert_eq!(
+        iterates(&several),
+        ["Patient:link>Patient", "Patient:organization>", "Location:partof>"]
+    );
+}
+
+#[test]
+fn an_unknown_iterate_is_left_out_and_the_simple_include_kept() {
+    let warning = format!("UnsupportedSearch {}", include_path(0));
+    for text in [
+        "Encounter:patient&iterate=Patient.name",
+        "Encounter:patient&iterate=Patient.nothing",
+        "Encounter:patient&iterate=Patient:link:Device",
+        "Encounter:patient&iterate=Nothing.link",
+        "Encounter:patient&iterate=Patient",
+        "Encounter:patient&iterate=*",
+        "Encounter:patient&iterate=",
     ] {
         check(vec![shape("Encounter", &[text], &[])], &["patient>"], &[&warning]);
     }
+    let path = "UnsupportedSearch SubscriptionTopic.notificationShape[0].revInclude[0]";
+    let text = "Observation:encounter&iterate=Observation:has-member";
+    check(vec![shape("Encounter", &[], &[text])], &["<Observation:encounter"], &[path]);
 }
 
 #[test]
@@ -167,4 +207,22 @@ fn related_queries_are_carried_each_once() {
     let topic = shaped("Encounter", vec![one.clone(), one]);
     let (compiled, _) = catalog().compile_topic(&id("t"), &topic).unwrap();
     assert_eq!(compiled.shape("Encounter").unwrap().related_queries, [query]);
+}
+
+#[test]
+fn kinds_of_event_go_with_the_types_that_they_are_of() {
+    let code = |code: &str| Coding { system: None, code: code.into() };
+    let label = |text: &str, codes: &[&str]| FilterDefinition {
+        codes: codes.iter().map(|one| code(one)).collect(),
+        ..offer(text)
+    };
+    let mut feed = topic(vec![trigger("Encounter"), trigger("Observation")], &["patient"]);
+    feed.can_filter_by.push(label("trigger", &["feed-event"]));
+    feed.can_filter_by.push(label("Observation.kind", &["result", "feed-event"]));
+    feed.can_filter_by.push(label("Patient.kind", &["nothing"]));
+    let (compiled, _) = catalog().compile_topic(&id("t"), &feed).unwrap();
+    let codes_of = |name: &str| compiled.shape(name).map(|shape| shape.codes.clone());
+    assert_eq!(codes_of("Encounter"), Some(vec![code("feed-event")]));
+    assert_eq!(codes_of("Observation"), Some(vec![code("feed-event"), code("result")]));
+    assert_eq!(codes_of("Patient"), None);
 }

@@ -3,7 +3,7 @@
 //! Expressions of issues are paths of R5's Subscription; texts name what the topic offers and
 //! never repeat a value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cresset_model::{Comparator, Filter, Issue, IssueCode, Issues, Subscription};
@@ -29,8 +29,13 @@ pub(crate) fn compile(
     topic: Arc<CompiledTopic>,
     slot: u32,
 ) -> Result<CompiledSubscription, Issues> {
-    let mut compiler =
-        Compiler { scope, topic: &topic, by_type: BTreeMap::new(), issues: Issues::default() };
+    let mut compiler = Compiler {
+        scope,
+        topic: &topic,
+        by_type: BTreeMap::new(),
+        chosen: BTreeSet::new(),
+        issues: Issues::default(),
+    };
     if subscription.filters.len() > FILTERS_MAX {
         let text = format!("a subscription may have {FILTERS_MAX} filters");
         return Err(Issue::error(IssueCode::OutOfBounds, text).at("Subscription.filterBy").into());
@@ -41,17 +46,23 @@ pub(crate) fn compile(
     if compiler.issues.has_errors() {
         return Err(compiler.issues);
     }
-    let groups = groups(compiler.by_type, &topic);
+    // Without filters nothing was chosen.
+    let chooses = topic.topic().filters_choose_types && !subscription.filters.is_empty();
+    let chosen = chooses.then_some(compiler.chosen);
+    let groups = groups(compiler.by_type, chosen.as_ref(), &topic);
     Ok(CompiledSubscription { topic, slot, groups })
 }
 
-/// One group for each type with criteria, and one for all types without.
+/// One group for each type with criteria, and one for all types without, of those chosen.
 fn groups(
     mut by_type: BTreeMap<&'static str, SmallVec<[Criterion; 1]>>,
+    chosen: Option<&BTreeSet<&'static str>>,
     topic: &CompiledTopic,
 ) -> Groups {
-    let free: Vec<_> =
-        topic.focus_types().iter().copied().filter(|one| !by_type.contains_key(one)).collect();
+    let is_free = |one: &&'static str| {
+        !by_type.contains_key(one) && chosen.is_none_or(|chosen| chosen.contains(one))
+    };
+    let free: Vec<_> = topic.focus_types().iter().copied().filter(is_free).collect();
     let mut groups = Groups::new();
     while let Some((one, mut criteria)) = by_type.pop_first() {
         criteria.shrink_to_fit();
@@ -79,6 +90,8 @@ struct Compiler<'c> {
     scope: &'c Scope<'c>,
     topic: &'c CompiledTopic,
     by_type: BTreeMap<&'static str, SmallVec<[Criterion; 1]>>,
+    /// The types that filters are for, where they choose them.
+    chosen: BTreeSet<&'static str>,
     issues: Issues,
 }
 
@@ -114,7 +127,14 @@ impl<'c> Compiler<'c> {
         }
         for (one, offers) in bound {
             match self.criterion(filter, one, &offers, path) {
-                Ok(criterion) => self.by_type.entry(one).or_default().push(criterion),
+                Ok(criterion) => {
+                    if topic.topic().filters_choose_types {
+                        self.chosen.insert(one);
+                    }
+                    if let Some(criterion) = criterion {
+                        self.by_type.entry(one).or_default().push(criterion);
+                    }
+                }
                 // What is wrong for one type is wrong for the next in the same words.
                 Err(issues) => {
                     self.issues.0.extend(issues.0);
@@ -164,13 +184,17 @@ impl<'c> Compiler<'c> {
         self.error(IssueCode::FilterNotOffered, text, path, ".filterParameter");
     }
 
+    /// What a filter asks of a focus type; none where every event is of the kind that it asks for.
     fn criterion(
         &self,
         filter: &Filter,
         focus_type: &'static str,
         offers: &[&Offer],
         path: &str,
-    ) -> Result<Criterion, Issues> {
+    ) -> Result<Option<Criterion>, Issues> {
+        if let Some(label) = offers.iter().find(|offer| !offer.codes().is_empty()) {
+            return check_label(label, filter, path).map(|()| None);
+        }
         let name = offers.iter().find_map(|offer| offer.name_of(focus_type, &filter.parameter));
         let name = name.unwrap_or(&filter.parameter);
         if let Some(modifier) = filter.modifier
@@ -191,7 +215,7 @@ impl<'c> Compiler<'c> {
         let made = Criterion::new(self.scope, focus_type, name, modifier, filter.comparator, value);
         let criterion = made.map_err(|issues| located(issues, filter, path))?;
         self.check_comparators(filter, &criterion, offers, path)?;
-        Ok(criterion)
+        Ok(Some(criterion))
     }
 
     /// Whether the topic offers each comparator, beside the value or in it (RQ-FL-08, RQ-FL-10).
@@ -228,6 +252,29 @@ impl<'c> Compiler<'c> {
     fn error(&mut self, code: IssueCode, text: String, path: &str, element: &str) {
         self.issues.push(Issue::error(code, text).at(format!("{path}{element}")));
     }
+}
+
+/// Refuses what a label of the topic's own does not have (RQ-FL-11).
+fn check_label(label: &Offer, filter: &Filter, path: &str) -> Result<(), Issues> {
+    let modifier = filter.modifier.map(|modifier| (modifier.code(), "modifier"));
+    let comparator = filter.comparator.filter(|one| *one != Comparator::Eq);
+    let comparator = comparator.map(|comparator| (comparator.code(), "comparator"));
+    if let Some((code, element)) = modifier.or(comparator) {
+        let text = format!("the topic does not offer {code} for `{}`", label.name);
+        let issue = Issue::error(IssueCode::ModifierNotOffered, text);
+        return Err(issue.at(format!("{path}.{element}")).into());
+    }
+    if label.unknown_code(&filter.value).is_some() {
+        let codes: Vec<_> = label.codes().iter().map(|one| one.code.as_str()).collect();
+        let text = format!(
+            "the topic has no events of this kind; `{}` may be: {}",
+            label.name,
+            list(&codes)
+        );
+        let issue = Issue::error(IssueCode::FilterNotOffered, text);
+        return Err(issue.at(format!("{path}.value")).into());
+    }
+    Ok(())
 }
 
 /// The issues of a criterion at the element of the filter that each is about.

@@ -1,12 +1,12 @@
 //! Which subscriptions are taken, which are refused, and what their clients are told.
 
-use cresset_model::{Comparator, Filter, Modifier, Topic, TopicStatus};
+use cresset_model::{Coding, Comparator, Filter, FilterDefinition, Modifier, Topic, TopicStatus};
 use proptest::prelude::*;
 
 use super::*;
 use crate::Catalog;
 use crate::fixtures::{
-    add_topic, catalog, catalog_of, codes, filter, subscription, topic, trigger,
+    add_topic, catalog, catalog_of, codes, filter, offer, subscription, topic, trigger,
 };
 
 const OFFERS: [&str; 8] = [
@@ -33,7 +33,10 @@ fn refused(filters: &[&str]) -> Vec<String> {
 
 /// The types that have criteria, with how many.
 fn bound(filters: &[&str]) -> Vec<(&'static str, usize)> {
-    let compiled = two_types().compile_subscription(&subscription(filters)).unwrap();
+    bound_of(&two_types().compile_subscription(&subscription(filters)).unwrap())
+}
+
+fn bound_of(compiled: &CompiledSubscription) -> Vec<(&'static str, usize)> {
     let types = |group: &Group| {
         let len = group.criteria.len();
         group.types.as_slice().iter().map(move |one| (*one, len)).collect::<Vec<_>>()
@@ -56,6 +59,75 @@ fn a_filter_is_bound_to_the_types_it_is_for() {
     ];
     for (filters, expected) in cases {
         assert_eq!(bound(filters), expected, "{filters:?}");
+    }
+}
+
+/// A topic as US Core has it: filters choose the types, and `trigger` asks for a kind of event.
+fn feed(chooses: bool) -> Topic {
+    let code = |system: &str, code: &str| Coding { system: Some(system.into()), code: code.into() };
+    let codes = vec![code("http://codes.example", "feed-event"), code("http://v2.example", "R01")];
+    let mut feed = topic(vec![trigger("Encounter"), trigger("Observation")], &OFFERS);
+    feed.can_filter_by.push(FilterDefinition { codes, ..offer("trigger") });
+    feed.filters_choose_types = chooses;
+    feed
+}
+
+#[test]
+fn filters_choose_the_types_where_the_topic_says_so() {
+    type Case = (&'static [&'static str], &'static [(&'static str, usize)]);
+    let cases: [Case; 7] = [
+        (&[], &[("Encounter", 0), ("Observation", 0)]),
+        (&["patient=Patient/1"], &[("Encounter", 1), ("Observation", 1)]),
+        (&["Encounter.patient=Patient/1"], &[("Encounter", 1)]),
+        (&["code=http://loinc.org|1-8"], &[("Observation", 1)]),
+        (
+            &["Encounter.patient=Patient/1", "Observation.status=final"],
+            &[("Encounter", 1), ("Observation", 1)],
+        ),
+        (&["Encounter.trigger=feed-event"], &[("Encounter", 0)]),
+        (
+            &["Encounter.trigger=feed-event", "Observation.code=1-8", "patient=Patient/1"],
+            &[("Encounter", 1), ("Observation", 2)],
+        ),
+    ];
+    for (filters, expected) in cases {
+        let catalog = catalog_of(&feed(true), &[]);
+        let compiled = catalog.compile_subscription(&subscription(filters)).unwrap();
+        assert_eq!(bound_of(&compiled), expected, "{filters:?}");
+    }
+}
+
+#[test]
+fn a_label_for_a_kind_of_event_holds_for_its_codes_and_takes_no_other() {
+    let catalog = catalog_of(&feed(false), &[]);
+    let compile = |filter: &str| {
+        catalog
+            .compile_subscription(&subscription(&[filter]))
+            .map(|compiled| bound_of(&compiled))
+            .map_err(|issues| (codes(&issues), issues.to_string()))
+    };
+    for filter in [
+        "trigger=feed-event",
+        "trigger=R01",
+        "trigger=http://v2.example|R01",
+        "trigger=feed-event,R01",
+        "Observation.trigger=feed-event",
+        "trigger:eq=R01",
+    ] {
+        assert_eq!(compile(filter), Ok(vec![("Encounter", 0), ("Observation", 0)]), "{filter}");
+    }
+    for (filter, code, element) in [
+        ("trigger=update", "FilterNotOffered", "value"),
+        ("trigger=feed-event,update", "FilterNotOffered", "value"),
+        ("trigger=http://v2.example|feed-event", "FilterNotOffered", "value"),
+        ("trigger=|R01", "FilterNotOffered", "value"),
+        ("trigger:not=R01", "ModifierNotOffered", "modifier"),
+        ("trigger:ge=R01", "ModifierNotOffered", "comparator"),
+        ("Patient.trigger=R01", "FilterNotOffered", "resourceType"),
+    ] {
+        let (found, text) = compile(filter).unwrap_err();
+        assert_eq!(found, [format!("{code} Subscription.filterBy[0].{element}")], "{filter}");
+        assert!(element != "value" || text.contains("feed-event, R01"), "{text}");
     }
 }
 

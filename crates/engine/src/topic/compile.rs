@@ -17,7 +17,7 @@ use crate::focus::{self, TypeSet};
 use crate::offer::Offer;
 use crate::query::QueryTest;
 use crate::shape;
-use crate::trigger::{CURRENT, Interactions, PREVIOUS, Trigger, TriggerTest};
+use crate::trigger::{CURRENT, FhirPathTest, Interactions, PREVIOUS, Trigger, TriggerTest};
 
 /// Compiles a topic; the second value holds the warnings.
 ///
@@ -33,7 +33,8 @@ pub(crate) fn compile(scope: &Scope<'_>, topic: &Topic) -> Result<(CompiledTopic
     types.sort_unstable();
     types.dedup();
     let offers = compiler.offers(topic, &types);
-    let shapes = shape::compile(scope, topic, &types, &mut compiler.issues);
+    let mut shapes = shape::compile(scope, topic, &types, &mut compiler.issues);
+    shape::add_codes(&mut shapes, &offers);
     let effective = compiler.effective(topic.effective_period.as_ref());
     if topic.resource_triggers.is_empty() && topic.event_triggers.is_empty() {
         let text = "the topic has neither a resource trigger nor an event trigger, so nothing \
@@ -137,12 +138,13 @@ impl Compiler<'_> {
         let path = format!("{path}.fhirPathCriteria");
         let compiled = compile_for(self.scope, &fhir_path.0, resource_type);
         let test = match (compiled, query) {
-            (Ok(expression), _) => {
-                // The query is not evaluated beside the expression (RQ-TP-30), so what is wrong
-                // with it refuses nothing.
+            (Ok(expression), otherwise) => {
+                // The query decides only where the expression has no answer (RQ-TP-30), so what is
+                // wrong with it refuses nothing.
                 self.soften(before);
-                lint::expression(&expression, source, &located(&path), &mut self.issues);
-                TriggerTest::FhirPath(Box::new(expression))
+                let test = FhirPathTest { expression, otherwise };
+                lint::expression(&test, source, &located(&path), &mut self.issues);
+                TriggerTest::FhirPath(Box::new(test))
             }
             (Err(error), Some(query)) => {
                 let text = format!(

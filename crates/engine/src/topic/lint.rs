@@ -2,13 +2,13 @@
 //!
 //! Tests: `topic/tests.rs`.
 
-use cresset_fhirpath::{Expression, joins_booleans, never_holds_without};
+use cresset_fhirpath::{joins_booleans, never_holds_without};
 use cresset_model::{
     CriteriaResult, FilterDefinition, Interaction, Issue, IssueCode, Issues, ResourceTrigger, Topic,
 };
 
 use crate::query::{Foresight, QueryTest};
-use crate::trigger::{CURRENT, Interactions, PREVIOUS};
+use crate::trigger::{CURRENT, FhirPathTest, Interactions, PREVIOUS};
 
 fn warn(issues: &mut Issues, text: impl Into<String>, path: impl Into<String>) {
     issues.push(Issue::warning(IssueCode::SurprisingTopic, text).at(path));
@@ -72,20 +72,30 @@ pub(super) fn query(
 /// Expressions that can never be true, for all or some interactions, and `|` where `or` is meant
 /// (TR-19).
 pub(super) fn expression(
-    expression: &Expression,
+    FhirPathTest { expression, otherwise }: &FhirPathTest,
     source: &ResourceTrigger,
     path: &str,
     issues: &mut Issues,
 ) {
     if let Some(types) = expression.never_boolean() {
-        let text = format!("it yields {types} and never true or false: the trigger never fires");
+        let then = match otherwise {
+            Some(_) => "queryCriteria decides instead",
+            None => "the trigger never fires",
+        };
+        let text = format!("it yields {types} and never true or false: {then}");
         warn(issues, text, path);
         return;
     }
     let text = expression.source();
     if joins_booleans(text) {
-        let text = "`|` joins collections: two different booleans joined are no single boolean, \
-                    and the trigger does not fire; write `or` if that is meant";
+        let then = match otherwise {
+            Some(_) => "queryCriteria decides then",
+            None => "the trigger does not fire then",
+        };
+        let text = format!(
+            "`|` joins collections: two different booleans joined are no single boolean, and {then}; \
+             write `or` if that is meant"
+        );
         warn(issues, text, path);
     }
     let never = |interaction: Interaction| match interaction {

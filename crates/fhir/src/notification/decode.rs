@@ -2,14 +2,15 @@
 
 use cresset_definitions::FhirVersion;
 use cresset_model::{
-    Canonical, EventNumber, Interaction, Issue, IssueCode, Issues, NotificationType, Opaque,
-    RelatedQuery, SubscriptionError, SubscriptionErrorCode, SubscriptionStatus,
+    Canonical, Coding, EventNumber, Interaction, Issue, IssueCode, Issues, NotificationType,
+    Opaque, RelatedQuery, SubscriptionError, SubscriptionErrorCode, SubscriptionStatus,
 };
 use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::element::{Element, invalid, missing, unknown_code};
 use crate::instant::parse_instant;
+use crate::topic::read_coding;
 use crate::urls;
 
 /// What a notification says to the one who gets it, the same for all versions.
@@ -50,6 +51,8 @@ pub struct ReceivedEvent {
     pub additional_context: Vec<String>,
     /// Queries that tell more of it.
     pub related_queries: Vec<RelatedQuery>,
+    /// What kinds of event it is of; only R4 tells.
+    pub codes: Vec<Coding>,
 }
 
 /// One entry of a [`ReceivedNotification`].
@@ -156,6 +159,7 @@ impl Status {
                     .filter(|extension| extension.url == urls::RELATED_QUERY)
                     .filter_map(|extension| read_related_query(&extension.element, issues))
                     .collect(),
+                codes: Vec::new(),
             });
         }
         let errors = resource.members.get("error").and_then(Value::as_array);
@@ -203,6 +207,9 @@ impl Status {
                         let query_type = value_of(&parts, "query-type");
                         related_query(query_type, value_of(&parts, "query"))
                     })
+                    .collect(),
+                codes: all_of(&parts, "trigger")
+                    .filter_map(|part| value(part).and_then(read_coding))
                     .collect(),
             });
         }

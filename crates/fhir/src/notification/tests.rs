@@ -42,7 +42,8 @@ pub(crate) fn event(
     let timestamp = format!("2026-01-01T00:00:0{number}.5Z").parse().unwrap();
     let number = EventNumber::new(number).unwrap();
     let related_queries = Vec::new();
-    NotificationEvent { number, timestamp, focus, additional_context, related_queries }
+    let codes = Vec::new();
+    NotificationEvent { number, timestamp, focus, additional_context, related_queries, codes }
 }
 
 pub(crate) fn notification(
@@ -276,6 +277,7 @@ fn as_sent(received: &ReceivedNotification, bundle: &Value) -> Notification {
         focus: event.focus.as_deref().map_or_else(some_focus, resource),
         additional_context: event.additional_context.iter().map(|url| resource(url)).collect(),
         related_queries: event.related_queries.clone(),
+        codes: event.codes.clone(),
     });
     let has_focus = received.events.iter().any(|event| event.focus.is_some());
     let content = if received.entries.iter().any(|entry| entry.resource.is_some()) {

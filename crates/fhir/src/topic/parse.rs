@@ -89,6 +89,10 @@ fn parse(root: &Source<'_>) -> Result<Topic, Issues> {
         resource_triggers: parts(root, "resourceTrigger", parse_resource_trigger, &mut issues),
         event_triggers: parts(root, "eventTrigger", parse_event_trigger, &mut issues),
         can_filter_by: parts(root, "canFilterBy", parse_filter_definition, &mut issues),
+        filters_choose_types: root
+            .own_extensions()
+            .boolean(urls::FILTERS_CHOOSE_TYPES, &mut issues)
+            .unwrap_or_default(),
         notification_shapes: parts(root, "notificationShape", parse_shape, &mut issues),
     };
     issues.into_result(topic).map(|(topic, _)| topic)
@@ -234,7 +238,21 @@ fn parse_filter_definition(filter: &Source<'_>, issues: &mut Issues) -> Option<F
         filter_definition: filter.string("filterDefinition", issues).map(SmolStr::new),
         comparators,
         modifiers,
+        codes: parse_event_codes(filter, issues),
     })
+}
+
+/// The kinds of event that a filter of the topic's own asks for.
+fn parse_event_codes(filter: &Source<'_>, issues: &mut Issues) -> Vec<Coding> {
+    let mut codes = Vec::new();
+    for (value, path) in filter.own_extensions().values(urls::EVENT_CODE) {
+        match read_coding(value) {
+            Some(coding) if !codes.contains(&coding) => codes.push(coding),
+            Some(_) => {}
+            None => issues.push(missing("a coding with a code").at(path)),
+        }
+    }
+    codes
 }
 
 /// R4B's value set for `modifier` holds comparators, and `=` for the plain equality that is always

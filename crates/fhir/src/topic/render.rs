@@ -2,8 +2,8 @@
 
 use cresset_definitions::FhirVersion;
 use cresset_model::{
-    CriteriaResult, EventTrigger, FilterDefinition, Interaction, Modifier, NotificationShape,
-    Period, QueryCriteria, RelatedQuery, ResourceId, ResourceTrigger, Topic,
+    Coding, CriteriaResult, EventTrigger, FilterDefinition, Interaction, Modifier,
+    NotificationShape, Period, QueryCriteria, RelatedQuery, ResourceId, ResourceTrigger, Topic,
 };
 
 use super::metadata::{render_extensions, render_members};
@@ -28,9 +28,12 @@ pub(crate) fn render_resource(version: FhirVersion, topic: &Topic, id: &Resource
     write_object(&mut out, |o| {
         o.string("resourceType", "SubscriptionTopic");
         o.string("id", id.as_str());
-        if r4b {
-            o.array("extension", |a| render_extensions(a, &topic.metadata, r4b));
-        }
+        o.array("extension", |a| {
+            if r4b {
+                render_extensions(a, &topic.metadata, r4b);
+            }
+            filters_choose_types(a, topic);
+        });
         o.string("url", &topic.url);
         o.optional("version", topic.version.as_deref());
         o.optional("title", topic.title.as_deref());
@@ -98,11 +101,8 @@ fn event_trigger(o: &mut ObjectWriter<'_>, trigger: &EventTrigger) {
 
 fn event(o: &mut ObjectWriter<'_>, trigger: &EventTrigger) {
     o.array("coding", |a| {
-        for coding in &trigger.event {
-            a.object(|o| {
-                o.optional("system", coding.system.as_deref());
-                o.string("code", &coding.code);
-            });
+        for one in &trigger.event {
+            a.object(|o| coding(o, one));
         }
     });
     o.optional("text", trigger.text.as_deref());
@@ -120,6 +120,7 @@ fn filter_definition(o: &mut ObjectWriter<'_>, filter: &FilterDefinition, form: 
                 o.string("valueCode", modifier.code());
             });
         }
+        event_codes(a, &filter.codes);
     });
     o.optional("description", filter.description.as_deref());
     o.optional("resource", filter.resource.as_deref());
@@ -224,6 +225,7 @@ fn basic_extensions(a: &mut ArrayWriter<'_>, topic: &Topic) {
     for filter in &topic.can_filter_by {
         branch(a, &cross_version("canFilterBy"), |a| basic_filter_definition(a, filter));
     }
+    filters_choose_types(a, topic);
     for shape in &topic.notification_shapes {
         branch(a, &cross_version("notificationShape"), |a| {
             leaf(a, "resource", "valueUri", &shape.resource);
@@ -273,6 +275,31 @@ fn basic_filter_definition(a: &mut ArrayWriter<'_>, filter: &FilterDefinition) {
     optional_leaf(a, "filterDefinition", "valueUri", filter.filter_definition.as_deref());
     leaves(a, "comparator", "valueCode", filter.comparators.iter().map(|it| it.code()));
     leaves(a, "modifier", "valueCode", filter.modifiers.iter().map(|it| it.code()));
+    event_codes(a, &filter.codes);
+}
+
+fn event_codes(a: &mut ArrayWriter<'_>, codes: &[Coding]) {
+    for code in codes {
+        a.object(|o| {
+            o.string("url", urls::EVENT_CODE);
+            o.object("valueCoding", |o| coding(o, code));
+        });
+    }
+}
+
+fn filters_choose_types(a: &mut ArrayWriter<'_>, topic: &Topic) {
+    if topic.filters_choose_types {
+        a.object(|o| {
+            o.string("url", urls::FILTERS_CHOOSE_TYPES);
+            o.boolean("valueBoolean", true);
+        });
+    }
+}
+
+/// Writes the members of a Coding.
+pub(crate) fn coding(o: &mut ObjectWriter<'_>, coding: &Coding) {
+    o.optional("system", coding.system.as_deref());
+    o.string("code", &coding.code);
 }
 
 fn cross_version(element: &str) -> String {

@@ -97,6 +97,16 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// The element's own extensions as parts of it, by their URLs.
+    pub(super) fn own_extensions(&self) -> Self {
+        match self {
+            Self::Element(element) => Self::inside(element.members, &element.path),
+            Self::Extensions { extensions, path } => {
+                Self::Extensions { extensions: extensions.clone(), path: path.clone() }
+            }
+        }
+    }
+
     /// A string, if it is there.
     pub(super) fn string(&self, name: &str, issues: &mut Issues) -> Option<&'a str> {
         let values = self.values(name);

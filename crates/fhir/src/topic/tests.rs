@@ -319,8 +319,12 @@ prop_compose! {
         filter_definition in prop::option::of(name()),
         comparators in some_of(Comparator::ALL),
         modifiers in some_of(Modifier::ALL),
+        code in prop::option::of((prop::option::of(name()), name())),
     ) -> FilterDefinition {
-        FilterDefinition { description, resource, filter_parameter, filter_definition, comparators, modifiers }
+        FilterDefinition {
+            description, resource, filter_parameter, filter_definition, comparators, modifiers,
+            codes: code.into_iter().map(|(system, code)| Coding { system, code }).collect(),
+        }
     }
 }
 
@@ -395,12 +399,13 @@ prop_compose! {
         event_triggers in prop::collection::vec(event_trigger(), 0..2),
         can_filter_by in prop::collection::vec(filter_definition(), 0..3),
         notification_shapes in prop::collection::vec(shape(), 0..2),
-        effective_period in prop::option::of(period()),
-        metadata in metadata(),
+        (effective_period, metadata) in (prop::option::of(period()), metadata()),
+        filters_choose_types in any::<bool>(),
     ) -> Topic {
         Topic {
             url, version, title, description, status, derived_from, effective_period, metadata,
             resource_triggers, event_triggers, can_filter_by, notification_shapes,
+            filters_choose_types,
         }
     }
 }

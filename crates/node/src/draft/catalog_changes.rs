@@ -8,11 +8,13 @@ use cresset_model::{
     Base, Issue, IssueCode, Issues, ResourceId, ResourceKey, SubscriptionError, SubscriptionKey,
     SubscriptionStatus, Topic,
 };
+use cresset_search::Set;
 use smol_str::SmolStr;
 
-use super::lookup::check_indexed;
-use super::{Draft, LiveEffect, codec_of, is_alive, subscription_key};
+use super::lookup::{NOTHING, check_indexed};
+use super::{Author, Draft, LiveEffect, codec_of, is_alive, subscription_key};
 use crate::bases::version_of;
+use crate::caller::{Right, check_may_ask, may_not_ask};
 use crate::catalogs::compile_topic;
 use crate::config::SearchIndex;
 use crate::error::{Error, Kind};
@@ -26,12 +28,17 @@ impl Draft<'_> {
     pub(super) fn insert_topic(
         &mut self,
         key: &ResourceKey,
+        author: Author<'_>,
         topic: &Topic,
     ) -> Result<Issues, Error> {
         let index = self.index;
         let catalog = self.catalog_mut(key.base)?;
         let (compiled, mut warnings) = compile_topic(catalog, &key.id, topic)
             .map_err(|issues| Error::new(Kind::Unprocessable, issues))?;
+        if compiled.asks_others() && !author.may_read {
+            let issue = may_not_ask("a trigger").at("SubscriptionTopic.resourceTrigger");
+            return Err(Error::new(Kind::Forbidden, issue));
+        }
         check_indexed(index, compiled.searches()).map_err(|issue| {
             Error::new(Kind::Unprocessable, issue.at("SubscriptionTopic.resourceTrigger"))
         })?;
@@ -40,6 +47,8 @@ impl Draft<'_> {
             return Err(Error::new(Kind::Unprocessable, broken));
         }
         warnings.0.extend(not_indexed(index, &compiled));
+        warnings.0.extend(self.absent_sets(key.base, &compiled));
+        let catalog = self.catalog_mut(key.base)?;
         let before = stored_topic_url(catalog, &key.id);
         catalog.insert_topic(key.id.clone(), Arc::new(compiled));
         self.effects.push(LiveEffect::Topics(key.base));
@@ -47,6 +56,21 @@ impl Draft<'_> {
             self.rebind(key.base, &before)?;
         }
         Ok(warnings)
+    }
+
+    /// Warns of criteria about sets that are not here: what they ask has no answer.
+    fn absent_sets(&mut self, base: Base, topic: &CompiledTopic) -> Option<Issue> {
+        let is_here = |set: &Set| {
+            let found = self.look_up(base, &set.need(), &NOTHING);
+            found.is_ok_and(|found| found.iter().any(|one| set.is(one)))
+        };
+        let all_here = topic.sets().all(is_here);
+        (!all_here).then(|| {
+            let text = "a trigger asks about a ValueSet, CodeSystem, Group, List or CareTeam that \
+                        is not on this server; it does not fire until that is here";
+            let path = "SubscriptionTopic.resourceTrigger";
+            Issue::warning(IssueCode::SurprisingTopic, text).at(path)
+        })
     }
 
     /// Takes the topic that this resource was, if it was one, out of the catalog.
@@ -81,12 +105,16 @@ impl Draft<'_> {
             return Ok(());
         }
         let codec = codec_of(live.base)?;
+        let may_read = self.shared.rights.has(&live.owner, Right::Read);
         let catalog = self.catalog_mut(live.base)?;
         let parsed = json::parse(&current.body).and_then(|value| codec.parse_subscription(&value));
         let compiled = match parsed {
             // One without a topic of its own may wait for another one.
             Ok((parsed, _)) if parsed.topic.url != topic_url => return Ok(()),
-            Ok((parsed, _)) => catalog.recompile_subscription(&parsed),
+            Ok((parsed, _)) => catalog.recompile_subscription(&parsed).and_then(|compiled| {
+                check_may_ask(may_read, &compiled)?;
+                Ok(compiled)
+            }),
             Err(issues) => Err(issues),
         };
         catalog.remove_subscription(live.key);
@@ -143,8 +171,8 @@ impl Draft<'_> {
     }
 }
 
-/// Warns of reverse includes that can find nothing, since the search index does not hold what they
-/// ask for.
+/// Warns of reverse includes that can find nothing, and of filters that are refused, since the search
+/// index does not hold what they ask for.
 fn not_indexed(index: &SearchIndex, topic: &CompiledTopic) -> Vec<Issue> {
     let includes = topic.shapes().flat_map(|shape| &shape.rev_includes);
     let unknown = includes.filter(|include| !is_indexed(index, include));
@@ -153,15 +181,21 @@ fn not_indexed(index: &SearchIndex, topic: &CompiledTopic) -> Vec<Issue> {
         .collect();
     names.sort_unstable();
     names.dedup();
-    let issues = names.into_iter().map(|name| {
+    let includes = names.into_iter().map(|name| {
         let text = format!(
             "nothing is included by {name}, which is not among the search parameters that this \
-             server indexes"
+             server indexes (`search.index` of its configuration)"
         );
         let path = "SubscriptionTopic.notificationShape.revInclude";
         Issue::warning(IssueCode::UnsupportedSearch, text).at(path)
     });
-    issues.collect()
+    let filters = topic.offered_searches().filter_map(|(number, searches)| {
+        let issue = check_indexed(index, searches.iter().copied()).err()?;
+        let text = format!("subscriptions that use this filter are refused: {}", issue.text);
+        let path = format!("SubscriptionTopic.canFilterBy[{number}].filterParameter");
+        Some(Issue::warning(IssueCode::UnsupportedSearch, text).at(path))
+    });
+    includes.chain(filters).collect()
 }
 
 /// The URL of the topic that is stored under this id.

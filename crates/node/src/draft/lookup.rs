@@ -65,7 +65,7 @@ pub(super) fn check_indexed(
         if !is_searchable(index, resource_type, code) {
             let text = format!(
                 "`{resource_type}.{code}` would have to be searched, and is not among the search \
-                 parameters that this server indexes"
+                 parameters that this server indexes (`search.index` of its configuration)"
             );
             return Err(Issue::error(IssueCode::UnsupportedSearch, text));
         }
@@ -135,8 +135,8 @@ impl Draft<'_> {
             let text = match self.look_up(base, &set.need(), &NOTHING) {
                 Ok(found) if found.iter().any(|one| set.is(one)) => continue,
                 Ok(_) => {
-                    "a filter asks about a ValueSet, CodeSystem, Group, List or CareTeam that is not \
-                     on this server"
+                    "a filter asks about a ValueSet, CodeSystem, Group, List, CareTeam or what has \
+                     parts, that is not on this server"
                 }
                 Err(reason) => reason,
             };

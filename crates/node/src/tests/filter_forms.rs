@@ -124,6 +124,10 @@ fn is_told(version: FhirVersion, asked: &[Asked], form: usize, resource: &Value)
     let topic = Codec::of(FhirVersion::R4).parse_topic(&offered).unwrap();
     let mut catalog = Catalog::new(Parameters::of(FhirVersion::R5), "http://test/r5");
     let id = ResourceId::new("any").unwrap();
+    // In the form of the version: R4's extensions, R4B's comparators among the modifiers.
+    let written: Value =
+        serde_json::from_slice(&Codec::of(version).render_topic(&topic, &id)).unwrap();
+    let topic = Codec::of(version).parse_topic(&written).unwrap();
     let (compiled, _) = catalog.compile_topic(&id, &topic).unwrap();
     catalog.insert_topic(id, compiled.into());
     let compiled = catalog.compile_subscription(&parsed).ok()?;

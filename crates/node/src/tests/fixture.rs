@@ -221,10 +221,24 @@ impl Fixture {
 
     /// Stops the node in order and starts another on the same store.
     pub(super) async fn restart(self) -> Self {
+        self.restart_configured(|_| ()).await
+    }
+
+    /// The same, with other options from now on.
+    pub(super) async fn restart_configured(self, change: impl FnOnce(&mut Config)) -> Self {
         let store = self.store.clone();
         self.node.begin_stop(Instant::now() + Duration::from_secs(30));
         self.stopper.stop(self.node).await;
-        Self::on(store)
+        let mut config = config();
+        change(&mut config);
+        Self::with(store, config)
+    }
+
+    /// Writes a resource as somebody else than the admin.
+    pub(super) async fn put_as(&self, caller: &Caller, resource: &Value) -> Result<Written, Error> {
+        let target = (resource["resourceType"].as_str().unwrap(), resource["id"].as_str().unwrap());
+        let bytes = Bytes::from(resource.to_string());
+        self.node.update(caller, FhirVersion::R4, target, Condition::None, bytes).await
     }
 
     pub(super) async fn create(&self, resource: &Value) -> Result<Written, Error> {

@@ -5,7 +5,7 @@ use cresset_definitions::FhirVersion;
 use cresset_model::{ClientName, PayloadContent};
 use serde_json::{Value, json};
 
-use super::fixture::{Fixture, admin, encounter, subscription, topic};
+use super::fixture::{Fixture, admin, encounter, offering, subscription, topic};
 use crate::{Authentication, Caller, Representation, Right, Rights, TokenHash};
 
 const BASE: &str = "http://hl7.org/fhir/5.0/StructureDefinition/extension-SubscriptionTopic";
@@ -116,6 +116,49 @@ async fn includes_follow_the_content_level() {
     let empty = fixture.events_bundle(&id, PayloadContent::Empty).await;
     let text = empty.to_string();
     assert!(!text.contains("Patient") && !text.contains("Observation") && !text.contains("$more"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_iterate_is_followed_from_what_goes_along_once_and_within_bounds() {
+    let fixture = Fixture::new();
+    let mut topic = shaped();
+    let parts = topic["extension"].as_array_mut().unwrap();
+    parts.truncate(3);
+    parts.push(json!({"url": format!("{BASE}.notificationShape"), "extension": [
+        {"url": "resource", "valueUri": "Encounter"},
+        {"url": "include", "valueString": "Encounter:patient&iterate=Patient.link"},
+    ]}));
+    fixture.put(&topic).await.unwrap();
+    let id = Fixture::id(&fixture.create(&wanted("id-only")).await.unwrap());
+    let linked = |id: &str, others: &[&str]| {
+        let link = |other: &&str| json!({"type": "seealso", "other": {"reference": format!("Patient/{other}")}});
+        let links: Vec<Value> = others.iter().map(link).collect();
+        json!({"resourceType": "Patient", "id": id, "link": links})
+    };
+    // In a circle, with one that is not there, and with one that is known in two ways.
+    for patient in [
+        linked("p", &["q", "nobody", "r"]),
+        linked("q", &["p", "r"]),
+        linked("r", &["s"]),
+        linked("s", &["q"]),
+        linked("far", &["f1", "f2", "f3", "f4", "f5", "f6", "f7"]),
+    ] {
+        fixture.put(&patient).await.unwrap();
+    }
+    for number in 1..8 {
+        fixture.put(&patient(&format!("f{number}"))).await.unwrap();
+    }
+    fixture.put(&encounter("a", "planned", "p")).await.unwrap();
+    fixture.put(&encounter("b", "planned", "s")).await.unwrap();
+    let bundle = fixture.events_bundle(&id, PayloadContent::IdOnly).await;
+    let all = |ids: [&str; 4]| ids.map(|id| format!("Patient/{id}")).to_vec();
+    assert_eq!(contexts(&bundle), [all(["p", "q", "r", "s"]), all(["s", "q", "p", "r"])]);
+    assert!(!has_error(&bundle));
+    fixture.put(&encounter("c", "planned", "far")).await.unwrap();
+    let bundle = fixture.events_bundle(&id, PayloadContent::IdOnly).await;
+    let told = contexts(&bundle).pop().unwrap();
+    assert_eq!(told.len(), 5, "as many as may go along: {told:?}");
+    assert!(has_error(&bundle), "what is left out is told");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -261,6 +304,21 @@ async fn a_reverse_include_that_is_not_indexed_is_taken_with_a_warning() {
     let written = fixture.put(&other).await.unwrap();
     assert_eq!(written.warnings.0.len(), 1);
     assert!(written.warnings.to_string().contains("Provenance.target"), "{}", written.warnings);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_offered_filter_that_is_not_indexed_is_taken_with_a_warning() {
+    let fixture = Fixture::new();
+    let mut topic = topic("any", &[]);
+    let parts = topic["extension"].as_array_mut().unwrap();
+    parts.push(offering("_has:Observation:encounter:status"));
+    parts.push(offering("patient._has:Condition:subject:code"));
+    let written = fixture.put(&topic).await.unwrap();
+    let [warning] = written.warnings.0.as_slice() else { panic!("{}", written.warnings) };
+    assert!(warning.text.contains("`Condition.subject`"), "{warning:?}");
+    assert!(warning.text.contains("search.index"), "{warning:?}");
+    let at = warning.expression.as_deref().unwrap();
+    assert_eq!(at, "SubscriptionTopic.canFilterBy[2].filterParameter");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -240,3 +240,21 @@ async fn what_could_never_be_answered_is_refused_when_it_is_asked_for() {
     let refused = fixture.node.search(&admin(), FhirVersion::R4, "Encounter", &search).await;
     assert_eq!(refused.unwrap_err().kind(), Kind::Malformed);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_trigger_about_a_set_that_is_not_here_is_taken_with_a_warning() {
+    let fixture = Fixture::new();
+    let criteria = json!({"url": "queryCriteria", "extension": [
+        {"url": "current", "valueString": "class:in=http://x.org/ValueSet/classes"},
+    ]});
+    let warned = fixture.put(&topic("any", std::slice::from_ref(&criteria))).await.unwrap();
+    let [warning] = warned.warnings.0.as_slice() else { panic!("{}", warned.warnings) };
+    assert!(warning.text.contains("not on this server"), "{warning:?}");
+    fixture.put(&value_set("v", "a")).await.unwrap();
+    let taken = fixture.put(&topic("any", &[criteria])).await.unwrap();
+    assert!(taken.warnings.0.is_empty(), "{}", taken.warnings);
+    let id = fixture.subscribe("any", &[]).await;
+    fixture.put(&classified("1", "a", "p")).await.unwrap();
+    fixture.put(&classified("2", "b", "p")).await.unwrap();
+    assert_eq!(fixture.foci(&id).await, ["1"]);
+}

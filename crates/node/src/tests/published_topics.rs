@@ -31,6 +31,10 @@ fn every_published_topic_is_taken_or_refused_for_a_good_reason() {
         println!("skipped: shared/data is missing");
         return;
     }
+    for folder in fs::read_dir(root.join("topics")).unwrap() {
+        let name = format!("topics/{}", folder.unwrap().file_name().to_string_lossy());
+        assert!(FOLDERS.contains(&name.as_str()), "{name} has no verdicts");
+    }
     let mut verdicts = String::new();
     for folder in FOLDERS {
         let entries = fs::read_dir(root.join(folder)).unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cresset_definitions::SearchKind;
+use cresset_definitions::{Definitions, SearchKind};
 use cresset_model::{Comparator, Issue, IssueCode, Issues, Modifier};
 use smallvec::SmallVec;
 use smol_str::format_smolstr;
@@ -134,6 +134,11 @@ fn read_modifier(
     };
     let code = parameter.code();
     let kind = parameter.kind();
+    let is_hierarchy = matches!(modifier, Some(Modifier::Above | Modifier::Below));
+    if is_hierarchy && kind == SearchKind::Reference && !may_have_parts(parameter, definitions) {
+        let text = format!("what `{code}` refers to has no parts that could be above or below");
+        return Err(unsupported(text));
+    }
     match modifier.map_or(Support::Undefined, |modifier| support(modifier, kind)) {
         Support::Supported => Ok((modifier, only)),
         Support::Undefined => {
@@ -145,6 +150,13 @@ fn read_modifier(
             Err(unsupported(format!("this server does not support this modifier of `{code}`")))
         }
     }
+}
+
+/// Whether some type that a parameter may point at has parts of its own kind.
+fn may_have_parts(parameter: &Parameter, definitions: &Definitions) -> bool {
+    let has_parts =
+        |one: &&str| definitions.type_named(one).is_some_and(|one| one.element("partOf").is_some());
+    parameter.targets().is_empty() || parameter.targets().iter().any(has_parts)
 }
 
 /// What becomes of a modifier on a kind of parameter.
@@ -160,14 +172,14 @@ fn support(modifier: Modifier, kind: SearchKind) -> Support {
     use SearchKind as Kind;
     match (modifier, kind) {
         (Modifier::Missing, _)
-        | (Modifier::Above | Modifier::Below, Kind::Token | Kind::Uri)
+        | (Modifier::Above | Modifier::Below, Kind::Reference | Kind::Token | Kind::Uri)
         | (Modifier::CodeText | Modifier::Not | Modifier::OfType, Kind::Token)
         | (Modifier::Contains, Kind::String | Kind::Uri)
         | (Modifier::Exact, Kind::String)
         | (Modifier::Identifier | Modifier::Type, Kind::Reference)
         | (Modifier::In | Modifier::NotIn, Kind::Reference | Kind::Token)
         | (Modifier::Text, Kind::Reference | Kind::Token) => Support::Supported,
-        (Modifier::Above | Modifier::Below | Modifier::CodeText, Kind::Reference)
+        (Modifier::CodeText, Kind::Reference)
         | (Modifier::In | Modifier::NotIn, Kind::Uri)
         | (Modifier::Text, Kind::String)
         | (Modifier::TextAdvanced, Kind::Reference | Kind::Token) => Support::Unsupported,
@@ -203,17 +215,23 @@ fn read_set(
     let kind = parameter.kind();
     let about_sets = match modifier {
         None => parameter.is_membership(),
-        Some(Modifier::Above | Modifier::Below) => kind == SearchKind::Token,
+        Some(Modifier::Above | Modifier::Below) => {
+            matches!(kind, SearchKind::Reference | SearchKind::Token)
+        }
         Some(modifier) => matches!(modifier, Modifier::In | Modifier::NotIn),
     };
     // `_list` has the id of a List; other references to sets have a type.
     let only = (parameter.code() == "_list").then_some("List");
     about_sets.then_some(move |text: &str| {
-        if let Some(Modifier::Above | Modifier::Below) = modifier {
-            return Set::hierarchy(text, modifier == Some(Modifier::Below));
+        let below = modifier == Some(Modifier::Below);
+        let is_hierarchy = below || modifier == Some(Modifier::Above);
+        if is_hierarchy && kind == SearchKind::Token {
+            return Set::hierarchy(text, below);
         }
         let text = syntax::unescape(text).ok_or("text with `\\` before each of , $ | \\")?;
-        if kind == SearchKind::Token {
+        if is_hierarchy {
+            Set::parts(&text, scope, below)
+        } else if kind == SearchKind::Token {
             Set::value_set(&text, scope)
         } else {
             Set::members(&text, scope, only)

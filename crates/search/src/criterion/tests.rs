@@ -349,7 +349,8 @@ fn what_fhir_does_not_define_is_refused() {
     check("organization:in=1", Code::InvalidSearchValue);
     check("organization:in=http://other.org/Group/1", Code::InvalidSearchValue);
     check("birthdate:in=Group/1", Code::UnsupportedModifier);
-    check("organization:below=1", Code::UnsupportedSearch);
+    check("organization:below=1", Code::InvalidSearchValue);
+    check("link:below=Patient/1", Code::UnsupportedSearch);
     check("organization:code-text=1", Code::UnsupportedSearch);
     check("gender:text-advanced=x", Code::UnsupportedSearch);
     check("name:text=eve", Code::UnsupportedSearch);

@@ -16,6 +16,18 @@ fn a_type_has_its_own_parameters_and_those_of_its_bases() {
 }
 
 #[test]
+fn every_version_can_ask_for_the_sets_that_a_resource_is_in() {
+    for version in FhirVersion::ALL {
+        for code in MEMBERSHIPS {
+            for resource_type in ["Patient", "Encounter", "Bundle"] {
+                let found = Parameters::of(version).get(resource_type, code);
+                assert!(found.is_some_and(|one| one.check().is_ok()), "{resource_type}.{code}");
+            }
+        }
+    }
+}
+
+#[test]
 fn slots_are_unique_within_a_type() {
     for version in FhirVersion::ALL {
         let parameters = Parameters::of(version);

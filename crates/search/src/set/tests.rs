@@ -329,6 +329,61 @@ fn members_are_who_is_listed_and_not_out() {
 }
 
 #[test]
+fn above_and_below_follow_what_is_a_part_of_what() {
+    let location = |id: &str, part_of: &str| {
+        let part_of = json!({"reference": part_of});
+        json!({"resourceType": "Location", "id": id, "partOf": part_of})
+    };
+    let others = [
+        json!({"resourceType": "Location", "id": "house"}),
+        location("ward", "http://example.org/fhir/Location/house"),
+        location("room", "Location/ward"),
+        // In a circle, and in what is not here.
+        location("here", "Location/there"),
+        location("there", "Location/here"),
+        location("lost", "Location/nowhere"),
+        location("elsewhere", "http://other.example/Location/house"),
+    ];
+    let of = |id: &str| {
+        let location = json!({"reference": format!("Location/{id}")});
+        json!({"resourceType": "Encounter", "location": [{"location": location}]})
+    };
+    let ask = |id: &str, query: &str| ask(&others, &of(id), query);
+    for (id, query, expected) in [
+        ("room", "location:below=Location/house", true),
+        ("ward", "location:below=Location/house", true),
+        ("house", "location:below=Location/house", true),
+        ("house", "location:below=Location/ward", false),
+        ("room", "location:below=http://example.org/fhir/Location/ward", true),
+        ("room", "location:below=Location/here,Location/ward", true),
+        ("here", "location:below=Location/there", true),
+        ("here", "location:below=Location/house", false),
+        ("elsewhere", "location:below=Location/house", false),
+        ("house", "location:above=Location/room", true),
+        ("room", "location:above=Location/room", true),
+        ("room", "location:above=Location/house", false),
+    ] {
+        assert_eq!(ask(id, query), Ok(expected), "{id} {query}");
+    }
+    assert!(
+        unavailable(ask("lost", "location:below=Location/house")).contains("not on this server")
+    );
+    unavailable(ask("unknown", "location:below=Location/house"));
+    for query in [
+        "location:below=house",
+        "location:below=Location/house/_history/1",
+        "location:below=http://other.example/Location/house",
+    ] {
+        let refused = Criteria::parse(&scope(FhirVersion::R4), "Encounter", query).unwrap_err();
+        assert_eq!(refused.0[0].code, IssueCode::InvalidSearchValue, "{query}");
+    }
+    // No patient is a part of another one.
+    let query = "subject:below=Patient/eve";
+    let refused = Criteria::parse(&scope(FhirVersion::R4), "Encounter", query).unwrap_err();
+    assert_eq!(refused.0[0].code, IssueCode::UnsupportedSearch);
+}
+
+#[test]
 fn a_resource_may_be_asked_for_by_the_lists_it_is_in() {
     let others = [
         json!({"resourceType": "List", "id": "l", "entry": [{"item": {"reference": "Patient/eve"}}]}),
@@ -338,15 +393,15 @@ fn a_resource_may_be_asked_for_by_the_lists_it_is_in() {
         let patient = json!({"resourceType": "Patient", "id": id});
         assert_eq!(matches_among(version, &others, &patient, query), Ok(expected), "{id} {query}");
     };
-    for version in [FhirVersion::R4B, FhirVersion::R5] {
+    for version in FhirVersion::ALL {
         check(version, "eve", "_list=l", true);
         check(version, "eve", "_list=List/l", true);
         check(version, "bob", "_list=l", false);
+        check(version, "eve", "_in=List/l", true);
+        check(version, "bob", "_in=Group/g", true);
+        check(version, "bob", "_in=List/l,Group/g", true);
+        check(version, "eve", "_in=Group/g", false);
     }
-    check(FhirVersion::R5, "eve", "_in=List/l", true);
-    check(FhirVersion::R5, "bob", "_in=Group/g", true);
-    check(FhirVersion::R5, "bob", "_in=List/l,Group/g", true);
-    check(FhirVersion::R5, "eve", "_in=Group/g", false);
     let refused = |query: &str| {
         let refused = Criteria::parse(&scope(FhirVersion::R5), "Patient", query).unwrap_err();
         refused.0[0].code
