@@ -21,6 +21,7 @@ pub mod broadcaster;
 pub mod echo;
 pub mod flush;
 pub mod scan;
+pub mod sender;
 
 /// Worker threads of a baseline server: as many as the server under test takes on two cores.
 const WORKERS: usize = 2;
@@ -37,6 +38,8 @@ pub enum Server {
     Broadcaster,
     /// E: axum answers each POST with its body.
     Echo,
+    /// R: one POST to every endpoint.
+    Sender,
     /// S: axum takes each POST and answers nothing.
     Sink,
 }
@@ -49,6 +52,7 @@ impl Server {
             Self::BarePath => "k",
             Self::Broadcaster => "w",
             Self::Echo => "e",
+            Self::Sender => "r",
             Self::Sink => "s",
         }
     }

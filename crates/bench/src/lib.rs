@@ -13,6 +13,7 @@
 pub mod audit;
 pub mod baseline;
 pub mod churn;
+pub mod delivery;
 pub mod http;
 pub mod load;
 pub mod machine;
@@ -21,7 +22,9 @@ pub mod matching;
 pub mod notification;
 pub mod observation;
 pub mod process;
+pub mod receiver;
 pub mod report;
+pub mod settle;
 pub mod socket;
 pub mod statistics;
 pub mod summary;

@@ -6,9 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
-use cresset_bench::baseline::{bare_path, broadcaster, echo, flush, scan};
+use cresset_bench::audit::Passed;
+use cresset_bench::baseline::{bare_path, broadcaster, echo, flush, scan, sender};
+use cresset_bench::delivery;
 use cresset_bench::main_path::{self, Part, Settings};
 use cresset_bench::matching;
+use cresset_bench::report::Goal;
 use cresset_bench::summary::Summary;
 use serde::Serialize;
 
@@ -25,6 +28,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// From a durable event to many subscribers, over a kill and a restart: W3, W4, W6 and W10 beside W and R.
+    Delivery(Delivery),
     /// From a durable create to the subscriber's frame: W1, W5 and W7 beside E, S, F, K, W and M.
     MainPath(MainPath),
     /// What a change costs while more and more subscriptions do not match it, in the engine and in the server.
@@ -32,6 +37,46 @@ enum Command {
     /// One baseline; started by the program itself.
     #[command(subcommand)]
     Baseline(Baseline),
+}
+
+#[derive(Debug, clap::Args)]
+struct Delivery {
+    /// Print the JSON document on one line.
+    #[arg(long)]
+    json: bool,
+    /// Seconds of each measured stretch [default: 2, tiny: 0.2].
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// Stretches of each target, interleaved [default: 5, tiny: 1].
+    #[arg(long)]
+    pairs: Option<usize>,
+    /// Only these parts [default: all].
+    #[arg(long, value_delimiter = ',')]
+    only: Option<Vec<delivery::Part>>,
+    /// Numbers of websockets for W3 [default: 1,100,9000, tiny: 1,8].
+    #[arg(long, value_delimiter = ',')]
+    sockets: Option<Vec<usize>>,
+    /// Numbers of endpoints for W4 [default: 1,100,1000, tiny: 1,10].
+    #[arg(long, value_delimiter = ',')]
+    endpoints: Option<Vec<usize>>,
+    /// Subscriptions of the large store [default: 1000000, tiny: 1000]; it has ten times as many events.
+    #[arg(long)]
+    subscriptions: Option<u64>,
+    /// Make the large store anew, though there is one in the work directory.
+    #[arg(long)]
+    fresh: bool,
+    /// The server's binary [default: `cresset` beside this program].
+    #[arg(long)]
+    server_binary: Option<PathBuf>,
+    /// The program that fills stores [default: `examples/fill` beside this program].
+    #[arg(long)]
+    fill_binary: Option<PathBuf>,
+    /// Where the targets keep their data; must be a real disk [default: `bench-data` beside this program].
+    #[arg(long)]
+    work: Option<PathBuf>,
+    /// A rehearsal of seconds, whose figures mean nothing.
+    #[arg(long)]
+    tiny: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -133,6 +178,8 @@ enum Baseline {
         #[arg(long)]
         seconds: f64,
     },
+    /// A bare sender of webhooks.
+    R(Data),
     /// axum sink.
     S(Data),
     /// A bare websocket broadcaster.
@@ -148,10 +195,75 @@ struct Data {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
+        Command::Delivery(arguments) => arguments.run(),
         Command::MainPath(arguments) => arguments.run(),
         Command::Match(arguments) => arguments.run(),
         Command::Baseline(baseline) => baseline.run(),
     }
+}
+
+impl Delivery {
+    fn run(self) -> anyhow::Result<()> {
+        sharpen_timers();
+        let json = self.json;
+        let settings = self.settings()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let report = runtime.block_on(delivery::run(&settings))?;
+        tell(&report.goals, report.audit);
+        print(&report, json)
+    }
+
+    fn settings(self) -> anyhow::Result<delivery::Settings> {
+        use delivery::Part;
+        let beside = std::env::current_exe().context("finding this program")?;
+        let server = self.server_binary.unwrap_or_else(|| beside.with_file_name("cresset"));
+        let fill = self.fill_binary;
+        let fill = fill.unwrap_or_else(|| beside.with_file_name("examples").join("fill"));
+        let parts = self
+            .only
+            .unwrap_or_else(|| vec![Part::W3, Part::W4, Part::W6, Part::Restart, Part::W10]);
+        let fills = parts.iter().any(|part| matches!(part, Part::Restart | Part::W10));
+        for program in [Some(&server), fills.then_some(&fill)].into_iter().flatten() {
+            ensure!(program.is_file(), "{} is not there: build it first", program.display());
+        }
+        let tiny = self.tiny;
+        let seconds = self.seconds.unwrap_or(if tiny { 0.2 } else { 2.0 });
+        let subscriptions = self.subscriptions.unwrap_or(if tiny { 1_000 } else { 1_000_000 });
+        Ok(delivery::Settings {
+            server,
+            fill,
+            work: self.work.unwrap_or_else(|| beside.with_file_name("bench-data")),
+            parts,
+            length: Duration::try_from_secs_f64(seconds).context("--seconds")?,
+            pairs: self.pairs.unwrap_or(if tiny { 1 } else { 5 }),
+            sockets: self.sockets.unwrap_or(if tiny { vec![1, 8] } else { vec![1, 100, 9_000] }),
+            endpoints: self.endpoints.unwrap_or(if tiny {
+                vec![1, 10]
+            } else {
+                vec![1, 100, 1_000]
+            }),
+            kills: if tiny { 1 } else { 10 },
+            restarts: if tiny { 1 } else { 3 },
+            large: delivery::Large {
+                subscriptions,
+                changes: subscriptions,
+                events_per_change: 10,
+                away: 4,
+            },
+            fresh: self.fresh,
+            others_rate: if tiny { 100 } else { 500 },
+            tiny,
+        })
+    }
+}
+
+/// Tells the aims and the audit in words, for people who watch the run.
+fn tell(goals: &[Goal], audit: Passed) {
+    for goal in goals {
+        let met = if goal.met { "met" } else { "MISSED" };
+        eprintln!("{met}: {}: {}: {} of at most {}", goal.id, goal.what, goal.measured, goal.limit);
+    }
+    eprintln!("audit passed: {} events of {} subscriptions", audit.events, audit.subscriptions);
 }
 
 impl MainPath {
@@ -246,6 +358,7 @@ impl Baseline {
             Self::M { filters, seconds } => {
                 print(&scan::run(filters, Duration::try_from_secs_f64(seconds)?), true)
             }
+            Self::R(_) => sender::serve(),
             Self::S(_) => echo::serve_sink(),
             Self::W(_) => broadcaster::serve(),
         }

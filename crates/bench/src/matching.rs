@@ -256,7 +256,7 @@ impl Contender {
             let count = BATCH.min(subscriptions - self.idle);
             let from = FIRST_PATIENT + self.idle;
             let patients = (from..from + count).map(patient);
-            self.target.subscribe_all(&mut self.connection, patients).await?;
+            drop(self.target.subscribe_all(&mut self.connection, patients).await?);
             self.idle += count;
         }
         let made = (self.idle - first) as u64;

@@ -63,6 +63,13 @@ impl Process {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Ends it at once, as a power failure would, and waits for its end.
+    pub fn kill(&mut self) {
+        // Already ended is as good.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+
     /// CPU time of it and its descendants.
     #[must_use]
     pub fn cpu(&self) -> Cpu {
@@ -81,9 +88,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Already ended is as good.
-        drop(self.child.kill());
-        drop(self.child.wait());
+        self.kill();
     }
 }
 
@@ -103,6 +108,12 @@ impl Cpu {
         // Children are measured on their own.
         cpu.add_threads(Path::new("/proc/self"));
         cpu
+    }
+
+    /// CPU time since the start, that of threads that have ended included; in ticks of 10 ms.
+    #[must_use]
+    pub const fn since_start(&self) -> Duration {
+        self.ticks
     }
 
     /// CPU time since an earlier reading.

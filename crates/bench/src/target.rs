@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::baseline;
 use crate::baseline::bare_path::WEBSOCKET_PATH;
-use crate::http::Connection;
+use crate::http::{Connection, id_in};
 use crate::notification::{Notification, Token};
 use crate::process::Process;
 use crate::socket::EventSocket;
@@ -55,6 +55,21 @@ pub struct Target {
     log: Option<PathBuf>,
 }
 
+/// How a server is started.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    /// Variables that configure it, beside those of the environment.
+    pub environment: Vec<(&'static str, String)>,
+    /// How long it may take to become ready.
+    pub ready_max: Duration,
+}
+
+impl Default for Launch {
+    fn default() -> Self {
+        Self { environment: Vec::new(), ready_max: READY_MAX }
+    }
+}
+
 /// Which target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
@@ -70,17 +85,31 @@ impl Target {
     /// # Errors
     /// When it does not start, with what it logged.
     pub async fn start(kind: &Kind, directory: &Path) -> anyhow::Result<Self> {
+        Self::launch(kind, directory, &Launch::default()).await
+    }
+
+    /// As [`Self::start`], where a server is to be started in its own way. Whatever data are in `directory` are
+    /// served on.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub async fn launch(kind: &Kind, directory: &Path, launch: &Launch) -> anyhow::Result<Self> {
         fs::create_dir_all(directory)?;
         match kind {
             Kind::Baseline(server) => {
                 let (process, address) = server.start(directory)?;
                 Ok(Self { kind: kind.clone(), process, address, log: None })
             }
-            Kind::Cresset(binary) => Self::start_cresset(kind, binary, directory).await,
+            Kind::Cresset(binary) => Self::start_cresset(kind, binary, directory, launch).await,
         }
     }
 
-    async fn start_cresset(kind: &Kind, binary: &Path, directory: &Path) -> anyhow::Result<Self> {
+    async fn start_cresset(
+        kind: &Kind,
+        binary: &Path,
+        directory: &Path,
+        launch: &Launch,
+    ) -> anyhow::Result<Self> {
         let (topics, data) = (directory.join("topics"), directory.join("data"));
         fs::create_dir_all(topics.join("r4"))?;
         fs::create_dir_all(&data)?;
@@ -95,6 +124,7 @@ impl Target {
         if std::env::var_os(SUBSCRIPTIONS_MAX).is_none() {
             command.env(SUBSCRIPTIONS_MAX, "10000000");
         }
+        command.envs(launch.environment.iter().map(|(name, value)| (name, value)));
         command.arg("--data").arg(&data).arg("--topics").arg(&topics);
         command
             .stdin(Stdio::null())
@@ -102,17 +132,20 @@ impl Target {
             .stderr(File::options().append(true).open(&log)?);
         let process = Process::spawn(&mut command)?;
         let mut target = Self { kind: kind.clone(), process, address, log: Some(log) };
-        target.ready().await?;
+        target.ready(launch.ready_max).await?;
         Ok(target)
     }
 
     /// Polls readiness until the server serves.
-    async fn ready(&mut self) -> anyhow::Result<()> {
-        let deadline = Instant::now() + READY_MAX;
+    async fn ready(&mut self, ready_max: Duration) -> anyhow::Result<()> {
+        let deadline = Instant::now() + ready_max;
         loop {
-            if let Ok(mut connection) = Connection::open(self.address).await
-                && connection.get(&self.host(), "/health/ready").await.is_ok()
-            {
+            // A server that listens and does not serve yet lets the question wait.
+            let asked = async {
+                let mut connection = Connection::open(self.address).await?;
+                connection.get(&self.host(), "/health/ready").await
+            };
+            if let Ok(Ok(_)) = tokio::time::timeout_at(deadline.into(), asked).await {
                 return Ok(());
             }
             if self.process.ended() || Instant::now() > deadline {
@@ -192,7 +225,7 @@ impl Target {
         Ok(())
     }
 
-    /// Makes a subscription for the Observations of each of these patients, with one request.
+    /// Makes a subscription for the Observations of each of these patients, with one request; gives their ids.
     ///
     /// # Errors
     /// When one of them is refused.
@@ -200,14 +233,42 @@ impl Target {
         &self,
         connection: &mut Connection,
         patients: impl Iterator<Item = String>,
-    ) -> anyhow::Result<()> {
-        let entry = |patient: String| {
+    ) -> anyhow::Result<Vec<String>> {
+        self.create_all(connection, patients.map(|patient| subscription(&patient))).await
+    }
+
+    /// Makes a subscription for the Observations of a patient that go to each of these endpoints, with one request;
+    /// gives their ids.
+    ///
+    /// # Errors
+    /// When one of them is refused.
+    pub async fn hook_all(
+        &self,
+        connection: &mut Connection,
+        patient: &str,
+        endpoints: impl Iterator<Item = String>,
+    ) -> anyhow::Result<Vec<String>> {
+        let hook = |endpoint: String| {
+            let mut hook = subscription(patient);
+            hook["channel"]["type"] = "rest-hook".into();
+            hook["channel"]["endpoint"] = endpoint.into();
+            hook
+        };
+        self.create_all(connection, endpoints.map(hook)).await
+    }
+
+    async fn create_all(
+        &self,
+        connection: &mut Connection,
+        subscriptions: impl Iterator<Item = Value>,
+    ) -> anyhow::Result<Vec<String>> {
+        let entry = |resource: Value| {
             json!({
-                "resource": subscription(&patient),
+                "resource": resource,
                 "request": {"method": "POST", "url": "Subscription"},
             })
         };
-        let entries: Vec<Value> = patients.map(entry).collect();
+        let entries: Vec<Value> = subscriptions.map(entry).collect();
         let bundle = json!({"resourceType": "Bundle", "type": "batch", "entry": entries});
         let (host, body) = (self.host(), bundle.to_string());
         let request = format!(
@@ -219,12 +280,15 @@ impl Target {
         ensure!(answer.status == 200, "making subscriptions: {}", answer.describe());
         let answered: Value = serde_json::from_slice(&answer.body)?;
         let answered = answered["entry"].as_array().map_or(&[][..], Vec::as_slice);
-        let is_made = |entry: &&Value| {
-            entry["response"]["status"].as_str().is_some_and(|status| status.starts_with("201"))
-        };
-        let made = answered.iter().filter(is_made).count();
-        ensure!(made == entries.len(), "{made} of {} subscriptions were made", entries.len());
-        Ok(())
+        let made = answered.iter().filter_map(|entry| {
+            let response = &entry["response"];
+            response["status"].as_str().filter(|status| status.starts_with("201"))?;
+            id_in(response["location"].as_str()?, "Subscription").map(str::to_owned)
+        });
+        let made: Vec<String> = made.collect();
+        let (count, asked) = (made.len(), entries.len());
+        ensure!(count == asked, "{count} of {asked} subscriptions were made");
+        Ok(made)
     }
 
     /// Opens a socket and binds it to a subscription (RQ-CH-42, RQ-CH-44).
@@ -232,13 +296,7 @@ impl Target {
     /// # Errors
     /// When token, connection or handshake fail.
     pub async fn bind(&self, connection: &mut Connection, id: &str) -> anyhow::Result<EventSocket> {
-        let path = format!("/r4/Subscription/{id}/$get-ws-binding-token");
-        let token = Token::parse(&connection.get(&self.host(), &path).await?)?;
-        let mut socket = EventSocket::open(self.address, &token.websocket_url).await?;
-        socket.send(format!("bind-with-token {}", token.token)).await?;
-        let bound = socket.handshake().await?;
-        ensure!(bound == id, "the handshake is for {bound}, not {id}");
-        Ok(socket)
+        bind(self.address, connection, id).await
     }
 
     /// A subscription for the Observations of a patient, with its socket bound.
@@ -276,6 +334,24 @@ impl Target {
             .total
             .context("$status without events-since-subscription-start")
     }
+}
+
+/// As [`Target::bind`], for whoever does not have the target.
+///
+/// # Errors
+/// As [`Target::bind`].
+pub async fn bind(
+    address: SocketAddr,
+    connection: &mut Connection,
+    id: &str,
+) -> anyhow::Result<EventSocket> {
+    let path = format!("/r4/Subscription/{id}/$get-ws-binding-token");
+    let token = Token::parse(&connection.get(&address.to_string(), &path).await?)?;
+    let mut socket = EventSocket::open(address, &token.websocket_url).await?;
+    socket.send(format!("bind-with-token {}", token.token)).await?;
+    let bound = socket.handshake().await?;
+    ensure!(bound == id, "the handshake is for {bound}, not {id}");
+    Ok(socket)
 }
 
 /// What the environment changes of the server's defaults, which it inherits: part of the report.

@@ -10,10 +10,12 @@ use crate::{process, workspace};
 /// Runs a benchmark; the exit code is its own.
 pub(crate) fn run(name: &str, args: &[String]) -> Result<ExitCode> {
     process::step("cargo build --release", || {
-        // The programs and, as an example of the engine, what measures the engine alone.
-        let packages = ["-p", "cresset", "-p", "cresset-bench", "-p", "cresset-engine"];
-        let build = ["cargo", "build", "--release", "--bins", "--example", "matching"];
-        process::run(&[&build[..], &packages].concat())
+        // The programs and, as examples, what measures the engine alone and what fills stores.
+        let packages = ["cresset", "cresset-bench", "cresset-engine", "cresset-store-embedded"];
+        let packages: Vec<_> = packages.iter().flat_map(|package| ["-p", *package]).collect();
+        let build = ["cargo", "build", "--release", "--bins"];
+        let examples = ["--example", "matching", "--example", "fill"];
+        process::run(&[&build[..], &examples, &packages].concat())
     })?;
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or("target".into(), PathBuf::from);
     let binary = workspace::root().join(target).join("release/cresset-bench");

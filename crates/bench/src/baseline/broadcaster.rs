@@ -15,6 +15,9 @@ use super::bare_path::{READ_BUFFER_BYTES, WEBSOCKET_PATH};
 use crate::notification::{Status, render};
 use crate::observation::CREATE_PATH;
 
+/// Takes the same POST as [`CREATE_PATH`] and tells nobody: what a POST costs by itself.
+pub const SILENT_PATH: &str = "/silent";
+
 /// Frames a slow socket may lag behind; the driver waits for every frame, so one is under way.
 const LAG_MAX: usize = 64;
 
@@ -26,6 +29,7 @@ pub fn serve() -> anyhow::Result<()> {
     let (frames, _) = broadcast::channel::<Utf8Bytes>(LAG_MAX);
     let router = Router::new()
         .route(CREATE_PATH, post(broadcast))
+        .route(SILENT_PATH, post(take))
         .route(WEBSOCKET_PATH, get(upgrade))
         .with_state(Arc::new(frames));
     super::serve(|| router)
@@ -36,6 +40,11 @@ type Frames = State<Arc<broadcast::Sender<Utf8Bytes>>>;
 async fn broadcast(State(frames): Frames, body: Bytes) -> StatusCode {
     drop(body);
     drop(frames.send(frame("event-notification", 1, Some("1"))));
+    StatusCode::CREATED
+}
+
+async fn take(body: Bytes) -> StatusCode {
+    drop(body);
     StatusCode::CREATED
 }
 

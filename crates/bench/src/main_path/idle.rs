@@ -16,6 +16,7 @@ use crate::load::{Client, audit, closed_loop, open_clients};
 use crate::observation::patient;
 use crate::process::Memory;
 use crate::report::{self, Grown, Growth, Idle, PerUnit};
+use crate::settle::settle;
 use crate::socket::EventSocket;
 use crate::statistics::{per, rate};
 use crate::target::{Kind, Target};
@@ -32,15 +33,6 @@ const WARM_UP_STRETCH: Duration = Duration::from_millis(200);
 const OTHER_FILES: u64 = 512;
 /// Numbers of the idle patients begin here, past those of the warm-up.
 const FIRST_PATIENT: usize = 100_000;
-
-/// Between two looks at memory.
-const SETTLE_POLL: Duration = Duration::from_millis(100);
-/// Looks in a row that must agree.
-const SETTLE_LOOKS: u32 = 5;
-/// How far they may differ.
-const SETTLE_BYTES: u64 = 64 << 10;
-/// How long memory may take to stand still.
-const SETTLE_MAX: Duration = Duration::from_secs(20);
 
 /// A subscription and the patient it is for.
 type Subscribed = (usize, String);
@@ -200,25 +192,6 @@ fn subscribed(count: usize, warm: Memory, (first, second): &(Step, Step)) -> rep
         per_second: rate(count as u64, first.elapsed + second.elapsed),
         server_cpu_each_us: per(cpu.as_secs_f64() * 1e6, count as u64),
     }
-}
-
-/// Reads memory until it stands still; the flag is false if it did not.
-async fn settle(target: &Target) -> anyhow::Result<(Memory, bool)> {
-    let deadline = Instant::now() + SETTLE_MAX;
-    let mut last = target.process.memory()?;
-    let mut agreed = 0;
-    while agreed < SETTLE_LOOKS {
-        if Instant::now() > deadline {
-            return Ok((last, false));
-        }
-        tokio::time::sleep(SETTLE_POLL).await;
-        let memory = target.process.memory()?;
-        let near = memory.resident_bytes.abs_diff(last.resident_bytes) <= SETTLE_BYTES
-            && memory.anonymous_bytes.abs_diff(last.anonymous_bytes) <= SETTLE_BYTES;
-        agreed = if near { agreed + 1 } else { 0 };
-        last = memory;
-    }
-    Ok((last, true))
 }
 
 /// The audit: each idle socket gets one event, and only its own.

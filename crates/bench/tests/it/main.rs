@@ -102,3 +102,41 @@ fn a_tiny_match_run_fills_both_parts_and_passes_its_audit() {
         assert!(report["engine"]["scan"]["ns_per_change"].as_u64() > Some(0));
     }
 }
+
+#[test]
+fn a_tiny_delivery_run_fills_every_part_and_passes_its_audit() {
+    let Some(server) = server() else {
+        println!("skipped: the server has not been built beside this test");
+        return;
+    };
+    let work = tempfile::tempdir().expect("a directory");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cresset-bench"));
+    command.args(["delivery", "--tiny", "--json", "--work"]).arg(work.path());
+    let fills = server.with_file_name("examples").join("fill").is_file();
+    if !fills {
+        println!("the large store is left out: the program that fills it has not been built");
+        command.args(["--only", "w3,w4,w6"]);
+    }
+    let output = command.output().expect("the program starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let report: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
+    for (part, bare) in [("w3", "w"), ("w4", "bare")] {
+        let levels = report[part].as_array().expect("levels");
+        assert_eq!(levels.len(), 2, "{part}");
+        for level in levels {
+            assert!(level["ours"]["received"].as_u64() > Some(0), "{level}");
+            assert!(level[bare]["received"].as_u64() > Some(0), "{level}");
+            assert!(level["ratios"]["cpu"]["median"].is_number(), "{level}");
+        }
+    }
+    assert!(report["w4"][1]["with_dead"]["p99_ratio"]["median"].is_number());
+    assert!(report["w6"]["acknowledged"].as_u64() > Some(0));
+    assert!(report["audit"]["events"].as_u64() > Some(0));
+    if fills {
+        assert!(report["restart"]["first_notification_seconds"]["median"].is_number());
+        assert!(report["restart"]["bytes_per_subscription"].is_number());
+        assert_eq!(report["w10"]["events"], 1_000);
+        assert!(report["w10"]["resuming"]["p99_ratio"]["median"].is_number());
+    }
+}
