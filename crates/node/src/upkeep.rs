@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use cresset_store::{FORGET_STEP_MAX, Retention, crash_point};
+use cresset_store::{Forgotten, Retention, crash_point};
 use tokio::sync::watch;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::error::Error;
 use crate::shared::Shared;
@@ -16,27 +16,53 @@ const CURSOR_PERIOD: Duration = Duration::from_millis(500);
 /// How often there is a look for what can be forgotten.
 const RETENTION_PERIOD: Duration = Duration::from_secs(60);
 
+/// Subscriptions looked at in one step, which no write can get past.
+const LOOK: usize = 64;
+/// Events forgotten in one step, once there are some: as many as make a step worth its flush.
+const SWEEP: usize = 1_000;
+/// How long the writer has the store for itself after a step that found nothing: a sweep over a million subscriptions
+/// must not be felt by those who write.
+const PAUSE: Duration = Duration::from_millis(20);
+
 /// Works until told to stop. The cursors of the last moments are left for [`write_cursors`].
-pub(crate) async fn run(
-    shared: Arc<Shared>,
-    writer: WriterHandle,
-    mut stop: watch::Receiver<bool>,
-) {
+pub(crate) async fn run(shared: Arc<Shared>, writer: WriterHandle, stop: watch::Receiver<bool>) {
+    tokio::join!(keep_cursors(&shared, &writer, stop.clone()), keep_forgetting(&shared, stop));
+}
+
+async fn keep_cursors(shared: &Shared, writer: &WriterHandle, mut stop: watch::Receiver<bool>) {
     let mut ticks = interval(CURSOR_PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // First at the start: a server that is restarted often forgets all the same.
-    let mut forget_at = Instant::now();
     while !*stop.borrow() {
         tokio::select! {
             _ = ticks.tick() => {}
             _ = stop.changed() => {}
         }
-        write_cursors(&shared, &writer).await;
-        if Instant::now() >= forget_at {
-            forget_at = Instant::now() + RETENTION_PERIOD;
-            if let Err(error) = forget(&shared).await {
-                tracing::error!(%error, "old events cannot be forgotten");
+        write_cursors(shared, writer).await;
+    }
+}
+
+/// Forgets a little at a time, from the start on: a server that is restarted often forgets all the same.
+async fn keep_forgetting(shared: &Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    let mut limit = LOOK;
+    while !*stop.borrow() {
+        let pause = match forget_some(shared, limit).await {
+            Ok(Forgotten { finished: true, .. }) => RETENTION_PERIOD,
+            Ok(Forgotten { events: 0, tokens: 0, subscriptions: 0, .. }) => {
+                limit = LOOK;
+                PAUSE
             }
+            Ok(_) => {
+                limit = SWEEP;
+                continue;
+            }
+            Err(error) => {
+                tracing::error!(%error, "old events cannot be forgotten");
+                RETENTION_PERIOD
+            }
+        };
+        tokio::select! {
+            () = sleep(pause) => {}
+            _ = stop.changed() => {}
         }
     }
 }
@@ -62,8 +88,15 @@ pub(crate) async fn write_cursors(shared: &Shared, writer: &WriterHandle) {
     }
 }
 
-/// Forgets what retention does not keep.
+/// Forgets all that retention does not keep.
+#[cfg(feature = "stepped")]
 pub(crate) async fn forget(shared: &Arc<Shared>) -> Result<(), Error> {
+    while !forget_some(shared, cresset_store::FORGET_STEP_MAX).await?.finished {}
+    Ok(())
+}
+
+/// One step of forgetting what retention does not keep.
+async fn forget_some(shared: &Arc<Shared>, limit: usize) -> Result<Forgotten, Error> {
     let now = shared.clock.now();
     let config = &shared.config.retention;
     let retention = Retention {
@@ -71,11 +104,7 @@ pub(crate) async fn forget(shared: &Arc<Shared>) -> Result<(), Error> {
         events_per_subscription_max: Some(config.events_per_subscription_max),
         tokens_expired_before: Some(now),
     };
-    loop {
-        let forgotten = shared.read(move |store| store.forget(&retention, FORGET_STEP_MAX)).await?;
-        crash_point("upkeep.forgotten");
-        if forgotten.finished {
-            return Ok(());
-        }
-    }
+    let forgotten = shared.read(move |store| store.forget(&retention, limit)).await?;
+    crash_point("upkeep.forgotten");
+    Ok(forgotten)
 }

@@ -5,6 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::fault::Fault;
@@ -55,6 +56,7 @@ pub(crate) fn open_file(path: &Path, profile: &Profile) -> Result<Connection, Fa
     )?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    keep_plans(&connection)?;
     // Takes effect when a new file gets its first table.
     connection.execute_batch(&format!("PRAGMA page_size = {}", profile.page_bytes))?;
     Ok(connection)
@@ -88,6 +90,7 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, Fault> {
     )?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS_MAX);
+    keep_plans(&connection)?;
     connection.execute_batch(&format!(
         "PRAGMA cache_size = -{READER_CACHE_KIB};
          PRAGMA temp_store = MEMORY;
@@ -95,6 +98,13 @@ pub(crate) fn open_reader(path: &Path) -> Result<Connection, Fault> {
          PRAGMA query_only = ON;"
     ))?;
     Ok(connection)
+}
+
+/// Has prepared statements stay prepared: without this some are compiled anew for every value that is bound, in case
+/// another plan were better for it. Ours are simple, and their plans the same for all values.
+fn keep_plans(connection: &Connection) -> Result<(), Fault> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Makes the names of new files in a directory survive a power failure.

@@ -41,7 +41,11 @@ impl Log {
     /// See `Store::forget`.
     pub(crate) fn forget(&self, retention: &Retention, limit: usize) -> Result<Forgotten, Error> {
         let mut writer = self.writer()?;
-        let step = self.step(&writer, retention, limit.clamp(1, FORGET_STEP_MAX))?;
+        let step = {
+            // One lock of the file for the many short reads; nothing else writes meanwhile.
+            let _snapshot = writer.connection.unchecked_transaction().map_err(Fault::from)?;
+            self.step(&writer, retention, limit.clamp(1, FORGET_STEP_MAX))?
+        };
         if !step.cuts.is_empty() || !step.tokens.is_empty() {
             self.transaction(&writer, |connection| remove(connection, &step))?;
         }

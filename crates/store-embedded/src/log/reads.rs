@@ -14,6 +14,9 @@ use super::row::{SELECT_CHANGE, stored};
 use crate::fault::Fault;
 use crate::tail::{Slot, Tail};
 
+/// Keys for which one snapshot of the file is taken; for fewer, locking it for each statement costs less.
+const SNAPSHOT_MIN: usize = 8;
+
 impl Log {
     pub(crate) fn changes(
         &self,
@@ -47,7 +50,23 @@ impl Log {
         if keys.len() > PAGE_MAX {
             return Err(Error::invalid("more keys than a page may have").into());
         }
-        self.read(|connection| keys.iter().map(|key| self.current_of(connection, key)).collect())
+        let each = |connection: &Connection| -> Result<Vec<_>, Fault> {
+            keys.iter().map(|key| self.current_of(connection, key)).collect()
+        };
+        if keys.len() < SNAPSHOT_MIN {
+            return self.read(each);
+        }
+        loop {
+            let folded = self.seen().folded;
+            let found = self.read(|connection| {
+                let _snapshot = connection.unchecked_transaction()?;
+                each(connection)
+            })?;
+            // What was folded into the file meanwhile is in neither the tail nor the snapshot.
+            if self.seen().folded == folded {
+                return Ok(found);
+            }
+        }
     }
 
     fn current_of(
