@@ -15,8 +15,9 @@ use crate::context::{Answer, Context, version_of};
 use crate::outcome::Refusal;
 use crate::server::Config;
 
-/// Buffer for reading; the library's own default is 128 KiB for each connection.
-const READ_BUFFER_BYTES: usize = 4 * 1024;
+/// Buffer for reading, which each connection has for as long as it lives: room for a bind command, and
+/// it grows where a client sends more. The library's own default is 128 KiB.
+const READ_BUFFER_BYTES: usize = 1024;
 /// Bytes of a frame beyond the largest resource that it may carry.
 const FRAME_ROOM_BYTES: usize = 64 * 1024 * 1024;
 /// Close code for text that is not UTF-8.
@@ -73,7 +74,8 @@ async fn run(mut connection: WebSocket, mut socket: Socket, config: Arc<Config>)
 }
 
 async fn pump(connection: &mut WebSocket, socket: &mut Socket, config: &Config) -> End {
-    let mut ping_at = Instant::now() + config.socket_ping_period;
+    // Set once a period, not with every frame.
+    let mut ping_due = std::pin::pin!(sleep_until(Instant::now() + config.socket_ping_period));
     let mut heard = true;
     loop {
         tokio::select! {
@@ -100,13 +102,13 @@ async fn pump(connection: &mut WebSocket, socket: &mut Socket, config: &Config) 
                     }
                 }
             },
-            () = sleep_until(ping_at) => {
+            () = ping_due.as_mut() => {
                 let ping = connection.send(Message::Ping(Bytes::new()));
                 if !heard || !matches!(timeout(config.socket_send_time_max, ping).await, Ok(Ok(()))) {
                     return End::Gone;
                 }
                 heard = false;
-                ping_at = Instant::now() + config.socket_ping_period;
+                ping_due.as_mut().reset(Instant::now() + config.socket_ping_period);
             }
         }
     }

@@ -29,6 +29,7 @@ use crate::retry::{JITTER_MIDDLE, batch_limit};
 use crate::time::{after, earlier};
 
 mod input;
+mod rest;
 mod retries;
 #[cfg(test)]
 mod tests;

@@ -9,7 +9,8 @@ use serde_json::Value;
 use crate::capability::{CapabilityFacts, render_capability_statement};
 use crate::message::{MessageFrame, render_message};
 use crate::notification::{
-    ReceivedNotification, decode_notification, render_notification, render_status_searchset,
+    NotificationTemplate, ReceivedNotification, decode_notification, render_notification,
+    render_status_searchset,
 };
 use crate::references::{Targets, rewrite_references};
 use crate::resource::{ParsedResource, parse_resource};
@@ -151,6 +152,16 @@ impl Codec {
     /// events (sst-1), which is for the caller to see to (RQ-OP-25).
     pub fn render_notification(&self, notification: &Notification, out: &mut Vec<u8>) {
         render_notification(self.version, notification, out);
+    }
+
+    /// A template of this notification for other subscribers to the same event, if it has one; `salt` is drawn at
+    /// random for it.
+    pub fn notification_template(
+        &self,
+        notification: &Notification,
+        salt: u128,
+    ) -> Option<NotificationTemplate> {
+        NotificationTemplate::of(self.version, notification, salt)
     }
 
     /// Writes a message Bundle around a rendered notification to the end of `out`.

@@ -62,7 +62,9 @@ pub use instant::parse_instant;
 pub use json::Stamp;
 pub use message::MessageFrame;
 pub use mime::MIME_TYPE_DEFAULT;
-pub use notification::{ReceivedEntry, ReceivedEvent, ReceivedNotification};
+pub use notification::{
+    Blanks, NotificationTemplate, ReceivedEntry, ReceivedEvent, ReceivedNotification,
+};
 pub use notify_event::{CONTEXTS_MAX, NotifyEvent, parse_notify_event, render_notified};
 pub use outcome::render_outcome;
 pub use parameters::{BindingTokenAnswer, parse_parameters, render_token};

@@ -6,6 +6,7 @@
 
 mod decode;
 mod plan;
+mod template;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -19,6 +20,7 @@ use cresset_model::{
 pub(crate) use decode::decode_notification;
 pub use decode::{ReceivedEntry, ReceivedEvent, ReceivedNotification};
 use plan::{PlannedEntry, plan_entries};
+pub use template::{Blanks, NotificationTemplate};
 
 use crate::instant::instant;
 use crate::json::{ObjectWriter, write_object};

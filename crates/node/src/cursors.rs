@@ -64,6 +64,12 @@ impl Cursors {
         stored.insert(subscription, retries);
     }
 
+    /// Whether the store said something of the retries of a subscription that the loop does not have yet.
+    pub(crate) fn has_stored(&self, subscription: SubscriptionKey) -> bool {
+        let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);
+        stored.contains_key(&subscription)
+    }
+
     /// What the store said of the retries of a subscription; once.
     pub(crate) fn take_stored(&self, subscription: SubscriptionKey) -> Option<Retries> {
         let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);

@@ -4,7 +4,8 @@
 //! One task owns all machines and one heap of deadlines. A subscription that waits, for its next
 //! heartbeat or a retry, is an entry in the heap, not a task (I6). Attempts run as tasks, at most
 //! `concurrency_max` at a time and `concurrency_per_host_max` to one host; those beyond wait their
-//! turn in the queue of their host (`deliver/hosts.rs`). `deliver/send.rs` is one attempt.
+//! turn in the queue of their host (`deliver/hosts.rs`). `deliver/send.rs` is one attempt. The machine
+//! of a subscription that nothing happens to is put away (`deliver/resting.rs`).
 //!
 //! Hints tell which subscription to look at; what is new is read from the live table. One that is
 //! lost costs at most [`SWEEP_PERIOD`] (I8).
@@ -21,7 +22,7 @@ use cresset_engine::{
     Attempt, AttemptId, Delivery, DeliverySettings, DeliveryState, Effect, Health, Input,
     JITTER_MIDDLE, Outcome, RetryPolicy,
 };
-use cresset_model::{SubscriptionKey, SubscriptionStatus};
+use cresset_model::{EventNumber, SubscriptionKey, SubscriptionStatus};
 use cresset_store::crash_point;
 use jiff::Timestamp;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -37,9 +38,11 @@ use crate::shared::{Shared, is_sent_to};
 use crate::writer::WriterHandle;
 
 mod hosts;
+mod resting;
 mod send;
 
 use hosts::{HostName, Hosts, Place, Turn, host_of};
+use resting::{MACHINES_KEPT, Resting, is_delivered, is_quiet};
 use send::Sender;
 pub(crate) use send::Sent;
 #[cfg(feature = "stepped")]
@@ -56,7 +59,7 @@ struct Slot {
     live: Arc<LiveSubscription>,
     machine: Delivery,
     /// The client's changes that the machine knows of.
-    revision: u64,
+    revision: u32,
     /// The deadline that stands in the heap for it; others are out of date.
     deadline: Option<Timestamp>,
     /// The attempt that follows a change of status, until that change is durable: what is sent
@@ -96,7 +99,13 @@ pub(crate) struct DeliveryLoop {
     jitter: Jitter,
     hosts: Hosts,
     host_heap: BinaryHeap<Reverse<(Timestamp, HostName)>>,
-    slots: FxHashMap<SubscriptionKey, Slot>,
+    slots: FxHashMap<SubscriptionKey, Box<Slot>>,
+    /// What is left of machines that were put away and have a deadline.
+    resting: Resting,
+    /// What the store held is seen: a machine made from now on was put away, or its subscription is new.
+    begun: bool,
+    /// The number that the next machine gives its first attempt: no two attempts are confused.
+    next_attempt: AttemptId,
     heap: BinaryHeap<Reverse<(Timestamp, SubscriptionKey)>>,
     /// Ends of subscriptions of channels without endpoints that stand in the heap.
     ends: FxHashMap<SubscriptionKey, Timestamp>,
@@ -115,7 +124,7 @@ pub(crate) struct DeliveryLoop {
 }
 
 impl DeliveryLoop {
-    /// A loop that looks at every subscription first.
+    /// A loop that has looked at every subscription for which there is something to do.
     pub(crate) fn new(shared: Arc<Shared>, jitter: Jitter) -> Self {
         let retry = Arc::new(shared.config.delivery.retry.clone());
         let hosts = Hosts::new(&shared.config.delivery);
@@ -127,6 +136,9 @@ impl DeliveryLoop {
             hosts,
             host_heap: BinaryHeap::new(),
             slots: FxHashMap::default(),
+            resting: Resting::default(),
+            begun: false,
+            next_attempt: AttemptId::FIRST,
             heap: BinaryHeap::new(),
             ends: FxHashMap::default(),
             due: VecDeque::new(),
@@ -138,9 +150,13 @@ impl DeliveryLoop {
             statuses: VecDeque::new(),
             sweep_at,
         };
-        for live in shared.live.all() {
-            all.enqueue(live.key);
+        let loud = |live: &LiveSubscription| {
+            !is_quiet(&live.state()) || shared.cursors.has_stored(live.key)
+        };
+        for key in shared.live.keys_where(loud) {
+            all.look_at(key);
         }
+        all.begun = true;
         all
     }
 
@@ -228,8 +244,9 @@ impl DeliveryLoop {
                 break;
             }
             self.heap.pop();
-            if let Some(slot) = self.slots.get_mut(&key) {
-                slot.deadline = slot.deadline.filter(|deadline| *deadline != at);
+            match self.slots.get_mut(&key) {
+                Some(slot) => slot.deadline = slot.deadline.filter(|deadline| *deadline != at),
+                None => self.resting.passed(key, at),
             }
             self.enqueue(key);
         }
@@ -244,7 +261,7 @@ impl DeliveryLoop {
     /// Looks at every subscription of which something is not known here, whatever became of the
     /// hints (I8).
     fn sweep(&mut self) {
-        let slots = &self.slots;
+        let (slots, resting) = (&self.slots, &self.resting);
         let mut found = self.shared.live.keys_where(|live| {
             let state = live.state();
             match slots.get(&live.key) {
@@ -253,7 +270,11 @@ impl DeliveryLoop {
                         || state.status != slot.machine.status()
                         || state.last != slot.machine.last()
                 }
-                None => is_sent_to(&state.settings.channel_type) || state.settings.end.is_some(),
+                // What rests has its deadline in the heap.
+                None => {
+                    let rests = is_delivered(&state) && resting.holds(live.key);
+                    !rests && !is_quiet(&state)
+                }
             }
         });
         found
@@ -291,39 +312,43 @@ impl DeliveryLoop {
         let now = self.shared.clock.now();
         let Some(live) = self.shared.live.get(key) else {
             self.slots.remove(&key);
+            self.resting.take(key);
             self.ends.remove(&key);
             self.shared.delivery.resend_ended(key);
             self.shared.attempts.forget(key);
             return;
         };
-        let (channel, settings, revision, found) = {
+        let (sent_to, settings, revision, found) = {
             let state = live.state();
-            let channel = state.settings.channel_type.clone();
-            let State { status, cursor, last, since, .. } = *state;
-            let found = DeliveryState { status, cursor, last, since, retries: None };
-            (channel, self.delivery_settings(&state), state.revision, found)
+            let sent_to = is_sent_to(&state.settings.channel_type);
+            let State { status, cursor, last, .. } = *state;
+            let found = DeliveryState { status, cursor, last, since: state.since(), retries: None };
+            (sent_to, self.delivery_settings(&state), state.revision, found)
         };
         let DeliveryState { status, last, .. } = found;
-        if !is_sent_to(&channel) {
+        if !sent_to {
             self.slots.remove(&key);
+            self.resting.take(key);
             self.shared.delivery.resend_ended(key);
             self.observe_end(&live, &settings, now);
             return;
         }
         let mut effects = Vec::new();
         let cursors = &self.shared.cursors;
-        let slot = self.slots.entry(key).or_insert_with(|| Slot {
-            machine: Delivery::new(
-                settings.clone(),
-                DeliveryState { retries: cursors.take_stored(key), ..found },
-                now,
-            ),
-            live,
-            revision,
-            deadline: None,
-            held: None,
-            asked: None,
-            nonce: Uuid::now_v7(),
+        let slot = self.slots.entry(key).or_insert_with(|| {
+            let mut found = DeliveryState { retries: cursors.take_stored(key), ..found };
+            if self.begun && found.status == SubscriptionStatus::Active {
+                // What it was put away with; what came since is told to it next.
+                found.last = found.cursor.map_or(0, EventNumber::get);
+            }
+            let machine = Delivery::new(settings.clone(), found, now);
+            let mut machine = machine.numbered_from(self.next_attempt);
+            let rest = self.resting.take(key);
+            if let Some(silent_since) = rest.silent_since {
+                machine = machine.resumed(silent_since);
+            }
+            let (deadline, nonce) = (rest.deadline, Uuid::now_v7());
+            Box::new(Slot { machine, live, revision, deadline, held: None, asked: None, nonce })
         });
         if slot.asked == Some(status) {
             slot.asked = None;
@@ -383,7 +408,7 @@ impl DeliveryLoop {
             timeout: state.settings.timeout,
             max_count: state.settings.max_count,
             retry_period: state.settings.retry_period,
-            end: DeliverySettings::end_in_force(state.settings.end, state.accepted),
+            end: DeliverySettings::end_in_force(state.settings.end, state.accepted()),
             policy: self.retry.clone(),
         }
     }
@@ -451,6 +476,24 @@ impl DeliveryLoop {
             slot.deadline = Some(at);
             self.heap.push(Reverse((at, key)));
         }
+        self.put_away(key);
+    }
+
+    /// Puts a machine away that would do nothing for long: it is made anew from the live table.
+    fn put_away(&mut self, key: SubscriptionKey) {
+        if self.slots.len() <= MACHINES_KEPT {
+            return;
+        }
+        let Some(slot) = self.slots.get(&key) else { return };
+        let Some(silent_since) = slot.machine.at_rest(self.shared.clock.now()) else { return };
+        // The machine would be made from what the live table says.
+        let agrees = slot.live.state().status == slot.machine.status();
+        if !agrees || slot.held.is_some() || slot.asked.is_some() {
+            return;
+        }
+        self.next_attempt = self.next_attempt.max(slot.machine.next_attempt());
+        self.resting.put(key, silent_since, slot.deadline);
+        self.slots.remove(&key);
     }
 
     /// Starts an attempt, or has it wait for its host.
@@ -460,8 +503,7 @@ impl DeliveryLoop {
             return;
         }
         let Some(slot) = self.slots.get(&key) else { return };
-        let settings = slot.live.state().settings.clone();
-        let host = host_of(settings.endpoint.as_deref().unwrap_or_default());
+        let host = host_of(slot.live.state().settings.endpoint.as_deref().unwrap_or_default());
         let slots = &self.slots;
         match self.hosts.offer(&host, (key, attempt), now, |entry| is_awaited(slots, entry)) {
             Turn::Go(place) => self.begin(key, attempt, place),
@@ -540,7 +582,7 @@ impl Tasks {
 
 /// Whether the outcome of an attempt that waits still matters.
 fn is_awaited(
-    slots: &FxHashMap<SubscriptionKey, Slot>,
+    slots: &FxHashMap<SubscriptionKey, Box<Slot>>,
     (key, attempt): &(SubscriptionKey, Attempt),
 ) -> bool {
     slots.get(key).is_some_and(|slot| slot.machine.is_awaited(attempt.id))

@@ -27,7 +27,7 @@ use crate::live::{Live, LiveSubscription};
 use crate::overlay::Overlay;
 use crate::recent::Kept;
 use crate::resources::creator;
-use crate::settings::SettingsCache;
+use crate::settings::{Settings, SettingsCache};
 use crate::shared::Shared;
 
 mod catalog_changes;
@@ -49,7 +49,7 @@ pub(crate) enum LiveEffect {
     /// An evaluation failed for it; told by `$status` (I9).
     Problem(SubscriptionKey, String),
     /// Its client changed it.
-    Settings(SubscriptionKey, Arc<Subscription>, Timestamp),
+    Settings(SubscriptionKey, Settings, SubscriptionStatus, Timestamp),
     /// The server changed its status.
     Status(StatusChange),
     /// The topics of a base changed.
@@ -213,7 +213,7 @@ impl<'w> Draft<'w> {
         };
         // The id of a deleted one stays its owner's: its history holds what others may not see.
         let owner = match self.subscription_at(&intent.key) {
-            Some(subscription) => Some(subscription.owner.clone()),
+            Some(subscription) => Some(ClientName::clone(&subscription.owner)),
             None if is_alive(Some(current)) => None,
             None => creator(self.store, &intent.key)?,
         };
@@ -317,7 +317,7 @@ impl<'w> Draft<'w> {
         self.take_trace(None);
         let stale = {
             let state = live.state();
-            let same = state.status == change.to && state.error.as_deref() == change.error.as_ref();
+            let same = state.status == change.to && state.error() == change.error.as_ref();
             same || state.revision != change.revision
         };
         if stale || self.was_touched(&live) {

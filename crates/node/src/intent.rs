@@ -165,7 +165,7 @@ pub(crate) struct StatusChange {
     /// Which subscription.
     pub(crate) subscription: SubscriptionKey,
     /// The client's changes that the server knew of; one in between wins.
-    pub(crate) revision: u64,
+    pub(crate) revision: u32,
     /// The new status.
     pub(crate) to: SubscriptionStatus,
     /// Why, if it is not good.

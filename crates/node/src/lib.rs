@@ -26,6 +26,7 @@ mod delivery_figures;
 mod draft;
 mod error;
 mod explain;
+mod frames;
 mod hint;
 mod includes;
 mod indexer;

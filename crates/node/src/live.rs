@@ -5,82 +5,112 @@
 //! exception: cursors run ahead of the store (a lost cursor costs a repeated notification, which
 //! RQ-CH-03 allows).
 
+use std::borrow::Borrow;
 use std::collections::VecDeque;
+use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use cresset_model::{
-    Base, ChannelType, ClientName, Event, EventNumber, Position, ResourceId, Subscription,
-    SubscriptionError, SubscriptionKey, SubscriptionStatus,
+    Base, ChannelType, ClientName, Event, EventNumber, Position, ResourceId, SubscriptionError,
+    SubscriptionKey, SubscriptionStatus,
 };
 use jiff::Timestamp;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::settings::Settings;
 
 /// Newest events of a subscription kept in memory, so that sending them right after the write
 /// asks no index on disk.
 const RECENT_EVENTS_MAX: usize = 64;
 
 /// One subscription and where it stands.
+///
+/// There may be a million of them that nothing happens to: what few have is behind a pointer, and
+/// `live/tests.rs` watches the size.
 pub(crate) struct LiveSubscription {
     /// Its life.
     pub(crate) key: SubscriptionKey,
-    /// The base it lives in.
-    pub(crate) base: Base,
     /// Id of the Subscription resource.
     pub(crate) id: ResourceId,
     /// The client that created it.
-    pub(crate) owner: ClientName,
+    pub(crate) owner: Arc<ClientName>,
+    /// The base it lives in.
+    pub(crate) base: Base,
     state: Mutex<State>,
 }
 
 /// What changes about a subscription.
 pub(crate) struct State {
-    /// What the subscriber asked for; its filters live in the catalog only.
-    pub(crate) settings: Arc<Subscription>,
-    /// Where it stands. The same as `settings.status`, kept here for the server's own changes.
-    pub(crate) status: SubscriptionStatus,
-    /// Why it left `active`.
-    pub(crate) error: Option<Box<SubscriptionError>>,
-    /// What last kept a change from being evaluated for it (I9); not kept over a restart.
-    pub(crate) problem: Option<Box<str>>,
+    /// What the subscriber asked for.
+    pub(crate) settings: Settings,
+    /// Why it left `active`, and what keeps it from being evaluated.
+    trouble: Option<Box<Trouble>>,
     /// When its client last changed it.
-    pub(crate) accepted: Timestamp,
+    accepted: Millisecond,
     /// When it got its status.
-    pub(crate) since: Timestamp,
-    /// Counts the client's changes, so that the loops see that there was one.
-    pub(crate) revision: u64,
-    /// It was deleted.
-    pub(crate) gone: bool,
+    since: Millisecond,
     /// Number of the last event; 0 before the first.
     pub(crate) last: u64,
     /// Last event number sent with success.
     pub(crate) cursor: Option<EventNumber>,
-    events: VecDeque<(EventNumber, Position)>,
+    /// The newest events that were not sent yet; none for most.
+    events: Option<Box<Unsent>>,
+    /// Counts the client's changes, so that the loops see that there was one.
+    pub(crate) revision: u32,
+    /// Where it stands.
+    pub(crate) status: SubscriptionStatus,
+    /// It was deleted.
+    pub(crate) gone: bool,
+}
+
+/// Events in the order of their numbers. Behind a pointer, most have none.
+#[derive(Default)]
+struct Unsent(VecDeque<(EventNumber, Position)>);
+
+/// What few subscriptions have.
+#[derive(Default)]
+struct Trouble {
+    /// Why it left `active`.
+    error: Option<SubscriptionError>,
+    /// What last kept a change from being evaluated for it (I9); not kept over a restart.
+    problem: Option<Box<str>>,
+}
+
+/// A time as the clock gives it, to the millisecond, in half the room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Millisecond(i64);
+
+impl Millisecond {
+    fn of(at: Timestamp) -> Self {
+        Self(at.as_millisecond())
+    }
+
+    fn timestamp(self) -> Timestamp {
+        Timestamp::from_millisecond(self.0).unwrap_or_default()
+    }
 }
 
 impl LiveSubscription {
     pub(crate) fn new(
         key: SubscriptionKey,
-        base: Base,
-        id: ResourceId,
-        owner: ClientName,
-        settings: Arc<Subscription>,
+        (base, id): (Base, ResourceId),
+        owner: Arc<ClientName>,
+        (settings, status): (Settings, SubscriptionStatus),
         accepted: Timestamp,
     ) -> Self {
-        let status = settings.status;
         let state = State {
             settings,
-            status,
-            error: None,
-            problem: None,
-            accepted,
-            since: accepted,
-            revision: 0,
-            gone: false,
+            trouble: None,
+            accepted: Millisecond::of(accepted),
+            since: Millisecond::of(accepted),
             last: 0,
             cursor: None,
-            events: VecDeque::new(),
+            events: None,
+            revision: 0,
+            status,
+            gone: false,
         };
-        Self { key, base, id, owner, state: Mutex::new(state) }
+        Self { key, id, owner, base, state: Mutex::new(state) }
     }
 
     /// Locks the state; hold it for a few instructions, never across an await.
@@ -95,33 +125,79 @@ impl LiveSubscription {
 }
 
 impl State {
+    /// Why it left `active`.
+    pub(crate) fn error(&self) -> Option<&SubscriptionError> {
+        self.trouble.as_ref()?.error.as_ref()
+    }
+
+    /// What last kept a change from being evaluated for it (I9).
+    pub(crate) fn problem(&self) -> Option<&str> {
+        self.trouble.as_ref()?.problem.as_deref()
+    }
+
+    /// When its client last changed it.
+    pub(crate) fn accepted(&self) -> Timestamp {
+        self.accepted.timestamp()
+    }
+
+    /// When it got its status.
+    pub(crate) fn since(&self) -> Timestamp {
+        self.since.timestamp()
+    }
+
+    /// Notes why it left `active`, or that nothing is wrong any more.
+    pub(crate) fn set_error(&mut self, error: Option<SubscriptionError>) {
+        self.set_trouble(|trouble| trouble.error = error);
+    }
+
+    /// Notes what keeps it from being evaluated, or that nothing does any more.
+    pub(crate) fn set_problem(&mut self, problem: Option<String>) {
+        self.set_trouble(|trouble| trouble.problem = problem.map(String::into_boxed_str));
+    }
+
+    fn set_trouble(&mut self, set: impl FnOnce(&mut Trouble)) {
+        let mut trouble = self.trouble.take().unwrap_or_default();
+        set(&mut trouble);
+        let any = trouble.error.is_some() || trouble.problem.is_some();
+        self.trouble = any.then_some(trouble);
+    }
+
     /// Takes what the client made of it.
-    pub(crate) fn take_settings(&mut self, settings: Arc<Subscription>, at: Timestamp) {
-        self.status = settings.status;
+    pub(crate) fn take_settings(
+        &mut self,
+        settings: Settings,
+        status: SubscriptionStatus,
+        at: Timestamp,
+    ) {
+        self.status = status;
         self.settings = settings;
-        self.accepted = at;
-        self.since = at;
-        self.revision += 1;
-        self.error = None;
-        self.problem = None;
+        self.accepted = Millisecond::of(at);
+        self.since = self.accepted;
+        self.revision = self.revision.wrapping_add(1);
+        self.trouble = None;
     }
 
     /// Takes what the store holds, when the state is read anew.
     ///
     /// Settings that are the same are no change of the client's, so what the loops decided stands.
-    pub(crate) fn restore(&mut self, settings: Arc<Subscription>, at: Timestamp, last: u64) {
-        let status = settings.status;
-        if (Subscription { status, ..Subscription::clone(&self.settings) }) == *settings {
+    pub(crate) fn restore(
+        &mut self,
+        settings: Settings,
+        status: SubscriptionStatus,
+        at: Timestamp,
+        last: u64,
+    ) {
+        if settings == self.settings {
             self.status = status;
         } else {
-            self.take_settings(settings, at);
+            self.take_settings(settings, status, at);
         }
-        self.accepted = at;
+        self.accepted = Millisecond::of(at);
         // The server's own changes of the status are versions of the resource, too.
-        self.since = at;
+        self.since = self.accepted;
         self.last = last;
         // Events may be missing between those kept and the last.
-        self.events = VecDeque::new();
+        self.events = None;
     }
 
     /// Takes what the server made of it.
@@ -132,10 +208,10 @@ impl State {
         at: Timestamp,
     ) {
         if self.status != status {
-            self.since = at;
+            self.since = Millisecond::of(at);
         }
         self.status = status;
-        self.error = error.map(Box::new);
+        self.set_error(error);
     }
 
     /// Whether anything is sent: in `active` only (RQ-ER-11).
@@ -147,20 +223,22 @@ impl State {
     pub(crate) fn append(&mut self, event: Event) {
         assert_eq!(event.number.get(), self.last + 1, "I1: event numbers have no gap");
         self.last = event.number.get();
-        if self.events.len() == RECENT_EVENTS_MAX {
-            self.events.pop_front();
+        let Unsent(events) = self.events.get_or_insert_default().as_mut();
+        if events.len() == RECENT_EVENTS_MAX {
+            events.pop_front();
         }
-        self.events.push_back((event.number, event.position));
+        events.push_back((event.number, event.position));
     }
 
     /// Moves the cursor forward; never back.
     pub(crate) fn move_cursor(&mut self, number: EventNumber) {
         self.cursor = self.cursor.max(Some(number));
-        while self.events.front().is_some_and(|(first, _)| *first <= number) {
-            self.events.pop_front();
+        let Some(Unsent(events)) = self.events.as_deref_mut() else { return };
+        while events.front().is_some_and(|(first, _)| *first <= number) {
+            events.pop_front();
         }
-        if self.events.is_empty() {
-            self.events = VecDeque::new();
+        if events.is_empty() {
+            self.events = None;
         }
     }
 
@@ -170,10 +248,11 @@ impl State {
         first: EventNumber,
         last: EventNumber,
     ) -> Option<Vec<(EventNumber, Position)>> {
-        let (front, _) = *self.events.front()?;
+        let Unsent(events) = self.events.as_deref()?;
+        let (front, _) = *events.front()?;
         let start = usize::try_from(first.get().checked_sub(front.get())?).ok()?;
         let count = usize::try_from(last.get().checked_sub(first.get())?).ok()? + 1;
-        let held = self.events.range(start.min(self.events.len())..);
+        let held = events.range(start.min(events.len())..);
         let found: Vec<_> = held.take(count).copied().collect();
         let whole = found.len() == count && found.first().is_some_and(|(one, _)| *one == first);
         whole.then_some(found)
@@ -186,37 +265,79 @@ pub(crate) struct Live(RwLock<Tables>);
 
 #[derive(Default)]
 struct Tables {
-    by_key: FxHashMap<SubscriptionKey, Arc<LiveSubscription>>,
-    by_id: FxHashMap<(Base, ResourceId), SubscriptionKey>,
-    per_owner: FxHashMap<ClientName, usize>,
+    by_key: FxHashSet<ByKey>,
+    by_id: FxHashMap<Base, FxHashSet<ById>>,
+    /// How many each client has; the name is the one that its subscriptions share.
+    per_owner: FxHashMap<Arc<ClientName>, usize>,
 }
+
+/// A subscription found by its key, which it holds itself.
+struct ByKey(Arc<LiveSubscription>);
+
+/// A subscription found by its id, which it holds itself.
+struct ById(Arc<LiveSubscription>);
+
+macro_rules! found_by {
+    ($entry:ty, $field:ident: $name:ty) => {
+        impl Borrow<$name> for $entry {
+            fn borrow(&self) -> &$name {
+                &self.0.$field
+            }
+        }
+
+        impl Hash for $entry {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                self.0.$field.hash(state);
+            }
+        }
+
+        impl PartialEq for $entry {
+            fn eq(&self, other: &Self) -> bool {
+                self.0.$field == other.0.$field
+            }
+        }
+
+        impl Eq for $entry {}
+    };
+}
+
+found_by!(ByKey, key: SubscriptionKey);
+found_by!(ById, id: ResourceId);
 
 impl Live {
     /// The subscription with this key.
     pub(crate) fn get(&self, key: SubscriptionKey) -> Option<Arc<LiveSubscription>> {
-        self.tables().by_key.get(&key).cloned()
+        self.tables().by_key.get(&key).map(|found| found.0.clone())
     }
 
     /// The subscription with this id in this base.
     pub(crate) fn find(&self, base: Base, id: &ResourceId) -> Option<Arc<LiveSubscription>> {
-        let tables = self.tables();
-        let key = tables.by_id.get(&(base, id.clone()))?;
-        tables.by_key.get(key).cloned()
+        self.tables().by_id.get(&base)?.get(id).map(|found| found.0.clone())
+    }
+
+    /// The name of a client, shared with its subscriptions.
+    pub(crate) fn owner(&self, owner: &ClientName) -> Arc<ClientName> {
+        let known = self.tables().per_owner.get_key_value(owner).map(|(name, _)| name.clone());
+        known.unwrap_or_else(|| Arc::new(owner.clone()))
     }
 
     /// Adds one.
     pub(crate) fn insert(&self, subscription: Arc<LiveSubscription>) {
         let mut tables = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        tables.by_id.insert((subscription.base, subscription.id.clone()), subscription.key);
+        tables.by_id.entry(subscription.base).or_default().replace(ById(subscription.clone()));
         *tables.per_owner.entry(subscription.owner.clone()).or_default() += 1;
-        tables.by_key.insert(subscription.key, subscription);
+        tables.by_key.replace(ByKey(subscription));
     }
 
     /// Takes one out.
     pub(crate) fn remove(&self, key: SubscriptionKey) -> Option<Arc<LiveSubscription>> {
         let mut tables = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        let removed = tables.by_key.remove(&key)?;
-        tables.by_id.remove(&(removed.base, removed.id.clone()));
+        let ByKey(removed) = tables.by_key.take(&key)?;
+        if let Some(of_base) = tables.by_id.get_mut(&removed.base)
+            && of_base.get(&removed.id).is_some_and(|found| found.0.key == key)
+        {
+            of_base.remove(&removed.id);
+        }
         if let Some(count) = tables.per_owner.get_mut(&removed.owner) {
             *count -= 1;
             if *count == 0 {
@@ -233,15 +354,16 @@ impl Live {
 
     /// All of a base, in the order of their creation.
     pub(crate) fn of_base(&self, base: Base) -> Vec<Arc<LiveSubscription>> {
-        let mut found: Vec<_> =
-            self.tables().by_key.values().filter(|one| one.base == base).cloned().collect();
+        let of_base =
+            self.tables().by_id.get(&base).map(|ids| ids.iter().map(|one| one.0.clone()).collect());
+        let mut found: Vec<_> = of_base.unwrap_or_default();
         found.sort_unstable_by_key(|subscription| subscription.key);
         found
     }
 
     /// All there are, in the order of their creation.
     pub(crate) fn all(&self) -> Vec<Arc<LiveSubscription>> {
-        let mut found: Vec<_> = self.tables().by_key.values().cloned().collect();
+        let mut found: Vec<_> = self.tables().by_key.iter().map(|one| one.0.clone()).collect();
         found.sort_unstable_by_key(|subscription| subscription.key);
         found
     }
@@ -252,7 +374,7 @@ impl Live {
         is_so: impl Fn(&LiveSubscription) -> bool,
     ) -> Vec<SubscriptionKey> {
         let tables = self.tables();
-        let found = tables.by_key.values().filter(|live| is_so(live)).map(|live| live.key);
+        let found = tables.by_key.iter().filter(|live| is_so(&live.0)).map(|live| live.0.key);
         let mut found: Vec<_> = found.collect();
         found.sort_unstable();
         found

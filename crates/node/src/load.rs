@@ -1,8 +1,11 @@
 //! The state in memory, folded anew from the store: at start, and after a commit of unknown
 //! outcome.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
 
+use cresset_engine::CompiledSubscription;
 use cresset_fhir::json;
 use cresset_model::{
     Change, IssueCode, Issues, Position, ResourceId, ResourceKey, ResourceType, Subscription,
@@ -92,31 +95,44 @@ pub(crate) fn topic_type(version: FhirVersion) -> &'static str {
     Codec::of(version).topic_type()
 }
 
+/// Subscriptions read in one go.
+const PAGE: usize = PAGE_MAX;
+/// Pages that are prepared and wait for their turn, for each thread.
+const PAGES_AHEAD: usize = 4;
+
+/// Reads all subscriptions: pages are read one after the other, parsed and compiled side by side, and brought into
+/// force in the order of their creation. A million of them have to be there before the first change is taken.
 fn load_subscriptions(shared: &Shared, catalogs: &mut Catalogs) -> Result<(), store::Error> {
-    let mut after: Option<SubscriptionKey> = None;
+    // Only where the state is read anew is there anything that may be gone.
+    let known = shared.live.all();
     let mut found = FxHashSet::default();
-    loop {
-        let page = shared.store.subscriptions(after, PAGE_MAX)?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.key);
-        let keys: Vec<ResourceKey> = page.iter().map(|record| record.resource.clone()).collect();
-        let changes = shared.store.current(&keys)?;
-        for (record, change) in page.into_iter().zip(changes) {
-            found.insert(record.key);
-            let Some(change) = change else { continue };
-            if let Err(issues) = load_subscription(shared, catalogs, &record, &change) {
-                tracing::warn!(
-                    subscription.id = %record.resource.id,
-                    %issues,
-                    "a stored subscription cannot be evaluated; nothing is sent for it"
-                );
-                if let Some(live) = shared.live.get(record.key) {
-                    live.state().problem = Some(issues.to_string().into());
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let reader = Mutex::new(Reader { shared, after: None, number: 0 });
+    let (prepared, pages) = mpsc::sync_channel(threads * PAGES_AHEAD);
+    let topics = catalogs.clone();
+    thread::scope(|scope| {
+        for _ in 0..threads {
+            let (reader, topics, prepared) = (&reader, &topics, prepared.clone());
+            scope.spawn(move || prepare(shared, topics, reader, &prepared));
+        }
+        drop(prepared);
+        let mut early = BTreeMap::new();
+        let mut next = 0;
+        for (number, page) in pages {
+            early.insert(number, page?);
+            while let Some(page) = early.remove(&next) {
+                next += 1;
+                for one in page {
+                    if !known.is_empty() {
+                        found.insert(one.record.key);
+                    }
+                    admit(shared, catalogs, one);
                 }
             }
         }
-    }
-    for subscription in shared.live.all() {
+        Ok(())
+    })?;
+    for subscription in known {
         if !found.contains(&subscription.key) {
             shared.live.remove(subscription.key);
             subscription.state().gone = true;
@@ -125,42 +141,125 @@ fn load_subscriptions(shared: &Shared, catalogs: &mut Catalogs) -> Result<(), st
     Ok(())
 }
 
-fn load_subscription(
+/// Reads pages in order.
+struct Reader<'s> {
+    shared: &'s Shared,
+    after: Option<SubscriptionKey>,
+    number: usize,
+}
+
+/// A page's subscriptions with their resources; one whose resource is deleted is not alive.
+type Page = Vec<(SubscriptionRecord, Option<Change>)>;
+
+impl Reader<'_> {
+    /// The next page and its number; none after the last.
+    fn next(&mut self) -> Result<Option<(usize, Page)>, store::Error> {
+        let store = &self.shared.store;
+        let records = store.subscriptions(self.after, PAGE)?;
+        let Some(last) = records.last() else { return Ok(None) };
+        self.after = Some(last.key);
+        let keys: Vec<ResourceKey> = records.iter().map(|record| record.resource.clone()).collect();
+        let changes = store.current(&keys)?;
+        self.number += 1;
+        Ok(Some((self.number - 1, records.into_iter().zip(changes).collect())))
+    }
+}
+
+/// A subscription ready to be brought into force.
+struct Prepared {
+    record: SubscriptionRecord,
+    /// When its newest version was made.
+    at: Timestamp,
+    settings: Option<Subscription>,
+    compiled: Result<CompiledSubscription, Issues>,
+}
+
+/// Prepares pages until there are no more, or nobody waits for them.
+fn prepare(
     shared: &Shared,
-    catalogs: &mut Catalogs,
-    record: &SubscriptionRecord,
+    topics: &Catalogs,
+    reader: &Mutex<Reader<'_>>,
+    prepared: &mpsc::SyncSender<(usize, Result<Vec<Prepared>, store::Error>)>,
+) {
+    loop {
+        let read = reader.lock().unwrap_or_else(PoisonError::into_inner).next();
+        let (number, page) = match read {
+            Ok(Some((number, page))) => {
+                let page = page.into_iter().filter_map(|(record, change)| {
+                    Some(parse_and_compile(shared, topics, record, &change?))
+                });
+                (number, Ok(page.collect()))
+            }
+            Ok(None) => return,
+            Err(error) => (0, Err(error)),
+        };
+        let failed = page.is_err();
+        if prepared.send((number, page)).is_err() || failed {
+            return;
+        }
+    }
+}
+
+fn parse_and_compile(
+    shared: &Shared,
+    topics: &Catalogs,
+    record: SubscriptionRecord,
     change: &Change,
-) -> Result<(), Issues> {
+) -> Prepared {
     let internal = || {
         let text = "a base without a version";
         Issues::from(cresset_model::Issue::error(IssueCode::Internal, text))
     };
-    let codec = codec_of(record.resource.base).map_err(|_| internal())?;
-    let (mut settings, _) = codec.parse_subscription(&json::parse(&change.body)?)?;
-    shared.bound(&mut settings);
-    let catalog = catalogs.of(record.resource.base).ok_or_else(internal)?;
-    let compiled = catalog.recompile_subscription(&settings).and_then(|compiled| {
-        check_may_ask(shared.rights.has(&record.owner, Right::Read), &compiled)?;
-        Ok(compiled)
+    let base = record.resource.base;
+    let parsed = codec_of(base).map_err(|_| internal()).and_then(|codec| {
+        let (mut settings, _) = codec.parse_subscription(&json::parse(&change.body)?)?;
+        shared.bound(&mut settings);
+        Ok(settings)
     });
-    if let Ok(compiled) = &compiled {
-        // The same text as the topic's own, so that all subscriptions share it.
-        settings.topic.url = compiled.topic().canonical().url.clone();
+    let (settings, compiled) = match parsed {
+        Ok(mut settings) => {
+            let catalog = topics.of(base).ok_or_else(internal);
+            let compiled = catalog.and_then(|catalog| catalog.recompile_subscription(&settings));
+            let compiled = compiled.and_then(|compiled| {
+                check_may_ask(shared.rights.has(&record.owner, Right::Read), &compiled)?;
+                Ok(compiled)
+            });
+            if let Ok(compiled) = &compiled {
+                // The same text as the topic's own, so that all subscriptions share it.
+                settings.topic.url = compiled.topic().canonical().url.clone();
+            }
+            (Some(settings), compiled)
+        }
+        Err(issues) => (None, Err(issues)),
+    };
+    Prepared { record, at: change.at, settings, compiled }
+}
+
+/// Brings a subscription into force.
+fn admit(shared: &Shared, catalogs: &mut Catalogs, prepared: Prepared) {
+    let Prepared { record, at, settings, compiled } = prepared;
+    let base = record.resource.base;
+    let counted = settings.as_ref().is_some_and(|settings| is_counted(settings.status));
+    if let Some(settings) = settings {
+        restore(shared, &record, settings, at);
     }
-    settings.filters = Vec::new();
-    let counted = is_counted(settings.status);
-    restore(shared, record, settings, change.at);
-    match (compiled, catalogs.of_mut(record.resource.base)) {
+    match (compiled, catalogs.of_mut(base)) {
         (Ok(compiled), Some(catalog)) if counted => {
             catalog.insert_subscription(record.key, compiled);
-            Ok(())
         }
-        (Ok(_), _) => Ok(()),
+        (Ok(_), _) => {}
         (Err(issues), _) => {
             if counted {
-                catalogs.note_unbound(record.resource.base, record.key);
+                catalogs.note_unbound(base, record.key);
             }
-            Err(issues)
+            tracing::warn!(
+                subscription.id = %record.resource.id,
+                %issues,
+                "a stored subscription cannot be evaluated; nothing is sent for it"
+            );
+            if let Some(live) = shared.live.get(record.key) {
+                live.state().set_problem(Some(issues.to_string()));
+            }
         }
     }
 }
@@ -168,24 +267,24 @@ fn load_subscription(
 /// Puts what the store holds into the live table; one that is there keeps its identity, because
 /// sockets and loops hold on to it.
 fn restore(shared: &Shared, record: &SubscriptionRecord, settings: Subscription, at: Timestamp) {
+    let status = settings.status;
     let settings = shared.settings.share(settings);
     let known = shared.live.get(record.key);
     let is_new = known.is_none();
     let live = known.unwrap_or_else(|| {
         let live = Arc::new(LiveSubscription::new(
             record.key,
-            record.resource.base,
-            record.resource.id.clone(),
-            record.owner.clone(),
-            settings.clone(),
+            (record.resource.base, record.resource.id.clone()),
+            shared.live.owner(&record.owner),
+            (settings.clone(), status),
             at,
         ));
         shared.live.insert(live.clone());
         live
     });
     let mut state = live.state();
-    state.restore(settings, at, record.events);
-    state.error = record.error.clone().map(Box::new);
+    state.restore(settings, status, at, record.events);
+    state.set_error(record.error.clone());
     if let Some(cursor) = record.cursor {
         state.move_cursor(cursor);
     }

@@ -7,18 +7,20 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cresset_definitions::FhirVersion;
-use cresset_fhir::Codec;
+use cresset_fhir::{Blanks, Codec};
 use cresset_model::{
     Change, Event, EventNumber, Interaction, Notification, NotificationEvent, NotificationResource,
     NotificationType, PayloadContent, Position, ResourceId, ResourceType, SubscriptionError,
     SubscriptionStatus, TraceContext, VersionId,
 };
 use cresset_store::{self as store, Store};
+use jiff::Timestamp;
 use rustc_hash::FxHashSet;
 use uuid::Uuid;
 
 use crate::bases::version_of;
 use crate::error::Error;
+use crate::frames::FrameKey;
 use crate::includes::{self, Focus, Gatherer, Includes};
 use crate::live::LiveSubscription;
 use crate::occurrence::{Occurrence, is_occurrence};
@@ -44,6 +46,11 @@ const CONTENT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes of resources in one frame at most; what goes beyond is in the next one. Each socket may
 /// hold a frame, so this is what a slow reader costs.
 const FRAME_CONTENT_BYTES_MAX: usize = 256 * 1024;
+
+/// Bytes of a notification without events.
+const NOTIFICATION_BYTES: usize = 1024;
+/// Bytes of what an event tells of a resource, but for the resource itself.
+const EVENT_BYTES: usize = 512;
 
 /// What a notification says where something that goes with its events is missing.
 const LEFT_OUT: &str =
@@ -80,6 +87,10 @@ pub(crate) async fn render(
 ) -> Result<Option<Rendered>, Error> {
     let version =
         version_of(live.base).ok_or_else(|| Error::internal("a base without a version"))?;
+    let single = events.and_then(|(range, _)| Single::of(shared, live, range, status));
+    if let Some(rendered) = single.as_ref().and_then(|single| single.fill(shared, live)) {
+        return Ok(Some(rendered));
+    }
     let content = live.state().settings.content;
     let read = match events {
         Some((range, overflow)) => {
@@ -95,20 +106,102 @@ pub(crate) async fn render(
                     "events {} to {} were older than what is kept before they could be sent",
                     range.first, range.last
                 );
-                live.state().problem = Some(text.into());
+                live.state().set_problem(Some(text));
                 return Ok(None);
             }
             read
         }
         None => Read::default(),
     };
+    let plain = read.plain;
     let last = read.events.last().map(|event| event.number);
     let trace = read.trace;
     let mut notification = notification(shared, live, version, notification_type, read);
     notification.status = status.unwrap_or(notification.status);
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(room_for(&notification));
     Codec::of(version).render_notification(&notification, &mut bytes);
+    if let Some(single) = single.filter(|_| plain && notification.errors.is_empty()) {
+        let make = || Codec::of(version).notification_template(&notification, random_salt()?);
+        shared.frames.rendered(single.key, notification.timestamp, trace, make);
+    }
     Ok(Some(Rendered { bytes: Bytes::from(bytes), last, trace }))
+}
+
+/// A notification of one event in the plainest case: to an active subscription with which nothing is wrong.
+struct Single {
+    key: FrameKey,
+    number: EventNumber,
+}
+
+impl Single {
+    fn of(
+        shared: &Shared,
+        live: &LiveSubscription,
+        Range { first, last }: Range,
+        status: Option<SubscriptionStatus>,
+    ) -> Option<Self> {
+        let state = live.state();
+        let active = status.unwrap_or(state.status) == SubscriptionStatus::Active;
+        let well = state.error().is_none() && state.problem().is_none();
+        if first != last || !active || !well {
+            return None;
+        }
+        let &[(number, position)] = state.positions(first, last)?.as_slice() else { return None };
+        let topic = &state.settings.topic;
+        if shared.trigger_problems.of(live.base, &topic.url).is_some()
+            || shared.shaped_topic(live.base, topic).is_some()
+        {
+            return None;
+        }
+        let key = FrameKey { base: live.base, position, common: state.settings.common().clone() };
+        Some(Self { key, number })
+    }
+
+    /// The notification, if others of the same event have been rendered.
+    fn fill(&self, shared: &Shared, live: &LiveSubscription) -> Option<Rendered> {
+        let now = shared.clock.now();
+        let template = shared.frames.template(&self.key, now)?;
+        let (id, status_id) = two_uuids(now);
+        let (mut id_text, mut status_text) = (Uuid::encode_buffer(), Uuid::encode_buffer());
+        let bytes = template.notification.fill(&Blanks {
+            id: id.hyphenated().encode_lower(&mut id_text),
+            status_id: status_id.hyphenated().encode_lower(&mut status_text),
+            subscription: &live.id,
+            number: self.number,
+        });
+        let (bytes, trace) = (Bytes::from(bytes), template.trace);
+        Some(Rendered { bytes, last: Some(self.number), trace })
+    }
+}
+
+/// A number that nobody can guess; without randomness there are no templates.
+fn random_salt() -> Option<u128> {
+    let mut salt = [0; 16];
+    getrandom::fill(&mut salt).ok()?;
+    Some(u128::from_be_bytes(salt))
+}
+
+/// About as many bytes as a notification takes, so that its buffer grows at most once.
+fn room_for(notification: &Notification) -> usize {
+    let events = notification.events.iter().map(|event| {
+        let resources = std::iter::once(&event.focus).chain(&event.additional_context);
+        resources.map(|one| EVENT_BYTES + one.body.as_ref().map_or(0, Bytes::len)).sum::<usize>()
+    });
+    NOTIFICATION_BYTES + events.sum::<usize>()
+}
+
+/// Two random names, with one question to the system.
+fn two_uuids(now: Timestamp) -> (Uuid, Uuid) {
+    let millis = u64::try_from(now.as_millisecond()).unwrap_or_default();
+    let mut random = [[0; 10]; 2];
+    match getrandom::fill(random.as_flattened_mut()) {
+        Ok(()) => {
+            let name =
+                |random| uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid();
+            (name(&random[0]), name(&random[1]))
+        }
+        Err(_) => (Uuid::now_v7(), Uuid::now_v7()),
+    }
 }
 
 /// What a notification of this type says now about a subscription.
@@ -127,16 +220,18 @@ pub(crate) fn notification(
         _ => state.last,
     };
     let of_topic = shared.trigger_problems.of(live.base, &state.settings.topic.url);
-    let problems = [of_topic.as_deref(), state.problem.as_deref()];
+    let problems = [of_topic.as_deref(), state.problem()];
     let problems = problems
         .into_iter()
         .flatten()
         .map(|text| SubscriptionError { code: None, text: format!("not evaluated: {text}") });
     let left_out = left_out.then(|| SubscriptionError { code: None, text: LEFT_OUT.to_owned() });
+    let now = shared.clock.now();
+    let (id, status_id) = two_uuids(now);
     Notification {
-        id: Uuid::now_v7().to_string(),
-        status_id: Uuid::now_v7().to_string(),
-        timestamp: shared.clock.now(),
+        id: id.to_string(),
+        status_id: status_id.to_string(),
+        timestamp: now,
         base_url: shared.base_url(version),
         subscription: live.id.clone(),
         topic: state.settings.topic.clone(),
@@ -144,14 +239,7 @@ pub(crate) fn notification(
         notification_type,
         events_since_subscription_start: count,
         events,
-        errors: state
-            .error
-            .as_deref()
-            .cloned()
-            .into_iter()
-            .chain(problems)
-            .chain(left_out)
-            .collect(),
+        errors: state.error().cloned().into_iter().chain(problems).chain(left_out).collect(),
         content: state.settings.content,
     }
 }
@@ -165,6 +253,8 @@ pub(crate) struct Read {
     pub(crate) left_out: bool,
     /// The trace of the request that made the first of them.
     pub(crate) trace: Option<TraceContext>,
+    /// They tell of changes alone, and nothing could go with them: the same to all who may be told as much.
+    plain: bool,
 }
 
 /// The events of a range with what they tell. Events beyond retention are left out.
@@ -204,7 +294,11 @@ pub(crate) async fn read_events(
         Teller { store, content, includes, gatherer }.tell(recent, overflow)
     };
     // The plain case asks the store nothing, and so needs no thread that may block.
-    if in_memory { Ok(tell(shared.store.as_ref())?) } else { shared.read(tell).await }
+    if in_memory {
+        Ok(Read { plain: true, ..tell(shared.store.as_ref())? })
+    } else {
+        shared.read(tell).await
+    }
 }
 
 /// Tells events, each with its focus and what goes with it.

@@ -22,6 +22,7 @@ use crate::clock::Clock;
 use crate::config::{Config, SearchIndex};
 use crate::cursors::Cursors;
 use crate::error::Error;
+use crate::frames::Frames;
 use crate::hint::{Hints, Hub};
 use crate::indexer::is_indexed;
 use crate::live::{Live, LiveSubscription};
@@ -51,6 +52,7 @@ pub(crate) struct Shared {
     pub(crate) settings: SettingsCache,
     pub(crate) rights: ClientRights,
     pub(crate) recent: Recent,
+    pub(crate) frames: Frames,
     pub(crate) recoveries: Recoveries,
     pub(crate) cursors: Cursors,
     pub(crate) attempts: Attempts,
@@ -120,6 +122,7 @@ impl Shared {
             live: Live::default(),
             settings: SettingsCache::default(),
             recent: Recent::default(),
+            frames: Frames::default(),
             recoveries: Recoveries::default(),
             cursors: Cursors::default(),
             attempts,

@@ -21,6 +21,7 @@ use crate::error::{Error, Kind};
 use crate::live::LiveSubscription;
 use crate::node::Node;
 use crate::notify::{self, Overflow, Range, Read};
+use crate::settings::Settings;
 use crate::shared::{Shared, is_sent_to, is_served};
 use crate::tokens;
 
@@ -161,9 +162,9 @@ pub(crate) fn effective_status(
 }
 
 /// Whether the handshake that made `before` active proves `after` too (RQ-SB-25).
-fn proven(before: &Subscription, after: &Subscription) -> bool {
+fn proven(before: &Settings, after: &Subscription) -> bool {
     before.channel_type == after.channel_type
-        && before.endpoint == after.endpoint
+        && before.endpoint.as_deref() == after.endpoint.as_deref()
         && before.headers == after.headers
         && before.mime_type == after.mime_type
         && before.content == after.content

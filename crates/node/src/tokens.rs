@@ -76,7 +76,7 @@ fn covered(
         |live: &Arc<LiveSubscription>| live.state().settings.channel_type == ChannelType::Websocket;
     let covered: Vec<_> = if ids.is_empty() {
         let own = shared.live.of_base(base).into_iter();
-        own.filter(|live| live.owner == *caller.client() && is_websocket(live)).collect()
+        own.filter(|live| *live.owner == *caller.client() && is_websocket(live)).collect()
     } else {
         let mut named = Vec::with_capacity(ids.len());
         for id in ids {

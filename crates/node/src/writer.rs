@@ -459,7 +459,7 @@ fn apply(
         }
         LiveEffect::Bound(key) => {
             if let Some(subscription) = shared.live.get(key) {
-                subscription.state().problem = None;
+                subscription.state().set_problem(None);
             }
         }
         LiveEffect::End(key) => {
@@ -475,12 +475,12 @@ fn apply(
                     problem = %text,
                     "a filter could not be evaluated; the change was not told of"
                 );
-                subscription.state().problem = Some(text.into());
+                subscription.state().set_problem(Some(text));
             }
         }
-        LiveEffect::Settings(key, settings, at) => {
+        LiveEffect::Settings(key, settings, status, at) => {
             if let Some(subscription) = shared.live.get(key) {
-                subscription.state().take_settings(settings, at);
+                subscription.state().take_settings(settings, status, at);
                 hints.push(subscription);
             }
         }
@@ -489,7 +489,7 @@ fn apply(
                 crate::status::tell(&subscription, &change);
                 let mut state = subscription.state();
                 state.take_status(change.to, change.error, shared.clock.now());
-                state.revision += u64::from(change.supersedes);
+                state.revision = state.revision.wrapping_add(change.supersedes.into());
                 drop(state);
                 hints.push(subscription);
             }

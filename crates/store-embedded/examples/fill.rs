@@ -154,6 +154,7 @@ impl Filler {
             at: self.at,
             author: client(),
             body: Bytes::from(body),
+            trace: None,
         };
         self.next = self.next.next();
         self.group.entries.push(Entry { change, events, subscription });

@@ -58,6 +58,11 @@ pub struct DeliveryState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AttemptId(pub(super) u64);
 
+impl AttemptId {
+    /// The first attempt of the first machine.
+    pub const FIRST: Self = Self(1);
+}
+
 impl fmt::Display for AttemptId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

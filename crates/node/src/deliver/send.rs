@@ -8,8 +8,8 @@ use cresset_channel::{self as channel, FailureKind, RestHook, Verdict};
 use cresset_engine::{Attempt, AttemptKind, Health, Outcome};
 use cresset_fhir::{Codec, MIME_TYPE_DEFAULT, MessageFrame};
 use cresset_model::{
-    ChannelType, NotificationType, PayloadContent, Subscription, SubscriptionError,
-    SubscriptionErrorCode, SubscriptionStatus, TraceContext,
+    ChannelType, NotificationType, PayloadContent, SubscriptionError, SubscriptionErrorCode,
+    SubscriptionStatus, TraceContext,
 };
 use sha2::{Digest, Sha256};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -22,6 +22,7 @@ use crate::deliver::Start;
 use crate::error::Error;
 use crate::live::LiveSubscription;
 use crate::notify::{self, Overflow, Range, Rendered};
+use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::subscriptions::{IN_THE_CLEAR, is_in_the_clear};
 
@@ -47,7 +48,7 @@ pub(crate) struct Sent {
 /// One attempt: what is to be sent, and the record of how that went.
 pub(crate) struct Letter {
     live: Arc<LiveSubscription>,
-    settings: Arc<Subscription>,
+    settings: Settings,
     attempt: Attempt,
     range: Option<Range>,
     status: SubscriptionStatus,
@@ -314,7 +315,7 @@ fn message_endpoint(endpoint: &str) -> Result<Url, url::ParseError> {
 /// Writes down how an attempt went.
 ///
 /// The answer of an endpoint that was sent whole resources is left out: it may repeat them.
-fn note(record: &mut AttemptRecord, outcome: &channel::Outcome, settings: &Subscription) {
+fn note(record: &mut AttemptRecord, outcome: &channel::Outcome, settings: &Settings) {
     record.duration = outcome.duration;
     match &outcome.verdict {
         Verdict::Success { status } => {

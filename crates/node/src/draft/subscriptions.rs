@@ -46,22 +46,21 @@ impl Draft<'_> {
         if is_counted(asked.status) {
             self.catalog_mut(key.base)?.insert_subscription(subscription, compiled);
         }
-        asked.filters = Vec::new();
+        let status = asked.status;
         let settings = self.settings.share(asked);
         match existing {
             Some(existing) => {
                 let record = Record::Error { subscription: existing.key, error: None };
                 self.group.records.push(record);
-                self.effects.push(LiveEffect::Settings(existing.key, settings, self.now));
+                self.effects.push(LiveEffect::Settings(existing.key, settings, status, self.now));
             }
             None => {
                 self.check_room(author.name)?;
                 let live = Arc::new(LiveSubscription::new(
                     subscription,
-                    key.base,
-                    key.id.clone(),
-                    author.name.clone(),
-                    settings,
+                    (key.base, key.id.clone()),
+                    self.live.owner(author.name),
+                    (settings, status),
                     self.now,
                 ));
                 self.begun.insert((key.base, key.id.clone()), live.clone());
@@ -104,7 +103,7 @@ impl Draft<'_> {
 
     /// Refuses a subscription beyond those one client may have (RQ-SS-14).
     fn check_room(&self, owner: &ClientName) -> Result<(), Error> {
-        let begun = self.begun.values().filter(|one| one.owner == *owner).count();
+        let begun = self.begun.values().filter(|one| *one.owner == *owner).count();
         let max = self.limits.subscriptions_per_client_max;
         if self.live.count_of(owner) + begun < max {
             return Ok(());

@@ -2,9 +2,10 @@
 
 use std::num::NonZeroU32;
 
-use cresset_model::{Canonical, PayloadContent};
+use cresset_model::{Canonical, PayloadContent, Subscription};
 
 use super::*;
+use crate::settings::SettingsCache;
 
 fn subscription() -> LiveSubscription {
     let settings = Subscription {
@@ -24,10 +25,9 @@ fn subscription() -> LiveSubscription {
     };
     LiveSubscription::new(
         SubscriptionKey::created_at(Position::FIRST),
-        Base::new(1),
-        ResourceId::new("s").unwrap(),
-        ClientName::new("app").unwrap(),
-        Arc::new(settings),
+        (Base::new(1), ResourceId::new("s").unwrap()),
+        Arc::new(ClientName::new("app").unwrap()),
+        (SettingsCache::default().share(settings), SubscriptionStatus::Active),
         Timestamp::UNIX_EPOCH,
     )
 }
@@ -86,4 +86,32 @@ fn owners_are_counted_over_inserts_and_removes() {
     assert!(live.remove(one.key).is_some() && live.remove(one.key).is_none());
     assert_eq!(live.count_of(&one.owner), 0);
     assert!(live.find(one.base, &one.id).is_none());
+}
+
+#[test]
+fn clients_of_many_subscriptions_are_named_once() {
+    let live = Live::default();
+    let one = Arc::new(subscription());
+    live.insert(one.clone());
+    assert!(Arc::ptr_eq(&live.owner(&ClientName::new("app").unwrap()), &one.owner));
+}
+
+#[test]
+fn trouble_comes_and_goes_by_parts() {
+    let subscription = subscription();
+    let mut state = subscription.state();
+    let error = SubscriptionError { code: None, text: "gone".to_owned() };
+    state.set_error(Some(error.clone()));
+    state.set_problem(Some("bad filter".to_owned()));
+    assert_eq!((state.error(), state.problem()), (Some(&error), Some("bad filter")));
+    state.set_error(None);
+    assert_eq!((state.error(), state.problem()), (None, Some("bad filter")));
+    state.set_problem(None);
+    assert!(state.trouble.is_none());
+}
+
+#[test]
+fn an_idle_subscription_is_small() {
+    // With the two counts of its Arc it fits a block of 160 bytes.
+    assert!(size_of::<LiveSubscription>() <= 144, "{}", size_of::<LiveSubscription>());
 }

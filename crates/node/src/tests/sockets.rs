@@ -199,3 +199,46 @@ async fn a_recovery_sends_what_came_since_an_instant_and_only_for_admins() {
     assert_eq!(found, Recovery { subscriptions: 1, events: 2, ..Recovery::default() });
     assert_eq!(frame(&mut socket).await, ("event-notification".to_owned(), 3));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_told_to_each_of_many_with_ids_and_numbers_of_its_own() {
+    let fixture = Fixture::new();
+    fixture.create(&topic("any", &[])).await.unwrap();
+    let mut sockets = Vec::new();
+    for number in 0..3 {
+        // Each has had one event less than the one before it.
+        let id = fixture.subscribe("any", &[]).await;
+        let token = token(&fixture, &[&id]).await;
+        let mut socket = fixture.node.open_socket().unwrap();
+        socket.receive(&format!("bind-with-token {token}")).await;
+        assert_eq!(frame(&mut socket).await.0, "handshake");
+        sockets.push((id, socket));
+        let before = format!("before-{number}");
+        fixture.put(&encounter(&before, "planned", "p")).await.unwrap();
+        for (_, socket) in &mut sockets {
+            assert_eq!(frame(socket).await.0, "event-notification");
+        }
+    }
+    fixture.put(&encounter("told-to-all", "planned", "p")).await.unwrap();
+    let (mut names, mut rest) = (Vec::new(), Vec::new());
+    for (number, (id, socket)) in (2_u64..=4).rev().zip(&mut sockets) {
+        let SocketOutput::Frame(bytes) = socket.next().await else { panic!("a frame is due") };
+        socket.written();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let bundle: Value = serde_json::from_str(&text).unwrap();
+        let status = &bundle["entry"][0]["resource"];
+        let own = [bundle["id"].as_str().unwrap(), status["id"].as_str().unwrap()];
+        names.extend(own.map(str::to_owned));
+        assert_eq!(text.matches(id.as_str()).count(), 2, "reference and request: {text}");
+        assert_eq!(text.matches(&format!("\"valueString\":\"{number}\"")).count(), 2, "{text}");
+        let same = text.replace(id.as_str(), "ID").replace(own[0], "BUNDLE");
+        let same = same.replace(own[1], "STATUS").replace(&format!("\"{number}\""), "NUMBER");
+        let timestamp = bundle["timestamp"].as_str().unwrap();
+        rest.push(same.replacen(timestamp, "NOW", 1));
+    }
+    names.sort_unstable();
+    names.dedup();
+    assert_eq!(names.len(), 6, "every id is used once");
+    rest.dedup();
+    assert_eq!(rest.len(), 1, "all else is the same: {rest:#?}");
+}

@@ -86,6 +86,8 @@ fn policy() -> impl Strategy<Value = RetryPolicy> {
 /// The machine's surroundings: a store, a clock, one endpoint, and what has been seen of it.
 struct World {
     delivery: Delivery,
+    /// The same machine, put away whenever it is at rest.
+    twin: Delivery,
     now: u64,
     status: SubscriptionStatus,
     /// The cursor recorded last, and the one before it.
@@ -123,8 +125,10 @@ impl World {
         let state =
             DeliveryState { status: Requested, cursor: None, last: 0, since: START, retries: None };
         let settings = DeliverySettings { policy: Arc::new(policy), ..settings() };
+        let delivery = Delivery::new(settings, state, START);
         Self {
-            delivery: Delivery::new(settings, state, START),
+            twin: delivery.clone(),
+            delivery,
             now: 0,
             status: Requested,
             cursor: 0,
@@ -256,14 +260,32 @@ impl World {
         };
         let settings = self.delivery.settings().clone();
         self.delivery = Delivery::new(settings, state, at(self.now));
+        self.twin = self.delivery.clone();
         self.input(Input::Tick);
+    }
+
+    /// Does the same with the machine that is put away, and puts it away if it is at rest.
+    fn twin_does_the_same(&mut self, input: Input, effects: &[Effect]) {
+        let now = at(self.now);
+        let mut same = Vec::new();
+        self.twin.handle(input, now, &mut same);
+        assert_eq!(same, effects, "a machine made anew does the same");
+        if let Some(silent_since) = self.twin.at_rest(now) {
+            let cursor = EventNumber::new(self.twin.cursor);
+            let (status, last) = (self.twin.status(), self.twin.cursor);
+            let state = DeliveryState { status, cursor, last, since: now, retries: None };
+            let anew = Delivery::new(self.twin.settings().clone(), state, now);
+            self.twin = anew.numbered_from(self.twin.next_attempt()).resumed(silent_since);
+            assert_eq!(self.twin.next_deadline(), self.delivery.next_deadline());
+        }
     }
 
     fn input(&mut self, input: Input) {
         // The caller ends an attempt at its timeout; here it then loses the outcome.
         self.flight.take_if(|(_, timeout_at)| timeout_at.is_some_and(|at_| at_ <= at(self.now)));
         let mut effects = Vec::new();
-        self.delivery.handle(input, at(self.now), &mut effects);
+        self.delivery.handle(input.clone(), at(self.now), &mut effects);
+        self.twin_does_the_same(input, &effects);
         // The caller asks before it starts what has waited.
         let delivery = &self.delivery;
         self.flight

@@ -1,0 +1,45 @@
+//! Machines that nothing happens to: put away by the caller, and made anew when something does.
+//!
+//! A million subscriptions are idle most of the time. A machine [`at_rest`](Delivery::at_rest) holds nothing that
+//! the store does not, but for the time of its last notification. `tests/properties.rs` proves that one made anew
+//! does the same.
+
+use cresset_model::SubscriptionStatus;
+use jiff::Timestamp;
+
+use super::{AttemptId, Delivery};
+
+impl Delivery {
+    /// Since when the receiver has heard nothing, if the machine could be made anew from the store's state without
+    /// a difference: active, nothing under way or owed, nothing failed.
+    ///
+    /// It is made anew as of this moment, with all events delivered; what was appended since is told to it then. The
+    /// caller keeps [`Delivery::next_deadline`].
+    pub fn at_rest(&self, now: Timestamp) -> Option<Timestamp> {
+        let settled = self.status == SubscriptionStatus::Active && self.cursor >= self.last;
+        let nothing_failed =
+            self.failures == 0 && self.failing_since.is_none() && !self.noted && self.resume <= now;
+        let nothing_under_way =
+            self.in_flight.is_none() && self.repeat.is_none() && self.resend.is_none();
+        let rests = settled && nothing_failed && nothing_under_way && !self.removed;
+        rests.then_some(self.silent_since)
+    }
+
+    /// A machine made anew after [`Self::at_rest`] gave this.
+    #[must_use]
+    pub fn resumed(self, silent_since: Timestamp) -> Self {
+        Self { silent_since, ..self }
+    }
+
+    /// The machine with its attempts numbered from this on, so that they are not confused with those of a machine
+    /// before it.
+    #[must_use]
+    pub fn numbered_from(self, next: AttemptId) -> Self {
+        Self { next_id: next.0, ..self }
+    }
+
+    /// The number of its next attempt.
+    pub fn next_attempt(&self) -> AttemptId {
+        AttemptId(self.next_id)
+    }
+}

@@ -1,0 +1,127 @@
+//! What is left of machines that were put away, because nothing happens to their subscriptions.
+//!
+//! For most that is nothing at all: the machine is made anew from the live table. Only a deadline that stands in the
+//! heap, and for heartbeats the time of the last notification, are remembered, in as little room as they take.
+
+use cresset_engine::DeliverySettings;
+use cresset_model::{EventNumber, SubscriptionKey, SubscriptionStatus};
+use jiff::Timestamp;
+use rustc_hash::FxHashMap;
+
+use crate::draft::is_counted;
+use crate::live::State;
+use crate::shared::is_sent_to;
+
+/// Machines kept though they are at rest: making one anew costs more than a look at it.
+pub(super) const MACHINES_KEPT: usize = 8_192;
+
+/// The time of no deadline.
+const NEVER: i64 = i64::MAX;
+
+/// What is remembered of one machine.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Left {
+    /// The deadline that stands in the heap.
+    pub(super) deadline: Option<Timestamp>,
+    /// Since when the receiver has heard nothing.
+    pub(super) silent_since: Option<Timestamp>,
+}
+
+/// Times in nanoseconds since 1970: half of what a `Timestamp` takes.
+struct Packed {
+    deadline: i64,
+    silent_since: i64,
+}
+
+/// The machines that were put away and have something to remember.
+#[derive(Default)]
+pub(super) struct Resting(FxHashMap<SubscriptionKey, Packed>);
+
+impl Resting {
+    /// Remembers what there is to remember.
+    pub(super) fn put(
+        &mut self,
+        key: SubscriptionKey,
+        silent_since: Timestamp,
+        deadline: Option<Timestamp>,
+    ) {
+        if let Some(deadline) = deadline {
+            let packed = Packed { deadline: pack(deadline), silent_since: pack(silent_since) };
+            self.0.insert(key, packed);
+        }
+    }
+
+    /// Gives back what was remembered.
+    pub(super) fn take(&mut self, key: SubscriptionKey) -> Left {
+        match self.0.remove(&key) {
+            Some(Packed { deadline, silent_since }) => {
+                Left { deadline: unpack(deadline), silent_since: unpack(silent_since) }
+            }
+            None => Left::default(),
+        }
+    }
+
+    /// Whether anything of this machine is remembered.
+    pub(super) fn holds(&self, key: SubscriptionKey) -> bool {
+        self.0.contains_key(&key)
+    }
+
+    /// This deadline stands in the heap no more.
+    pub(super) fn passed(&mut self, key: SubscriptionKey, at: Timestamp) {
+        if let Some(left) = self.0.get_mut(&key)
+            && left.deadline == pack(at)
+        {
+            left.deadline = NEVER;
+        }
+    }
+}
+
+fn pack(at: Timestamp) -> i64 {
+    i64::try_from(at.as_nanosecond()).unwrap_or(NEVER)
+}
+
+fn unpack(nanoseconds: i64) -> Option<Timestamp> {
+    (nanoseconds != NEVER).then(|| Timestamp::from_nanosecond(nanoseconds.into()).ok())?
+}
+
+/// Whether nothing is to be done for a subscription until something happens to it.
+pub(super) fn is_quiet(state: &State) -> bool {
+    let ends = DeliverySettings::end_in_force(state.settings.end, state.accepted()).is_some();
+    if !is_sent_to(&state.settings.channel_type) {
+        return !ends || !is_counted(state.status);
+    }
+    is_delivered(state) && !ends && state.settings.heartbeat_period.is_none()
+}
+
+/// Whether a subscription is active and has had all its events.
+pub(super) fn is_delivered(state: &State) -> bool {
+    let cursor = state.cursor.map_or(0, EventNumber::get);
+    state.status == SubscriptionStatus::Active && cursor >= state.last
+}
+
+#[cfg(test)]
+mod tests {
+    use cresset_model::Position;
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn what_has_a_deadline_is_remembered_once_and_until_it_has_passed() {
+        let key = SubscriptionKey::created_at(Position::FIRST);
+        let mut resting = Resting::default();
+        resting.put(key, at(1), None);
+        assert_eq!(resting.take(key), Left::default());
+        resting.put(key, at(1), Some(at(9)));
+        resting.passed(key, at(8));
+        let whole = Left { deadline: Some(at(9)), silent_since: Some(at(1)) };
+        assert_eq!(resting.take(key), whole);
+        assert_eq!(resting.take(key), Left::default());
+        resting.put(key, at(1), Some(at(9)));
+        resting.passed(key, at(9));
+        assert_eq!(resting.take(key), Left { deadline: None, ..whole });
+    }
+}
