@@ -10,7 +10,7 @@ use cresset_engine::{Catalog, Evaluation, Interest, Lookup, Need, ResourceChange
 use cresset_fhir::{Codec, json};
 use cresset_model::{
     Base, Change, ClientName, Interaction, IssueCode, Issues, Position, ResourceId, ResourceKey,
-    ResourceType, Subscription, SubscriptionKey, SubscriptionStatus, TraceContext, VersionId,
+    ResourceType, SubscriptionKey, SubscriptionStatus, TraceContext, VersionId,
 };
 use cresset_store::{Entry, Group, Record, Store, SubscriptionLife};
 use jiff::Timestamp;

@@ -55,7 +55,7 @@ impl Node {
         let id = ResourceId::new(id).map_err(unknown)?;
         let about = if resource_type == "Subscription" {
             let live = self.subscription(caller, version, &id)?;
-            About::Subscription(subscription_key(&live)?, live.owner.clone())
+            About::Subscription(subscription_key(&live)?, ClientName::clone(&live.owner))
         } else if resource_type == topic_type(version) {
             About::Topic(id)
         } else {

@@ -93,7 +93,7 @@ impl Draft<'_> {
         // Before anything is looked up, since already a refusal would tell of it. An admin that
         // changes what is somebody else's asks in the name of its owner.
         let rights = &self.shared.rights;
-        let owner = existing.map_or(author.name, |existing| &existing.owner);
+        let owner = existing.map_or(author.name, |existing| existing.owner.as_ref());
         check_may_ask(author.may_read && rights.has(owner, Right::Read), &compiled)
             .map_err(|issue| refused(Kind::Forbidden, issue.into()))?;
         self.check_answerable(base, &compiled)
