@@ -34,6 +34,7 @@ use crate::draft::is_counted;
 use crate::intent::{Job, StatusChange};
 use crate::live::{LiveSubscription, State};
 use crate::notify::Range;
+use crate::settings::Settings;
 use crate::shared::{Shared, is_sent_to};
 use crate::writer::WriterHandle;
 
@@ -79,6 +80,7 @@ pub(crate) struct Start {
     /// Names it among those under way.
     pub(crate) run: u64,
     pub(crate) live: Arc<LiveSubscription>,
+    settings: Settings,
     pub(crate) attempt: Attempt,
     /// What the notification is to say.
     pub(crate) status: SubscriptionStatus,
@@ -503,10 +505,11 @@ impl DeliveryLoop {
             return;
         }
         let Some(slot) = self.slots.get(&key) else { return };
-        let host = host_of(slot.live.state().settings.endpoint.as_deref().unwrap_or_default());
+        let settings = slot.live.state().settings.clone();
+        let host = host_of(settings.endpoint.as_deref().unwrap_or_default());
         let slots = &self.slots;
         match self.hosts.offer(&host, (key, attempt), now, |entry| is_awaited(slots, entry)) {
-            Turn::Go(place) => self.begin(key, attempt, place),
+            Turn::Go(place) => self.begin(key, attempt, place, settings),
             Turn::Wait => {}
             Turn::Barred => self.bar(key, attempt.id, now),
         }
@@ -517,8 +520,11 @@ impl DeliveryLoop {
         let now = self.shared.clock.now();
         let slots = &self.slots;
         let next = self.hosts.next(host, now, |entry| is_awaited(slots, entry));
-        if let Some((key, attempt, place)) = next {
-            self.begin(key, attempt, place);
+        if let Some((key, attempt, place)) = next
+            && let Some(slot) = self.slots.get(&key)
+        {
+            let settings = slot.live.state().settings.clone();
+            self.begin(key, attempt, place, settings);
         }
     }
 
@@ -530,7 +536,14 @@ impl DeliveryLoop {
         self.carry_out(key, effects);
     }
 
-    fn begin(&mut self, key: SubscriptionKey, attempt: Attempt, place: Place) {
+    /// Has an attempt sent: by the settings that its place was found by.
+    fn begin(
+        &mut self,
+        key: SubscriptionKey,
+        attempt: Attempt,
+        place: Place,
+        settings: Settings,
+    ) {
         let Some(slot) = self.slots.get_mut(&key) else { return };
         let mut effects = Vec::new();
         let started = Input::AttemptStarted { id: attempt.id };
@@ -539,7 +552,7 @@ impl DeliveryLoop {
         self.runs += 1;
         let run = self.runs;
         self.running.insert(run, Running { key, id: attempt.id, place });
-        self.starts.push_back(Start { run, live, attempt, status, nonce });
+        self.starts.push_back(Start { run, live, settings, attempt, status, nonce });
         self.carry_out(key, effects);
     }
 }
@@ -580,12 +593,15 @@ impl Tasks {
     }
 }
 
-/// Whether the outcome of an attempt that waits still matters.
+/// Whether an attempt that waits is still to be sent: not one by settings that its client has changed
+/// since, which may lead to another host than the one it waits for.
 fn is_awaited(
     slots: &FxHashMap<SubscriptionKey, Box<Slot>>,
     (key, attempt): &(SubscriptionKey, Attempt),
 ) -> bool {
-    slots.get(key).is_some_and(|slot| slot.machine.is_awaited(attempt.id))
+    slots.get(key).is_some_and(|slot| {
+        slot.machine.is_awaited(attempt.id) && slot.live.state().revision == slot.revision
+    })
 }
 
 fn after(start: Timestamp, duration: Duration) -> Timestamp {

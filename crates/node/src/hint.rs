@@ -41,6 +41,12 @@ impl Hints {
         }
     }
 
+    /// Whether there is none.
+    #[cfg(feature = "stepped")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
     /// Takes all hints there are.
     pub(crate) fn take(&self) -> Vec<SubscriptionKey> {
         self.lock().drain().collect()

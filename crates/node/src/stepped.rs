@@ -89,6 +89,11 @@ impl SteppedNode {
         self.writer.step(&mut self.jobs)
     }
 
+    /// Whether something waits for the writer.
+    pub fn has_jobs(&self) -> bool {
+        !self.jobs.is_empty()
+    }
+
     /// One turn of the delivery loop: takes hints and deadlines, hands changes of status to the writer
     /// as far as it has room, and gives what is to be sent now.
     pub fn deliver(&mut self) -> Vec<Sending> {
@@ -188,6 +193,11 @@ impl Socket {
     /// Takes a text frame of the client. See [`Self::receive`].
     pub fn receive_now(&mut self, text: &str) {
         now_or_never(self.receive(text));
+    }
+
+    /// Whether a hint waits for it.
+    pub fn is_hinted(&self) -> bool {
+        !self.hints().is_empty()
     }
 
     /// Loses the hints that it has not taken yet.

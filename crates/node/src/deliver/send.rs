@@ -126,7 +126,7 @@ impl Sender {
 impl Letter {
     /// Takes on an attempt that begins now.
     pub(crate) fn new(shared: &Shared, start: Start) -> Self {
-        let Start { live, attempt, status, nonce, run: _ } = start;
+        let Start { live, settings, attempt, status, nonce, run: _ } = start;
         let range = match attempt.kind {
             AttemptKind::Events { first, last } => Some(Range { first, last }),
             AttemptKind::Handshake | AttemptKind::Heartbeat => None,
@@ -145,7 +145,6 @@ impl Letter {
             detail: None,
             response: None,
         };
-        let settings = live.state().settings.clone();
         let message = Message::new(&shared.config.base_url, &live, attempt, nonce);
         Self { live, settings, attempt, range, status, message, record }
     }
