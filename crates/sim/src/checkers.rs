@@ -1,0 +1,127 @@
+//! What must hold, whatever happens: one file for each invariant.
+//!
+//! They look at what is durable ([`Facts`]), at what leaves the node and at what arrives. They know
+//! nothing of how the node works.
+
+mod catalog;
+mod closed;
+mod durable;
+mod gapless;
+mod isolation;
+mod no_loss;
+mod once;
+mod order;
+mod status;
+
+use std::fmt;
+
+use cresset_model::SubscriptionKey;
+use cresset_store::Store;
+
+pub(crate) use self::durable::Durable;
+pub(crate) use self::isolation::Isolation;
+pub(crate) use self::no_loss::NoLoss;
+pub(crate) use self::order::{Order, Sent};
+use crate::facts::{Committed, Facts};
+use crate::wire::Notification;
+
+/// An invariant that did not hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// The checker that saw it.
+    pub checker: &'static str,
+    /// What it saw.
+    pub text: String,
+}
+
+impl Violation {
+    pub(crate) fn new(checker: &'static str, text: impl Into<String>) -> Self {
+        Self { checker, text: text.into() }
+    }
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.checker, self.text)
+    }
+}
+
+/// What a checker says.
+pub(crate) type Checked = Result<(), Violation>;
+
+/// All checkers that remember something, and the facts that they share.
+#[derive(Default)]
+pub(crate) struct Checkers {
+    pub(crate) facts: Facts,
+    pub(crate) durable: Durable,
+    pub(crate) isolation: Isolation,
+    pub(crate) no_loss: NoLoss,
+    pub(crate) order: Order,
+}
+
+impl Checkers {
+    /// Changes are durable, `now` by the clock of the world.
+    pub(crate) fn committed(
+        &mut self,
+        group: Vec<Committed>,
+        store: &dyn Store,
+        now: u64,
+    ) -> Checked {
+        let first = group.first().map(|one| one.change.position);
+        for committed in group {
+            once::committed(&committed)?;
+            gapless::committed(&committed, &self.facts)?;
+            self.durable.committed(&committed)?;
+            let (events, blind) = (committed.events.clone(), committed.blind);
+            let change = &committed.change;
+            let (key, version) = (&change.key, change.version);
+            let at = format!("{key} v{version} {}", String::from_utf8_lossy(&change.body));
+            let expected = self.facts.fold(committed);
+            catalog::committed((&at, blind), &expected, &events, &self.facts)?;
+            closed::committed(&at, &expected, &events)?;
+            self.isolation.committed(&events, &self.facts, now);
+        }
+        first.map_or(Ok(()), |first| status::committed(first, &self.facts, store))
+    }
+
+    /// A node has started on what was stored.
+    pub(crate) fn restarted(&mut self, store: &dyn Store) -> Checked {
+        gapless::stored(&self.facts, store)?;
+        self.durable.stored(store)?;
+        self.isolation.excuse(0);
+        self.isolation.restarted();
+        self.order.restarted();
+        Ok(())
+    }
+
+    /// A notification leaves the node for an endpoint.
+    pub(crate) fn sent(&mut self, sent: Sent, notification: &Notification, now: u64) -> Checked {
+        self.told(sent.key, notification)?;
+        if let Some((first, last)) = notification.range() {
+            self.isolation.sent(sent.key, first, last);
+            self.order.sent(sent, (first, last), &self.facts)?;
+        }
+        self.isolation.overdue(now)
+    }
+
+    /// What holds for every notification, wherever it goes.
+    pub(crate) fn told(&self, key: SubscriptionKey, notification: &Notification) -> Checked {
+        let Some(subscription) = self.facts.subscriptions.get(&key) else {
+            let text = format!("a notification of {key}, which is not in the log");
+            return Err(Violation::new("durable", text));
+        };
+        durable::told(subscription, notification)?;
+        gapless::told(subscription, notification)?;
+        once::told(subscription, notification, &self.facts)
+    }
+
+    /// A receiver has taken a notification.
+    pub(crate) fn taken(&mut self, key: SubscriptionKey, notification: &Notification) -> Checked {
+        if let Some((first, last)) = notification.range() {
+            let in_order = self.order.taken(key, first, &self.facts, &self.no_loss);
+            self.no_loss.taken(key, first, last);
+            in_order?;
+        }
+        Ok(())
+    }
+}

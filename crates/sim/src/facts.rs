@@ -1,0 +1,203 @@
+//! What is durable, folded anew and naively from what the store acknowledged.
+//!
+//! It stands outside of the node: what it knows is what every node has to know after a restart.
+
+use std::collections::BTreeMap;
+
+use cresset_model::{Change, Event, Interaction, Position, SubscriptionKey};
+use serde_json::Value;
+
+use crate::naive::{Encounter, Filter, TopicKind, Verdict, topic_url, verdict};
+
+/// A change with the events that it got.
+#[derive(Debug, Clone)]
+pub(crate) struct Committed {
+    pub(crate) change: Change,
+    pub(crate) events: Vec<Event>,
+    /// Nothing could be looked up when it was decided.
+    pub(crate) blind: bool,
+}
+
+/// One life of a subscription.
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    pub(crate) key: SubscriptionKey,
+    pub(crate) id: String,
+    pub(crate) topic: String,
+    pub(crate) filter: Filter,
+    pub(crate) endpoint: Option<String>,
+    pub(crate) status: String,
+    /// The version of the resource that counts now.
+    pub(crate) version: Position,
+    /// Its client's newest version.
+    pub(crate) asked: Position,
+    /// What happened before it was last switched on may have been missed (RQ-ER-10).
+    pub(crate) since: Position,
+    pub(crate) is_alive: bool,
+    /// Where each event happened: the first one is event 1.
+    pub(crate) events: Vec<Position>,
+}
+
+impl Subscription {
+    /// Events are counted for it.
+    pub(crate) fn is_counted(&self) -> bool {
+        self.is_alive && !matches!(self.status.as_str(), "off" | "entered-in-error")
+    }
+
+    pub(crate) fn is_active(&self) -> bool {
+        self.is_alive && self.status == "active"
+    }
+
+    pub(crate) fn last(&self) -> u64 {
+        u64::try_from(self.events.len()).expect("a number of events")
+    }
+
+    /// Whether this event has to arrive while the subscription stays active.
+    pub(crate) fn is_owed(&self, number: u64) -> bool {
+        self.position(number).is_some_and(|position| position > self.since)
+    }
+
+    pub(crate) fn position(&self, number: u64) -> Option<Position> {
+        self.events.get(usize::try_from(number.checked_sub(1)?).ok()?).copied()
+    }
+}
+
+/// What a change of an Encounter should be to each subscription that counts events.
+pub(crate) type Expected = Vec<(SubscriptionKey, Verdict)>;
+
+/// The fold.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    pub(crate) log: Vec<Committed>,
+    pub(crate) subscriptions: BTreeMap<SubscriptionKey, Subscription>,
+    by_id: BTreeMap<String, SubscriptionKey>,
+    /// What is in force, by URL.
+    topics: BTreeMap<String, TopicKind>,
+    encounters: BTreeMap<String, Encounter>,
+    females: BTreeMap<String, bool>,
+}
+
+impl Facts {
+    /// The subscription that has this id now.
+    pub(crate) fn find(&self, id: &str) -> Option<&Subscription> {
+        self.subscriptions.get(self.by_id.get(id)?).filter(|one| one.is_alive)
+    }
+
+    /// All lives of the subscription with this id, the newest first.
+    pub(crate) fn lives(&self, id: &str) -> Vec<SubscriptionKey> {
+        let lives = self.subscriptions.values().rev().filter(|one| one.id == id);
+        lives.map(|one| one.key).collect()
+    }
+
+    /// Whether this topic is in force.
+    pub(crate) fn has_topic(&self, id: &str) -> bool {
+        self.topics.contains_key(&topic_url(id))
+    }
+
+    /// Takes in what is durable now; tells what it should have been to whom.
+    pub(crate) fn fold(&mut self, committed: Committed) -> Expected {
+        let Change { key, interaction, position, .. } = &committed.change;
+        let id = key.id.as_str().to_owned();
+        let (interaction, position) = (*interaction, *position);
+        let body = match interaction {
+            Interaction::Create | Interaction::Update => {
+                serde_json::from_slice(&committed.change.body).unwrap_or_default()
+            }
+            Interaction::Delete => Value::Null,
+        };
+        let mut expected = Expected::new();
+        match key.resource_type.as_str() {
+            "Encounter" => {
+                let current = body.is_object().then(|| Encounter::read(&body));
+                let previous = self.encounters.remove(&id);
+                expected = self.expected(interaction, previous.as_ref(), current.as_ref());
+                self.encounters.extend(current.map(|current| (id, current)));
+            }
+            "Patient" => {
+                self.females.insert(id, body["gender"] == "female");
+            }
+            "SubscriptionTopic" => {
+                self.topics.remove(&topic_url(&id));
+                self.topics.extend(TopicKind::read(&body).map(|kind| (topic_url(&id), kind)));
+            }
+            "Subscription" => {
+                let by_client = committed.change.author.as_str() != "cresset";
+                self.subscription(id, position, by_client, &body);
+            }
+            _ => {}
+        }
+        for event in &committed.events {
+            if let Some(subscription) = self.subscriptions.get_mut(&event.subscription) {
+                subscription.events.push(event.position);
+            }
+        }
+        self.log.push(committed);
+        expected
+    }
+
+    /// What a subscription asks for, and what triggers its topic.
+    pub(crate) fn describe(&self, key: SubscriptionKey) -> String {
+        let Some(one) = self.subscriptions.get(&key) else { return key.to_string() };
+        let kind = self.topics.get(&one.topic);
+        format!("{} ({}, topic {kind:?}, filter {:?})", one.id, one.status, one.filter)
+    }
+
+    fn subscription(&mut self, id: String, position: Position, by_client: bool, body: &Value) {
+        let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        let existing = self.by_id.get(&id).copied();
+        if body.is_null() {
+            if let Some(key) = self.by_id.remove(&id)
+                && let Some(ended) = self.subscriptions.get_mut(&key)
+            {
+                ended.is_alive = false;
+            }
+            return;
+        }
+        let key = existing.unwrap_or(SubscriptionKey::created_at(position));
+        self.by_id.insert(id.clone(), key);
+        let before = self.subscriptions.remove(&key);
+        let status = text("status");
+        let was_off = before
+            .as_ref()
+            .is_none_or(|one| !matches!(one.status.as_str(), "active" | "requested"));
+        let since = match &before {
+            Some(before) if !was_off => before.since,
+            Some(_) | None => position,
+        };
+        let asked = before.as_ref().filter(|_| !by_client).map_or(position, |one| one.asked);
+        self.subscriptions.insert(
+            key,
+            Subscription {
+                key,
+                id,
+                topic: text("topic"),
+                filter: Filter::read(body),
+                endpoint: body["endpoint"].as_str().map(str::to_owned),
+                status,
+                version: position,
+                asked,
+                since,
+                is_alive: true,
+                events: before.map(|before| before.events).unwrap_or_default(),
+            },
+        );
+    }
+
+    fn expected(
+        &self,
+        interaction: Interaction,
+        previous: Option<&Encounter>,
+        current: Option<&Encounter>,
+    ) -> Expected {
+        let is_female = |id: &str| self.females.get(id).copied().unwrap_or(false);
+        let counted = self.subscriptions.values().filter(|one| one.is_counted());
+        counted
+            .map(|one| {
+                let told = self.topics.get(&one.topic).map(|kind| {
+                    verdict((*kind, &one.filter), interaction, (previous, current), is_female)
+                });
+                (one.key, told.unwrap_or(Verdict::No))
+            })
+            .collect()
+    }
+}

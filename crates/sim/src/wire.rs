@@ -1,0 +1,46 @@
+//! Notifications as a receiver reads them.
+
+use serde_json::Value;
+
+/// What a notification tells.
+#[derive(Debug)]
+pub(crate) struct Notification {
+    pub(crate) kind: String,
+    /// The id of the subscription.
+    pub(crate) subscription: String,
+    pub(crate) status: String,
+    /// `eventsSinceSubscriptionStart`.
+    pub(crate) count: u64,
+    /// Number and focus of each event, in their order.
+    pub(crate) events: Vec<(u64, Option<String>)>,
+}
+
+impl Notification {
+    /// Reads the bundle; none if it is none of ours.
+    pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
+        let bundle: Value = serde_json::from_slice(bytes).ok()?;
+        let status = &bundle["entry"][0]["resource"];
+        let number = |value: &Value| value.as_str()?.parse().ok();
+        let events = status["notificationEvent"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let events = events.iter().map(|event| {
+            let focus = event["focus"]["reference"].as_str();
+            Some((number(&event["eventNumber"])?, focus.map(last_part)))
+        });
+        Some(Self {
+            kind: status["type"].as_str()?.to_owned(),
+            subscription: last_part(status["subscription"]["reference"].as_str()?),
+            status: status["status"].as_str()?.to_owned(),
+            count: number(&status["eventsSinceSubscriptionStart"])?,
+            events: events.collect::<Option<_>>()?,
+        })
+    }
+
+    /// The first and the last event, of those that have some.
+    pub(crate) fn range(&self) -> Option<(u64, u64)> {
+        Some((self.events.first()?.0, self.events.last()?.0))
+    }
+}
+
+fn last_part(reference: &str) -> String {
+    reference.rsplit('/').next().unwrap_or_default().to_owned()
+}
