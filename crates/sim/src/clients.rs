@@ -86,15 +86,13 @@ impl World {
             Ok(_) => Ok(()),
             Err(error) => {
                 self.note(&format!("  {name}: {:?}", error.kind()));
-                match error.kind() {
-                    // It may have been done.
-                    Kind::Timeout => Ok(()),
-                    Kind::Internal => Err(Violation::new(
-                        "assertion",
-                        format!("{name} was answered with {error}"),
-                    )),
-                    _ => self.checkers.durable.refused(marker),
+                let kind = error.kind();
+                if kind == Kind::Internal {
+                    let text = format!("{name} was answered with {error}");
+                    return Err(Violation::new("assertion", text));
                 }
+                // After a timeout it may have been done.
+                if kind == Kind::Timeout { Ok(()) } else { self.checkers.durable.refused(marker) }
             }
         }
     }

@@ -244,10 +244,7 @@ fn tear(before: &[u8], after: &[u8], draw: &mut Prng) -> Vec<u8> {
         1 => {
             for index in changed {
                 if draw.chance(500) {
-                    let end = ((index + 1) * SECTOR).min(torn.len());
-                    for at in index * SECTOR..end {
-                        torn[at] = before.get(at).copied().unwrap_or(0);
-                    }
+                    put_back(&mut torn, before, index * SECTOR, (index + 1) * SECTOR);
                 }
             }
         }
@@ -267,8 +264,14 @@ fn tear(before: &[u8], after: &[u8], draw: &mut Prng) -> Vec<u8> {
 
 /// From `cut` on, as it was before.
 fn restore(torn: &mut Vec<u8>, before: &[u8], cut: usize) {
-    torn.truncate(cut.max(before.len()).min(torn.len()));
-    for (at, byte) in torn.iter_mut().enumerate().skip(cut) {
+    let end = cut.max(before.len()).min(torn.len());
+    torn.truncate(end);
+    put_back(torn, before, cut, end);
+}
+
+/// What stands between two places, as it was before.
+fn put_back(torn: &mut [u8], before: &[u8], from: usize, to: usize) {
+    for (at, byte) in torn.iter_mut().enumerate().take(to).skip(from) {
         *byte = before.get(at).copied().unwrap_or(0);
     }
 }

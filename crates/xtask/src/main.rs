@@ -8,6 +8,7 @@ mod bench;
 mod conformance;
 mod counts;
 mod definitions;
+mod mutants;
 mod process;
 mod suite;
 mod tidy;
@@ -17,6 +18,8 @@ mod workspace;
 use std::process::ExitCode;
 
 use clap::Parser;
+
+use crate::mutants::Which;
 
 /// The project's own chores.
 #[derive(Debug, Parser)]
@@ -44,6 +47,14 @@ enum Chore {
     },
     /// Downloads HL7's packages and writes crates/definitions/data anew.
     Definitions,
+    /// Plants the bugs of sim/mutants, and sees that the simulation catches each.
+    Mutants {
+        /// Only those whose names hold this.
+        name: Option<String>,
+        /// Only a few, others with each commit.
+        #[arg(long)]
+        sample: bool,
+    },
     /// Installs what is missing and runs every check and test.
     Test,
     /// Checks the rules of the house that no compiler knows.
@@ -68,6 +79,9 @@ fn run(chore: Chore) -> anyhow::Result<ExitCode> {
         Chore::Conformance { check: false } => conformance::write()?,
         Chore::Counts { renew } => counts::run(renew)?,
         Chore::Definitions => definitions::generate()?,
+        Chore::Mutants { name: Some(name), .. } => mutants::run(Which::Named(&name))?,
+        Chore::Mutants { sample: true, .. } => mutants::run(Which::Sample)?,
+        Chore::Mutants { .. } => mutants::run(Which::All)?,
         Chore::Test => return suite::run(),
         Chore::Tidy => tidy::run()?,
     }

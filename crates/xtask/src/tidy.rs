@@ -7,6 +7,7 @@ mod architecture;
 mod dependencies;
 mod error_pages;
 mod layers;
+mod mutants;
 mod shared_data;
 mod sources;
 
@@ -25,6 +26,7 @@ pub(crate) fn run() -> Result<()> {
     dependencies::check(&mut faults)?;
     error_pages::check(&mut faults)?;
     layers::check(&mut faults)?;
+    mutants::check(&mut faults)?;
     shared_data::check(&mut faults)?;
     sources::check(&sources, &mut faults);
     if let Err(stale) = conformance::check() {

@@ -11,7 +11,7 @@ use crate::workspace::{self, Source};
 const LINES_MAX: usize = 300;
 
 /// The invariants that have to be proven by now.
-const INVARIANTS: [&str; 7] = ["I1", "I2", "I3", "I4", "I5", "I10", "I11"];
+const INVARIANTS: [&str; 11] = ["I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11"];
 
 pub(super) fn check(sources: &[Source], faults: &mut Faults) -> Result<()> {
     if !workspace::root().join("ARCHITECTURE.md").exists() {
