@@ -537,13 +537,7 @@ impl DeliveryLoop {
     }
 
     /// Has an attempt sent: by the settings that its place was found by.
-    fn begin(
-        &mut self,
-        key: SubscriptionKey,
-        attempt: Attempt,
-        place: Place,
-        settings: Settings,
-    ) {
+    fn begin(&mut self, key: SubscriptionKey, attempt: Attempt, place: Place, settings: Settings) {
         let Some(slot) = self.slots.get_mut(&key) else { return };
         let mut effects = Vec::new();
         let started = Input::AttemptStarted { id: attempt.id };
