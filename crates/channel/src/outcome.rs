@@ -20,6 +20,8 @@ pub struct Outcome {
 /// Success or failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
+    /// A broker has it, on as many of its machines as it is set up for.
+    Published,
     /// The endpoint has taken it.
     Success {
         /// Any of 2xx (RQ-CH-26).
@@ -41,6 +43,11 @@ pub struct Failure {
 /// What kind of failure it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
+    /// A broker that was reached did not take the message.
+    Broker {
+        /// Whether it will not take it later either, as when it is too large.
+        lasting: bool,
+    },
     /// The host's name could not be resolved. Nothing was sent.
     DnsResolution,
     /// No response came.
@@ -79,7 +86,7 @@ pub struct ResponseText(String);
 impl Outcome {
     /// Whether the endpoint has taken it.
     pub fn is_success(&self) -> bool {
-        matches!(self.verdict, Verdict::Success { .. })
+        matches!(self.verdict, Verdict::Published | Verdict::Success { .. })
     }
 }
 

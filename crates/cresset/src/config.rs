@@ -12,6 +12,7 @@
 //! `docs/configuration.md` equal to `default.toml`.
 
 pub(crate) mod auth;
+pub(crate) mod brokers;
 mod entries;
 mod problem;
 mod reader;
@@ -54,6 +55,8 @@ pub(crate) struct Config {
     pub(crate) rest_hook: RestHook,
     pub(crate) delivery: Delivery,
     pub(crate) message: Message,
+    pub(crate) kafka: brokers::Kafka,
+    pub(crate) nats: brokers::Nats,
     pub(crate) recovery: Recovery,
     pub(crate) retention: Retention,
     pub(crate) search: Search,
@@ -352,6 +355,8 @@ impl Config {
             rest_hook: RestHook::read(reader),
             delivery: Delivery::read(reader),
             message: Message::read(reader),
+            kafka: brokers::Kafka::read(reader),
+            nats: brokers::Nats::read(reader),
             recovery: Recovery::read(reader),
             retention: Retention::read(reader),
             search: Search::read(reader),
@@ -385,6 +390,8 @@ impl Config {
             let keys = ["delivery.host-pause-min", "delivery.host-pause-max"];
             reader.contradiction(&keys, "must not be above delivery.host-pause-max");
         }
+        self.kafka.check(reader);
+        self.nats.check(reader);
         let subscriptions = &self.subscriptions;
         if subscriptions.timeout_default > subscriptions.timeout_max {
             let keys = ["subscriptions.timeout-default", "subscriptions.timeout-max"];

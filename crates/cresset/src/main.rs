@@ -1,5 +1,6 @@
 //! The `cresset` binary: command line, configuration and wiring.
 
+mod brokers;
 mod cli;
 mod config;
 mod demo;

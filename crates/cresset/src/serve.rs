@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use crate::cli::Serve;
 use crate::config::auth::{Auth, Right};
 use crate::config::{self, Config, SearchIndex, StoreKind};
-use crate::{demo, telemetry, topics};
+use crate::{brokers, demo, telemetry, topics};
 
 /// How long the store may take to be closed when the grace time is over.
 const CLOSING_TIME_MAX: Duration = Duration::from_secs(30);
@@ -123,7 +123,8 @@ fn start(
         StoreKind::Memory => Arc::new(MemoryStore::new()),
     };
     let node_config = node_config(config, base_url)?;
-    Node::start(node_config, store, rest_hook, Clock::system())
+    let brokers = brokers::open(config)?;
+    Node::start(node_config, store, rest_hook, brokers, Clock::system())
         .context("the state cannot be read from the store")
 }
 

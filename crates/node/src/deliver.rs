@@ -1,5 +1,5 @@
 //! The delivery loop: carries out what the `Delivery` machines of subscriptions with an endpoint
-//! (rest-hook, message) decide.
+//! (rest-hook, message) or a broker (kafka, nats) decide.
 //!
 //! One task owns all machines and one heap of deadlines. A subscription that waits, for its next
 //! heartbeat or a retry, is an entry in the heap, not a task (I6). Attempts run as tasks, at most
@@ -42,7 +42,7 @@ mod hosts;
 mod resting;
 mod send;
 
-use hosts::{HostName, Hosts, Place, Turn, host_of};
+use hosts::{HostName, Hosts, Place, Turn, target_of};
 use resting::{MACHINES_KEPT, Resting, is_delivered, is_quiet};
 use send::Sender;
 pub(crate) use send::Sent;
@@ -506,7 +506,7 @@ impl DeliveryLoop {
         }
         let Some(slot) = self.slots.get(&key) else { return };
         let settings = slot.live.state().settings.clone();
-        let host = host_of(settings.endpoint.as_deref().unwrap_or_default());
+        let host = target_of(&settings);
         let slots = &self.slots;
         match self.hosts.offer(&host, (key, attempt), now, |entry| is_awaited(slots, entry)) {
             Turn::Go(place) => self.begin(key, attempt, place, settings),

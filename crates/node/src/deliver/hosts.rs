@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cresset_engine::{Attempt, Breaker, Health, OUTCOME_GRACE, Pass, Permit};
-use cresset_model::SubscriptionKey;
+use cresset_model::{ChannelType, Subscription, SubscriptionKey};
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 use url::Url;
@@ -24,9 +24,22 @@ const WAITING_MIN: usize = 64;
 /// Name and port of an endpoint's host.
 pub(super) type HostName = Arc<str>;
 
+/// What the notifications of a subscription are sent to: the host of its endpoint, or the broker of
+/// its channel. Names of hosts end with a port, so the two cannot be confused.
+pub(super) fn target_of(subscription: &Subscription) -> HostName {
+    match subscription.channel_type {
+        ChannelType::Kafka | ChannelType::Nats => subscription.channel_type.code().into(),
+        ChannelType::Custom(_)
+        | ChannelType::Email
+        | ChannelType::Message
+        | ChannelType::RestHook
+        | ChannelType::Websocket => host_of(subscription.endpoint.as_deref().unwrap_or_default()),
+    }
+}
+
 /// The name of the host that an endpoint has; the same for all that cannot be read, which never
 /// get as far as being sent.
-pub(super) fn host_of(endpoint: &str) -> HostName {
+fn host_of(endpoint: &str) -> HostName {
     let url = Url::parse(endpoint).ok();
     let host = url.as_ref().and_then(|url| {
         let port = url.port_or_known_default().unwrap_or_default();

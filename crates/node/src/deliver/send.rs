@@ -37,6 +37,10 @@ const ROOM_UNIT_BYTES: usize = 1024;
 /// The operation that takes messages.
 const PROCESS_MESSAGE: &str = "/$process-message";
 
+mod publish;
+
+use publish::Outgoing;
+
 /// What came of an attempt.
 pub(crate) struct Sent {
     /// For the machine of the subscription.
@@ -96,17 +100,14 @@ impl Sender {
     pub(super) async fn send(&self, start: Start) -> Sent {
         let mut letter = Letter::new(&self.shared, start);
         let ended = match self.build(&mut letter).await {
-            Ok((request, _room)) => Ok(self.rest_hook.attempt(request).await),
+            Ok((outgoing, _room)) => Ok(outgoing.attempt(&self.rest_hook).await),
             Err(unsent) => Err(unsent),
         };
         letter.ended(&self.shared, ended)
     }
 
-    /// Builds the request and takes room for its bytes.
-    async fn build(
-        &self,
-        letter: &mut Letter,
-    ) -> Result<(channel::Request, OwnedSemaphorePermit), Unsent> {
+    /// Builds what is to be sent and takes room for its bytes.
+    async fn build(&self, letter: &mut Letter) -> Result<(Outgoing, OwnedSemaphorePermit), Unsent> {
         // Only full resources can be large, so only they take turns.
         let _turn = match letter.settings.content {
             PayloadContent::FullResource => {
@@ -114,12 +115,12 @@ impl Sender {
             }
             PayloadContent::Empty | PayloadContent::IdOnly => None,
         };
-        let request = letter.request(&self.shared).await?;
-        let units = request.body.len().div_ceil(ROOM_UNIT_BYTES);
+        let outgoing = letter.outgoing(&self.shared).await?;
+        let units = outgoing.body_bytes().div_ceil(ROOM_UNIT_BYTES);
         let units = u32::try_from(units).unwrap_or(u32::MAX).min(self.room_max);
         let room = self.room.clone().acquire_many_owned(units);
         let room = tokio::time::timeout(ROOM_TIME_MAX, room).await.map_err(|_| Unsent::NoRoom)?;
-        Ok((request, room.map_err(Error::internal)?))
+        Ok((outgoing, room.map_err(Error::internal)?))
     }
 }
 
@@ -149,17 +150,37 @@ impl Letter {
         Self { live, settings, attempt, range, status, message, record }
     }
 
-    /// Builds what is to be sent.
+    /// Builds what is to be sent by HTTP.
+    #[cfg(feature = "stepped")]
     pub(crate) async fn request(
         &mut self,
         shared: &Arc<Shared>,
     ) -> Result<channel::Request, Unsent> {
+        let body = self.rendered(shared).await?;
+        self.addressed(shared, body)
+    }
+
+    /// Builds what is to be sent, for the channel that it is sent over.
+    async fn outgoing(&mut self, shared: &Arc<Shared>) -> Result<Outgoing, Unsent> {
+        let body = self.rendered(shared).await?;
+        Ok(match self.settings.channel_type {
+            ChannelType::Kafka | ChannelType::Nats => self.published(shared, body)?,
+            ChannelType::Custom(_)
+            | ChannelType::Email
+            | ChannelType::Message
+            | ChannelType::RestHook
+            | ChannelType::Websocket => Outgoing::Http(Box::new(self.addressed(shared, body)?)),
+        })
+    }
+
+    /// The notification.
+    async fn rendered(&mut self, shared: &Arc<Shared>) -> Result<Bytes, Unsent> {
         let (live, kind) = (&self.live, self.record.notification_type);
         let events = self.range.map(|range| (range, Overflow::Bare));
         let built = notify::render(shared, live, kind, events, Some(self.status)).await?;
         let Rendered { bytes, trace, .. } = built.ok_or(Unsent::Nothing)?;
         self.message.trace = trace.or(self.message.trace);
-        self.addressed(shared, bytes)
+        Ok(bytes)
     }
 
     /// Writes down what came of it, and tells what it means.
@@ -218,6 +239,8 @@ impl Letter {
             }
             ChannelType::Custom(_)
             | ChannelType::Email
+            | ChannelType::Kafka
+            | ChannelType::Nats
             | ChannelType::RestHook
             | ChannelType::Websocket => (Url::parse(endpoint).map_err(Error::internal)?, body),
         };
@@ -317,6 +340,7 @@ fn message_endpoint(endpoint: &str) -> Result<Url, url::ParseError> {
 fn note(record: &mut AttemptRecord, outcome: &channel::Outcome, settings: &Settings) {
     record.duration = outcome.duration;
     match &outcome.verdict {
+        Verdict::Published => record.outcome = AttemptOutcome::Success,
         Verdict::Success { status } => {
             record.outcome = AttemptOutcome::Success;
             record.http_status = Some(*status);
@@ -324,6 +348,7 @@ fn note(record: &mut AttemptRecord, outcome: &channel::Outcome, settings: &Setti
         Verdict::Failure(failure) => {
             record.detail = Some(failure.detail.clone());
             record.outcome = match failure.kind {
+                FailureKind::Broker { .. } => AttemptOutcome::ErrorResponse,
                 FailureKind::DnsResolution => AttemptOutcome::DnsResolution,
                 FailureKind::NoResponse(_) => AttemptOutcome::NoResponse,
                 FailureKind::Refused => AttemptOutcome::Refused,
@@ -345,13 +370,19 @@ fn note(record: &mut AttemptRecord, outcome: &channel::Outcome, settings: &Setti
 /// What an attempt's outcome means for the subscription (RQ-CH-26, RQ-ER-05) and for its host.
 fn judge(outcome: &channel::Outcome) -> Sent {
     let failure = match &outcome.verdict {
-        Verdict::Success { .. } => {
+        Verdict::Published | Verdict::Success { .. } => {
             return Sent { outcome: Outcome::Success, health: Health::Good };
         }
         Verdict::Failure(failure) => failure,
     };
     let error = Some(SubscriptionErrorCode::ErrorResponse);
     let (outcome, health) = match failure.kind {
+        FailureKind::Broker { lasting: true } => {
+            (Outcome::Rejected { reason: reason(error, &failure.detail) }, Health::Good)
+        }
+        FailureKind::Broker { lasting: false } => {
+            (retry(error, &failure.detail, None), Health::Good)
+        }
         FailureKind::DnsResolution => {
             let code = Some(SubscriptionErrorCode::DnsResolutionError);
             (retry(code, &failure.detail, None), Health::Bad)

@@ -215,7 +215,9 @@ impl Fixture {
     fn with(store: Arc<FaultyStore>, config: Config) -> Self {
         let clock = Clock::manual("2026-01-01T00:00:00Z".parse().unwrap());
         let rest_hook = RestHook::new(&cresset_channel::Config::default(), endpoints()).unwrap();
-        let (node, stopper) = Node::start(config, store.clone(), rest_hook, clock.clone()).unwrap();
+        let (node, stopper) =
+            Node::start(config, store.clone(), rest_hook, crate::Brokers::default(), clock.clone())
+                .unwrap();
         Self { store, node, clock, stopper }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tracing::level_filters::LevelFilter;
 
+use super::super::brokers::{Connection, Kafka, Nats};
 use super::super::reader::Reader;
 use super::super::{
     Auth, Config, DEFAULT, Delivery, Limits, Log, LogFormat, Message, Recovery, RestHook,
@@ -21,6 +22,20 @@ fn seconds(seconds: u64) -> Duration {
 
 fn n(number: usize) -> NonZeroUsize {
     NonZeroUsize::new(number).unwrap()
+}
+
+/// To no broker.
+fn connection() -> Connection {
+    Connection {
+        servers: Vec::new(),
+        tls: true,
+        extra_ca_files: Vec::new(),
+        client_certificate_file: None,
+        client_key_file: None,
+        user: None,
+        password_file: None,
+        connect_timeout: seconds(5),
+    }
 }
 
 fn expected() -> Config {
@@ -102,6 +117,19 @@ fn expected() -> Config {
             event_system: "http://example.org/fhir/message-events".to_owned(),
             event_code: "subscription-notification".to_owned(),
         },
+        kafka: Kafka {
+            connection: connection(),
+            mechanism: None,
+            topic: "cresset".to_owned(),
+            allow_topics: Vec::new(),
+            record_max: n(1_000_000),
+        },
+        nats: Nats {
+            connection: connection(),
+            token_file: None,
+            subject: "cresset".to_owned(),
+            allow_subjects: Vec::new(),
+        },
         recovery: Recovery { events_per_second: NonZeroU32::new(100).unwrap() },
         retention: Retention {
             events_keep: seconds(30 * 24 * 60 * 60),
@@ -139,7 +167,11 @@ fn the_examples_of_keys_without_default_are_good() {
             Some(_) | None => format!("{line}\n"),
         })
         .collect();
-    let uncommented = uncommented.replace("mode = \"none\"", "mode = \"tokens\"");
+    let uncommented = uncommented
+        .replace("mode = \"none\"", "mode = \"tokens\"")
+        .replace("mechanism = \"none\"", "mechanism = \"plain\"")
+        // Instead of a user.
+        .replace("token-file = \"nats-token\"", "");
     let loaded = load_with(&uncommented, &[], flags()).unwrap();
     assert!(loaded.server.base_url.is_some());
     assert!(loaded.topics.directory.is_some());
