@@ -3,7 +3,8 @@
 //!
 //! It starts `cresset` from the target folder of the test that runs ([`Server`]), sends it HTTP
 //! ([`Client`]), listens on websockets ([`Socket`]) and is an endpoint itself ([`Receiver`],
-//! and [`Rogue`] for what no HTTP server does). What
+//! and [`Rogue`] for what no HTTP server does); brokers are others' programs that it starts
+//! ([`NatsServer`], [`KafkaCluster`]). What
 //! it reads it reads by hand from JSON ([`Notification`]), never with the product's own code, and
 //! it checks the frame rules of every notification that it reads. Nothing here sleeps: it waits
 //! for a condition, with a deadline ([`until`]).
@@ -12,6 +13,9 @@
 //! `cargo xtask conformance` lists them in `docs/conformance.md`.
 
 mod client;
+mod detour;
+mod kafka;
+mod nats;
 mod notification;
 mod receiver;
 mod reply;
@@ -25,6 +29,9 @@ mod version;
 mod wait;
 
 pub use client::{Client, Request, Token};
+pub use detour::Detour;
+pub use kafka::{KafkaCluster, KafkaRecord};
+pub use nats::{NatsMessage, NatsServer};
 pub use notification::{Entry, Notification, NotifiedEvent, Status};
 pub use receiver::{Answer, Receiver, Sent};
 pub use reply::{Outcome, OutcomeIssue, Reply};

@@ -30,7 +30,7 @@ fn servers_may_come_from_the_environment() {
 fn what_is_no_server_topic_or_subject_is_told() {
     check(
         "[kafka]\nservers = [\"kafka://a:9092\"]\n",
-        "cresset.toml:2: kafka.servers[0]: must be a host and a port such as \
+        "cresset.toml:2: kafka.servers: must be a host and a port such as \
          \"broker.example.org:4222\", not \"kafka://a:9092\"",
     );
     check(
@@ -39,7 +39,7 @@ fn what_is_no_server_topic_or_subject_is_told() {
     );
     check(
         "[nats]\nallow-subjects = [\"a..b\"]\n",
-        "cresset.toml:2: nats.allow-subjects[0]: must be a subject, in which \"*\" stands for one \
+        "cresset.toml:2: nats.allow-subjects: must be a subject, in which \"*\" stands for one \
          part and \">\" for all further ones",
     );
 }
