@@ -13,10 +13,12 @@
 //! holds a header value, a body, an address or the query string of an endpoint.
 //!
 //! **Tests**: `address/tests.rs`, `endpoint/tests.rs`, `header/tests.rs`, `retry_after/tests.rs`,
-//! `signature/tests.rs` are tables; `rest_hook/tests.rs` speaks to receivers on loopback.
+//! `signature/tests.rs` are tables; `rest_hook/tests.rs` speaks to receivers on loopback,
+//! `email/tests.rs` to a relay of its own.
 
 mod address;
 mod clients;
+mod email;
 mod endpoint;
 mod header;
 mod host;
@@ -29,11 +31,15 @@ mod signature;
 mod tls;
 
 pub use address::{AddressPolicy, AddressRange, InvalidPrefix, parse_prefix};
+pub use email::{
+    Attachment, BodyKind, Email, EmailConfig, EmailError, MAIL_SUBJECT_LENGTH_MAX, Mail, Recipient,
+    RecipientRefusal, Security, is_mail_domain,
+};
 pub use endpoint::{ENDPOINT_LENGTH_MAX, EndpointPolicy, EndpointRefusal, endpoint_refusal};
 pub use header::{HEADERS_MAX, HeaderRefusal, header_refusal};
 pub use host::{HostPattern, InvalidHostPattern};
 pub use ipnet::IpNet;
-pub use outcome::{Failure, FailureKind, NoResponse, Outcome, ResponseText, Verdict};
+pub use outcome::{Failure, FailureKind, NoResponse, Outcome, ResponseText, SmtpSubject, Verdict};
 pub use proxy::{InvalidProxyUrl, ProxyUrl};
 pub use rest_hook::{Config, HostConfig, RESPONSE_TEXT_BYTES_MAX, Request, RestHook};
 pub use retry_after::RETRY_AFTER_MAX;

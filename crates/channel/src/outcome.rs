@@ -22,7 +22,7 @@ pub struct Outcome {
 pub enum Verdict {
     /// The endpoint has taken it.
     Success {
-        /// Any of 2xx (RQ-CH-26).
+        /// Any of 2xx (RQ-CH-26); of a relay, its SMTP code.
         status: u16,
     },
     /// The endpoint has not taken it, or it is not known whether it has.
@@ -55,6 +55,26 @@ pub enum FailureKind {
         /// How long the endpoint asked to be left alone, at most [`crate::RETRY_AFTER_MAX`].
         retry_after: Option<Duration>,
     },
+    /// A reply of an SMTP relay that is not a success.
+    Smtp {
+        /// The SMTP code; 4xx is for now, 5xx for good.
+        code: u16,
+        /// What the relay speaks of.
+        subject: SmtpSubject,
+    },
+}
+
+/// What a relay that takes a mail no further speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SmtpSubject {
+    /// The mailbox, which does not exist or is switched off.
+    Mailbox,
+    /// The mail.
+    Message,
+    /// The recipient, whatever is wrong with it.
+    Recipient,
+    /// This server: what it is, its password, its sender, or the relay's own state.
+    Session,
 }
 
 /// Why no response came.
