@@ -323,7 +323,10 @@ fn failure_of(error: &smtp::Error, subject: SmtpSubject, text: &str) -> Failure 
             SmtpSubject::Message | SmtpSubject::Recipient if is_no_mailbox(text) => {
                 SmtpSubject::Mailbox
             }
-            other => other,
+            SmtpSubject::Mailbox
+            | SmtpSubject::Message
+            | SmtpSubject::Recipient
+            | SmtpSubject::Session => subject,
         };
         let what = match subject {
             SmtpSubject::Mailbox => "the relay says that there is no such mailbox",

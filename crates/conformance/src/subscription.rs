@@ -12,6 +12,8 @@ const CHANNEL_TYPES: &str = "http://terminology.hl7.org/CodeSystem/subscription-
 /// How notifications are to travel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Channel {
+    /// By mail to this endpoint.
+    Email(String),
     /// As FHIR messages to this endpoint.
     Message(String),
     /// To this endpoint.
@@ -124,6 +126,13 @@ impl Subscribe {
     /// To a topic by rest-hook, id-only.
     pub fn rest_hook(topic: &str, endpoint: &str) -> Self {
         Self { channel: Channel::RestHook(endpoint.to_owned()), ..Self::websocket(topic) }
+    }
+
+    /// To a topic by mail, id-only, with a body in plain text and the Bundle attached.
+    pub fn email(topic: &str, address: &str) -> Self {
+        let channel = Channel::Email(format!("mailto:{address}"));
+        let mime_type = "text/plain;attach=application/fhir+json";
+        Self { channel, ..Self::websocket(topic) }.mime_type(mime_type)
     }
 
     /// To a topic by messages, id-only.
@@ -276,6 +285,7 @@ impl Channel {
     /// The channel's code.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Email(_) => "email",
             Self::Message(_) => "message",
             Self::RestHook(_) => "rest-hook",
             Self::Websocket => "websocket",
@@ -284,7 +294,9 @@ impl Channel {
 
     fn endpoint(&self) -> Option<&str> {
         match self {
-            Self::Message(endpoint) | Self::RestHook(endpoint) => Some(endpoint),
+            Self::Email(endpoint) | Self::Message(endpoint) | Self::RestHook(endpoint) => {
+                Some(endpoint)
+            }
             Self::Websocket => None,
         }
     }

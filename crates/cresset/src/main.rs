@@ -4,6 +4,7 @@ mod cli;
 mod config;
 mod demo;
 mod explain;
+mod mail;
 mod serve;
 mod telemetry;
 mod topic_check;

@@ -95,9 +95,9 @@ fn check_url(endpoint: &str, schemes: &[&str], what: &str) -> Result<(), Issue> 
     Ok(())
 }
 
+/// The scheme, and that there may be an address; whether it is one is for who sends to it.
 fn check_mailto(endpoint: &str) -> Result<(), Issue> {
     let address = endpoint.strip_prefix("mailto:").unwrap_or_default();
-    let address = address.split('?').next().unwrap_or_default();
     match address.rsplit_once('@') {
         Some((local, domain)) if !local.is_empty() && !domain.is_empty() => Ok(()),
         _ => Err(refused("the endpoint must be a mailto: URI with an address")),

@@ -61,6 +61,8 @@ const LEFT_OUT: &str =
 pub(crate) enum Overflow {
     /// They are told of without it: which events a notification has is settled.
     Bare,
+    /// The same, with room for so many bytes only, whatever the first event needs.
+    BareWithin(usize),
     /// They are left for the next one.
     Later,
 }
@@ -68,6 +70,8 @@ pub(crate) enum Overflow {
 /// A notification as bytes.
 pub(crate) struct Rendered {
     pub(crate) bytes: Bytes,
+    /// What the bytes say; always there with [`Overflow::BareWithin`], and without events.
+    pub(crate) told: Option<Notification>,
     /// The last event in it.
     pub(crate) last: Option<EventNumber>,
     /// The trace of the request that made its first event.
@@ -87,7 +91,10 @@ pub(crate) async fn render(
 ) -> Result<Option<Rendered>, Error> {
     let version =
         version_of(live.base).ok_or_else(|| Error::internal("a base without a version"))?;
-    let single = events.and_then(|(range, _)| Single::of(shared, live, range, status));
+    // A mail tells people what it says, and has less room than what others have rendered.
+    let is_for_people = matches!(events, Some((_, Overflow::BareWithin(_))));
+    let single = events.filter(|_| !is_for_people);
+    let single = single.and_then(|(range, _)| Single::of(shared, live, range, status));
     if let Some(rendered) = single.as_ref().and_then(|single| single.fill(shared, live)) {
         return Ok(Some(rendered));
     }
@@ -124,7 +131,7 @@ pub(crate) async fn render(
         let make = || Codec::of(version).notification_template(&notification, random_salt()?);
         shared.frames.rendered(single.key, notification.timestamp, trace, make);
     }
-    Ok(Some(Rendered { bytes: Bytes::from(bytes), last, trace }))
+    Ok(Some(Rendered { bytes: Bytes::from(bytes), told: Some(notification), last, trace }))
 }
 
 /// A notification of one event in the plainest case: to an active subscription with which nothing is wrong.
@@ -170,7 +177,7 @@ impl Single {
             number: self.number,
         });
         let (bytes, trace) = (Bytes::from(bytes), template.trace);
-        Some(Rendered { bytes, last: Some(self.number), trace })
+        Some(Rendered { bytes, told: None, last: Some(self.number), trace })
     }
 }
 
@@ -397,6 +404,7 @@ impl Room {
     fn new(overflow: Overflow) -> Self {
         let bytes = match overflow {
             Overflow::Bare => CONTENT_BYTES_MAX,
+            Overflow::BareWithin(bytes) => bytes.min(CONTENT_BYTES_MAX),
             Overflow::Later => FRAME_CONTENT_BYTES_MAX,
         };
         Self { bytes, overflow, held: FxHashSet::default() }
@@ -411,10 +419,11 @@ impl Room {
         if needed > self.bytes && !is_first && self.overflow == Overflow::Later {
             return false;
         }
+        // A single resource is sent whatever its size; bodies are bounded when they come in.
+        let whole_first = is_first && !matches!(self.overflow, Overflow::BareWithin(_));
         for (index, resource) in resources.iter_mut().enumerate() {
             let cost = self.cost(resource);
-            // A single resource is sent whatever its size; bodies are bounded when they come in.
-            if cost <= self.bytes || (is_first && index == 0) {
+            if cost <= self.bytes || (whole_first && index == 0) {
                 self.bytes = self.bytes.saturating_sub(cost);
                 if resource.body.is_some() {
                     self.held.insert(identity(resource));

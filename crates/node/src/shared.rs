@@ -222,10 +222,20 @@ impl Shared {
     /// Brings what a subscription asks for within the operator's bounds (RQ-SB-14, RQ-SB-27).
     pub(crate) fn bound(&self, subscription: &mut Subscription) {
         let config = &self.config.subscriptions;
-        let raise = |period: Duration| period.max(config.heartbeat_min);
+        let heartbeat_min = match (&subscription.channel_type, &self.config.email) {
+            (ChannelType::Email, Some(email)) => email.heartbeat_min.max(config.heartbeat_min),
+            _ => config.heartbeat_min,
+        };
+        let raise = |period: Duration| period.max(heartbeat_min);
         subscription.heartbeat_period = subscription.heartbeat_period.map(raise);
         subscription.timeout = subscription.timeout.map(|one| one.min(config.timeout_max));
         subscription.max_count = subscription.max_count.map(|one| one.min(config.max_count_max));
+    }
+
+    /// Codes of the channels that this server sends over.
+    pub(crate) fn channels(&self) -> &'static [&'static str] {
+        const ALL: [&str; 4] = ["rest-hook", "websocket", "message", "email"];
+        if self.config.email.is_some() { &ALL } else { &ALL[..3] }
     }
 
     /// Position of the last visible change.
@@ -239,18 +249,10 @@ impl Shared {
     }
 }
 
-/// Whether a channel is one that this server sends over.
-pub(crate) fn is_served(channel: &ChannelType) -> bool {
-    match channel {
-        ChannelType::Message | ChannelType::RestHook | ChannelType::Websocket => true,
-        ChannelType::Custom(_) | ChannelType::Email => false,
-    }
-}
-
-/// Whether notifications of a channel are sent to an endpoint by HTTP.
+/// Whether notifications of a channel are sent to an endpoint.
 pub(crate) fn is_sent_to(channel: &ChannelType) -> bool {
     match channel {
-        ChannelType::Message | ChannelType::RestHook => true,
-        ChannelType::Custom(_) | ChannelType::Email | ChannelType::Websocket => false,
+        ChannelType::Email | ChannelType::Message | ChannelType::RestHook => true,
+        ChannelType::Custom(_) | ChannelType::Websocket => false,
     }
 }

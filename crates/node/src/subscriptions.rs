@@ -3,7 +3,8 @@
 use cresset_channel::{EndpointPolicy, endpoint_refusal};
 use cresset_definitions::FhirVersion;
 use cresset_fhir::{
-    BindingTokenAnswer, Codec, MIME_TYPE_DEFAULT, SubscriptionValues, render_token,
+    BindingTokenAnswer, Codec, MAIL_MIME_TYPE_DEFAULT, MIME_TYPE_DEFAULT, SubscriptionValues,
+    render_token,
 };
 use cresset_model::{
     ChannelType, EventNumber, Issue, IssueCode, Issues, Notification, NotificationType,
@@ -17,12 +18,13 @@ use url::Url;
 
 use crate::bases::base_of;
 use crate::caller::{Caller, Right};
+use crate::email;
 use crate::error::{Error, Kind};
 use crate::live::LiveSubscription;
 use crate::node::Node;
 use crate::notify::{self, Overflow, Range, Read};
 use crate::settings::Settings;
-use crate::shared::{Shared, is_sent_to, is_served};
+use crate::shared::{Shared, is_sent_to};
 use crate::tokens;
 
 /// Events that one `$events` answers at most; a client asks again from the next number.
@@ -80,7 +82,13 @@ pub(crate) fn prepare(
     }
     if version == FhirVersion::R5 {
         if value.get("contentType").is_none() {
-            chosen.mime_type = Some(MIME_TYPE_DEFAULT);
+            chosen.mime_type = Some(match subscription.channel_type {
+                ChannelType::Email => MAIL_MIME_TYPE_DEFAULT,
+                ChannelType::Custom(_)
+                | ChannelType::Message
+                | ChannelType::RestHook
+                | ChannelType::Websocket => MIME_TYPE_DEFAULT,
+            });
         }
         if value.get("content").is_none() {
             chosen.content = Some(subscription.content);
@@ -99,10 +107,13 @@ fn kind_of(issues: &Issues) -> Kind {
 }
 
 fn check_channel(shared: &Shared, subscription: &Subscription, issues: &mut Issues) {
-    if !is_served(&subscription.channel_type) {
+    let served = shared.channels();
+    let is_custom = matches!(subscription.channel_type, ChannelType::Custom(_));
+    if is_custom || !served.contains(&subscription.channel_type.code()) {
         let text = format!(
-            "the channel '{}' is not switched on here; rest-hook, websocket and message are",
-            subscription.channel_type.code()
+            "the channel '{}' is not switched on here; these are: {}",
+            subscription.channel_type.code(),
+            served.join(", ")
         );
         let issue = Issue::error(IssueCode::UnknownChannelType, text);
         issues.push(issue.at("Subscription.channelType"));
@@ -117,6 +128,12 @@ fn check_channel(shared: &Shared, subscription: &Subscription, issues: &mut Issu
         issues.push(issue.at("Subscription.endpoint"));
         return;
     };
+    if subscription.channel_type == ChannelType::Email {
+        if let Some(config) = &shared.config.email {
+            email::check(config, subscription, issues);
+        }
+        return;
+    }
     let Ok(url) = Url::parse(endpoint) else { return };
     if let Some(refusal) = endpoint_refusal(&url, policy) {
         let issue = Issue::error(IssueCode::EndpointRefused, refusal.to_string());

@@ -148,6 +148,7 @@ impl Scenario {
                 attempts_per_subscription_max: size(3),
                 attempts_max: size(100),
             },
+            email: None,
             recovery: RecoveryConfig { events_per_second: NonZeroU32::new(100).expect("not zero") },
             websocket: WebsocketConfig {
                 token_lifetime: Duration::from_secs(1_800),

@@ -16,11 +16,17 @@ struct SystemPackage {
     reason: &'static str,
 }
 
-const SYSTEM_PACKAGES: [SystemPackage; 2] = [
+const SYSTEM_PACKAGES: [SystemPackage; 3] = [
     SystemPackage {
         package: "gcc",
         probe: &["cc", "--version"],
         reason: "the C code of SQLite, ring and zstd",
+    },
+    SystemPackage {
+        package: "python3-aiosmtpd",
+        // Debian's own Python, which sees Debian's packages.
+        probe: &["/usr/bin/python3", "-c", "import aiosmtpd"],
+        reason: "the SMTP server of the tests",
     },
     SystemPackage {
         package: "valgrind",

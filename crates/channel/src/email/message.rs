@@ -94,11 +94,7 @@ impl Mail {
         Ok(bytes)
     }
 
-    fn message(
-        &self,
-        from: &Mailbox,
-        reply_to: Option<&Mailbox>,
-    ) -> Result<Message, &'static str> {
+    fn message(&self, from: &Mailbox, reply_to: Option<&Mailbox>) -> Result<Message, &'static str> {
         let unbuilt = |_| "the mail cannot be built";
         let id = self.id.as_str();
         if !id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {

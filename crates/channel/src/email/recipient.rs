@@ -32,9 +32,10 @@ pub enum RecipientRefusal {
     Scheme,
 }
 
-impl fmt::Display for RecipientRefusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl RecipientRefusal {
+    /// What is wrong, for people.
+    pub const fn as_str(self) -> &'static str {
+        match self {
             Self::Address => {
                 "the endpoint must hold exactly one plain address in ASCII, such as \
                  mailto:ward@example.org; international domains in their xn-- form"
@@ -42,7 +43,13 @@ impl fmt::Display for RecipientRefusal {
             Self::Fields => "the endpoint must hold an address only, and no fields",
             Self::Length => "the address is longer than 254 characters",
             Self::Scheme => "the endpoint must be a mailto: URL",
-        })
+        }
+    }
+}
+
+impl fmt::Display for RecipientRefusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

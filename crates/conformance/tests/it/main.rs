@@ -7,6 +7,7 @@ mod callers;
 mod capability;
 mod crash;
 mod delivery;
+mod email;
 mod explain;
 mod expressions;
 mod filters;

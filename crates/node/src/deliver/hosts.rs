@@ -68,6 +68,8 @@ struct Host {
 /// All hosts that attempts are under way to or wait for.
 pub(super) struct Hosts {
     per_host_max: usize,
+    /// One host with a bound of its own: the relay of mails.
+    relay: Option<(HostName, usize)>,
     suspects_max: usize,
     policy: cresset_engine::BreakerPolicy,
     hosts: FxHashMap<HostName, Host>,
@@ -85,6 +87,7 @@ impl Hosts {
     pub(super) fn new(config: &DeliveryConfig) -> Self {
         Self {
             per_host_max: config.concurrency_per_host_max.get(),
+            relay: None,
             suspects_max: config.concurrency_max.get().div_ceil(2),
             policy: config.breaker,
             hosts: FxHashMap::default(),
@@ -93,6 +96,11 @@ impl Hosts {
             released: VecDeque::new(),
             wakes: Vec::new(),
         }
+    }
+
+    /// The same, with another bound for one host.
+    pub(super) fn with_relay(self, relay: Option<(HostName, usize)>) -> Self {
+        Self { relay, ..self }
     }
 
     /// A place for an attempt, unless others wait before it; else it is put behind them.
@@ -187,8 +195,12 @@ impl Hosts {
     }
 
     fn place(&mut self, name: &HostName, timeout: Duration, now: Timestamp) -> Turn {
+        let max = match &self.relay {
+            Some((relay, max)) if relay == name => *max,
+            Some(_) | None => self.per_host_max,
+        };
         let Some(host) = self.hosts.get_mut(name) else { return Turn::Wait };
-        if host.running >= self.per_host_max {
+        if host.running >= max {
             return if host.breaker.is_open() { Turn::Barred } else { Turn::Wait };
         }
         let suspect = host.breaker.is_suspect();

@@ -4,27 +4,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cresset_channel::{self as channel, FailureKind, RestHook, Verdict};
+use cresset_channel::{self as channel, FailureKind, Recipient, RestHook, SmtpSubject, Verdict};
 use cresset_engine::{Attempt, AttemptKind, Health, Outcome};
 use cresset_fhir::{Codec, MIME_TYPE_DEFAULT, MessageFrame};
 use cresset_model::{
     ChannelType, NotificationType, PayloadContent, SubscriptionError, SubscriptionErrorCode,
     SubscriptionStatus, TraceContext,
 };
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use url::Url;
 use uuid::Uuid;
 
 use crate::attempts::{AttemptOutcome, AttemptRecord, without_secrets};
 use crate::bases::version_of;
 use crate::deliver::Start;
+use crate::email::Quotas;
 use crate::error::Error;
 use crate::live::LiveSubscription;
 use crate::notify::{self, Overflow, Range, Rendered};
 use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::subscriptions::{IN_THE_CLEAR, is_in_the_clear};
+use crate::writer::WriterHandle;
 
 /// Notifications built, or waiting for room once built, at the same time: what the bound on bytes
 /// in flight is exceeded by at most.
@@ -47,18 +50,22 @@ pub(crate) struct Sent {
 
 /// One attempt: what is to be sent, and the record of how that went.
 pub(crate) struct Letter {
-    live: Arc<LiveSubscription>,
-    settings: Settings,
-    attempt: Attempt,
+    pub(super) live: Arc<LiveSubscription>,
+    pub(super) settings: Settings,
+    pub(super) attempt: Attempt,
     range: Option<Range>,
     status: SubscriptionStatus,
-    message: Message,
-    record: AttemptRecord,
+    pub(super) message: Message,
+    pub(super) record: AttemptRecord,
+    /// Until when the receiver has to confirm it once it is taken, if it has to.
+    pub(super) confirm_by: Option<Timestamp>,
 }
 
 /// What attempts share.
 pub(super) struct Sender {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) writer: WriterHandle,
+    pub(super) quotas: Quotas,
     rest_hook: Arc<RestHook>,
     building: Semaphore,
     room: Arc<Semaphore>,
@@ -67,12 +74,16 @@ pub(super) struct Sender {
 
 /// Why nothing was sent.
 pub(crate) enum Unsent {
+    /// The receiver was asked to confirm before, and has until then.
+    Asked(Timestamp),
     /// Something is wrong here.
     Failed(Error),
     /// Too many bytes are in flight.
     NoRoom,
     /// There is nothing left to send.
     Nothing,
+    /// The receiver was sent enough, until then.
+    Postponed(Timestamp),
     /// It may not be sent.
     Refused(&'static str),
 }
@@ -84,42 +95,60 @@ impl From<Error> for Unsent {
 }
 
 impl Sender {
-    pub(super) fn new(shared: Arc<Shared>, rest_hook: Arc<RestHook>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, writer: WriterHandle, rest_hook: Arc<RestHook>) -> Self {
         let room = shared.config.delivery.bytes_in_flight_max.get().div_ceil(ROOM_UNIT_BYTES);
         let room = room.min(Semaphore::MAX_PERMITS);
         let room_max = u32::try_from(room).unwrap_or(u32::MAX);
         let building = Semaphore::new(BUILT_MAX);
-        Self { shared, rest_hook, building, room: Arc::new(Semaphore::new(room)), room_max }
+        let (quotas, room) = (Quotas::default(), Arc::new(Semaphore::new(room)));
+        Self { shared, writer, quotas, rest_hook, building, room, room_max }
     }
 
     /// Builds and sends one notification.
     pub(super) async fn send(&self, start: Start) -> Sent {
         let mut letter = Letter::new(&self.shared, start);
-        let ended = match self.build(&mut letter).await {
-            Ok((request, _room)) => Ok(self.rest_hook.attempt(request).await),
-            Err(unsent) => Err(unsent),
+        let ended = match letter.settings.channel_type {
+            ChannelType::Email => self.mail(&mut letter).await,
+            ChannelType::Custom(_)
+            | ChannelType::Message
+            | ChannelType::RestHook
+            | ChannelType::Websocket => self.post(&mut letter).await,
         };
         letter.ended(&self.shared, ended)
     }
 
-    /// Builds the request and takes room for its bytes.
-    async fn build(
+    /// Sends it by HTTP.
+    async fn post(&self, letter: &mut Letter) -> Result<channel::Outcome, Unsent> {
+        let (request, _room) = {
+            let _turn = self.turn(letter.settings.content).await?;
+            let request = letter.request(&self.shared).await?;
+            let room = self.room(request.body.len()).await?;
+            (request, room)
+        };
+        Ok(self.rest_hook.attempt(request).await)
+    }
+
+    /// The turn to build a notification.
+    pub(super) async fn turn(
         &self,
-        letter: &mut Letter,
-    ) -> Result<(channel::Request, OwnedSemaphorePermit), Unsent> {
+        content: PayloadContent,
+    ) -> Result<Option<SemaphorePermit<'_>>, Error> {
         // Only full resources can be large, so only they take turns.
-        let _turn = match letter.settings.content {
+        Ok(match content {
             PayloadContent::FullResource => {
                 Some(self.building.acquire().await.map_err(Error::internal)?)
             }
             PayloadContent::Empty | PayloadContent::IdOnly => None,
-        };
-        let request = letter.request(&self.shared).await?;
-        let units = request.body.len().div_ceil(ROOM_UNIT_BYTES);
+        })
+    }
+
+    /// Room for so many bytes in flight.
+    pub(super) async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Unsent> {
+        let units = bytes.div_ceil(ROOM_UNIT_BYTES);
         let units = u32::try_from(units).unwrap_or(u32::MAX).min(self.room_max);
         let room = self.room.clone().acquire_many_owned(units);
         let room = tokio::time::timeout(ROOM_TIME_MAX, room).await.map_err(|_| Unsent::NoRoom)?;
-        Ok((request, room.map_err(Error::internal)?))
+        Ok(room.map_err(Error::internal)?)
     }
 }
 
@@ -142,11 +171,12 @@ impl Letter {
             events: range.map(|range| (range.first, range.last)),
             outcome: AttemptOutcome::Unsent,
             http_status: None,
+            smtp_code: None,
             detail: None,
             response: None,
         };
         let message = Message::new(&shared.config.base_url, &live, attempt, nonce);
-        Self { live, settings, attempt, range, status, message, record }
+        Self { live, settings, attempt, range, status, message, record, confirm_by: None }
     }
 
     /// Builds what is to be sent.
@@ -154,12 +184,21 @@ impl Letter {
         &mut self,
         shared: &Arc<Shared>,
     ) -> Result<channel::Request, Unsent> {
-        let (live, kind) = (&self.live, self.record.notification_type);
-        let events = self.range.map(|range| (range, Overflow::Bare));
-        let built = notify::render(shared, live, kind, events, Some(self.status)).await?;
-        let Rendered { bytes, trace, .. } = built.ok_or(Unsent::Nothing)?;
+        let Rendered { bytes, trace, .. } = self.render(shared, Overflow::Bare).await?;
         self.message.trace = trace.or(self.message.trace);
         self.addressed(shared, bytes)
+    }
+
+    /// Builds the notification.
+    pub(super) async fn render(
+        &self,
+        shared: &Arc<Shared>,
+        overflow: Overflow,
+    ) -> Result<Rendered, Unsent> {
+        let (live, kind) = (&self.live, self.record.notification_type);
+        let events = self.range.map(|range| (range, overflow));
+        let built = notify::render(shared, live, kind, events, Some(self.status)).await?;
+        built.ok_or(Unsent::Nothing)
     }
 
     /// Writes down what came of it, and tells what it means.
@@ -171,10 +210,25 @@ impl Letter {
         let sent = match ended {
             Ok(outcome) => {
                 note(&mut self.record, &outcome, &self.settings);
-                judge(&outcome)
+                let sent = judge(&outcome);
+                match (&sent.outcome, self.confirm_by) {
+                    (Outcome::Success, Some(until)) => {
+                        Sent { outcome: Outcome::AwaitsConfirmation { until }, ..sent }
+                    }
+                    _ => sent,
+                }
+            }
+            Err(Unsent::Asked(until)) => {
+                let outcome = Outcome::AwaitsConfirmation { until };
+                return Sent { outcome, health: Health::Unknown };
             }
             Err(Unsent::Nothing) => {
                 return Sent { outcome: Outcome::Success, health: Health::Unknown };
+            }
+            Err(Unsent::Postponed(until)) => {
+                let text = "the receiver has been sent enough for now";
+                self.record.detail = Some(text.to_owned());
+                Sent { outcome: Outcome::Postponed { until }, health: Health::Unknown }
             }
             Err(Unsent::NoRoom) => {
                 self.record.detail = Some("too many bytes are under way".to_owned());
@@ -261,8 +315,8 @@ impl Letter {
 }
 
 /// What tells one message from others.
-struct Message {
-    id: String,
+pub(super) struct Message {
+    pub(super) id: String,
     uuid: Uuid,
     /// That of the write that made the first event, where it named one; else the message's own.
     trace: Option<TraceContext>,
@@ -316,10 +370,12 @@ fn message_endpoint(endpoint: &str) -> Result<Url, url::ParseError> {
 /// The answer of an endpoint that was sent whole resources is left out: it may repeat them.
 fn note(record: &mut AttemptRecord, outcome: &channel::Outcome, settings: &Settings) {
     record.duration = outcome.duration;
+    let is_mail = settings.channel_type == ChannelType::Email;
     match &outcome.verdict {
         Verdict::Success { status } => {
             record.outcome = AttemptOutcome::Success;
-            record.http_status = Some(*status);
+            let answered = if is_mail { &mut record.smtp_code } else { &mut record.http_status };
+            *answered = Some(*status);
         }
         Verdict::Failure(failure) => {
             record.detail = Some(failure.detail.clone());
@@ -331,14 +387,21 @@ fn note(record: &mut AttemptRecord, outcome: &channel::Outcome, settings: &Setti
                     record.http_status = Some(status);
                     AttemptOutcome::ErrorResponse
                 }
+                FailureKind::Smtp { code, .. } => {
+                    record.smtp_code = Some(code);
+                    AttemptOutcome::ErrorResponse
+                }
             };
         }
     }
     if settings.content != PayloadContent::FullResource {
-        let query = settings.endpoint.as_deref().and_then(|url| Some(url.split_once('?')?.1));
+        let endpoint = settings.endpoint.as_deref().unwrap_or_default();
+        let query = endpoint.split_once('?').map(|(_, query)| query);
+        let mailbox = is_mail.then(|| Recipient::parse(endpoint).ok()).flatten();
         let headers = settings.headers.iter().map(|header| header.value.as_str());
+        let secrets = headers.chain(query).chain(mailbox.as_ref().map(Recipient::as_str));
         let text = outcome.text.as_ref();
-        record.response = text.map(|text| without_secrets(text.as_str(), headers.chain(query)));
+        record.response = text.map(|text| without_secrets(text.as_str(), secrets));
     }
 }
 
@@ -362,6 +425,7 @@ fn judge(outcome: &channel::Outcome) -> Sent {
         FailureKind::Refused => {
             (Outcome::Refused { reason: reason(None, &failure.detail) }, Health::Unknown)
         }
+        FailureKind::Smtp { code, subject } => judge_smtp(code, subject, &failure.detail),
         FailureKind::Response { status: 410, .. } => {
             (Outcome::Gone { reason: reason(error, "HTTP status 410") }, Health::Good)
         }
@@ -376,6 +440,25 @@ fn judge(outcome: &channel::Outcome) -> Sent {
         }
     };
     Sent { outcome, health }
+}
+
+/// What a relay's answer means: what it says of the mailbox or the mail is the subscription's affair;
+/// what it says of this server is its operator's, whatever the code.
+fn judge_smtp(code: u16, subject: SmtpSubject, detail: &str) -> (Outcome, Health) {
+    let error = Some(SubscriptionErrorCode::ErrorResponse);
+    let for_good = (500..600).contains(&code);
+    match subject {
+        SmtpSubject::Session => (retry(error, detail, None), Health::Bad),
+        SmtpSubject::Mailbox if for_good => {
+            (Outcome::Gone { reason: reason(error, detail) }, Health::Good)
+        }
+        SmtpSubject::Message | SmtpSubject::Recipient if for_good => {
+            (Outcome::Rejected { reason: reason(error, detail) }, Health::Good)
+        }
+        SmtpSubject::Mailbox | SmtpSubject::Message | SmtpSubject::Recipient => {
+            (retry(error, detail, None), Health::Good)
+        }
+    }
 }
 
 /// Whether a status says that the request is wrong, rather than that its time is (too early, too

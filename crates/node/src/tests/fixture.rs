@@ -377,6 +377,7 @@ fn config() -> Config {
             attempts_per_subscription_max: NonZeroUsize::new(10).unwrap(),
             attempts_max: NonZeroUsize::new(100).unwrap(),
         },
+        email: None,
         recovery: RecoveryConfig { events_per_second: NonZeroU32::new(100).unwrap() },
         websocket: WebsocketConfig {
             token_lifetime: Duration::from_secs(1800),

@@ -1,6 +1,7 @@
 //! A relay that speaks as much SMTP as a mail needs, and misbehaves where it is told to.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -14,12 +15,24 @@ use crate::email::Security;
 /// How the relay behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Manners {
+    /// Closes the connection when it is to take the content.
+    Break,
+    /// Says that it closes.
+    Closing,
     /// Refuses the recipient for now.
     Defer,
     /// Takes everything.
     Good,
+    /// Says more before the connection is encrypted than it was asked for.
+    Inject,
+    /// Does not know the mailbox.
+    NoMailbox,
+    /// Closes after each mail.
+    OneMailAConnection,
     /// Refuses the recipient.
     Refuse,
+    /// Refuses the mail.
+    RefuseContent,
     /// Says nothing at all.
     Silent,
     /// Takes everything once the connection is encrypted.
@@ -40,6 +53,7 @@ pub(super) struct Taken {
 pub(super) struct Relay {
     port: u16,
     taken: Arc<Mutex<Vec<Taken>>>,
+    connections: Arc<AtomicUsize>,
 }
 
 impl Relay {
@@ -48,8 +62,11 @@ impl Relay {
         let port = listener.local_addr().unwrap().port();
         let taken: Arc<Mutex<Vec<Taken>>> = Arc::default();
         let shared = taken.clone();
+        let connections: Arc<AtomicUsize> = Arc::default();
+        let counted = connections.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
+                counted.fetch_add(1, Ordering::Relaxed);
                 let (taken, acceptor) = (shared.clone(), acceptor.clone());
                 tokio::spawn(async move {
                     match acceptor {
@@ -76,7 +93,7 @@ impl Relay {
                 });
             }
         });
-        Self { port, taken }
+        Self { port, taken, connections }
     }
 
     pub(super) async fn start_over(
@@ -89,6 +106,10 @@ impl Relay {
 
     pub(super) fn port(&self) -> u16 {
         self.port
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
     }
 
     pub(super) fn taken(&self) -> Vec<Taken> {
@@ -122,8 +143,13 @@ async fn converse(
         }
         let (verb, rest) = line.trim_end().split_at(line.trim_end().len().min(4));
         answer = match (verb, manners) {
-            ("EHLO", Manners::StartTls) => "250-relay.test\r\n250 STARTTLS\r\n",
+            ("EHLO", Manners::StartTls | Manners::Inject) => "250-relay.test\r\n250 STARTTLS\r\n",
             ("EHLO", _) => "250-relay.test\r\n250 AUTH PLAIN\r\n",
+            ("STAR", Manners::Inject) => {
+                let more = b"220 go on\r\n250-relay.test\r\n250 AUTH PLAIN\r\n250 ok\r\n250 ok\r\n354 go on\r\n250 taken\r\n";
+                let ready = stream.write_all(more).await;
+                return ready.is_ok() && stream.flush().await.is_ok();
+            }
             ("STAR", _) => {
                 let ready = stream.write_all(b"220 go on\r\n").await;
                 return ready.is_ok() && stream.flush().await.is_ok();
@@ -133,23 +159,32 @@ async fn converse(
                 mail.authenticated = rest.trim() == "PLAIN AGNyZXNzZXQAc2VjcmV0";
                 "235 welcome\r\n"
             }
+            ("MAIL", Manners::Closing) => "421 ward@example.net, goodbye\r\n",
             ("MAIL", _) => {
                 mail.from = rest.trim_start_matches(" FROM:").split(' ').next().unwrap().to_owned();
                 "250 ok\r\n"
             }
-            ("RCPT", Manners::Refuse) => "550 ward@example.net is not known\r\n",
+            ("RCPT", Manners::Refuse) => "550 ward@example.net is not wanted\r\n",
+            ("RCPT", Manners::NoMailbox) => "550 5.1.1 ward@example.net is not known\r\n",
             ("RCPT", Manners::Defer) => "451 ward@example.net later\r\n",
             ("RCPT", _) => {
                 mail.to = rest.trim_start_matches(" TO:").to_owned();
                 "250 ok\r\n"
             }
+            ("DATA", Manners::Break) => return false,
+            ("DATA", Manners::RefuseContent) => "554 ward@example.net gets no such mail\r\n",
             ("DATA", _) => {
                 stream.write_all(b"354 go on\r\n").await.unwrap();
                 stream.flush().await.unwrap();
                 mail.data = data(&mut stream).await;
                 taken.lock().unwrap().push(mail.clone());
+                if manners == Manners::OneMailAConnection {
+                    drop(stream.write_all(b"250 taken\r\n").await);
+                    return false;
+                }
                 "250 taken\r\n"
             }
+            ("NOOP", _) => "250 ok\r\n",
             ("QUIT", _) => "221 bye\r\n",
             _ => "500 what?\r\n",
         };

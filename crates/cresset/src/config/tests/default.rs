@@ -5,11 +5,12 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cresset_channel::Security;
 use tracing::level_filters::LevelFilter;
 
 use super::super::reader::Reader;
 use super::super::{
-    Auth, Config, DEFAULT, Delivery, Limits, Log, LogFormat, Message, Recovery, RestHook,
+    Auth, Config, DEFAULT, Delivery, Email, Limits, Log, LogFormat, Message, Recovery, RestHook,
     Retention, Search, SearchIndex, Server, Store, StoreKind, Subscriptions, Topics, Websocket,
     defaults, reference,
 };
@@ -101,6 +102,30 @@ fn expected() -> Config {
         message: Message {
             event_system: "http://example.org/fhir/message-events".to_owned(),
             event_code: "subscription-notification".to_owned(),
+        },
+        email: Email {
+            relay: None,
+            port: NonZeroU32::new(587).unwrap(),
+            security: Security::StartTls,
+            username: None,
+            password: None,
+            password_file: None,
+            extra_ca_files: Vec::new(),
+            connect_timeout: seconds(10),
+            connections_max: n(4),
+            from: None,
+            reply_to: None,
+            link_base_url: None,
+            link_key_file: None,
+            confirm: true,
+            confirmation_lifetime: seconds(2 * 24 * 60 * 60),
+            message_max: n(10 << 20),
+            allow_full_resource: false,
+            allow_domains: Vec::new(),
+            deny_domains: Vec::new(),
+            mails_per_hour_max: NonZeroU32::new(60).unwrap(),
+            confirmations_per_day_max: NonZeroU32::new(5).unwrap(),
+            heartbeat_min: seconds(60 * 60),
         },
         recovery: Recovery { events_per_second: NonZeroU32::new(100).unwrap() },
         retention: Retention {
