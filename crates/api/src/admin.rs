@@ -82,6 +82,7 @@ fn attempt(record: &AttemptRecord) -> Value {
         "lastEvent": record.events.map(|(_, last)| last.get()),
         "outcome": record.outcome.as_str(),
         "httpStatus": record.http_status,
+        "smtpCode": record.smtp_code,
         "detail": record.detail,
         "response": record.response,
     })

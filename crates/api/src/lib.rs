@@ -11,6 +11,7 @@ mod admin;
 mod context;
 mod fallback;
 mod health;
+mod mail_links;
 mod negotiate;
 mod operations;
 mod outcome;

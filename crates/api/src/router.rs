@@ -12,7 +12,7 @@ use cresset_node::{Error, Kind};
 
 use crate::context::{BODIES_KIB_MAX, Context};
 use crate::outcome::Refusal;
-use crate::{admin, fallback, health, operations, resources, websocket};
+use crate::{admin, fallback, health, mail_links, operations, resources, websocket};
 
 /// All routes of the server.
 ///
@@ -25,6 +25,14 @@ pub(crate) fn router(context: Context) -> Router {
         .route("/admin/recover", post(admin::recover))
         .route("/admin/delivery", get(admin::delivery))
         .route("/admin/subscriptions/{id}/attempts", get(admin::attempts))
+        .route(
+            "/email/confirm/{version}/{id}/{token}",
+            get(mail_links::confirm_page).post(mail_links::confirm),
+        )
+        .route(
+            "/email/unsubscribe/{version}/{id}/{token}",
+            get(mail_links::unsubscribe_page).post(mail_links::unsubscribe),
+        )
         .route("/{version}", post(resources::bundle))
         .route("/{version}/", post(resources::bundle))
         .route("/{version}/metadata", get(resources::metadata))

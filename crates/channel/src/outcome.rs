@@ -20,9 +20,11 @@ pub struct Outcome {
 /// Success or failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
+    /// A broker has it, on as many of its machines as it is set up for.
+    Published,
     /// The endpoint has taken it.
     Success {
-        /// Any of 2xx (RQ-CH-26).
+        /// Any of 2xx (RQ-CH-26); of a relay, its SMTP code.
         status: u16,
     },
     /// The endpoint has not taken it, or it is not known whether it has.
@@ -41,6 +43,11 @@ pub struct Failure {
 /// What kind of failure it was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailureKind {
+    /// A broker that was reached did not take the message.
+    Broker {
+        /// Whether it will not take it later either, as when it is too large.
+        lasting: bool,
+    },
     /// The host's name could not be resolved. Nothing was sent.
     DnsResolution,
     /// No response came.
@@ -55,6 +62,26 @@ pub enum FailureKind {
         /// How long the endpoint asked to be left alone, at most [`crate::RETRY_AFTER_MAX`].
         retry_after: Option<Duration>,
     },
+    /// A reply of an SMTP relay that is not a success.
+    Smtp {
+        /// The SMTP code; 4xx is for now, 5xx for good.
+        code: u16,
+        /// What the relay speaks of.
+        subject: SmtpSubject,
+    },
+}
+
+/// What a relay that takes a mail no further speaks of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SmtpSubject {
+    /// The mailbox, which does not exist or is switched off.
+    Mailbox,
+    /// The mail.
+    Message,
+    /// The recipient, whatever is wrong with it.
+    Recipient,
+    /// This server: what it is, its password, its sender, or the relay's own state.
+    Session,
 }
 
 /// Why no response came.
@@ -79,7 +106,7 @@ pub struct ResponseText(String);
 impl Outcome {
     /// Whether the endpoint has taken it.
     pub fn is_success(&self) -> bool {
-        matches!(self.verdict, Verdict::Success { .. })
+        matches!(self.verdict, Verdict::Published | Verdict::Success { .. })
     }
 }
 

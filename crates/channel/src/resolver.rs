@@ -95,7 +95,8 @@ impl fmt::Display for AllRefused {
 
 impl std::error::Error for AllRefused {}
 
-fn allowed(
+/// The addresses that the policy allows, each with port 0; [`AllRefused`] if there are others only.
+pub(crate) fn allowed(
     policy: Option<&AddressPolicy>,
     found: Vec<IpAddr>,
 ) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {

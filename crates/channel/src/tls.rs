@@ -149,6 +149,23 @@ pub(crate) fn client_config(
     Ok(config)
 }
 
+/// How the server proves to a broker who it is, and whom it trusts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BrokerTls {
+    /// Files in PEM form of authorities trusted besides the system's.
+    pub extra_ca_files: Vec<PathBuf>,
+    /// What to show to the broker.
+    pub identity: Option<Identity>,
+}
+
+/// The configuration of TLS towards a broker, which speaks a protocol of its own. Reads files; call
+/// it at start-up.
+pub(crate) fn broker_config(tls: &BrokerTls) -> Result<ClientConfig, Error> {
+    let mut config = client_config(Trust::new(&tls.extra_ca_files)?, tls.identity.as_ref())?;
+    config.alpn_protocols.clear();
+    Ok(config)
+}
+
 /// Why there is no trusted connection, in words of our own: those of the library tell names that
 /// stand in the certificate.
 pub(crate) fn untrusted_because(error: &rustls::Error) -> &'static str {

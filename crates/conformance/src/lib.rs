@@ -3,7 +3,8 @@
 //!
 //! It starts `cresset` from the target folder of the test that runs ([`Server`]), sends it HTTP
 //! ([`Client`]), listens on websockets ([`Socket`]) and is an endpoint itself ([`Receiver`],
-//! and [`Rogue`] for what no HTTP server does). What
+//! and [`Rogue`] for what no HTTP server does); brokers are others' programs that it starts
+//! ([`NatsServer`], [`KafkaCluster`], and [`Relay`] for mails). What
 //! it reads it reads by hand from JSON ([`Notification`]), never with the product's own code, and
 //! it checks the frame rules of every notification that it reads. Nothing here sleeps: it waits
 //! for a condition, with a deadline ([`until`]).
@@ -11,9 +12,14 @@
 //! The tests are in `tests/it`. A test names the requirements it proves with [`verifies!`];
 //! `cargo xtask conformance` lists them in `docs/conformance.md`.
 
+mod bad_relay;
 mod client;
+mod detour;
+mod kafka;
+mod nats;
 mod notification;
 mod receiver;
+mod relay;
 mod reply;
 mod resource;
 mod rogue;
@@ -24,9 +30,14 @@ mod verifies;
 mod version;
 mod wait;
 
+pub use bad_relay::{BadRelay, Manner};
 pub use client::{Client, Request, Token};
+pub use detour::Detour;
+pub use kafka::{KafkaCluster, KafkaRecord};
+pub use nats::{NatsMessage, NatsServer};
 pub use notification::{Entry, Notification, NotifiedEvent, Status};
 pub use receiver::{Answer, Receiver, Sent};
+pub use relay::{LINK_BASE_URL, Relay, TakenMail};
 pub use reply::{Outcome, OutcomeIssue, Reply};
 pub use resource::{encounter, observation, patient};
 pub use rogue::{Misbehaviour, Rogue};

@@ -6,14 +6,22 @@ use crate::version::Version;
 
 /// Where the guide's extensions are defined.
 const GUIDE: &str = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition";
+/// The system of Cresset's own channel types.
+const CHANNEL_TYPES_OWN: &str = "https://cresset.dev/fhir/CodeSystem/channel-type";
 /// The system of R5's channel types.
 const CHANNEL_TYPES: &str = "http://terminology.hl7.org/CodeSystem/subscription-channel-type";
 
 /// How notifications are to travel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Channel {
+    /// By mail to this endpoint.
+    Email(String),
+    /// As records of a Kafka topic; a channel of Cresset's own.
+    Kafka(Option<String>),
     /// As FHIR messages to this endpoint.
     Message(String),
+    /// As messages of a NATS stream; a channel of Cresset's own.
+    Nats(Option<String>),
     /// To this endpoint.
     RestHook(String),
     /// Over a websocket.
@@ -126,6 +134,23 @@ impl Subscribe {
         Self { channel: Channel::RestHook(endpoint.to_owned()), ..Self::websocket(topic) }
     }
 
+    /// To a topic by records of Kafka, id-only; the endpoint may be left to the server.
+    pub fn kafka(topic: &str, endpoint: Option<&str>) -> Self {
+        Self { channel: Channel::Kafka(endpoint.map(str::to_owned)), ..Self::websocket(topic) }
+    }
+
+    /// To a topic by messages of NATS, id-only; the endpoint may be left to the server.
+    pub fn nats(topic: &str, endpoint: Option<&str>) -> Self {
+        Self { channel: Channel::Nats(endpoint.map(str::to_owned)), ..Self::websocket(topic) }
+    }
+
+    /// To a topic by mail, id-only, with a body in plain text and the Bundle attached.
+    pub fn email(topic: &str, address: &str) -> Self {
+        let channel = Channel::Email(format!("mailto:{address}"));
+        let mime_type = "text/plain;attach=application/fhir+json";
+        Self { channel, ..Self::websocket(topic) }.mime_type(mime_type)
+    }
+
     /// To a topic by messages, id-only.
     pub fn message(topic: &str, endpoint: &str) -> Self {
         Self { channel: Channel::Message(endpoint.to_owned()), ..Self::websocket(topic) }
@@ -222,7 +247,14 @@ impl Subscribe {
         }
         let headers: Vec<String> =
             self.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-        let mut channel = json!({"type": self.channel.code()});
+        let own = self.channel.is_own();
+        // The code that the type must have all the same means nothing beside the extension.
+        let mut channel = json!({"type": if own { "rest-hook" } else { self.channel.code() }});
+        if own {
+            let coding = json!({"system": CHANNEL_TYPES_OWN, "code": self.channel.code()});
+            let extension = extension("backport-channel-type", "valueCoding", coding);
+            set(&mut channel, "/_type", json!({"extension": [extension]}));
+        }
         let content = extension("backport-payload-content", "valueCode", self.content.as_str());
         let members = [
             ("extension", bounds.into()),
@@ -256,9 +288,10 @@ impl Subscribe {
             "reason": "a test",
             "topic": self.topic,
         });
+        let system = if self.channel.is_own() { CHANNEL_TYPES_OWN } else { CHANNEL_TYPES };
         let members = [
             ("filterBy", filters.into()),
-            ("channelType", json!({"system": CHANNEL_TYPES, "code": self.channel.code()})),
+            ("channelType", json!({"system": system, "code": self.channel.code()})),
             ("endpoint", self.channel.endpoint().into()),
             ("parameter", headers.into()),
             ("heartbeatPeriod", self.heartbeat_period.into()),
@@ -276,7 +309,10 @@ impl Channel {
     /// The channel's code.
     pub fn code(&self) -> &'static str {
         match self {
+            Self::Email(_) => "email",
+            Self::Kafka(_) => "kafka",
             Self::Message(_) => "message",
+            Self::Nats(_) => "nats",
             Self::RestHook(_) => "rest-hook",
             Self::Websocket => "websocket",
         }
@@ -284,9 +320,16 @@ impl Channel {
 
     fn endpoint(&self) -> Option<&str> {
         match self {
-            Self::Message(endpoint) | Self::RestHook(endpoint) => Some(endpoint),
+            Self::Kafka(endpoint) | Self::Nats(endpoint) => endpoint.as_deref(),
+            Self::Email(endpoint) | Self::Message(endpoint) | Self::RestHook(endpoint) => {
+                Some(endpoint)
+            }
             Self::Websocket => None,
         }
+    }
+
+    fn is_own(&self) -> bool {
+        matches!(self, Self::Kafka(_) | Self::Nats(_))
     }
 }
 

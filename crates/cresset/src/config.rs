@@ -12,6 +12,8 @@
 //! `docs/configuration.md` equal to `default.toml`.
 
 pub(crate) mod auth;
+pub(crate) mod brokers;
+mod email;
 mod entries;
 mod problem;
 mod reader;
@@ -33,6 +35,7 @@ use tracing::level_filters::LevelFilter;
 use url::Url;
 
 pub(crate) use auth::Auth;
+pub(crate) use email::Email;
 pub(crate) use problem::{Origin, Problem, Problems};
 use reader::Reader;
 use tree::Table;
@@ -54,6 +57,9 @@ pub(crate) struct Config {
     pub(crate) rest_hook: RestHook,
     pub(crate) delivery: Delivery,
     pub(crate) message: Message,
+    pub(crate) kafka: brokers::Kafka,
+    pub(crate) nats: brokers::Nats,
+    pub(crate) email: Email,
     pub(crate) recovery: Recovery,
     pub(crate) retention: Retention,
     pub(crate) search: Search,
@@ -352,6 +358,9 @@ impl Config {
             rest_hook: RestHook::read(reader),
             delivery: Delivery::read(reader),
             message: Message::read(reader),
+            kafka: brokers::Kafka::read(reader),
+            nats: brokers::Nats::read(reader),
+            email: Email::read(reader),
             recovery: Recovery::read(reader),
             retention: Retention::read(reader),
             search: Search::read(reader),
@@ -385,6 +394,9 @@ impl Config {
             let keys = ["delivery.host-pause-min", "delivery.host-pause-max"];
             reader.contradiction(&keys, "must not be above delivery.host-pause-max");
         }
+        self.kafka.check(reader);
+        self.nats.check(reader);
+        self.email.check(reader);
         let subscriptions = &self.subscriptions;
         if subscriptions.timeout_default > subscriptions.timeout_max {
             let keys = ["subscriptions.timeout-default", "subscriptions.timeout-max"];

@@ -1,9 +1,11 @@
 //! The `cresset` binary: command line, configuration and wiring.
 
+mod brokers;
 mod cli;
 mod config;
 mod demo;
 mod explain;
+mod mail;
 mod serve;
 mod telemetry;
 mod topic_check;

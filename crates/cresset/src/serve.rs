@@ -21,7 +21,7 @@ use tokio::time::Instant;
 use crate::cli::Serve;
 use crate::config::auth::{Auth, Right};
 use crate::config::{self, Config, SearchIndex, StoreKind};
-use crate::{demo, telemetry, topics};
+use crate::{brokers, demo, mail, telemetry, topics};
 
 /// How long the store may take to be closed when the grace time is over.
 const CLOSING_TIME_MAX: Duration = Duration::from_secs(30);
@@ -122,8 +122,10 @@ fn start(
         }
         StoreKind::Memory => Arc::new(MemoryStore::new()),
     };
-    let node_config = node_config(config, base_url)?;
-    Node::start(node_config, store, rest_hook, Clock::system())
+    let email = mail::config(config, &base_url)?;
+    let node_config = cresset_node::Config { email, ..node_config(config, base_url)? };
+    let brokers = brokers::open(config)?;
+    Node::start(node_config, store, rest_hook, brokers, Clock::system())
         .context("the state cannot be read from the store")
 }
 
@@ -280,6 +282,8 @@ fn node_config(config: &Config, base_url: String) -> anyhow::Result<cresset_node
             sockets_max: limits.sockets_max.get(),
             sockets_unbound_max: limits.sockets_unbound_max.get(),
         },
+        // Wiring adds it: it has keys and files of its own.
+        email: None,
         recovery: cresset_node::RecoveryConfig {
             events_per_second: config.recovery.events_per_second,
         },

@@ -99,6 +99,8 @@ pub struct Delivery {
     fresh_since: Option<Timestamp>,
     /// Nothing is sent before: the handshake delay, or the wait before a retry.
     resume: Timestamp,
+    /// Until when the receiver may confirm the handshake that it took, if it has to.
+    confirm_by: Option<Timestamp>,
     /// Since when the receiver has heard nothing.
     silent_since: Timestamp,
     next_id: u64,
@@ -129,6 +131,7 @@ impl Delivery {
             off_not_before: now,
             fresh_since: None,
             resume: now,
+            confirm_by: None,
             silent_since: now,
             next_id: 1,
             noted: false,
@@ -238,6 +241,9 @@ impl Delivery {
                 text: "the endpoint's host has not been answering".to_owned(),
             };
             self.give_up(SubscriptionStatus::Error, reason, now, effects);
+        }
+        if self.confirm_by.is_some_and(|at| at <= now) {
+            self.give_up(SubscriptionStatus::Error, not_confirmed(), now, effects);
         }
         if let Some(attempt) = self.in_flight
             && attempt.lost_at.is_some_and(|at| at <= now)
@@ -359,12 +365,24 @@ impl Delivery {
         };
         match outcome {
             Outcome::Success => self.succeeded(attempt, now, effects),
-            Outcome::Gone { .. }
+            Outcome::AwaitsConfirmation { .. }
+            | Outcome::Gone { .. }
+            | Outcome::Postponed { .. }
             | Outcome::Refused { .. }
             | Outcome::Rejected { .. }
             | Outcome::Retry { .. }
             | Outcome::Unsent
                 if attempt.superseded => {}
+            Outcome::AwaitsConfirmation { until } if attempt.kind == AttemptKind::Handshake => {
+                self.failures = 0;
+                self.rejections = 0;
+                self.failing_since = None;
+                self.confirm_by = Some(until);
+                self.resume = until;
+            }
+            Outcome::AwaitsConfirmation { until } | Outcome::Postponed { until } => {
+                self.resume = until.max(after(now, UNSENT_PAUSE));
+            }
             Outcome::Unsent => self.resume = after(now, UNSENT_PAUSE),
             Outcome::Gone { reason } => {
                 self.give_up(SubscriptionStatus::Off, reason, now, effects);
@@ -479,6 +497,7 @@ impl Delivery {
             effects.push(Effect::ResendEnded);
         }
         self.fresh_since = None;
+        self.confirm_by = None;
         self.failing_since = match status {
             SubscriptionStatus::Error => self.failing_since.or(Some(now)),
             SubscriptionStatus::Active
@@ -647,6 +666,11 @@ impl Delivery {
         let text = format!("no notification has been taken for {hours} hours");
         SubscriptionError { code: Some(SubscriptionErrorCode::NoResponse), text }
     }
+}
+
+fn not_confirmed() -> SubscriptionError {
+    let text = "the receiver did not confirm in time that it wants the notifications".to_owned();
+    SubscriptionError { code: Some(SubscriptionErrorCode::NoResponse), text }
 }
 
 /// Whether `end` still has something to switch off.

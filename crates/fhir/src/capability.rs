@@ -20,6 +20,8 @@ pub struct CapabilityFacts<'f> {
     pub date: Timestamp,
     /// Topics, in the form subscriptions must name them (RQ-OP-61, TR-42).
     pub topics: &'f [Canonical],
+    /// Codes of the channels that notifications are sent over.
+    pub channels: &'f [&'f str],
     /// Where websockets are served, if they are.
     pub websocket_url: Option<&'f str>,
     /// How clients are authenticated, for people.
@@ -182,6 +184,8 @@ fn rest(version: FhirVersion, facts: &CapabilityFacts<'_>, o: &mut ObjectWriter<
         });
     }
     o.string("mode", "server");
+    // There is no element for them.
+    o.string("documentation", &format!("Subscription channels: {}.", facts.channels.join(", ")));
     if let Some(security) = facts.security {
         o.object("security", |o| o.string("description", security));
     }

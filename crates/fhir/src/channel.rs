@@ -47,7 +47,22 @@ pub(crate) fn channel_type_of_coding(
     if core {
         return channel_type(code);
     }
+    if system == Some(urls::CHANNEL_TYPE_OWN) {
+        return own_channel_type(code);
+    }
     Ok(ChannelType::Custom(Coding { system: system.map(SmolStr::new), code: SmolStr::new(code) }))
+}
+
+/// The channel type with this code of our own code system (RQ-CH-90).
+fn own_channel_type(code: &str) -> Result<ChannelType, Issue> {
+    match code {
+        "kafka" => Ok(ChannelType::Kafka),
+        "nats" => Ok(ChannelType::Nats),
+        other => {
+            let text = format!("there is no channel `{}` in this code system", shortened(other));
+            Err(Issue::error(IssueCode::UnknownChannelType, text))
+        }
+    }
 }
 
 /// Checks the endpoint against the channel (RQ-SB-11). Never repeats it: it may hold a secret.
@@ -58,7 +73,11 @@ pub(crate) fn check_endpoint(channel: &ChannelType, endpoint: Option<&str>) -> R
                 let text = format!("the channel {} needs an endpoint", channel.code());
                 Err(Issue::error(IssueCode::MissingElement, text))
             }
-            ChannelType::Websocket | ChannelType::Custom(_) => Ok(()),
+            // Brokers have a place for those who name none.
+            ChannelType::Custom(_)
+            | ChannelType::Kafka
+            | ChannelType::Nats
+            | ChannelType::Websocket => Ok(()),
         };
     };
     if endpoint.len() > ENDPOINT_BYTES_MAX {
@@ -70,6 +89,8 @@ pub(crate) fn check_endpoint(channel: &ChannelType, endpoint: Option<&str>) -> R
     match channel {
         ChannelType::Custom(_) => Ok(()),
         ChannelType::Email => check_mailto(endpoint),
+        ChannelType::Kafka => check_place(endpoint, "kafka:", "a topic"),
+        ChannelType::Nats => check_place(endpoint, "nats:", "a subject"),
         ChannelType::Message | ChannelType::RestHook => {
             check_url(endpoint, &["http", "https"], "an absolute http or https URL")
         }
@@ -95,9 +116,17 @@ fn check_url(endpoint: &str, schemes: &[&str], what: &str) -> Result<(), Issue> 
     Ok(())
 }
 
+/// A place in a broker; which broker is the operator's to say.
+fn check_place(endpoint: &str, scheme: &str, what: &str) -> Result<(), Issue> {
+    match endpoint.strip_prefix(scheme) {
+        Some(place) if !place.is_empty() && !place.contains('/') => Ok(()),
+        Some(_) | None => Err(refused(format!("the endpoint must be {scheme} and {what}"))),
+    }
+}
+
+/// The scheme, and that there may be an address; whether it is one is for who sends to it.
 fn check_mailto(endpoint: &str) -> Result<(), Issue> {
     let address = endpoint.strip_prefix("mailto:").unwrap_or_default();
-    let address = address.split('?').next().unwrap_or_default();
     match address.rsplit_once('@') {
         Some((local, domain)) if !local.is_empty() && !domain.is_empty() => Ok(()),
         _ => Err(refused("the endpoint must be a mailto: URI with an address")),
@@ -129,7 +158,9 @@ pub(crate) fn check_header(
         return Err(header_refused("a header value holds control characters"));
     }
     let http = match channel {
-        ChannelType::Message | ChannelType::RestHook => true,
+        ChannelType::Kafka | ChannelType::Message | ChannelType::Nats | ChannelType::RestHook => {
+            true
+        }
         ChannelType::Custom(_) | ChannelType::Email | ChannelType::Websocket => false,
     };
     if !is_token(name) {

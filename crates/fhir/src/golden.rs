@@ -219,6 +219,7 @@ fn capability_statement(version: FhirVersion, goldens: &mut Goldens) {
         software_version: "0.1.0",
         date: "2026-01-01T00:00:00Z".parse().unwrap(),
         topics: &[Canonical::new("http://example.org/a"), Canonical::new("http://example.org/b|2")],
+        channels: &["rest-hook", "email"],
         websocket_url: Some("wss://host/ws"),
         security: Some("Bearer tokens."),
         transactions: true,

@@ -61,7 +61,7 @@ pub use filter::{FILTER_BYTES_MAX, FILTERS_MAX};
 pub use instant::parse_instant;
 pub use json::Stamp;
 pub use message::MessageFrame;
-pub use mime::MIME_TYPE_DEFAULT;
+pub use mime::{MAIL_MIME_TYPE_DEFAULT, MIME_TYPE_DEFAULT, MailForm};
 pub use notification::{
     Blanks, NotificationTemplate, ReceivedEntry, ReceivedEvent, ReceivedNotification,
 };

@@ -8,6 +8,32 @@ use crate::element::shortened;
 /// What notifications are sent as where a subscription does not say (RQ-SB-15).
 pub const MIME_TYPE_DEFAULT: &str = "application/fhir+json";
 
+/// The same for mails: a body for people, the Bundle for programs.
+pub const MAIL_MIME_TYPE_DEFAULT: &str = "text/plain;attach=application/fhir+json";
+
+/// What a mail is made of (RQ-CH-62).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailForm {
+    /// Whether the body is `text/html`; else it is `text/plain`.
+    pub html: bool,
+    /// The MIME type of the Bundle that is attached, if one is.
+    pub attachment: Option<String>,
+}
+
+impl MailForm {
+    /// The form that an accepted MIME type of a subscription by mail asks for; without one, that of
+    /// [`MAIL_MIME_TYPE_DEFAULT`].
+    pub fn of(mime_type: Option<&MimeType>) -> Self {
+        let text = mime_type.map_or(MAIL_MIME_TYPE_DEFAULT, MimeType::as_str);
+        let parts = Parts::parse(text);
+        let attachment = parts.as_ref().and_then(|parts| {
+            let mut parameters = parts.parameters.iter();
+            parameters.find_map(|(name, value)| (name == "attach").then(|| value.clone()))
+        });
+        Self { html: parts.is_some_and(|parts| parts.essence == "text/html"), attachment }
+    }
+}
+
 /// Longest MIME type.
 const MIME_BYTES_MAX: usize = 256;
 
@@ -98,7 +124,7 @@ impl Parts {
         if !(is_token(kind) && is_token(subtype)) {
             return None;
         }
-        let mut parameters = Vec::new();
+        let mut parameters: Vec<(String, String)> = Vec::new();
         for section in sections {
             let (name, value) = section.trim().split_once('=')?;
             let quoted = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
@@ -107,7 +133,11 @@ impl Parts {
             if !is_token(name) || value.is_empty() || !value.split('/').all(is_token) {
                 return None;
             }
-            parameters.push((name.to_ascii_lowercase(), value.to_owned()));
+            let name = name.to_ascii_lowercase();
+            if parameters.iter().any(|(known, _)| *known == name) {
+                return None;
+            }
+            parameters.push((name, value.to_owned()));
         }
         Some(Self { essence: essence.to_ascii_lowercase(), parameters })
     }

@@ -59,6 +59,8 @@ pub(crate) const FILTERS_CHOOSE_TYPES: &str =
 /// On a filter of a topic: a kind of event that each event of its types is of.
 pub(crate) const EVENT_CODE: &str = "https://cresset.dev/fhir/StructureDefinition/event-code";
 
+/// Channels of our own (docs/channels).
+pub(crate) const CHANNEL_TYPE_OWN: &str = "https://cresset.dev/fhir/CodeSystem/channel-type";
 /// Operations of our own: this, the type, `-` and the name.
 pub(crate) const OPERATION_OWN: &str = "https://cresset.dev/fhir/OperationDefinition/";
 /// R5's operations: this and the same names.

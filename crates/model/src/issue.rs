@@ -221,6 +221,8 @@ issue_codes! {
     UnknownElement = "S0053", Structure;
     /// The body is not XML, or not UTF-8, or has what FHIR's XML may not have.
     NotXml = "S0054", Structure;
+    /// The channel is one of this server's, and its operator has not switched it on.
+    ChannelNotConfigured = "S0070", NotSupported;
 }
 
 /// One thing that is wrong or worth telling, with the place where it is.

@@ -175,8 +175,12 @@ pub enum ChannelType {
     Custom(Coding),
     /// Mail.
     Email,
+    /// Records in a topic of Apache Kafka; a channel of ours (RQ-CH-90).
+    Kafka,
     /// FHIR messaging.
     Message,
+    /// Messages in a JetStream stream of NATS; a channel of ours (RQ-CH-90).
+    Nats,
     /// HTTP POST to the endpoint.
     RestHook,
     /// Frames on a socket that the client opened.
@@ -189,7 +193,9 @@ impl ChannelType {
         match self {
             Self::Custom(coding) => &coding.code,
             Self::Email => "email",
+            Self::Kafka => "kafka",
             Self::Message => "message",
+            Self::Nats => "nats",
             Self::RestHook => "rest-hook",
             Self::Websocket => "websocket",
         }

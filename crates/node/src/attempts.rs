@@ -23,7 +23,7 @@ const BLOT: &str = "[…]";
 pub enum AttemptOutcome {
     /// The host's name could not be resolved.
     DnsResolution,
-    /// The endpoint answered with another status than 2xx.
+    /// The endpoint answered with another status than 2xx, or the relay with another code.
     ErrorResponse,
     /// No answer came.
     NoResponse,
@@ -74,6 +74,8 @@ pub struct AttemptRecord {
     pub outcome: AttemptOutcome,
     /// The HTTP status of the answer, if there was one.
     pub http_status: Option<u16>,
+    /// The SMTP code of the relay's last answer, if there was one.
+    pub smtp_code: Option<u16>,
     /// What went wrong, for people.
     pub detail: Option<String>,
     /// The beginning of the answer, without the secrets that it repeats.

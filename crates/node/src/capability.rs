@@ -77,6 +77,7 @@ impl Node {
             software_version: env!("CARGO_PKG_VERSION"),
             date: self.shared.started,
             topics,
+            channels: &self.shared.channels(),
             websocket_url: Some(&self.websocket_url(version)),
             security,
             transactions: true,

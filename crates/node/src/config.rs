@@ -7,6 +7,7 @@ use cresset_channel::EndpointPolicy;
 use cresset_engine::{BreakerPolicy, RetryPolicy};
 
 use crate::caller::Authentication;
+use crate::email::EmailConfig;
 
 /// The node's options; the binary fills them from its configuration.
 #[derive(Debug, Clone)]
@@ -24,6 +25,8 @@ pub struct Config {
     pub subscriptions: SubscriptionConfig,
     /// Sending to endpoints.
     pub delivery: DeliveryConfig,
+    /// Mails; none where the channel is not switched on.
+    pub email: Option<EmailConfig>,
     /// Sending again what was lost.
     pub recovery: RecoveryConfig,
     /// Sockets.

@@ -1,11 +1,12 @@
 //! The delivery loop: carries out what the `Delivery` machines of subscriptions with an endpoint
-//! (rest-hook, message) decide.
+//! (rest-hook, message, email) or a broker (kafka, nats) decide.
 //!
 //! One task owns all machines and one heap of deadlines. A subscription that waits, for its next
 //! heartbeat or a retry, is an entry in the heap, not a task (I6). Attempts run as tasks, at most
 //! `concurrency_max` at a time and `concurrency_per_host_max` to one host; those beyond wait their
-//! turn in the queue of their host (`deliver/hosts.rs`). `deliver/send.rs` is one attempt. The machine
-//! of a subscription that nothing happens to is put away (`deliver/resting.rs`).
+//! turn in the queue of their host (`deliver/hosts.rs`). `deliver/send.rs` is one attempt,
+//! `deliver/mail.rs` what is special about one by mail. The machine of a subscription that nothing
+//! happens to is put away (`deliver/resting.rs`).
 //!
 //! Hints tell which subscription to look at; what is new is read from the live table. One that is
 //! lost costs at most [`SWEEP_PERIOD`] (I8).
@@ -22,7 +23,7 @@ use cresset_engine::{
     Attempt, AttemptId, Delivery, DeliverySettings, DeliveryState, Effect, Health, Input,
     JITTER_MIDDLE, Outcome, RetryPolicy,
 };
-use cresset_model::{EventNumber, SubscriptionKey, SubscriptionStatus};
+use cresset_model::{ChannelType, EventNumber, SubscriptionKey, SubscriptionStatus};
 use cresset_store::crash_point;
 use jiff::Timestamp;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -39,10 +40,11 @@ use crate::shared::{Shared, is_sent_to};
 use crate::writer::WriterHandle;
 
 mod hosts;
+mod mail;
 mod resting;
 mod send;
 
-use hosts::{HostName, Hosts, Place, Turn, host_of};
+use hosts::{HostName, Hosts, Place, Turn, target_of};
 use resting::{MACHINES_KEPT, Resting, is_delivered, is_quiet};
 use send::Sender;
 pub(crate) use send::Sent;
@@ -98,6 +100,11 @@ struct Running {
 pub(crate) struct DeliveryLoop {
     shared: Arc<Shared>,
     retry: Arc<RetryPolicy>,
+    /// The same for mails: none go to a mailbox whose subscription is in `error`, since its owner may
+    /// never have confirmed it.
+    mail_retry: Arc<RetryPolicy>,
+    /// The host of all mails.
+    relay: Option<HostName>,
     jitter: Jitter,
     hosts: Hosts,
     host_heap: BinaryHeap<Reverse<(Timestamp, HostName)>>,
@@ -129,11 +136,16 @@ impl DeliveryLoop {
     /// A loop that has looked at every subscription for which there is something to do.
     pub(crate) fn new(shared: Arc<Shared>, jitter: Jitter) -> Self {
         let retry = Arc::new(shared.config.delivery.retry.clone());
-        let hosts = Hosts::new(&shared.config.delivery);
+        let mail_retry = RetryPolicy { heartbeats_in_error: false, ..RetryPolicy::clone(&retry) };
+        let relay = shared.config.email.as_ref().map(|email| &email.relay);
+        let bounded = relay.map(|relay| (relay.host().into(), relay.connections_max()));
+        let hosts = Hosts::new(&shared.config.delivery).with_relay(bounded);
         let sweep_at = after(shared.clock.now(), SWEEP_PERIOD);
         let mut all = Self {
             shared: shared.clone(),
             retry,
+            mail_retry: Arc::new(mail_retry),
+            relay: relay.map(|relay| relay.host().into()),
             jitter,
             hosts,
             host_heap: BinaryHeap::new(),
@@ -169,7 +181,7 @@ impl DeliveryLoop {
     pub(crate) async fn run(mut self, writer: WriterHandle, rest_hook: Arc<RestHook>) {
         let mut stop = self.shared.stopping.subscribe();
         let shared = self.shared.clone();
-        let sender = Arc::new(Sender::new(shared.clone(), rest_hook));
+        let sender = Arc::new(Sender::new(shared.clone(), writer.clone(), rest_hook));
         let mut tasks = Tasks::default();
         while !*stop.borrow() {
             self.start();
@@ -411,7 +423,15 @@ impl DeliveryLoop {
             max_count: state.settings.max_count,
             retry_period: state.settings.retry_period,
             end: DeliverySettings::end_in_force(state.settings.end, state.accepted()),
-            policy: self.retry.clone(),
+            policy: match state.settings.channel_type {
+                ChannelType::Email => self.mail_retry.clone(),
+                ChannelType::Custom(_)
+                | ChannelType::Kafka
+                | ChannelType::Message
+                | ChannelType::Nats
+                | ChannelType::RestHook
+                | ChannelType::Websocket => self.retry.clone(),
+            },
         }
     }
 
@@ -506,7 +526,10 @@ impl DeliveryLoop {
         }
         let Some(slot) = self.slots.get(&key) else { return };
         let settings = slot.live.state().settings.clone();
-        let host = host_of(settings.endpoint.as_deref().unwrap_or_default());
+        let host = match (&settings.channel_type, &self.relay) {
+            (ChannelType::Email, Some(relay)) => relay.clone(),
+            _ => target_of(&settings),
+        };
         let slots = &self.slots;
         match self.hosts.offer(&host, (key, attempt), now, |entry| is_awaited(slots, entry)) {
             Turn::Go(place) => self.begin(key, attempt, place, settings),

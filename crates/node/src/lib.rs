@@ -24,6 +24,7 @@ mod cursors;
 mod deliver;
 mod delivery_figures;
 mod draft;
+mod email;
 mod error;
 mod explain;
 mod frames;
@@ -72,6 +73,7 @@ pub use config::{
     SearchIndex, SubscriptionConfig, TopicConfig, WebsocketConfig,
 };
 pub use delivery_figures::{DeliveryFigures, StatusFigures, SubscriptionAttempts};
+pub use email::{EmailConfig, LinkKey, MailLink, MailLinkState};
 pub use error::{Error, Kind};
 pub use intent::{Effect, Written};
 pub use node::{Node, Stopper};
@@ -79,6 +81,7 @@ pub use recovery::{RECOVERED_SUBSCRIPTIONS_MAX, Recovery, RecoverySubject};
 pub use resend::{RESEND_EVENTS_MAX, ResendQuery};
 pub use resources::{Condition, HISTORY_PAGE_MAX, HistoryPage};
 pub use search::SearchRequest;
+pub use shared::Brokers;
 pub use socket::{Socket, SocketOutput};
 #[cfg(feature = "stepped")]
 pub use stepped::{Sending, SteppedNode};

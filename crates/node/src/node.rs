@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::indexer;
 use crate::intent::Job;
 use crate::recovery;
-use crate::shared::Shared;
+use crate::shared::{Brokers, Shared};
 use crate::socket::Socket;
 use crate::upkeep;
 use crate::writer::{Writer, WriterHandle};
@@ -47,9 +47,10 @@ impl Node {
         config: Config,
         store: Arc<dyn Store>,
         rest_hook: RestHook,
+        brokers: Brokers,
         clock: Clock,
     ) -> Result<(Arc<Self>, Stopper), store::Error> {
-        let shared = Arc::new(Shared::new(config, store, clock));
+        let shared = Arc::new(Shared::new(config, brokers, store, clock));
         let (handle, jobs) = WriterHandle::new(shared.config.limits.write_queue_max);
         shared.store.prepare_index(indexer::scheme(&shared))?;
         let writer = Writer::new(shared.clone())?;

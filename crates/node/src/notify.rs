@@ -9,9 +9,9 @@ use bytes::Bytes;
 use cresset_definitions::FhirVersion;
 use cresset_fhir::{Blanks, Codec};
 use cresset_model::{
-    Change, Event, EventNumber, Interaction, Notification, NotificationEvent, NotificationResource,
-    NotificationType, PayloadContent, Position, ResourceId, ResourceType, SubscriptionError,
-    SubscriptionStatus, TraceContext, VersionId,
+    Change, ChannelType, Event, EventNumber, Interaction, Notification, NotificationEvent,
+    NotificationResource, NotificationType, PayloadContent, Position, ResourceId, ResourceType,
+    SubscriptionError, SubscriptionStatus, TraceContext, VersionId,
 };
 use cresset_store::{self as store, Store};
 use jiff::Timestamp;
@@ -61,6 +61,8 @@ const LEFT_OUT: &str =
 pub(crate) enum Overflow {
     /// They are told of without it: which events a notification has is settled.
     Bare,
+    /// The same, with room for so many bytes only, whatever the first event needs.
+    BareWithin(usize),
     /// They are left for the next one.
     Later,
 }
@@ -68,6 +70,8 @@ pub(crate) enum Overflow {
 /// A notification as bytes.
 pub(crate) struct Rendered {
     pub(crate) bytes: Bytes,
+    /// What the bytes say; not for what was filled in, which no mail is.
+    pub(crate) told: Option<Notification>,
     /// The last event in it.
     pub(crate) last: Option<EventNumber>,
     /// The trace of the request that made its first event.
@@ -124,7 +128,7 @@ pub(crate) async fn render(
         let make = || Codec::of(version).notification_template(&notification, random_salt()?);
         shared.frames.rendered(single.key, notification.timestamp, trace, make);
     }
-    Ok(Some(Rendered { bytes: Bytes::from(bytes), last, trace }))
+    Ok(Some(Rendered { bytes: Bytes::from(bytes), told: Some(notification), last, trace }))
 }
 
 /// A notification of one event in the plainest case: to an active subscription with which nothing is wrong.
@@ -143,7 +147,9 @@ impl Single {
         let state = live.state();
         let active = status.unwrap_or(state.status) == SubscriptionStatus::Active;
         let well = state.error().is_none() && state.problem().is_none();
-        if first != last || !active || !well {
+        // A mail tells in words what its Bundle says.
+        let mailed = state.settings.channel_type == ChannelType::Email;
+        if first != last || !active || !well || mailed {
             return None;
         }
         let &[(number, position)] = state.positions(first, last)?.as_slice() else { return None };
@@ -170,7 +176,7 @@ impl Single {
             number: self.number,
         });
         let (bytes, trace) = (Bytes::from(bytes), template.trace);
-        Some(Rendered { bytes, last: Some(self.number), trace })
+        Some(Rendered { bytes, told: None, last: Some(self.number), trace })
     }
 }
 
@@ -397,6 +403,7 @@ impl Room {
     fn new(overflow: Overflow) -> Self {
         let bytes = match overflow {
             Overflow::Bare => CONTENT_BYTES_MAX,
+            Overflow::BareWithin(bytes) => bytes.min(CONTENT_BYTES_MAX),
             Overflow::Later => FRAME_CONTENT_BYTES_MAX,
         };
         Self { bytes, overflow, held: FxHashSet::default() }
@@ -411,10 +418,11 @@ impl Room {
         if needed > self.bytes && !is_first && self.overflow == Overflow::Later {
             return false;
         }
+        // A single resource is sent whatever its size; bodies are bounded when they come in.
+        let whole_first = is_first && !matches!(self.overflow, Overflow::BareWithin(_));
         for (index, resource) in resources.iter_mut().enumerate() {
             let cost = self.cost(resource);
-            // A single resource is sent whatever its size; bodies are bounded when they come in.
-            if cost <= self.bytes || (is_first && index == 0) {
+            if cost <= self.bytes || (whole_first && index == 0) {
                 self.bytes = self.bytes.saturating_sub(cost);
                 if resource.body.is_some() {
                     self.held.insert(identity(resource));

@@ -220,7 +220,8 @@ impl Node {
         let codec = Codec::of(version);
         if value.get("resourceType").and_then(Value::as_str) == Some("Subscription") {
             caller.require(Right::Subscribe)?;
-            let (subscription, chosen) = subscriptions::prepare(&self.shared, version, &value)?;
+            let (subscription, chosen) =
+                subscriptions::prepare(&self.shared, caller, version, &value)?;
             // Who may not read resources gets no copies of them either (RQ-SB-39).
             if subscription.content == PayloadContent::FullResource {
                 caller.require(Right::Read)?;

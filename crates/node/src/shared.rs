@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use cresset_channel::{BrokerPolicy, Kafka, Nats};
 use cresset_definitions::{Definitions, FhirVersion};
 use cresset_engine::CompiledTopic;
 use cresset_model::{Base, Canonical, ChannelType, Position, Subscription};
@@ -43,9 +44,34 @@ pub(crate) struct BaseTopics {
     shaped: FxHashMap<Canonical, Arc<CompiledTopic>>,
 }
 
+/// The brokers that the operator has configured.
+#[derive(Debug, Clone, Default)]
+pub struct Brokers {
+    /// Apache Kafka.
+    pub kafka: Option<Kafka>,
+    /// NATS JetStream.
+    pub nats: Option<Nats>,
+}
+
+impl Brokers {
+    /// What a channel allows, if it is one to a broker that is configured.
+    pub(crate) fn policy(&self, channel: &ChannelType) -> Option<&BrokerPolicy> {
+        match channel {
+            ChannelType::Kafka => self.kafka.as_ref().map(Kafka::policy),
+            ChannelType::Nats => self.nats.as_ref().map(Nats::policy),
+            ChannelType::Custom(_)
+            | ChannelType::Email
+            | ChannelType::Message
+            | ChannelType::RestHook
+            | ChannelType::Websocket => None,
+        }
+    }
+}
+
 /// One per node.
 pub(crate) struct Shared {
     pub(crate) config: Config,
+    pub(crate) brokers: Brokers,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) clock: Clock,
     pub(crate) live: Live,
@@ -109,7 +135,12 @@ fn indexed_parameters(
 }
 
 impl Shared {
-    pub(crate) fn new(config: Config, store: Arc<dyn Store>, clock: Clock) -> Self {
+    pub(crate) fn new(
+        config: Config,
+        brokers: Brokers,
+        store: Arc<dyn Store>,
+        clock: Clock,
+    ) -> Self {
         let reads = Arc::new(Semaphore::new(config.limits.reads_max));
         let indexed_parameters = indexed_parameters(&config.search.index);
         let delivery = &config.delivery;
@@ -117,6 +148,7 @@ impl Shared {
         Self {
             rights: ClientRights::new(&config.authentication),
             config,
+            brokers,
             store,
             clock: clock.clone(),
             live: Live::default(),
@@ -222,10 +254,25 @@ impl Shared {
     /// Brings what a subscription asks for within the operator's bounds (RQ-SB-14, RQ-SB-27).
     pub(crate) fn bound(&self, subscription: &mut Subscription) {
         let config = &self.config.subscriptions;
-        let raise = |period: Duration| period.max(config.heartbeat_min);
+        let heartbeat_min = match (&subscription.channel_type, &self.config.email) {
+            (ChannelType::Email, Some(email)) => email.heartbeat_min.max(config.heartbeat_min),
+            _ => config.heartbeat_min,
+        };
+        let raise = |period: Duration| period.max(heartbeat_min);
         subscription.heartbeat_period = subscription.heartbeat_period.map(raise);
         subscription.timeout = subscription.timeout.map(|one| one.min(config.timeout_max));
         subscription.max_count = subscription.max_count.map(|one| one.min(config.max_count_max));
+    }
+
+    /// Codes of the channels that this server sends over.
+    pub(crate) fn channels(&self) -> Vec<&'static str> {
+        let configured = [
+            ("email", self.config.email.is_some()),
+            ("kafka", self.brokers.kafka.is_some()),
+            ("nats", self.brokers.nats.is_some()),
+        ];
+        let configured = configured.into_iter().filter_map(|(code, is)| is.then_some(code));
+        ["rest-hook", "websocket", "message"].into_iter().chain(configured).collect()
     }
 
     /// Position of the last visible change.
@@ -239,18 +286,14 @@ impl Shared {
     }
 }
 
-/// Whether a channel is one that this server sends over.
-pub(crate) fn is_served(channel: &ChannelType) -> bool {
-    match channel {
-        ChannelType::Message | ChannelType::RestHook | ChannelType::Websocket => true,
-        ChannelType::Custom(_) | ChannelType::Email => false,
-    }
-}
-
-/// Whether notifications of a channel are sent to an endpoint by HTTP.
+/// Whether notifications of a channel are sent by the delivery loop, to an endpoint or a broker.
 pub(crate) fn is_sent_to(channel: &ChannelType) -> bool {
     match channel {
-        ChannelType::Message | ChannelType::RestHook => true,
-        ChannelType::Custom(_) | ChannelType::Email | ChannelType::Websocket => false,
+        ChannelType::Email
+        | ChannelType::Kafka
+        | ChannelType::Message
+        | ChannelType::Nats
+        | ChannelType::RestHook => true,
+        ChannelType::Custom(_) | ChannelType::Websocket => false,
     }
 }

@@ -28,7 +28,7 @@ use crate::indexer;
 use crate::intent::Job;
 use crate::node::Node;
 use crate::recovery;
-use crate::shared::Shared;
+use crate::shared::{Brokers, Shared};
 use crate::socket::{Socket, SocketOutput};
 use crate::upkeep;
 use crate::writer::{Writer, WriterHandle};
@@ -67,7 +67,7 @@ impl SteppedNode {
         clock: Clock,
         jitter: impl FnMut() -> u32 + Send + 'static,
     ) -> Result<Self, store::Error> {
-        let mut shared = Shared::new(config, store, clock);
+        let mut shared = Shared::new(config, Brokers::default(), store, clock);
         shared.reads_in_place = true;
         let shared = Arc::new(shared);
         let (handle, jobs) = WriterHandle::new(shared.config.limits.write_queue_max);

@@ -1,12 +1,13 @@
 //! Subscriptions as clients manage them: what is accepted, `$status`, `$events`, binding tokens.
 
-use cresset_channel::{EndpointPolicy, endpoint_refusal};
+use cresset_channel::{BrokerPolicy, EndpointPolicy, endpoint_refusal, published_header_refusal};
 use cresset_definitions::FhirVersion;
 use cresset_fhir::{
-    BindingTokenAnswer, Codec, MIME_TYPE_DEFAULT, SubscriptionValues, render_token,
+    BindingTokenAnswer, Codec, MAIL_MIME_TYPE_DEFAULT, MIME_TYPE_DEFAULT, SubscriptionValues,
+    render_token,
 };
 use cresset_model::{
-    ChannelType, EventNumber, Issue, IssueCode, Issues, Notification, NotificationType,
+    ChannelType, ClientName, EventNumber, Issue, IssueCode, Issues, Notification, NotificationType,
     PayloadContent, ResourceId, Subscription, SubscriptionStatus,
 };
 use serde_json::Value;
@@ -17,12 +18,13 @@ use url::Url;
 
 use crate::bases::base_of;
 use crate::caller::{Caller, Right};
+use crate::email;
 use crate::error::{Error, Kind};
 use crate::live::LiveSubscription;
 use crate::node::Node;
 use crate::notify::{self, Overflow, Range, Read};
 use crate::settings::Settings;
-use crate::shared::{Shared, is_sent_to, is_served};
+use crate::shared::{Shared, is_sent_to};
 use crate::tokens;
 
 /// Events that one `$events` answers at most; a client asks again from the next number.
@@ -47,6 +49,7 @@ pub struct EventsQuery {
 /// than asked (RQ-SB-14, RQ-SB-15, RQ-SB-27).
 pub(crate) fn prepare(
     shared: &Shared,
+    caller: &Caller,
     version: FhirVersion,
     value: &Value,
 ) -> Result<(Subscription, Option<SubscriptionValues<'static>>), Error> {
@@ -55,7 +58,12 @@ pub(crate) fn prepare(
         Ok((subscription, issues)) => (subscription, issues),
         Err(issues) => return Err(Error::new(kind_of(&issues), issues)),
     };
-    check_channel(shared, &subscription, &mut issues);
+    // Whoever changes it, it stays its owner's.
+    let id = value.get("id").and_then(Value::as_str).and_then(|id| ResourceId::new(id).ok());
+    let existing = id.and_then(|id| shared.live.find(base_of(version), &id));
+    let existing = existing.filter(|existing| caller.sees(&existing.owner));
+    let owner = existing.as_ref().map_or(caller.client(), |existing| &existing.owner);
+    check_channel(shared, owner, &subscription, &mut issues);
     let issues = issues_in_wire_terms(codec, value, issues);
     if issues.has_errors() {
         return Err(Error::new(Kind::Unprocessable, issues));
@@ -80,7 +88,15 @@ pub(crate) fn prepare(
     }
     if version == FhirVersion::R5 {
         if value.get("contentType").is_none() {
-            chosen.mime_type = Some(MIME_TYPE_DEFAULT);
+            chosen.mime_type = Some(match subscription.channel_type {
+                ChannelType::Email => MAIL_MIME_TYPE_DEFAULT,
+                ChannelType::Custom(_)
+                | ChannelType::Kafka
+                | ChannelType::Message
+                | ChannelType::Nats
+                | ChannelType::RestHook
+                | ChannelType::Websocket => MIME_TYPE_DEFAULT,
+            });
         }
         if value.get("content").is_none() {
             chosen.content = Some(subscription.content);
@@ -98,11 +114,31 @@ fn kind_of(issues: &Issues) -> Kind {
     if issues.0.iter().any(malformed) { Kind::Malformed } else { Kind::Unprocessable }
 }
 
-fn check_channel(shared: &Shared, subscription: &Subscription, issues: &mut Issues) {
-    if !is_served(&subscription.channel_type) {
+fn check_channel(
+    shared: &Shared,
+    owner: &ClientName,
+    subscription: &Subscription,
+    issues: &mut Issues,
+) {
+    if matches!(subscription.channel_type, ChannelType::Kafka | ChannelType::Nats) {
+        match shared.brokers.policy(&subscription.channel_type) {
+            Some(policy) => check_publishing(policy, owner, subscription, issues),
+            None => {
+                let code = subscription.channel_type.code();
+                let text = format!("the operator has configured no broker for the channel {code}");
+                let issue = Issue::error(IssueCode::ChannelNotConfigured, text);
+                issues.push(issue.at("Subscription.channelType"));
+            }
+        }
+        return;
+    }
+    let served = shared.channels();
+    let is_custom = matches!(subscription.channel_type, ChannelType::Custom(_));
+    if is_custom || !served.contains(&subscription.channel_type.code()) {
         let text = format!(
-            "the channel '{}' is not switched on here; rest-hook, websocket and message are",
-            subscription.channel_type.code()
+            "the channel '{}' is not switched on here; these are: {}",
+            subscription.channel_type.code(),
+            served.join(", ")
         );
         let issue = Issue::error(IssueCode::UnknownChannelType, text);
         issues.push(issue.at("Subscription.channelType"));
@@ -117,6 +153,12 @@ fn check_channel(shared: &Shared, subscription: &Subscription, issues: &mut Issu
         issues.push(issue.at("Subscription.endpoint"));
         return;
     };
+    if subscription.channel_type == ChannelType::Email {
+        if let Some(config) = &shared.config.email {
+            email::check(config, subscription, issues);
+        }
+        return;
+    }
     let Ok(url) = Url::parse(endpoint) else { return };
     if let Some(refusal) = endpoint_refusal(&url, policy) {
         let issue = Issue::error(IssueCode::EndpointRefused, refusal.to_string());
@@ -136,6 +178,40 @@ pub(crate) fn is_in_the_clear(policy: &EndpointPolicy, content: PayloadContent, 
     content == PayloadContent::FullResource
         && url.scheme() == "http"
         && !policy.addresses.allow_local
+}
+
+/// Whether a subscription may have its notifications published where and as it asks.
+fn check_publishing(
+    policy: &BrokerPolicy,
+    owner: &ClientName,
+    subscription: &Subscription,
+    issues: &mut Issues,
+) {
+    let endpoint = subscription.endpoint.as_deref();
+    if let Err(refusal) = policy.destination(owner.as_str(), endpoint) {
+        let issue = Issue::error(IssueCode::EndpointRefused, refusal.to_string());
+        issues.push(issue.at("Subscription.endpoint"));
+    }
+    if subscription.content == PayloadContent::FullResource && !policy.confidential {
+        let text =
+            "full-resource is published over TLS only, and this broker is configured without";
+        let issue = Issue::error(IssueCode::EndpointRefused, text);
+        issues.push(issue.at("Subscription.content"));
+    }
+    for (index, header) in subscription.headers.iter().enumerate() {
+        let twice = subscription.headers[..index]
+            .iter()
+            .any(|other| other.name.eq_ignore_ascii_case(&header.name));
+        let text = if twice {
+            "a header of a message can have one value only".to_owned()
+        } else if let Some(refusal) = published_header_refusal(&header.name, &header.value) {
+            refusal.to_string()
+        } else {
+            continue;
+        };
+        let issue = Issue::error(IssueCode::HeaderRefused, text);
+        issues.push(issue.at(format!("Subscription.parameter[{index}]")));
+    }
 }
 
 /// The status a subscription has once its client's wish is accepted (RQ section 3.3).

@@ -112,6 +112,7 @@ impl Scenario {
     pub(crate) fn config(&self) -> Config {
         let size = |number: usize| NonZeroUsize::new(number).expect("not zero");
         Config {
+            email: None,
             base_url: "http://sim.test".to_owned(),
             authentication: Authentication::None,
             limits: Limits {

@@ -16,11 +16,27 @@ struct SystemPackage {
     reason: &'static str,
 }
 
-const SYSTEM_PACKAGES: [SystemPackage; 2] = [
+const SYSTEM_PACKAGES: [SystemPackage; 5] = [
     SystemPackage {
         package: "gcc",
         probe: &["cc", "--version"],
         reason: "the C code of SQLite, ring and zstd",
+    },
+    SystemPackage {
+        package: "kcat",
+        probe: &["kcat", "-V"],
+        reason: "the Kafka cluster and consumer that the channel kafka is tested with",
+    },
+    SystemPackage {
+        package: "nats-server",
+        probe: &["nats-server", "--version"],
+        reason: "the server that the channel nats is tested with",
+    },
+    SystemPackage {
+        package: "python3-aiosmtpd",
+        // Debian's own Python, which sees Debian's packages.
+        probe: &["/usr/bin/python3", "-c", "import aiosmtpd"],
+        reason: "the SMTP server of the tests",
     },
     SystemPackage {
         package: "valgrind",

@@ -72,6 +72,7 @@ fn request(endpoint: &str, deadline: Duration) -> Request {
 fn failure_kind(outcome: &Outcome) -> FailureKind {
     match &outcome.verdict {
         Verdict::Failure(failure) => failure.kind,
+        Verdict::Published => panic!("published"),
         Verdict::Success { status } => panic!("succeeded with {status}"),
     }
 }

@@ -133,7 +133,7 @@ async fn unknown_channels_are_refused() {
             ("carrier-pigeon", message),
             ("sms", message),
             ("", message),
-            // Known, but not built yet.
+            // Known, but switched on by configuration only.
             ("email", ("mailto:x@x.test", "text/plain")),
         ] {
             let asked = Subscribe::rest_hook(TOPIC, endpoint).mime_type(mime_type);

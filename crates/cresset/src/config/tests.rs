@@ -1,6 +1,7 @@
 //! Layers, keys and what is said when they are wrong.
 
 mod auth;
+mod brokers;
 mod default;
 mod tls;
 mod values;

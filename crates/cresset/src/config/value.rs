@@ -8,7 +8,9 @@ use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use cresset_channel::{IpNet, ProxyUrl, parse_prefix};
+use cresset_channel::{
+    AllowedDestination, Broker, InvalidAddress, IpNet, ProxyUrl, ServerAddress, parse_prefix,
+};
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
@@ -218,6 +220,31 @@ pub(crate) fn hidden() -> Kind<String> {
         | Value::List(_)
         | Value::Other(_)
         | Value::Table(_)) => Err(format!("must be text in quotes, not {}", kind_of(other))),
+    })
+}
+
+/// Host and port of a broker.
+pub(crate) fn broker_address() -> Kind<ServerAddress> {
+    Kind::of_text(|text| {
+        let wrong = |_: InvalidAddress| {
+            format!("must be a host and a port such as \"broker.example.org:4222\", not {text:?}")
+        };
+        text.parse().map_err(wrong)
+    })
+}
+
+/// A place in a broker: a topic or a subject.
+pub(crate) fn destination(broker: Broker) -> Kind<String> {
+    name().and_then(move |name| match broker.is_destination(&name) {
+        true => Ok(name),
+        false => Err("must be letters and digits, perhaps with dots between them".to_owned()),
+    })
+}
+
+/// Places in a broker that clients may use.
+pub(crate) fn allowed_destination(broker: Broker) -> Kind<AllowedDestination> {
+    Kind::of_text(move |text| {
+        AllowedDestination::parse(broker, text).map_err(|wrong| wrong.to_string())
     })
 }
 

@@ -99,11 +99,22 @@ pub struct Attempt {
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
+    /// The receiver was asked to confirm that it wants the notifications (RQ-CH-65), and has until
+    /// then to do it; whoever hears of that makes the subscription active. Handshakes only.
+    AwaitsConfirmation {
+        /// When it becomes an error that there was no answer.
+        until: Timestamp,
+    },
     /// The receiver says that the endpoint is no more (HTTP 410): the status becomes `off`
     /// (RQ-CH-26).
     Gone {
         /// For `$status`.
         reason: SubscriptionError,
+    },
+    /// Nothing was sent, because the receiver was sent enough: no failure of the receiver's.
+    Postponed {
+        /// From when on it may be sent.
+        until: Timestamp,
     },
     /// It may not be sent at all, so that repeating it is of no use.
     ///

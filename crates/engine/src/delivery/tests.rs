@@ -418,6 +418,38 @@ fn what_was_not_sent_for_want_of_room_is_no_failure() {
 }
 
 #[test]
+fn a_receiver_that_has_to_confirm_is_asked_once_and_gets_its_events_when_it_has() {
+    let asked = |until| Outcome::AwaitsConfirmation { until: at(until) };
+    let mut rig = Rig::new(heartbeats(5), Requested, 0, 0);
+    assert_eq!(rig.tick(1), "#1 handshake");
+    assert_eq!((rig.ended(2, 1, asked(100)).as_str(), rig.deadline()), ("", Some(100)));
+    assert_eq!((rig.appended(50, 2).as_str(), rig.tick(99).as_str()), ("", ""));
+    assert_eq!(rig.updated(99, Active), "#2 events 1-2", "what came since it subscribed");
+    assert_eq!(rig.ended(99, 2, Outcome::Success), "cursor 2");
+
+    let mut silent = Rig::new(settings(), Requested, 0, 0);
+    assert_eq!(silent.tick(1), "#1 handshake");
+    assert_eq!(silent.ended(2, 1, asked(100)), "");
+    let error = "error (the receiver did not confirm in time that it wants the notifications)";
+    assert_eq!((silent.tick(100).as_str(), silent.deadline()), (error, None));
+    assert_eq!(silent.updated(101, Requested), "");
+    assert_eq!(silent.tick(102), "#2 handshake", "asked again when the client asks again");
+    assert_eq!(silent.ended(103, 2, asked(300)), "");
+    assert_eq!(silent.updated(104, Off), "");
+    assert_eq!((silent.tick(300).as_str(), silent.deadline()), ("", None));
+}
+
+#[test]
+fn what_was_put_off_is_no_failure_and_comes_when_it_may() {
+    let until = |until| Outcome::Postponed { until: at(until) };
+    let mut rig = Rig::new(settings(), Active, 0, 1);
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    assert_eq!((rig.ended(1, 1, until(60)).as_str(), rig.deadline()), ("", Some(60)));
+    assert_eq!((rig.tick(59).as_str(), rig.tick(60).as_str()), ("", "#2 events 1-1"));
+    assert_eq!((rig.ended(61, 2, until(0)).as_str(), rig.deadline()), ("", Some(62)));
+}
+
+#[test]
 fn an_attempt_barred_from_its_host_is_an_error_when_the_schedule_would_be_used_up() {
     let barred = |id| Input::AttemptBarred { id: AttemptId(id) };
     let error = "error (the endpoint's host has not been answering)";

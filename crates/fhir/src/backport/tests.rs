@@ -283,6 +283,31 @@ fn a_channel_extension_overrides_the_type() {
     coding(json!({ "code": "websocket" }))(&mut value);
     let (subscription, _) = parse_subscription(FhirVersion::R4, &value).unwrap();
     assert_eq!(subscription.channel_type, ChannelType::Websocket);
+    let own = "https://cresset.dev/fhir/CodeSystem/channel-type";
+    for (code, channel_type) in [("kafka", ChannelType::Kafka), ("nats", ChannelType::Nats)] {
+        let mut value = valid();
+        coding(json!({ "system": own, "code": code }))(&mut value);
+        for (endpoint, good) in [
+            (format!("{code}:orders.new"), true),
+            (format!("{code}:"), false),
+            (format!("{code}://broker/orders"), false),
+            ("https://example.org/hook".to_owned(), false),
+        ] {
+            set("/channel/endpoint", json!(endpoint))(&mut value);
+            let parsed = parse_subscription(FhirVersion::R4, &value);
+            assert_eq!(parsed.is_ok(), good, "{endpoint}");
+            if let Ok((subscription, _)) = parsed {
+                assert_eq!(subscription.channel_type, channel_type);
+            }
+        }
+        value["channel"].as_object_mut().unwrap().remove("endpoint");
+        let (subscription, _) = parse_subscription(FhirVersion::R4, &value).unwrap();
+        assert_eq!(subscription.endpoint, None, "the server has a place of its own");
+    }
+    check(
+        coding(json!({ "system": own, "code": "zulip" })),
+        &["UnknownChannelType Subscription.channel.type.extension[0].value"],
+    );
     let path = "UnknownChannelType Subscription.channel.type.extension[0].value";
     check(coding(json!({ "code": "zulip" })), &[path]);
     check(

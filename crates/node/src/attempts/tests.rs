@@ -16,6 +16,7 @@ fn record(seconds: i64, outcome: AttemptOutcome) -> AttemptRecord {
         events: None,
         outcome,
         http_status: None,
+        smtp_code: None,
         detail: None,
         response: None,
     }

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cresset_engine::{Attempt, Breaker, Health, OUTCOME_GRACE, Pass, Permit};
-use cresset_model::SubscriptionKey;
+use cresset_model::{ChannelType, SubscriptionKey};
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 use url::Url;
 
 use crate::config::DeliveryConfig;
+use crate::settings::Settings;
 
 /// Hosts that are remembered though nothing is sent to them or waits for them now.
 const HOSTS_IDLE_MAX: usize = 10_000;
@@ -24,9 +25,22 @@ const WAITING_MIN: usize = 64;
 /// Name and port of an endpoint's host.
 pub(super) type HostName = Arc<str>;
 
+/// What the notifications of a subscription are sent to: the host of its endpoint, or the broker of
+/// its channel. Names of hosts end with a port, so the two cannot be confused.
+pub(super) fn target_of(settings: &Settings) -> HostName {
+    match settings.channel_type {
+        ChannelType::Kafka | ChannelType::Nats => settings.channel_type.code().into(),
+        ChannelType::Custom(_)
+        | ChannelType::Email
+        | ChannelType::Message
+        | ChannelType::RestHook
+        | ChannelType::Websocket => host_of(settings.endpoint.as_deref().unwrap_or_default()),
+    }
+}
+
 /// The name of the host that an endpoint has; the same for all that cannot be read, which never
 /// get as far as being sent.
-pub(super) fn host_of(endpoint: &str) -> HostName {
+fn host_of(endpoint: &str) -> HostName {
     let url = Url::parse(endpoint).ok();
     let host = url.as_ref().and_then(|url| {
         let port = url.port_or_known_default().unwrap_or_default();
@@ -68,6 +82,8 @@ struct Host {
 /// All hosts that attempts are under way to or wait for.
 pub(super) struct Hosts {
     per_host_max: usize,
+    /// One host with a bound of its own: the relay of mails.
+    relay: Option<(HostName, usize)>,
     suspects_max: usize,
     policy: cresset_engine::BreakerPolicy,
     hosts: FxHashMap<HostName, Host>,
@@ -85,6 +101,7 @@ impl Hosts {
     pub(super) fn new(config: &DeliveryConfig) -> Self {
         Self {
             per_host_max: config.concurrency_per_host_max.get(),
+            relay: None,
             suspects_max: config.concurrency_max.get().div_ceil(2),
             policy: config.breaker,
             hosts: FxHashMap::default(),
@@ -93,6 +110,11 @@ impl Hosts {
             released: VecDeque::new(),
             wakes: Vec::new(),
         }
+    }
+
+    /// The same, with another bound for one host.
+    pub(super) fn with_relay(self, relay: Option<(HostName, usize)>) -> Self {
+        Self { relay, ..self }
     }
 
     /// A place for an attempt, unless others wait before it; else it is put behind them.
@@ -187,8 +209,12 @@ impl Hosts {
     }
 
     fn place(&mut self, name: &HostName, timeout: Duration, now: Timestamp) -> Turn {
+        let max = match &self.relay {
+            Some((relay, max)) if relay == name => *max,
+            Some(_) | None => self.per_host_max,
+        };
         let Some(host) = self.hosts.get_mut(name) else { return Turn::Wait };
-        if host.running >= self.per_host_max {
+        if host.running >= max {
             return if host.breaker.is_open() { Turn::Barred } else { Turn::Wait };
         }
         let suspect = host.breaker.is_suspect();

@@ -4,27 +4,30 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cresset_channel::{self as channel, FailureKind, RestHook, Verdict};
+use cresset_channel::{self as channel, FailureKind, Recipient, RestHook, SmtpSubject, Verdict};
 use cresset_engine::{Attempt, AttemptKind, Health, Outcome};
 use cresset_fhir::{Codec, MIME_TYPE_DEFAULT, MessageFrame};
 use cresset_model::{
     ChannelType, NotificationType, PayloadContent, SubscriptionError, SubscriptionErrorCode,
     SubscriptionStatus, TraceContext,
 };
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use url::Url;
 use uuid::Uuid;
 
 use crate::attempts::{AttemptOutcome, AttemptRecord, without_secrets};
 use crate::bases::version_of;
 use crate::deliver::Start;
+use crate::email::Quotas;
 use crate::error::Error;
 use crate::live::LiveSubscription;
 use crate::notify::{self, Overflow, Range, Rendered};
 use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::subscriptions::{IN_THE_CLEAR, is_in_the_clear};
+use crate::writer::WriterHandle;
 
 /// Notifications built, or waiting for room once built, at the same time: what the bound on bytes
 /// in flight is exceeded by at most.
@@ -37,6 +40,10 @@ const ROOM_UNIT_BYTES: usize = 1024;
 /// The operation that takes messages.
 const PROCESS_MESSAGE: &str = "/$process-message";
 
+mod publish;
+
+use publish::Outgoing;
+
 /// What came of an attempt.
 pub(crate) struct Sent {
     /// For the machine of the subscription.
@@ -47,18 +54,22 @@ pub(crate) struct Sent {
 
 /// One attempt: what is to be sent, and the record of how that went.
 pub(crate) struct Letter {
-    live: Arc<LiveSubscription>,
-    settings: Settings,
-    attempt: Attempt,
+    pub(super) live: Arc<LiveSubscription>,
+    pub(super) settings: Settings,
+    pub(super) attempt: Attempt,
     range: Option<Range>,
     status: SubscriptionStatus,
-    message: Message,
-    record: AttemptRecord,
+    pub(super) message: Message,
+    pub(super) record: AttemptRecord,
+    /// Until when the receiver has to confirm it once it is taken, if it has to.
+    pub(super) confirm_by: Option<Timestamp>,
 }
 
 /// What attempts share.
 pub(super) struct Sender {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) writer: WriterHandle,
+    pub(super) quotas: Quotas,
     rest_hook: Arc<RestHook>,
     building: Semaphore,
     room: Arc<Semaphore>,
@@ -67,14 +78,18 @@ pub(super) struct Sender {
 
 /// Why nothing was sent.
 pub(crate) enum Unsent {
+    /// The receiver was asked to confirm before, and has until then.
+    Asked(Timestamp),
     /// Something is wrong here.
     Failed(Error),
     /// Too many bytes are in flight.
     NoRoom,
     /// There is nothing left to send.
     Nothing,
+    /// The receiver was sent enough, until then.
+    Postponed(Timestamp),
     /// It may not be sent.
-    Refused(&'static str),
+    Refused(String),
 }
 
 impl From<Error> for Unsent {
@@ -84,42 +99,59 @@ impl From<Error> for Unsent {
 }
 
 impl Sender {
-    pub(super) fn new(shared: Arc<Shared>, rest_hook: Arc<RestHook>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, writer: WriterHandle, rest_hook: Arc<RestHook>) -> Self {
         let room = shared.config.delivery.bytes_in_flight_max.get().div_ceil(ROOM_UNIT_BYTES);
         let room = room.min(Semaphore::MAX_PERMITS);
         let room_max = u32::try_from(room).unwrap_or(u32::MAX);
         let building = Semaphore::new(BUILT_MAX);
-        Self { shared, rest_hook, building, room: Arc::new(Semaphore::new(room)), room_max }
+        let (quotas, room) = (Quotas::default(), Arc::new(Semaphore::new(room)));
+        Self { shared, writer, quotas, rest_hook, building, room, room_max }
     }
 
     /// Builds and sends one notification.
     pub(super) async fn send(&self, start: Start) -> Sent {
         let mut letter = Letter::new(&self.shared, start);
-        let ended = match self.build(&mut letter).await {
-            Ok((request, _room)) => Ok(self.rest_hook.attempt(request).await),
-            Err(unsent) => Err(unsent),
+        let ended = match letter.settings.channel_type {
+            ChannelType::Email => self.mail(&mut letter).await,
+            ChannelType::Custom(_)
+            | ChannelType::Kafka
+            | ChannelType::Message
+            | ChannelType::Nats
+            | ChannelType::RestHook
+            | ChannelType::Websocket => self.post(&mut letter).await,
         };
         letter.ended(&self.shared, ended)
     }
 
-    /// Builds the request and takes room for its bytes.
-    async fn build(
-        &self,
-        letter: &mut Letter,
-    ) -> Result<(channel::Request, OwnedSemaphorePermit), Unsent> {
+    /// Sends it by HTTP or to a broker.
+    async fn post(&self, letter: &mut Letter) -> Result<channel::Outcome, Unsent> {
+        let (outgoing, _room) = {
+            let _turn = self.turn(letter).await?;
+            let outgoing = letter.outgoing(&self.shared).await?;
+            let room = self.room(outgoing.body_bytes()).await?;
+            (outgoing, room)
+        };
+        Ok(outgoing.attempt(&self.rest_hook).await)
+    }
+
+    /// The turn to build a notification.
+    pub(super) async fn turn(&self, letter: &Letter) -> Result<Option<SemaphorePermit<'_>>, Error> {
         // Only full resources can be large, so only they take turns.
-        let _turn = match letter.settings.content {
+        Ok(match letter.settings.content {
             PayloadContent::FullResource => {
                 Some(self.building.acquire().await.map_err(Error::internal)?)
             }
             PayloadContent::Empty | PayloadContent::IdOnly => None,
-        };
-        let request = letter.request(&self.shared).await?;
-        let units = request.body.len().div_ceil(ROOM_UNIT_BYTES);
+        })
+    }
+
+    /// Room for so many bytes in flight.
+    pub(super) async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Unsent> {
+        let units = bytes.div_ceil(ROOM_UNIT_BYTES);
         let units = u32::try_from(units).unwrap_or(u32::MAX).min(self.room_max);
         let room = self.room.clone().acquire_many_owned(units);
         let room = tokio::time::timeout(ROOM_TIME_MAX, room).await.map_err(|_| Unsent::NoRoom)?;
-        Ok((request, room.map_err(Error::internal)?))
+        Ok(room.map_err(Error::internal)?)
     }
 }
 
@@ -142,24 +174,54 @@ impl Letter {
             events: range.map(|range| (range.first, range.last)),
             outcome: AttemptOutcome::Unsent,
             http_status: None,
+            smtp_code: None,
             detail: None,
             response: None,
         };
         let message = Message::new(&shared.config.base_url, &live, attempt, nonce);
-        Self { live, settings, attempt, range, status, message, record }
+        Self { live, settings, attempt, range, status, message, record, confirm_by: None }
     }
 
-    /// Builds what is to be sent.
+    /// Builds what is to be sent by HTTP.
+    #[cfg(feature = "stepped")]
     pub(crate) async fn request(
         &mut self,
         shared: &Arc<Shared>,
     ) -> Result<channel::Request, Unsent> {
+        let body = self.body(shared).await?;
+        self.addressed(shared, body)
+    }
+
+    /// Builds what is to be sent, for the channel that it is sent over.
+    async fn outgoing(&mut self, shared: &Arc<Shared>) -> Result<Outgoing, Unsent> {
+        let body = self.body(shared).await?;
+        Ok(match self.settings.channel_type {
+            ChannelType::Kafka | ChannelType::Nats => self.published(shared, body)?,
+            ChannelType::Custom(_)
+            | ChannelType::Email
+            | ChannelType::Message
+            | ChannelType::RestHook
+            | ChannelType::Websocket => Outgoing::Http(Box::new(self.addressed(shared, body)?)),
+        })
+    }
+
+    /// Builds the notification.
+    pub(super) async fn render(
+        &self,
+        shared: &Arc<Shared>,
+        overflow: Overflow,
+    ) -> Result<Rendered, Unsent> {
         let (live, kind) = (&self.live, self.record.notification_type);
-        let events = self.range.map(|range| (range, Overflow::Bare));
+        let events = self.range.map(|range| (range, overflow));
         let built = notify::render(shared, live, kind, events, Some(self.status)).await?;
-        let Rendered { bytes, trace, .. } = built.ok_or(Unsent::Nothing)?;
-        self.message.trace = trace.or(self.message.trace);
-        self.addressed(shared, bytes)
+        built.ok_or(Unsent::Nothing)
+    }
+
+    /// The notification, with whose trace it goes on.
+    async fn body(&mut self, shared: &Arc<Shared>) -> Result<Bytes, Unsent> {
+        let rendered = self.render(shared, Overflow::Bare).await?;
+        self.message.trace = rendered.trace.or(self.message.trace);
+        Ok(rendered.bytes)
     }
 
     /// Writes down what came of it, and tells what it means.
@@ -171,20 +233,35 @@ impl Letter {
         let sent = match ended {
             Ok(outcome) => {
                 note(&mut self.record, &outcome, &self.settings);
-                judge(&outcome)
+                let sent = judge(&outcome);
+                match (&sent.outcome, self.confirm_by) {
+                    (Outcome::Success, Some(until)) => {
+                        Sent { outcome: Outcome::AwaitsConfirmation { until }, ..sent }
+                    }
+                    _ => sent,
+                }
+            }
+            Err(Unsent::Asked(until)) => {
+                let outcome = Outcome::AwaitsConfirmation { until };
+                return Sent { outcome, health: Health::Unknown };
             }
             Err(Unsent::Nothing) => {
                 return Sent { outcome: Outcome::Success, health: Health::Unknown };
             }
+            Err(Unsent::Postponed(until)) => {
+                let text = "the receiver has been sent enough for now";
+                self.record.detail = Some(text.to_owned());
+                Sent { outcome: Outcome::Postponed { until }, health: Health::Unknown }
+            }
+            Err(Unsent::Refused(text)) => {
+                self.record.outcome = AttemptOutcome::Refused;
+                let outcome = Outcome::Refused { reason: reason(None, &text) };
+                self.record.detail = Some(text);
+                Sent { outcome, health: Health::Unknown }
+            }
             Err(Unsent::NoRoom) => {
                 self.record.detail = Some("too many bytes are under way".to_owned());
                 Sent { outcome: Outcome::Unsent, health: Health::Unknown }
-            }
-            Err(Unsent::Refused(why)) => {
-                self.record.outcome = AttemptOutcome::Refused;
-                self.record.detail = Some(why.to_owned());
-                let outcome = Outcome::Refused { reason: reason(None, why) };
-                Sent { outcome, health: Health::Unknown }
             }
             Err(Unsent::Failed(error)) => {
                 let id = &self.live.id;
@@ -218,12 +295,14 @@ impl Letter {
             }
             ChannelType::Custom(_)
             | ChannelType::Email
+            | ChannelType::Kafka
+            | ChannelType::Nats
             | ChannelType::RestHook
             | ChannelType::Websocket => (Url::parse(endpoint).map_err(Error::internal)?, body),
         };
         let policy = &shared.config.subscriptions.endpoints;
         if is_in_the_clear(policy, settings.content, &endpoint) {
-            return Err(Unsent::Refused(IN_THE_CLEAR));
+            return Err(Unsent::Refused(IN_THE_CLEAR.to_owned()));
         }
         let mime_type = settings.mime_type.as_ref();
         let headers = settings.headers.iter();
@@ -261,8 +340,8 @@ impl Letter {
 }
 
 /// What tells one message from others.
-struct Message {
-    id: String,
+pub(super) struct Message {
+    pub(super) id: String,
     uuid: Uuid,
     /// That of the write that made the first event, where it named one; else the message's own.
     trace: Option<TraceContext>,
@@ -316,14 +395,18 @@ fn message_endpoint(endpoint: &str) -> Result<Url, url::ParseError> {
 /// The answer of an endpoint that was sent whole resources is left out: it may repeat them.
 fn note(record: &mut AttemptRecord, outcome: &channel::Outcome, settings: &Settings) {
     record.duration = outcome.duration;
+    let is_mail = settings.channel_type == ChannelType::Email;
     match &outcome.verdict {
+        Verdict::Published => record.outcome = AttemptOutcome::Success,
         Verdict::Success { status } => {
             record.outcome = AttemptOutcome::Success;
-            record.http_status = Some(*status);
+            let answered = if is_mail { &mut record.smtp_code } else { &mut record.http_status };
+            *answered = Some(*status);
         }
         Verdict::Failure(failure) => {
             record.detail = Some(failure.detail.clone());
             record.outcome = match failure.kind {
+                FailureKind::Broker { .. } => AttemptOutcome::ErrorResponse,
                 FailureKind::DnsResolution => AttemptOutcome::DnsResolution,
                 FailureKind::NoResponse(_) => AttemptOutcome::NoResponse,
                 FailureKind::Refused => AttemptOutcome::Refused,
@@ -331,27 +414,40 @@ fn note(record: &mut AttemptRecord, outcome: &channel::Outcome, settings: &Setti
                     record.http_status = Some(status);
                     AttemptOutcome::ErrorResponse
                 }
+                FailureKind::Smtp { code, .. } => {
+                    record.smtp_code = Some(code);
+                    AttemptOutcome::ErrorResponse
+                }
             };
         }
     }
     if settings.content != PayloadContent::FullResource {
-        let query = settings.endpoint.as_deref().and_then(|url| Some(url.split_once('?')?.1));
+        let endpoint = settings.endpoint.as_deref().unwrap_or_default();
+        let query = endpoint.split_once('?').map(|(_, query)| query);
+        let mailbox = is_mail.then(|| Recipient::parse(endpoint).ok()).flatten();
         let headers = settings.headers.iter().map(|header| header.value.as_str());
+        let secrets = headers.chain(query).chain(mailbox.as_ref().map(Recipient::as_str));
         let text = outcome.text.as_ref();
-        record.response = text.map(|text| without_secrets(text.as_str(), headers.chain(query)));
+        record.response = text.map(|text| without_secrets(text.as_str(), secrets));
     }
 }
 
 /// What an attempt's outcome means for the subscription (RQ-CH-26, RQ-ER-05) and for its host.
 fn judge(outcome: &channel::Outcome) -> Sent {
     let failure = match &outcome.verdict {
-        Verdict::Success { .. } => {
+        Verdict::Published | Verdict::Success { .. } => {
             return Sent { outcome: Outcome::Success, health: Health::Good };
         }
         Verdict::Failure(failure) => failure,
     };
     let error = Some(SubscriptionErrorCode::ErrorResponse);
     let (outcome, health) = match failure.kind {
+        FailureKind::Broker { lasting: true } => {
+            (Outcome::Rejected { reason: reason(error, &failure.detail) }, Health::Good)
+        }
+        FailureKind::Broker { lasting: false } => {
+            (retry(error, &failure.detail, None), Health::Good)
+        }
         FailureKind::DnsResolution => {
             let code = Some(SubscriptionErrorCode::DnsResolutionError);
             (retry(code, &failure.detail, None), Health::Bad)
@@ -362,6 +458,7 @@ fn judge(outcome: &channel::Outcome) -> Sent {
         FailureKind::Refused => {
             (Outcome::Refused { reason: reason(None, &failure.detail) }, Health::Unknown)
         }
+        FailureKind::Smtp { code, subject } => judge_smtp(code, subject, &failure.detail),
         FailureKind::Response { status: 410, .. } => {
             (Outcome::Gone { reason: reason(error, "HTTP status 410") }, Health::Good)
         }
@@ -376,6 +473,25 @@ fn judge(outcome: &channel::Outcome) -> Sent {
         }
     };
     Sent { outcome, health }
+}
+
+/// What a relay's answer means: what it says of the mailbox or the mail is the subscription's affair;
+/// what it says of this server is its operator's, whatever the code.
+fn judge_smtp(code: u16, subject: SmtpSubject, detail: &str) -> (Outcome, Health) {
+    let error = Some(SubscriptionErrorCode::ErrorResponse);
+    let for_good = (500..600).contains(&code);
+    match subject {
+        SmtpSubject::Session => (retry(error, detail, None), Health::Bad),
+        SmtpSubject::Mailbox if for_good => {
+            (Outcome::Gone { reason: reason(error, detail) }, Health::Good)
+        }
+        SmtpSubject::Message | SmtpSubject::Recipient if for_good => {
+            (Outcome::Rejected { reason: reason(error, detail) }, Health::Good)
+        }
+        SmtpSubject::Mailbox | SmtpSubject::Message | SmtpSubject::Recipient => {
+            (retry(error, detail, None), Health::Good)
+        }
+    }
 }
 
 /// Whether a status says that the request is wrong, rather than that its time is (too early, too

@@ -215,7 +215,9 @@ impl Fixture {
     fn with(store: Arc<FaultyStore>, config: Config) -> Self {
         let clock = Clock::manual("2026-01-01T00:00:00Z".parse().unwrap());
         let rest_hook = RestHook::new(&cresset_channel::Config::default(), endpoints()).unwrap();
-        let (node, stopper) = Node::start(config, store.clone(), rest_hook, clock.clone()).unwrap();
+        let (node, stopper) =
+            Node::start(config, store.clone(), rest_hook, crate::Brokers::default(), clock.clone())
+                .unwrap();
         Self { store, node, clock, stopper }
     }
 
@@ -377,6 +379,7 @@ fn config() -> Config {
             attempts_per_subscription_max: NonZeroUsize::new(10).unwrap(),
             attempts_max: NonZeroUsize::new(100).unwrap(),
         },
+        email: None,
         recovery: RecoveryConfig { events_per_second: NonZeroU32::new(100).unwrap() },
         websocket: WebsocketConfig {
             token_lifetime: Duration::from_secs(1800),

@@ -5,11 +5,13 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use cresset_channel::Security;
 use tracing::level_filters::LevelFilter;
 
+use super::super::brokers::{Connection, Kafka, Nats};
 use super::super::reader::Reader;
 use super::super::{
-    Auth, Config, DEFAULT, Delivery, Limits, Log, LogFormat, Message, Recovery, RestHook,
+    Auth, Config, DEFAULT, Delivery, Email, Limits, Log, LogFormat, Message, Recovery, RestHook,
     Retention, Search, SearchIndex, Server, Store, StoreKind, Subscriptions, Topics, Websocket,
     defaults, reference,
 };
@@ -21,6 +23,20 @@ fn seconds(seconds: u64) -> Duration {
 
 fn n(number: usize) -> NonZeroUsize {
     NonZeroUsize::new(number).unwrap()
+}
+
+/// To no broker.
+fn connection() -> Connection {
+    Connection {
+        servers: Vec::new(),
+        tls: true,
+        extra_ca_files: Vec::new(),
+        client_certificate_file: None,
+        client_key_file: None,
+        user: None,
+        password_file: None,
+        connect_timeout: seconds(5),
+    }
 }
 
 fn expected() -> Config {
@@ -102,6 +118,43 @@ fn expected() -> Config {
             event_system: "http://example.org/fhir/message-events".to_owned(),
             event_code: "subscription-notification".to_owned(),
         },
+        kafka: Kafka {
+            connection: connection(),
+            mechanism: None,
+            topic: "cresset".to_owned(),
+            allow_topics: Vec::new(),
+            record_max: n(1_000_000),
+        },
+        nats: Nats {
+            connection: connection(),
+            token_file: None,
+            subject: "cresset".to_owned(),
+            allow_subjects: Vec::new(),
+        },
+        email: Email {
+            relay: None,
+            port: NonZeroU32::new(587).unwrap(),
+            security: Security::StartTls,
+            username: None,
+            password: None,
+            password_file: None,
+            extra_ca_files: Vec::new(),
+            connect_timeout: seconds(10),
+            connections_max: n(4),
+            from: None,
+            reply_to: None,
+            link_base_url: None,
+            link_key_file: None,
+            confirm: true,
+            confirmation_lifetime: seconds(2 * 24 * 60 * 60),
+            message_max: n(10 << 20),
+            allow_full_resource: false,
+            allow_domains: Vec::new(),
+            deny_domains: Vec::new(),
+            mails_per_hour_max: NonZeroU32::new(60).unwrap(),
+            confirmations_per_day_max: NonZeroU32::new(5).unwrap(),
+            heartbeat_min: seconds(60 * 60),
+        },
         recovery: Recovery { events_per_second: NonZeroU32::new(100).unwrap() },
         retention: Retention {
             events_keep: seconds(30 * 24 * 60 * 60),
@@ -139,7 +192,13 @@ fn the_examples_of_keys_without_default_are_good() {
             Some(_) | None => format!("{line}\n"),
         })
         .collect();
-    let uncommented = uncommented.replace("mode = \"none\"", "mode = \"tokens\"");
+    let uncommented = uncommented
+        .replace("mode = \"none\"", "mode = \"tokens\"")
+        .replace("mechanism = \"none\"", "mechanism = \"plain\"")
+        // Instead of a user.
+        .replace("token-file = \"nats-token\"", "")
+        // Instead of a password.
+        .replace("password-file = \"/run/secrets/smtp-password\"", "");
     let loaded = load_with(&uncommented, &[], flags()).unwrap();
     assert!(loaded.server.base_url.is_some());
     assert!(loaded.topics.directory.is_some());

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::super::tree::parse_toml;
 use super::super::value::{parse_duration, parse_size};
 use super::super::{Origin, SearchIndex, load};
-use super::{check, flags, load_with};
+use super::{check, flags, load_with, problems};
 
 #[test]
 fn durations_need_units_and_sizes_too() {
@@ -206,4 +206,32 @@ fn a_signing_key_that_is_none_is_not_repeated() {
     let config = load_with(file, &[], flags()).unwrap();
     assert_eq!(config.delivery.signing_keys.len(), 1);
     assert!(!format!("{config:?}").contains("C2FV"));
+}
+
+#[test]
+fn mails_need_a_sender_and_secrets_need_tls() {
+    check(
+        "[email]\nrelay = \"mail.test\"",
+        "cresset.toml:2: email.from: is required with email.relay: mails need a sender",
+    );
+    let file = |more: &str| format!("[email]\nrelay = \"mail.test\"\nfrom = \"n@a.test\"\n{more}");
+    for (more, expected) in [
+        ("security = \"none\"", "email.security: must be one of"),
+        ("security = \"plain\"\nallow-full-resource = true", "email.allow-full-resource: needs"),
+        (
+            "security = \"plain\"\nusername = \"u\"\npassword = \"marker\"",
+            "a password is not sent without TLS",
+        ),
+        ("username = \"u\"", "email.username: goes with exactly one of"),
+        ("password = \"marker\"", "email.username: goes with exactly one of"),
+        ("allow-domains = [\"a b\"]", "email.allow-domains: must be a domain"),
+    ] {
+        let problems = problems(&file(more), &[], flags()).join("; ");
+        assert!(problems.contains(expected), "{more}: {problems}");
+        assert!(!problems.contains("marker"), "{problems}");
+    }
+    let good = file("username = \"u\"\npassword = \"marker\"\ndeny-domains = [\"Bad.test\"]");
+    let config = load_with(&good, &[], flags()).unwrap();
+    assert_eq!(config.email.deny_domains, ["bad.test"]);
+    assert!(!format!("{config:?}").contains("marker"));
 }

@@ -34,6 +34,8 @@ fn outcome() -> impl Strategy<Value = Outcome> {
         8 => Just(Outcome::Success),
         8 => Just(retry()),
         1 => Just(Outcome::Unsent),
+        1 => (0u64..400).prop_map(|until| Outcome::Postponed { until: at(until) }),
+        2 => (0u64..400).prop_map(|until| Outcome::AwaitsConfirmation { until: at(until) }),
         2 => Just(Outcome::Retry {
             reason: reason("HTTP status 429"),
             retry_after: Some(Duration::from_secs(40)),
@@ -196,8 +198,17 @@ impl World {
         let Some((attempt, _)) = self.flight.take() else {
             return;
         };
-        if outcome == Outcome::Unsent {
-            self.unsent = self.now;
+        match &outcome {
+            Outcome::Unsent => self.unsent = self.now,
+            Outcome::AwaitsConfirmation { until } | Outcome::Postponed { until } => {
+                let until = until.duration_since(START).as_secs().cast_unsigned();
+                self.unsent = self.now.max(until);
+            }
+            Outcome::Gone { .. }
+            | Outcome::Refused { .. }
+            | Outcome::Rejected { .. }
+            | Outcome::Retry { .. }
+            | Outcome::Success => {}
         }
         match (&outcome, attempt.kind) {
             (Outcome::Success, AttemptKind::Events { first, last }) => {

@@ -10,6 +10,35 @@ fn answered(status: u16) -> Sent {
 }
 
 #[test]
+fn an_answer_of_a_relay_is_judged_by_what_it_speaks_of() {
+    for (code, subject, outcome, health) in [
+        (421, SmtpSubject::Session, "retry", Health::Bad),
+        (535, SmtpSubject::Session, "retry", Health::Bad),
+        (450, SmtpSubject::Recipient, "retry", Health::Good),
+        (451, SmtpSubject::Message, "retry", Health::Good),
+        (450, SmtpSubject::Mailbox, "retry", Health::Good),
+        (550, SmtpSubject::Mailbox, "gone", Health::Good),
+        (550, SmtpSubject::Recipient, "rejected", Health::Good),
+        (554, SmtpSubject::Message, "rejected", Health::Good),
+    ] {
+        let (judged, of_host) = judge_smtp(code, subject, "");
+        assert_eq!((word(&judged), of_host), (outcome, health), "{code} {subject:?}");
+    }
+}
+
+fn word(outcome: &Outcome) -> &'static str {
+    match outcome {
+        Outcome::AwaitsConfirmation { .. } | Outcome::Postponed { .. } => "later",
+        Outcome::Gone { .. } => "gone",
+        Outcome::Refused { .. } => "refused",
+        Outcome::Rejected { .. } => "rejected",
+        Outcome::Retry { .. } => "retry",
+        Outcome::Success => "success",
+        Outcome::Unsent => "unsent",
+    }
+}
+
+#[test]
 fn an_answer_is_judged_for_the_subscription_and_for_the_host() {
     for (status, outcome, health) in [
         (302, "retry", Health::Good),
@@ -25,15 +54,7 @@ fn an_answer_is_judged_for_the_subscription_and_for_the_host() {
         (504, "retry", Health::Bad),
     ] {
         let sent = answered(status);
-        let word = match sent.outcome {
-            Outcome::Gone { .. } => "gone",
-            Outcome::Refused { .. } => "refused",
-            Outcome::Rejected { .. } => "rejected",
-            Outcome::Retry { .. } => "retry",
-            Outcome::Success => "success",
-            Outcome::Unsent => "unsent",
-        };
-        assert_eq!((word, sent.health), (outcome, health), "{status}");
+        assert_eq!((word(&sent.outcome), sent.health), (outcome, health), "{status}");
     }
 }
 
