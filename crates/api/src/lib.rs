@@ -10,6 +10,7 @@
 mod admin;
 mod context;
 mod fallback;
+mod formats;
 mod health;
 mod mail_links;
 mod negotiate;

@@ -21,6 +21,49 @@ pub(crate) fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
 }
 
+/// What a body looks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// `application/fhir+json`.
+    Json,
+    /// `application/fhir+xml`.
+    Xml,
+}
+
+/// The form that a client wants the answer in: what `_format` says, else what `Accept` likes best.
+///
+/// JSON where JSON is as welcome as XML, and where neither is, which the handlers then refuse.
+pub(crate) fn wanted_format(
+    version: FhirVersion,
+    headers: &HeaderMap,
+    format: Option<&str>,
+) -> Format {
+    if let Some(format) = format {
+        let is_xml = is_xml(&format.replace(' ', "+"), version);
+        return if is_xml { Format::Xml } else { Format::Json };
+    }
+    let ranges = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let (mut json, mut xml) = (0.0_f32, 0.0_f32);
+    for range in ranges.flat_map(|value| value.split(',')) {
+        let (range, weight) = weighed(range);
+        let essence = range.split(';').next().unwrap_or_default().trim();
+        if matches!(essence, "*/*" | "application/*") || is_json(&range, version) {
+            json = json.max(weight);
+        } else if is_xml(&range, version) {
+            xml = xml.max(weight);
+        }
+    }
+    if xml > json { Format::Xml } else { Format::Json }
+}
+
+/// A media range without its weight, and the weight: 1 unless it says another (RFC 9110, 12.4.2).
+fn weighed(range: &str) -> (String, f32) {
+    let is_weight = |part: &&str| part.trim_start().to_ascii_lowercase().starts_with("q=");
+    let weight = range.split(';').find(is_weight).and_then(|part| part.trim()[2..].parse().ok());
+    let others: Vec<&str> = range.split(';').filter(|part| !is_weight(part)).collect();
+    (others.join(";"), weight.unwrap_or(1.0_f32).clamp(0.0, 1.0))
+}
+
 /// Refuses with 406 what asks for anything but JSON in this version.
 pub(crate) fn check_accept(
     version: FhirVersion,
@@ -44,7 +87,10 @@ pub(crate) fn check_accept(
 }
 
 fn not_acceptable(version: FhirVersion) -> Error {
-    let text = format!("this server sends application/fhir+json; fhirVersion={}", version.mime());
+    let text = format!(
+        "this server sends application/fhir+json and application/fhir+xml, each with fhirVersion={}",
+        version.mime()
+    );
     Error::of(Kind::NotAcceptable, IssueCode::NotAcceptable, text)
 }
 
@@ -55,7 +101,7 @@ pub(crate) fn check_content_type(version: FhirVersion, headers: &HeaderMap) -> R
         return Ok(());
     }
     let text = format!(
-        "send the body as application/fhir+json or application/json (fhirVersion {})",
+        "send the body as application/fhir+json or application/fhir+xml (fhirVersion {})",
         version.mime()
     );
     Err(Error::of(Kind::UnsupportedMediaType, IssueCode::UnsupportedMediaType, text))
@@ -63,17 +109,22 @@ pub(crate) fn check_content_type(version: FhirVersion, headers: &HeaderMap) -> R
 
 /// Whether a media type is JSON, and of this version where it names one.
 fn is_json(media_type: &str, version: FhirVersion) -> bool {
+    const KNOWN: [&str; 5] =
+        ["application/fhir+json", "application/json", "application/json+fhir", "json", "text/json"];
+    is_one_of(media_type, &KNOWN, version)
+}
+
+/// Whether a media type is XML, and of this version where it names one.
+pub(crate) fn is_xml(media_type: &str, version: FhirVersion) -> bool {
+    const KNOWN: [&str; 5] =
+        ["application/fhir+xml", "application/xml", "application/xml+fhir", "text/xml", "xml"];
+    is_one_of(media_type, &KNOWN, version)
+}
+
+fn is_one_of(media_type: &str, known: &[&str], version: FhirVersion) -> bool {
     let mut parts = media_type.split(';').map(str::trim);
-    let essence = parts.next().unwrap_or_default().to_ascii_lowercase();
-    let known = matches!(
-        essence.as_str(),
-        "application/fhir+json"
-            | "application/json"
-            | "application/json+fhir"
-            | "json"
-            | "text/json"
-    );
-    known
+    let essence = parts.next().unwrap_or_default();
+    known.iter().any(|one| one.eq_ignore_ascii_case(essence))
         && parts.all(|parameter| match parameter.split_once('=') {
             Some((name, value)) if name.trim().eq_ignore_ascii_case("fhirversion") => {
                 let value = value.trim().trim_matches('"');

@@ -12,7 +12,7 @@ use cresset_node::{Error, Kind};
 
 use crate::context::{BODIES_KIB_MAX, Context};
 use crate::outcome::Refusal;
-use crate::{admin, fallback, health, mail_links, operations, resources, websocket};
+use crate::{admin, fallback, formats, health, mail_links, operations, resources, websocket};
 
 /// All routes of the server.
 ///
@@ -55,6 +55,7 @@ pub(crate) fn router(context: Context) -> Router {
         .layer(middleware::from_fn_with_state(context.clone(), limit))
         .fallback(fallback::unknown_path)
         .method_not_allowed_fallback(fallback::unknown_method)
+        .layer(middleware::from_fn_with_state(context.clone(), formats::translate))
         .with_state(context)
 }
 

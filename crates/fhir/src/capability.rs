@@ -151,7 +151,7 @@ pub(crate) fn render_capability_statement(
             o.string("url", facts.base_url);
         });
         o.string("fhirVersion", version.full());
-        o.strings("format", ["application/fhir+json", "json"]);
+        o.strings("format", ["application/fhir+json", "json", "application/fhir+xml", "xml"]);
         o.strings("implementationGuide", backport(version).then_some(urls::IMPLEMENTATION_GUIDE));
         o.array("rest", |a| a.object(|o| rest(version, facts, o)));
     });

@@ -80,3 +80,29 @@ fn a_representation_comes_back_unless_the_client_prefers_otherwise() {
     assert!(is_lenient(&headers(&[("prefer", "handling=lenient, return=minimal")])));
     assert!(!is_lenient(&headers(&[("prefer", "handling=strict")])));
 }
+
+#[test]
+fn xml_is_sent_where_it_is_liked_better_than_json() {
+    let check = |accept: &'static str, wanted: Format| {
+        let headers = headers(&[("accept", accept)]);
+        assert_eq!(wanted_format(FhirVersion::R4, &headers, None), wanted, "{accept}");
+    };
+    check("application/fhir+xml", Format::Xml);
+    check("text/xml; fhirVersion=4.0", Format::Xml);
+    check("application/fhir+json;q=0.5, application/fhir+xml;q=0.9", Format::Xml);
+    check("application/xml; q=0.9, */*; q=0.8", Format::Xml);
+    check("application/fhir+xml, application/fhir+json", Format::Json);
+    check("application/fhir+xml; fhirVersion=5.0", Format::Json);
+    check("*/*", Format::Json);
+    check("text/html", Format::Json);
+    let xml = headers(&[("accept", "application/fhir+xml")]);
+    for (format, wanted) in [
+        ("xml", Format::Xml),
+        ("application/fhir xml", Format::Xml),
+        ("text/xml", Format::Xml),
+        ("json", Format::Json),
+        ("turtle", Format::Json),
+    ] {
+        assert_eq!(wanted_format(FhirVersion::R4, &xml, Some(format)), wanted, "{format}");
+    }
+}

@@ -11,6 +11,7 @@ mod email;
 mod explain;
 mod expressions;
 mod filters;
+mod formats;
 mod kafka;
 mod life;
 mod message;

@@ -1,0 +1,132 @@
+//! The forms that bodies may have: XML in and out, and JSON for reading by eye.
+//!
+//! The handlers know JSON only. What comes as XML is made JSON before them, what a client wants as
+//! XML is made XML behind them, refusals included. `_format` says it, or else `Accept`, where JSON is
+//! preferred if it is as welcome as XML. XML costs a parse of the answer; JSON costs nothing here.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use cresset_definitions::FhirVersion;
+use cresset_fhir::{Codec, json};
+use cresset_node::{Error, Kind, SearchRequest};
+
+use crate::context::{Context, read_body};
+use crate::negotiate::{self, Format};
+use crate::outcome::{FHIR_JSON, Refusal};
+
+/// Answers larger than this are sent as JSON even to who wants XML or wants it pretty.
+const TRANSLATED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// What a client wants the answer to look like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Wanted {
+    format: Format,
+    pretty: bool,
+}
+
+/// Makes JSON of an XML request, and of an answer what the client wants.
+pub(crate) async fn translate(
+    State(context): State<Context>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let first = request.uri().path().split('/').nth(1).unwrap_or_default();
+    let version = FhirVersion::ALL.into_iter().find(|version| version.path() == first);
+    let Some(version) = version else { return next.run(request).await };
+    let (request, wanted) = normalised(version, request);
+    let answer = match read(&context, version, request).await {
+        Ok(request) => next.run(request).await,
+        Err(error) => Refusal(error).into_response(),
+    };
+    match wanted {
+        Wanted { format: Format::Json, pretty: false } => answer,
+        Wanted { .. } => written(version, wanted, answer).await,
+    }
+}
+
+/// The request without what only this layer understands, and what that was.
+fn normalised(version: FhirVersion, mut request: Request) -> (Request, Wanted) {
+    let query = request.uri().query().unwrap_or_default();
+    let is_plain = !query.contains("_format") && !query.contains("_pretty");
+    let parameters = if is_plain { Vec::new() } else { SearchRequest::parse(query).parameters };
+    let of_name = |name: &str| {
+        parameters.iter().find_map(|(one, value)| (one == name).then_some(value.as_str()))
+    };
+    let pretty = of_name("_pretty") == Some("true");
+    let format = negotiate::wanted_format(version, request.headers(), of_name("_format"));
+    if format == Format::Xml {
+        request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static(FHIR_JSON));
+        if let Some(uri) = without_format(request.uri()) {
+            *request.uri_mut() = uri;
+        }
+    }
+    (request, Wanted { format, pretty })
+}
+
+/// The same URL without `_format`.
+fn without_format(uri: &Uri) -> Option<Uri> {
+    let query = uri.query()?;
+    let kept: Vec<&str> =
+        query.split('&').filter(|part| part.split('=').next() != Some("_format")).collect();
+    let path = uri.path();
+    let text = if kept.is_empty() { path.to_owned() } else { format!("{path}?{}", kept.join("&")) };
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(text).ok()?);
+    Uri::from_parts(parts).ok()
+}
+
+/// The request with its body as JSON.
+async fn read(context: &Context, version: FhirVersion, request: Request) -> Result<Request, Error> {
+    if !is_xml(version, request.headers(), header::CONTENT_TYPE) {
+        return Ok(request);
+    }
+    let (mut parts, body) = request.into_parts();
+    let bytes = read_body(context, &parts.headers, body).await?;
+    let translated = Codec::of(version).json_of_xml(&bytes);
+    let json = translated.map_err(|issues| Error::new(Kind::Malformed, issues))?;
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(FHIR_JSON));
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Ok(Request::from_parts(parts, Body::from(json)))
+}
+
+fn is_xml(version: FhirVersion, headers: &HeaderMap, name: header::HeaderName) -> bool {
+    negotiate::text(headers, name).is_some_and(|value| negotiate::is_xml(value, version))
+}
+
+/// The answer in the form that is wanted; as it is if it is no FHIR in JSON.
+async fn written(version: FhirVersion, wanted: Wanted, answer: Response) -> Response {
+    let content_type = negotiate::text(answer.headers(), header::CONTENT_TYPE);
+    if !content_type.is_some_and(|value| value.starts_with(FHIR_JSON)) {
+        return answer;
+    }
+    let (mut parts, body) = answer.into_parts();
+    let bytes = match to_bytes(body, TRANSLATED_BYTES_MAX).await {
+        Ok(bytes) => bytes,
+        Err(error) => return Refusal(Error::internal(error)).into_response(),
+    };
+    let body = match wanted.format {
+        Format::Json => json::pretty(&bytes),
+        Format::Xml => match json::parse(&bytes) {
+            Ok(value) => {
+                parts.headers.insert(header::CONTENT_TYPE, xml_content_type(version));
+                Codec::of(version).xml_of_json(&value)
+            }
+            Err(issues) => return Refusal(Error::internal(issues)).into_response(),
+        },
+    };
+    parts.headers.remove(header::CONTENT_LENGTH);
+    Response::from_parts(parts, Body::from(body))
+}
+
+/// `application/fhir+xml` of this version.
+fn xml_content_type(version: FhirVersion) -> HeaderValue {
+    HeaderValue::from_static(match version {
+        FhirVersion::R4 => "application/fhir+xml; fhirVersion=4.0",
+        FhirVersion::R4B => "application/fhir+xml; fhirVersion=4.3",
+        FhirVersion::R5 => "application/fhir+xml; fhirVersion=5.0",
+    })
+}
