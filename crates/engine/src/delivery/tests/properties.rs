@@ -281,11 +281,12 @@ impl World {
         let mut same = Vec::new();
         self.twin.handle(input, now, &mut same);
         // A wait that is over says no more than that there is none.
-        let now_at_least = |effect: &Effect| match effect.clone() {
-            Effect::NoteRetries(Some(retries)) => {
-                Effect::NoteRetries(Some(Retries { resume: retries.resume.max(now), ..retries }))
+        let now_at_least = |effect: &Effect| {
+            let mut effect = effect.clone();
+            if let Effect::NoteRetries(Some(retries)) = &mut effect {
+                retries.resume = retries.resume.max(now);
             }
-            other => other,
+            effect
         };
         let of = |effects: &[Effect]| effects.iter().map(now_at_least).collect::<Vec<_>>();
         assert_eq!(of(&same), of(effects), "a machine made anew does the same");

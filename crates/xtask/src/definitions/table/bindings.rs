@@ -55,10 +55,10 @@ impl<'t> Bindings<'t> {
     pub(super) fn render(&self, out: &mut String) {
         for (name, codes) in &self.used {
             let Some(codes) = codes else { continue };
-            out.push_str(&format!("\nvalueset {name}\n"));
+            out.extend(["\nvalueset ", name, "\n"]);
             for (system, codes) in codes {
                 let codes: Vec<&str> = codes.iter().map(String::as_str).collect();
-                out.push_str(&format!(" {system} {}\n", codes.join(" ")));
+                out.extend([" ", system, " ", &codes.join(" "), "\n"]);
             }
         }
     }
