@@ -70,14 +70,14 @@ async fn bundles_operations_and_refusals_have_a_form_in_xml() {
             <url value=\"Patient\"/></request></entry></Bundle>";
         let request = base.request(Method::POST, "").body_as(transaction, "application/xml");
         let answer = request.send().await.expect(200).json();
-        assert_eq!(answer["entry"][0]["response"]["status"], "201 Created");
+        assert_eq!(answer["entry"][0]["response"]["status"], "201");
     }
 }
 
 #[tokio::test]
 async fn xml_that_is_none_is_refused_and_nothing_is_stored() {
     let server = Server::start().await;
-    let attributes: String = (0..1_000_000).map(|number| format!(" a{number}=\"\"")).collect();
+    let attributes: String = (0..1_000_000).map(|number| format!(" a{number:x}=\"\"")).collect();
     let deep = "<extension url=\"a\">".repeat(200_000);
     let entity = "<!DOCTYPE Patient [<!ENTITY a SYSTEM \"file:///etc/passwd\">]><Patient \
         xmlns=\"http://hl7.org/fhir\"><id value=\"p\"/><name><family value=\"&a;\"/></name></Patient>";
