@@ -117,7 +117,7 @@ fn simulate(program: &Path) -> Result<Option<String>> {
     // The line before the seed says what was seen.
     let lines: Vec<&str> = text.lines().collect();
     let seen =
-        lines.windows(2).find(|pair| pair[1].starts_with("seed ") && pair[1].contains("step"));
+        lines.windows(2).find(|pair| pair[1].starts_with("seed ") && pair[1].contains(", commit "));
     let Some([seen, ..]) = seen else { bail!("the simulation ended with {}", output.status) };
     Ok(Some(seen.chars().take(120).collect()))
 }
