@@ -73,7 +73,7 @@ fn check_json(essence: &str) -> Result<(), Issue> {
     match essence {
         "application/fhir+json" | "application/json" => Ok(()),
         "application/fhir+xml" | "application/xml" | "text/xml" => {
-            Err(refused("XML is not supported; use application/fhir+json"))
+            Err(refused("notifications are not sent as XML; use application/fhir+json"))
         }
         other => {
             let other = shortened(other);

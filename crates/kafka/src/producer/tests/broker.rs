@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -25,6 +24,7 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 
 use crate::config::{Mechanism, ServerAddress};
@@ -59,6 +59,8 @@ pub(super) struct Seen {
 struct State {
     deeds: VecDeque<Deed>,
     seen: Vec<Seen>,
+    /// Told of each record that is seen.
+    news: Arc<Notify>,
     connections: usize,
     leader: Option<ServerAddress>,
     greeting: &'static [u8],
@@ -165,11 +167,13 @@ impl Broker {
     }
 
     pub(super) async fn until_seen(&self, count: usize) {
-        let deadline = Instant::now() + super::PATIENCE;
-        while self.seen().len() < count {
-            assert!(Instant::now() < deadline, "not seen");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        let news = lock(&self.state).news.clone();
+        let seen = async {
+            while self.seen().len() < count {
+                news.notified().await;
+            }
+        };
+        tokio::time::timeout(super::PATIENCE, seen).await.expect("seen in time");
     }
 }
 
@@ -285,6 +289,7 @@ fn produced(request: &ProduceRequest, state: &Mutex<State>) -> Deed {
     let mut records = data.records.clone().unwrap();
     let set = RecordBatchDecoder::decode(&mut records).unwrap();
     let mut state = lock(state);
+    state.news.notify_one();
     state.seen.push(Seen {
         acks: request.acks,
         topic: topic.name.to_string(),
