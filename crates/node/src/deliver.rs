@@ -42,6 +42,7 @@ use crate::writer::WriterHandle;
 mod hosts;
 mod mail;
 mod resting;
+mod room;
 mod send;
 
 use hosts::{HostName, Hosts, Place, Turn, target_of};
@@ -83,6 +84,7 @@ pub(crate) struct Start {
     pub(crate) run: u64,
     pub(crate) live: Arc<LiveSubscription>,
     settings: Settings,
+    host: HostName,
     pub(crate) attempt: Attempt,
     /// What the notification is to say.
     pub(crate) status: SubscriptionStatus,
@@ -435,18 +437,14 @@ impl DeliveryLoop {
         }
     }
 
-    /// Takes what came of an attempt; nothing if it panicked.
+    /// Takes what came of an attempt; nothing if it panicked, which counts as a failure.
     pub(crate) fn attempt_ended(&mut self, run: u64, sent: Option<Sent>) {
         let Some(Running { key, id, place }) = self.running.remove(&run) else { return };
         let now = self.shared.clock.now();
-        let health = sent.as_ref().map_or(Health::Unknown, |sent| sent.health);
+        let Sent { outcome, health } = sent.unwrap_or_else(Sent::lost);
         for (waiting, attempt) in self.hosts.ended(&place, health, (self.jitter)(), now) {
             self.bar(waiting, attempt.id, now);
         }
-        let Some(Sent { outcome, .. }) = sent else {
-            // The machine counts the attempt as lost when its deadline has passed.
-            return;
-        };
         let Some(slot) = self.slots.get_mut(&key) else { return };
         if outcome == Outcome::Success {
             crash_point("delivery.answered");
@@ -568,8 +566,9 @@ impl DeliveryLoop {
         let (live, status, nonce) = (slot.live.clone(), slot.machine.status(), slot.nonce);
         self.runs += 1;
         let run = self.runs;
+        let host = place.host.clone();
         self.running.insert(run, Running { key, id: attempt.id, place });
-        self.starts.push_back(Start { run, live, settings, attempt, status, nonce });
+        self.starts.push_back(Start { run, live, settings, host, attempt, status, nonce });
         self.carry_out(key, effects);
     }
 }
@@ -601,7 +600,6 @@ impl Tasks {
         let (task, sent) = match self.tasks.join_next_with_id().await? {
             Ok((task, sent)) => (task, Some(sent)),
             Err(error) => {
-                // The machine counts the attempt as lost when its deadline has passed.
                 tracing::error!("an attempt panicked");
                 (error.id(), None)
             }

@@ -42,7 +42,7 @@ impl Range {
 
 /// Bytes of resources in one notification at most; what goes beyond is told of without its content,
 /// as the guide foresees for what cannot be included (RQ-NB-26).
-const CONTENT_BYTES_MAX: usize = 32 * 1024 * 1024;
+pub(crate) const CONTENT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes of resources in one frame at most; what goes beyond is in the next one. Each socket may
 /// hold a frame, so this is what a slow reader costs.
 const FRAME_CONTENT_BYTES_MAX: usize = 256 * 1024;

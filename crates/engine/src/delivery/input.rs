@@ -165,7 +165,8 @@ pub enum Input {
         /// Which.
         id: AttemptId,
     },
-    /// An attempt is being sent now: its timeout begins.
+    /// An attempt is being sent now: its timeout begins. [`Input::AttemptEnded`] follows, at the
+    /// latest [`OUTCOME_GRACE`](crate::OUTCOME_GRACE) after it.
     ///
     /// Until then it waits for room, for as long as it takes. The caller asks
     /// [`Delivery::is_awaited`] before it sends: much may have happened meanwhile.

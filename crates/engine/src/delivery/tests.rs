@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cresset_model::Retries;
 
 use super::*;
-use crate::retry::{RetryPolicy, RetrySchedule};
+use crate::retry::{JITTER_MIDDLE, RetryPolicy, RetrySchedule};
 
 mod properties;
 
@@ -369,14 +369,15 @@ fn an_outcome_that_is_not_awaited_changes_nothing() {
 }
 
 #[test]
-fn a_lost_outcome_counts_as_failure_after_timeout_and_grace() {
-    let asked = DeliverySettings { timeout: Some(Duration::from_secs(20)), ..settings() };
-    let mut rig = Rig::new(asked, Active, 0, 1);
-    assert_eq!((rig.tick(0).as_str(), rig.deadline()), ("#1 events 1-1", Some(30)));
-    assert_eq!(rig.tick(29), "");
-    assert_eq!((rig.tick(30).as_str(), rig.deadline()), ("", Some(35)));
-    assert_eq!(rig.tick(35), "#2 events 1-1");
-    assert_eq!(rig.ended(36, 1, Outcome::Success), "");
+fn no_time_that_the_clock_shows_ends_an_attempt_that_is_under_way() {
+    let off_after = Some(Duration::from_secs(100));
+    let mut rig = Rig::new(with_policy(|policy| policy.off_after = off_after), Active, 0, 1);
+    assert_eq!((rig.tick(0).as_str(), rig.deadline()), ("#1 events 1-1", None));
+    assert_eq!(rig.ended(1, 1, retry()), "");
+    assert_eq!(rig.tick(6), "#2 events 1-1");
+    assert_eq!((rig.tick(1_000_000).as_str(), rig.deadline()), ("", None), "the clock jumps");
+    assert_eq!(rig.appended(1_000_001, 2), "", "one at a time");
+    assert_eq!(rig.ended(1_000_002, 2, Outcome::Success), "cursor 1, #3 events 2-2");
 }
 
 fn started(id: u64) -> Input {
@@ -384,17 +385,16 @@ fn started(id: u64) -> Input {
 }
 
 #[test]
-fn an_attempt_waits_for_room_as_long_as_it_takes_and_then_has_its_whole_timeout() {
+fn an_attempt_waits_for_room_as_long_as_it_takes_and_then_for_its_outcome() {
     let asked = DeliverySettings { timeout: Some(Duration::from_secs(20)), ..settings() };
     let mut rig = Rig::new(asked, Active, 0, 1).crowded();
     assert_eq!((rig.tick(0).as_str(), rig.deadline()), ("#1 events 1-1", None));
     assert_eq!(rig.tick(1_000), "");
-    assert_eq!((rig.input(1_000, started(1)).as_str(), rig.deadline()), ("", Some(1_030)));
+    assert_eq!((rig.input(1_000, started(1)).as_str(), rig.deadline()), ("", None));
     assert_eq!(rig.input(1_001, started(2)), "");
     assert!(rig.delivery.is_awaited(AttemptId(1)) && !rig.delivery.is_awaited(AttemptId(2)));
-    assert_eq!((rig.tick(1_029), rig.tick(1_030)), (String::new(), String::new()));
-    assert!(!rig.delivery.is_awaited(AttemptId(1)), "given up on");
-    assert_eq!((rig.input(1_031, started(1)).as_str(), rig.deadline()), ("", Some(1_035)));
+    assert_eq!(rig.ended(1_031, 1, retry()), "");
+    assert_eq!((rig.input(1_031, started(1)).as_str(), rig.deadline()), ("", Some(1_036)));
 }
 
 #[test]
@@ -463,7 +463,7 @@ fn an_attempt_barred_from_its_host_is_an_error_when_the_schedule_would_be_used_u
     let mut rig = Rig::new(settings(), Requested, 0, 1).crowded();
     assert_eq!(rig.tick(1), "#1 handshake");
     assert_eq!((rig.input(1, barred(1)).as_str(), rig.deadline()), ("", Some(3)));
-    assert_eq!((rig.input(2, started(1)).as_str(), rig.deadline()), ("", Some(42)));
+    assert_eq!((rig.input(2, started(1)).as_str(), rig.deadline()), ("", None));
     assert_eq!(rig.ended(3, 1, Outcome::Success), "active, #2 events 1-1");
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cresset_channel::{self as channel, FailureKind, Recipient, RestHook, SmtpSubject, Verdict};
-use cresset_engine::{Attempt, AttemptKind, Health, Outcome};
+use cresset_engine::{Attempt, AttemptKind, Health, OUTCOME_GRACE, Outcome};
 use cresset_fhir::{Codec, MIME_TYPE_DEFAULT, MessageFrame};
 use cresset_model::{
     ChannelType, NotificationType, PayloadContent, SubscriptionError, SubscriptionErrorCode,
@@ -13,29 +13,26 @@ use cresset_model::{
 };
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 use url::Url;
 use uuid::Uuid;
 
 use crate::attempts::{AttemptOutcome, AttemptRecord, without_secrets};
 use crate::bases::version_of;
 use crate::deliver::Start;
+use crate::deliver::hosts::HostName;
+use crate::deliver::room::{Held, NoRoom, Room};
 use crate::email::Quotas;
 use crate::error::Error;
 use crate::live::LiveSubscription;
-use crate::notify::{self, Overflow, Range, Rendered};
+use crate::notify::{self, CONTENT_BYTES_MAX, Overflow, Range, Rendered};
 use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::subscriptions::{IN_THE_CLEAR, is_in_the_clear};
 use crate::writer::WriterHandle;
 
-/// Notifications built, or waiting for room once built, at the same time: what the bound on bytes
-/// in flight is exceeded by at most.
-const BUILT_MAX: usize = 4;
-/// How long a notification waits for room among the bytes in flight before it is put off.
-const ROOM_TIME_MAX: Duration = Duration::from_secs(5);
-/// What bytes in flight are counted in.
-const ROOM_UNIT_BYTES: usize = 1024;
+/// Why an attempt has failed of which nothing is known.
+const LOST: &str = "the outcome of the attempt was lost";
 
 /// The operation that takes messages.
 const PROCESS_MESSAGE: &str = "/$process-message";
@@ -52,10 +49,19 @@ pub(crate) struct Sent {
     pub(super) health: Health,
 }
 
+impl Sent {
+    /// What came of an attempt of which nothing is known.
+    pub(super) fn lost() -> Self {
+        let outcome = retry(Some(SubscriptionErrorCode::NoResponse), LOST, None);
+        Self { outcome, health: Health::Unknown }
+    }
+}
+
 /// One attempt: what is to be sent, and the record of how that went.
 pub(crate) struct Letter {
     pub(super) live: Arc<LiveSubscription>,
     pub(super) settings: Settings,
+    host: HostName,
     pub(super) attempt: Attempt,
     range: Option<Range>,
     status: SubscriptionStatus,
@@ -71,9 +77,7 @@ pub(super) struct Sender {
     pub(super) writer: WriterHandle,
     pub(super) quotas: Quotas,
     rest_hook: Arc<RestHook>,
-    building: Semaphore,
-    room: Arc<Semaphore>,
-    room_max: u32,
+    room: Arc<Room>,
 }
 
 /// Why nothing was sent.
@@ -82,6 +86,8 @@ pub(crate) enum Unsent {
     Asked(Timestamp),
     /// Something is wrong here.
     Failed(Error),
+    /// It took too long, and is given up; whether it was sent is not known.
+    Lost,
     /// Too many bytes are in flight.
     NoRoom,
     /// There is nothing left to send.
@@ -92,6 +98,12 @@ pub(crate) enum Unsent {
     Refused(String),
 }
 
+impl From<NoRoom> for Unsent {
+    fn from(NoRoom: NoRoom) -> Self {
+        Self::NoRoom
+    }
+}
+
 impl From<Error> for Unsent {
     fn from(error: Error) -> Self {
         Self::Failed(error)
@@ -100,65 +112,55 @@ impl From<Error> for Unsent {
 
 impl Sender {
     pub(super) fn new(shared: Arc<Shared>, writer: WriterHandle, rest_hook: Arc<RestHook>) -> Self {
-        let room = shared.config.delivery.bytes_in_flight_max.get().div_ceil(ROOM_UNIT_BYTES);
-        let room = room.min(Semaphore::MAX_PERMITS);
-        let room_max = u32::try_from(room).unwrap_or(u32::MAX);
-        let building = Semaphore::new(BUILT_MAX);
-        let (quotas, room) = (Quotas::default(), Arc::new(Semaphore::new(room)));
-        Self { shared, writer, quotas, rest_hook, building, room, room_max }
+        let room = Room::new(shared.config.delivery.bytes_in_flight_max.get());
+        Self { shared, writer, quotas: Quotas::default(), rest_hook, room }
     }
 
     /// Builds and sends one notification.
+    ///
+    /// It has ended by [`OUTCOME_GRACE`] after its timeout, whatever it waits for: the next attempt
+    /// of its subscription begins only then (I4), and its place is free again (I6).
     pub(super) async fn send(&self, start: Start) -> Sent {
         let mut letter = Letter::new(&self.shared, start);
-        let ended = match letter.settings.channel_type {
-            ChannelType::Email => self.mail(&mut letter).await,
+        let time_max = letter.attempt.timeout + OUTCOME_GRACE;
+        let ended = timeout(time_max, self.attempt(&mut letter)).await;
+        letter.ended(&self.shared, ended.unwrap_or(Err(Unsent::Lost)))
+    }
+
+    async fn attempt(&self, letter: &mut Letter) -> Result<channel::Outcome, Unsent> {
+        match letter.settings.channel_type {
+            ChannelType::Email => self.mail(letter).await,
             ChannelType::Custom(_)
             | ChannelType::Kafka
             | ChannelType::Message
             | ChannelType::Nats
             | ChannelType::RestHook
-            | ChannelType::Websocket => self.post(&mut letter).await,
-        };
-        letter.ended(&self.shared, ended)
+            | ChannelType::Websocket => self.post(letter).await,
+        }
     }
 
     /// Sends it by HTTP or to a broker.
     async fn post(&self, letter: &mut Letter) -> Result<channel::Outcome, Unsent> {
-        let (outgoing, _room) = {
-            let _turn = self.turn(letter).await?;
-            let outgoing = letter.outgoing(&self.shared).await?;
-            let room = self.room(outgoing.body_bytes()).await?;
-            (outgoing, room)
-        };
+        let mut room = self.room(letter).await?;
+        let outgoing = letter.outgoing(&self.shared).await?;
+        room.fit(outgoing.body_bytes()).await?;
         Ok(outgoing.attempt(&self.rest_hook).await)
     }
 
-    /// The turn to build a notification.
-    pub(super) async fn turn(&self, letter: &Letter) -> Result<Option<SemaphorePermit<'_>>, Error> {
-        // Only full resources can be large, so only they take turns.
-        Ok(match letter.settings.content {
-            PayloadContent::FullResource => {
-                Some(self.building.acquire().await.map_err(Error::internal)?)
-            }
-            PayloadContent::Empty | PayloadContent::IdOnly => None,
-        })
-    }
-
-    /// Room for so many bytes in flight.
-    pub(super) async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Unsent> {
-        let units = bytes.div_ceil(ROOM_UNIT_BYTES);
-        let units = u32::try_from(units).unwrap_or(u32::MAX).min(self.room_max);
-        let room = self.room.clone().acquire_many_owned(units);
-        let room = tokio::time::timeout(ROOM_TIME_MAX, room).await.map_err(|_| Unsent::NoRoom)?;
-        Ok(room.map_err(Error::internal)?)
+    /// Room to build the notification in.
+    pub(super) async fn room(&self, letter: &Letter) -> Result<Held, NoRoom> {
+        let bytes_max = match letter.settings.content {
+            PayloadContent::FullResource => CONTENT_BYTES_MAX,
+            PayloadContent::Empty | PayloadContent::IdOnly => 0,
+        };
+        self.room.take(&letter.host, bytes_max).await
     }
 }
 
 impl Letter {
     /// Takes on an attempt that begins now.
     pub(crate) fn new(shared: &Shared, start: Start) -> Self {
-        let Start { live, settings, attempt, status, nonce, run: _ } = start;
+        let Start { live, settings, host, attempt, status, nonce, run: _ } = start;
         let range = match attempt.kind {
             AttemptKind::Events { first, last } => Some(Range { first, last }),
             AttemptKind::Handshake | AttemptKind::Heartbeat => None,
@@ -179,7 +181,7 @@ impl Letter {
             response: None,
         };
         let message = Message::new(&shared.config.base_url, &live, attempt, nonce);
-        Self { live, settings, attempt, range, status, message, record, confirm_by: None }
+        Self { live, settings, host, attempt, range, status, message, record, confirm_by: None }
     }
 
     /// Builds what is to be sent by HTTP.
@@ -262,6 +264,11 @@ impl Letter {
             Err(Unsent::NoRoom) => {
                 self.record.detail = Some("too many bytes are under way".to_owned());
                 Sent { outcome: Outcome::Unsent, health: Health::Unknown }
+            }
+            Err(Unsent::Lost) => {
+                self.record.detail = Some(LOST.to_owned());
+                self.record.outcome = AttemptOutcome::NoResponse;
+                Sent::lost()
             }
             Err(Unsent::Failed(error)) => {
                 let id = &self.live.id;
