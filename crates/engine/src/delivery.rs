@@ -140,7 +140,7 @@ impl Delivery {
                 delivery.resume = after(now, delivery.settings.policy.handshake_delay);
             }
             SubscriptionStatus::Error => {
-                delivery.failing_since = Some(state.since);
+                delivery.failing_since = Some(delivery.last_success(&state).min(now));
                 if let Some(at) = delivery.heartbeat_in_error_at() {
                     delivery.off_not_before = after(after(at, delivery.timeout()), OUTCOME_GRACE);
                 }
@@ -396,8 +396,11 @@ impl Delivery {
             return;
         }
         if self.status == SubscriptionStatus::Error {
-            // A heartbeat: it leads to nothing but time (RQ-ER-03).
+            // A heartbeat: it leads to nothing but time (RQ-ER-03), which a restart must not take away.
             self.failing_since = Some(now);
+            if self.settings.policy.off_after.is_some() {
+                self.note_retries(now, effects);
+            }
             return;
         }
         self.failures = 0;
@@ -446,6 +449,7 @@ impl Delivery {
             self.enter(status, now, effects);
         } else {
             self.drop_batch_too_large();
+            self.forgive_what_is_not_sent(now, effects);
         }
         // Leaving a state in which nothing was sent: what was missed stays missed, the client
         // pulls it. The jump is made when the client asks, not when the handshake succeeds, so
@@ -453,6 +457,24 @@ impl Delivery {
         // (RQ-ER-10, RQ-ER-12).
         if !is_sending(before) && is_sending(status) && !self.settings.policy.flush_missed {
             self.move_cursor(self.last, effects);
+        }
+    }
+
+    /// Forgets failures where nothing is left to send that could succeed: what failed was a heartbeat,
+    /// and those are not asked for any more.
+    fn forgive_what_is_not_sent(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let owed = self.cursor < self.last || self.resend.is_some();
+        if self.status != SubscriptionStatus::Active || owed || self.heartbeat_period().is_some() {
+            return;
+        }
+        if let Some(attempt) = &mut self.in_flight {
+            attempt.superseded = true;
+        }
+        if self.failing_since.take().is_some() {
+            self.failures = 0;
+            self.rejections = 0;
+            self.resume = now;
+            self.forget_retries(effects);
         }
     }
 

@@ -20,7 +20,7 @@ pub struct DeliverySettings {
     /// Most events in one notification (RQ-SB-07).
     pub max_count: Option<NonZeroU32>,
     /// How long at most what fails is repeated, within the operator's schedule; counted from the
-    /// first failure.
+    /// first failure. A longer wait ends with it, whoever asked for it.
     pub retry_period: Option<Duration>,
     /// When to switch it off (RQ-SB-12); see [`DeliverySettings::end_in_force`].
     pub end: Option<Timestamp>,
@@ -206,7 +206,8 @@ pub enum Effect {
     Attempt(Attempt),
     /// Record that events up to this one need no attempt any more. It only ever goes up.
     MoveCursor(EventNumber),
-    /// Record where the retries stand, with the cursor; none when nothing is repeated any more.
+    /// Record where the retries stand, with the cursor; none when nothing is repeated any more. In
+    /// `error`, what is recorded is when a heartbeat succeeded last.
     NoteRetries(Option<Retries>),
     /// A re-send is over: all of it has arrived, or the status has changed before, or there was
     /// nothing to send.
