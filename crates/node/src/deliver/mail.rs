@@ -193,7 +193,9 @@ fn was_not_delivered(outcome: &channel::Outcome) -> bool {
             FailureKind::Broker { .. }
             | FailureKind::DnsResolution
             | FailureKind::NoResponse(NoResponse::Connect | NoResponse::Tls)
+            | FailureKind::NoRoom
             | FailureKind::Refused
+            | FailureKind::RefusedAddress
             | FailureKind::Response { .. }
             | FailureKind::Smtp { .. } => true,
         },

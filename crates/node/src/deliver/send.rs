@@ -416,7 +416,8 @@ fn note(record: &mut AttemptRecord, outcome: &channel::Outcome, settings: &Setti
                 FailureKind::Broker { .. } => AttemptOutcome::ErrorResponse,
                 FailureKind::DnsResolution => AttemptOutcome::DnsResolution,
                 FailureKind::NoResponse(_) => AttemptOutcome::NoResponse,
-                FailureKind::Refused => AttemptOutcome::Refused,
+                FailureKind::NoRoom => AttemptOutcome::Unsent,
+                FailureKind::Refused | FailureKind::RefusedAddress => AttemptOutcome::Refused,
                 FailureKind::Response { status, .. } => {
                     record.http_status = Some(status);
                     AttemptOutcome::ErrorResponse
@@ -462,6 +463,9 @@ fn judge(outcome: &channel::Outcome) -> Sent {
         FailureKind::NoResponse(_) => {
             (retry(Some(SubscriptionErrorCode::NoResponse), &failure.detail, None), Health::Bad)
         }
+        FailureKind::NoRoom => (Outcome::Unsent, Health::Unknown),
+        // Names are moved and their servers err: the next answer may be another.
+        FailureKind::RefusedAddress => (retry(None, &failure.detail, None), Health::Unknown),
         FailureKind::Refused => {
             (Outcome::Refused { reason: reason(None, &failure.detail) }, Health::Unknown)
         }

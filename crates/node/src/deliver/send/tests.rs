@@ -59,6 +59,20 @@ fn an_answer_is_judged_for_the_subscription_and_for_the_host() {
 }
 
 #[test]
+fn a_name_that_leads_nowhere_allowed_now_is_tried_again_and_want_of_room_is_nobodys_fault() {
+    for (kind, outcome) in [
+        (FailureKind::NoRoom, "unsent"),
+        (FailureKind::Refused, "refused"),
+        (FailureKind::RefusedAddress, "retry"),
+    ] {
+        let failure = channel::Failure { kind, detail: String::new() };
+        let verdict = Verdict::Failure(failure);
+        let sent = judge(&channel::Outcome { verdict, duration: Duration::ZERO, text: None });
+        assert_eq!((word(&sent.outcome), sent.health), (outcome, Health::Unknown), "{kind:?}");
+    }
+}
+
+#[test]
 fn a_message_goes_to_the_operation_of_the_endpoint() {
     for (endpoint, expected) in [
         ("https://a.test", "https://a.test/$process-message"),
