@@ -58,6 +58,9 @@ const SLEEP_MAX: Duration = Duration::from_secs(60);
 /// How often the loop looks for subscriptions that no hint told it of.
 pub(crate) const SWEEP_PERIOD: Duration = Duration::from_secs(5 * 60);
 
+/// Entries of the heap of deadlines that may be out of date, beyond as many as count.
+const DEADLINES_OLD_MAX: usize = 1_024;
+
 /// The machine of one subscription, and what it was last told.
 struct Slot {
     live: Arc<LiveSubscription>,
@@ -343,7 +346,10 @@ impl DeliveryLoop {
         };
         let DeliveryState { status, last, .. } = found;
         if !sent_to {
-            self.slots.remove(&key);
+            if let Some(slot) = self.slots.remove(&key) {
+                // An attempt under way is not taken for one of the next machine.
+                self.next_attempt = self.next_attempt.max(slot.machine.next_attempt());
+            }
             self.resting.take(key);
             self.shared.delivery.resend_ended(key);
             self.observe_end(&live, &settings, now);
@@ -360,7 +366,12 @@ impl DeliveryLoop {
             let machine = Delivery::new(settings.clone(), found, now);
             let mut machine = machine.numbered_from(self.next_attempt);
             let rest = self.resting.take(key);
-            if let Some(silent_since) = rest.silent_since {
+            let silent_since = match settings.heartbeat_period {
+                // Nobody knows when the last notification was; not all are due at the same time.
+                Some(period) if !self.begun => Some(before(now, share_of(period, (self.jitter)()))),
+                Some(_) | None => rest.silent_since,
+            };
+            if let Some(silent_since) = silent_since {
                 machine = machine.resumed(silent_since);
             }
             let (deadline, nonce) = (rest.deadline, Uuid::now_v7());
@@ -404,7 +415,7 @@ impl DeliveryLoop {
         }
         if end > now {
             if self.ends.insert(live.key, end) != Some(end) {
-                self.heap.push(Reverse((end, live.key)));
+                self.push_deadline(end, live.key);
             }
             return;
         }
@@ -494,9 +505,22 @@ impl DeliveryLoop {
             && slot.deadline.is_none_or(|known| at < known)
         {
             slot.deadline = Some(at);
-            self.heap.push(Reverse((at, key)));
+            self.push_deadline(at, key);
         }
         self.put_away(key);
+    }
+
+    /// Adds to the heap, which is made anew when most of what is in it is out of date: a deadline that
+    /// an earlier one takes the place of stays in it (I10).
+    fn push_deadline(&mut self, at: Timestamp, key: SubscriptionKey) {
+        self.heap.push(Reverse((at, key)));
+        let counted = self.slots.len() + self.resting.len() + self.ends.len();
+        if self.heap.len() > 2 * counted + DEADLINES_OLD_MAX {
+            let slots = self.slots.iter().filter_map(|(key, slot)| Some((slot.deadline?, *key)));
+            let ends = self.ends.iter().map(|(key, end)| (*end, *key));
+            let counted = slots.chain(self.resting.deadlines()).chain(ends);
+            self.heap = counted.map(Reverse).collect();
+        }
     }
 
     /// Puts a machine away that would do nothing for long: it is made anew from the live table.
@@ -621,6 +645,15 @@ fn is_awaited(
 
 fn after(start: Timestamp, duration: Duration) -> Timestamp {
     start.checked_add(duration).unwrap_or(Timestamp::MAX)
+}
+
+fn before(end: Timestamp, duration: Duration) -> Timestamp {
+    end.checked_sub(duration).unwrap_or(Timestamp::MIN)
+}
+
+/// A part of a duration, drawn uniformly.
+fn share_of(duration: Duration, draw: u32) -> Duration {
+    duration.mul_f64(f64::from(draw) / 2f64.powi(32))
 }
 
 /// A draw for the machines; without randomness all retries simply come when the schedule says.
