@@ -87,6 +87,7 @@ pub(crate) struct Start {
     pub(crate) run: u64,
     pub(crate) live: Arc<LiveSubscription>,
     settings: Settings,
+    revision: u32,
     host: HostName,
     pub(crate) attempt: Attempt,
     /// What the notification is to say.
@@ -590,9 +591,18 @@ impl DeliveryLoop {
         let (live, status, nonce) = (slot.live.clone(), slot.machine.status(), slot.nonce);
         self.runs += 1;
         let run = self.runs;
-        let host = place.host.clone();
+        let (host, revision) = (place.host.clone(), slot.revision);
         self.running.insert(run, Running { key, id: attempt.id, place });
-        self.starts.push_back(Start { run, live, settings, host, attempt, status, nonce });
+        self.starts.push_back(Start {
+            run,
+            live,
+            settings,
+            revision,
+            host,
+            attempt,
+            status,
+            nonce,
+        });
         self.carry_out(key, effects);
     }
 }
@@ -660,3 +670,6 @@ fn share_of(duration: Duration, draw: u32) -> Duration {
 pub(crate) fn jitter() -> u32 {
     getrandom::u32().unwrap_or(JITTER_MIDDLE)
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,6 +31,9 @@ use crate::shared::Shared;
 use crate::subscriptions::{IN_THE_CLEAR, is_in_the_clear};
 use crate::writer::WriterHandle;
 
+/// Parts of an endpoint's path from which on they may be a secret rather than a word.
+const PATH_SECRET_LENGTH_MIN: usize = 16;
+
 /// Why an attempt has failed of which nothing is known.
 const LOST: &str = "the outcome of the attempt was lost";
 
@@ -61,6 +64,8 @@ impl Sent {
 pub(crate) struct Letter {
     pub(super) live: Arc<LiveSubscription>,
     pub(super) settings: Settings,
+    /// The client's changes that the settings come from.
+    revision: u32,
     host: HostName,
     pub(super) attempt: Attempt,
     range: Option<Range>,
@@ -84,6 +89,8 @@ pub(super) struct Sender {
 pub(crate) enum Unsent {
     /// The receiver was asked to confirm before, and has until then.
     Asked(Timestamp),
+    /// The client has changed the subscription since the attempt began.
+    Changed,
     /// Something is wrong here.
     Failed(Error),
     /// It took too long, and is given up; whether it was sent is not known.
@@ -160,7 +167,7 @@ impl Sender {
 impl Letter {
     /// Takes on an attempt that begins now.
     pub(crate) fn new(shared: &Shared, start: Start) -> Self {
-        let Start { live, settings, host, attempt, status, nonce, run: _ } = start;
+        let Start { live, settings, revision, host, attempt, status, nonce, run: _ } = start;
         let range = match attempt.kind {
             AttemptKind::Events { first, last } => Some(Range { first, last }),
             AttemptKind::Handshake | AttemptKind::Heartbeat => None,
@@ -181,7 +188,8 @@ impl Letter {
             response: None,
         };
         let message = Message::new(&shared.config.base_url, &live, attempt, nonce);
-        Self { live, settings, host, attempt, range, status, message, record, confirm_by: None }
+        let confirm_by = None;
+        Self { live, settings, revision, host, attempt, range, status, message, record, confirm_by }
     }
 
     /// Builds what is to be sent by HTTP.
@@ -216,6 +224,10 @@ impl Letter {
         let (live, kind) = (&self.live, self.record.notification_type);
         let events = self.range.map(|range| (range, overflow));
         let built = notify::render(shared, live, kind, events, Some(self.status)).await?;
+        // What is built reads what the client asks for now, and goes where it asked for then.
+        if live.state().revision != self.revision {
+            return Err(Unsent::Changed);
+        }
         built.ok_or(Unsent::Nothing)
     }
 
@@ -246,6 +258,10 @@ impl Letter {
             Err(Unsent::Asked(until)) => {
                 let outcome = Outcome::AwaitsConfirmation { until };
                 return Sent { outcome, health: Health::Unknown };
+            }
+            Err(Unsent::Changed) => {
+                self.record.detail = Some("the subscription was changed meanwhile".to_owned());
+                Sent { outcome: Outcome::Unsent, health: Health::Unknown }
             }
             Err(Unsent::Nothing) => {
                 return Sent { outcome: Outcome::Success, health: Health::Unknown };
@@ -431,13 +447,21 @@ fn note(record: &mut AttemptRecord, outcome: &channel::Outcome, settings: &Setti
     }
     if settings.content != PayloadContent::FullResource {
         let endpoint = settings.endpoint.as_deref().unwrap_or_default();
-        let query = endpoint.split_once('?').map(|(_, query)| query);
         let mailbox = is_mail.then(|| Recipient::parse(endpoint).ok()).flatten();
         let headers = settings.headers.iter().map(|header| header.value.as_str());
-        let secrets = headers.chain(query).chain(mailbox.as_ref().map(Recipient::as_str));
+        let mailbox = mailbox.as_ref().map(Recipient::as_str);
+        let secrets = headers.chain(secrets_in(endpoint)).chain(mailbox);
         let text = outcome.text.as_ref();
         record.response = text.map(|text| without_secrets(text.as_str(), secrets));
     }
+}
+
+/// What of an endpoint may be a secret: its query, and the parts of its path that are no words.
+fn secrets_in(endpoint: &str) -> impl Iterator<Item = &str> {
+    let (path, query) = endpoint.split_once('?').unwrap_or((endpoint, ""));
+    // Scheme and host are before the third slash.
+    let parts = path.split('/').skip(3);
+    parts.filter(|part| part.len() >= PATH_SECRET_LENGTH_MIN).chain([query])
 }
 
 /// What an attempt's outcome means for the subscription (RQ-CH-26, RQ-ER-05) and for its host.

@@ -96,3 +96,14 @@ fn a_traceparent_has_the_form_of_the_standard_and_another_span_each_time() {
     assert_eq!(one.len(), 55);
     assert_ne!(one, two);
 }
+
+#[test]
+fn the_query_and_long_parts_of_the_path_may_be_secrets() {
+    for (endpoint, expected) in [
+        ("https://a-host-with-a-long-name.test/fhir?key=1", vec!["key=1"]),
+        ("https://a.test/hooks/T0123456789abcdef/x", vec!["T0123456789abcdef", ""]),
+        ("app@example.org", vec![""]),
+    ] {
+        assert_eq!(secrets_in(endpoint).collect::<Vec<_>>(), expected, "{endpoint}");
+    }
+}
