@@ -24,6 +24,7 @@ use crate::frames::FrameKey;
 use crate::includes::{self, Focus, Gatherer, Includes};
 use crate::live::LiveSubscription;
 use crate::occurrence::{Occurrence, is_occurrence};
+use crate::random::random;
 use crate::shared::Shared;
 
 /// A range of events, both ends included.
@@ -158,7 +159,7 @@ impl Single {
         if first != last || !active || !well || mailed {
             return None;
         }
-        let &[(number, position)] = state.positions(first, last)?.as_slice() else { return None };
+        let position = state.position(first)?;
         let topic = &state.settings.topic;
         if shared.trigger_problems.of(live.base, &topic.url).is_some()
             || shared.shaped_topic(live.base, topic).is_some()
@@ -166,7 +167,7 @@ impl Single {
             return None;
         }
         let key = FrameKey { base: live.base, position, common: state.settings.common().clone() };
-        Some(Self { key, number })
+        Some(Self { key, number: first })
     }
 
     /// The notification, if others of the same event have been rendered.
@@ -188,9 +189,7 @@ impl Single {
 
 /// A number that nobody can guess; without randomness there are no templates.
 fn random_salt() -> Option<u128> {
-    let mut salt = [0; 16];
-    getrandom::fill(&mut salt).ok()?;
-    Some(u128::from_be_bytes(salt))
+    random().map(u128::from_be_bytes)
 }
 
 /// About as many bytes as a notification takes, so that its buffer grows at most once.
@@ -202,18 +201,14 @@ fn room_for(notification: &Notification) -> usize {
     NOTIFICATION_BYTES + events.sum::<usize>()
 }
 
-/// Two random names, with one question to the system.
+/// Two random names.
 fn two_uuids(now: Timestamp) -> (Uuid, Uuid) {
     let millis = u64::try_from(now.as_millisecond()).unwrap_or_default();
-    let mut random = [[0; 10]; 2];
-    match getrandom::fill(random.as_flattened_mut()) {
-        Ok(()) => {
-            let name =
-                |random| uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid();
-            (name(&random[0]), name(&random[1]))
-        }
-        Err(_) => (Uuid::now_v7(), Uuid::now_v7()),
-    }
+    let name = || {
+        let name = |random| uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
+        random().map_or_else(Uuid::now_v7, name)
+    };
+    (name(), name())
 }
 
 /// What a notification of this type says now about a subscription.

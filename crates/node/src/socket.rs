@@ -16,7 +16,6 @@ use cresset_store::crash_point;
 use jiff::Timestamp;
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
-use tokio::sync::watch;
 
 use crate::caller::TokenHash;
 use crate::error::{Error, Kind};
@@ -24,13 +23,11 @@ use crate::hint::Hints;
 use crate::live::LiveSubscription;
 use crate::notify::{self, Overflow, Range};
 use crate::shared::Shared;
+use crate::timer::Timer;
 use crate::tokens;
 
 /// Characters of a bind command at most; a token has 43.
 const COMMAND_BYTES_MAX: usize = 4096;
-
-/// Longest wait before deadlines are looked at again.
-const SLEEP_MAX: Duration = Duration::from_secs(60);
 
 /// How often every binding is looked at, whatever the hints say.
 const SWEEP_PERIOD: Duration = Duration::from_secs(5 * 60);
@@ -55,14 +52,12 @@ pub struct Socket {
     bindings: Bindings,
     live: FxHashMap<SubscriptionKey, Arc<LiveSubscription>>,
     hints: Arc<Hints>,
-    stopping: watch::Receiver<bool>,
+    timer: Timer,
     /// Something to close the connection for, found while receiving.
     refusal: Option<SocketOutput>,
     bound: bool,
     /// What is being sent, until it is written.
     intent: Option<FrameIntent>,
-    /// The bytes of it, once they are built.
-    frame: Option<Bytes>,
     /// When every binding is looked at, hint or no hint.
     sweep_at: Timestamp,
 }
@@ -91,17 +86,16 @@ impl Socket {
         };
         let now = shared.clock.now();
         let bindings = Bindings::new(settings, now);
-        let stopping = shared.stopping.subscribe();
+        let hints = shared.hub.open();
         Ok(Self {
             shared,
             bindings,
             live: FxHashMap::default(),
-            hints: Arc::default(),
-            stopping,
+            hints,
+            timer: Timer::default(),
             refusal: None,
             bound: false,
             intent: None,
-            frame: None,
             sweep_at: now,
         })
     }
@@ -119,20 +113,17 @@ impl Socket {
 
     /// Waits for something to write or a reason to close.
     ///
-    /// After a frame, it gives the same frame again until [`Self::written`] is called.
+    /// After a frame, it gives one of the same events again until [`Self::written`] is called.
     /// Cancel safe.
     pub async fn next(&mut self) -> SocketOutput {
         loop {
             if let Some(output) = self.look().await {
                 return output;
             }
-            let now = self.shared.clock.now();
-            let wait = self.bindings.next_deadline().duration_since(now);
-            let wait = Duration::try_from(wait).unwrap_or(Duration::ZERO).min(SLEEP_MAX);
+            let (deadline, now) = (self.bindings.next_deadline(), self.shared.clock.now());
             tokio::select! {
                 () = self.hints.wait() => {}
-                () = tokio::time::sleep(wait) => {}
-                _ = self.stopping.changed() => {}
+                () = self.timer.until(deadline, now) => {}
             }
         }
     }
@@ -142,12 +133,8 @@ impl Socket {
         if let Some(refusal) = self.refusal.take() {
             return Some(refusal);
         }
-        if *self.stopping.borrow() {
-            let reason = "the server is stopping".to_owned();
-            return Some(SocketOutput::Close { code: 1001, reason });
-        }
-        if let Some(frame) = &self.frame {
-            return Some(SocketOutput::Frame(frame.clone()));
+        if let Some(close) = self.close_to_stop() {
+            return Some(close);
         }
         let now = self.shared.clock.now();
         self.sweep(now);
@@ -157,12 +144,10 @@ impl Socket {
             return Some(SocketOutput::Close { code: reason.code(), reason: reason_text });
         }
         self.leave_unbound();
-        match self.build().await {
-            Ok(Some(frame)) => {
-                self.frame = Some(frame.clone());
-                Some(SocketOutput::Frame(frame))
-            }
-            Ok(None) => None,
+        match self.build(now).await {
+            Ok(Some(frame)) => Some(SocketOutput::Frame(frame)),
+            // Also where the call to stop was taken with the hints.
+            Ok(None) => self.close_to_stop(),
             Err(error) => {
                 tracing::error!(%error, "a frame was not built");
                 let reason = "the server cannot read its log".to_owned();
@@ -171,9 +156,14 @@ impl Socket {
         }
     }
 
+    /// The close of a socket when the node stops.
+    fn close_to_stop(&self) -> Option<SocketOutput> {
+        let reason = || "the server is stopping".to_owned();
+        self.shared.stopping.borrow().then(|| SocketOutput::Close { code: 1001, reason: reason() })
+    }
+
     /// The frame handed out was written: its events count as delivered (RQ-CH-47).
     pub fn written(&mut self) {
-        self.frame = None;
         self.intent = None;
         let moved = self.bindings.frame_sent(self.shared.clock.now());
         if let Some(moved) = moved
@@ -301,10 +291,10 @@ impl Socket {
     /// The bytes of the next frame, if one is due.
     ///
     /// Cancel safe: the intent is kept until its frame is written.
-    async fn build(&mut self) -> Result<Option<Bytes>, Error> {
+    async fn build(&mut self, now: Timestamp) -> Result<Option<Bytes>, Error> {
         loop {
             if self.intent.is_none() {
-                self.intent = self.bindings.next_frame(self.shared.clock.now());
+                self.intent = self.bindings.next_frame(now);
             }
             let Some(intent) = self.intent else { return Ok(None) };
             let Some(live) = self.live.get(&intent.subscription) else {
@@ -319,6 +309,13 @@ impl Socket {
                 FrameKind::Handshake => (NotificationType::Handshake, None),
                 FrameKind::Heartbeat => (NotificationType::Heartbeat, None),
             };
+            let _turn = match range {
+                Some((range, _)) => self.shared.catch_up.turn(range).await,
+                None => None,
+            };
+            if *self.shared.stopping.borrow() {
+                return Ok(None);
+            }
             // Boxed, so that a socket that waits does not keep room for building frames.
             let rendered = notify::render(&self.shared, live, notification_type, range, None);
             match Box::pin(rendered).await? {
@@ -339,6 +336,7 @@ impl Drop for Socket {
         for key in self.live.keys() {
             self.shared.hub.leave(*key, &self.hints);
         }
+        self.shared.hub.close(&self.hints);
         if !self.bound {
             self.shared.sockets_unbound.fetch_sub(1, Ordering::AcqRel);
         }

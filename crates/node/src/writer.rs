@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use cresset_model::{Event, Position};
+use cresset_model::{ChannelType, Event, Position};
 use cresset_store::{self as store, Record, crash_point};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
@@ -378,15 +378,19 @@ impl Writer {
         for subscription in hints.drain(..) {
             shared.hint_all(&subscription);
         }
+        // Whoever is woken finds all of the group.
+        let (mut bound, mut sent_to) = (Vec::new(), Vec::new());
         for event in events {
-            if let Some(subscription) = shared.live.get(event.subscription) {
-                subscription.state().append(*event);
-                hints.push(subscription);
+            let Some(subscription) = shared.live.get(event.subscription) else { continue };
+            let mut state = subscription.state();
+            state.append(*event);
+            match state.settings.channel_type == ChannelType::Websocket {
+                true => bound.push(event.subscription),
+                false => sent_to.push(event.subscription),
             }
         }
-        for subscription in hints {
-            shared.hint(&subscription);
-        }
+        bound.into_iter().for_each(|key| shared.hub.give(key));
+        shared.delivery.give_all(sent_to);
         shared.index_wake.notify_one();
     }
 

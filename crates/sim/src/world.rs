@@ -371,6 +371,7 @@ impl World {
             self.disk.handle(),
             self.clock.clone(),
             move || jitter.next_u32(),
+            self.scenario.machines_kept,
         );
         let node = opened.map_err(|error| {
             Violation::new("durable", format!("a node does not start: {error}"))

@@ -133,7 +133,7 @@ fn parse_filters(
             issues.push(missing("valueString").at(extension.element.at("value")));
         }
         if let Some(text) = extension.element.string("valueString", issues) {
-            let path = extension.element.at("value");
+            let path = String::from(extension.element.at("value"));
             parse_filter_criteria(definitions, text, &path, &mut filters, issues);
         }
     }
@@ -171,10 +171,10 @@ impl Channel {
         let assumed = channel_type.clone().unwrap_or(ASSUMED_CHANNEL);
         let endpoint = channel.string("endpoint", issues);
         if channel_type.is_some() {
-            take(check_endpoint(&assumed, endpoint), &channel.at("endpoint"), issues);
+            take(check_endpoint(&assumed, endpoint), channel.at("endpoint"), issues);
         }
         let mime_type = channel.required("payload", issues).and_then(|text| {
-            take(parse_mime(version, channel_type.as_ref(), text), &channel.at("payload"), issues)
+            take(parse_mime(version, channel_type.as_ref(), text), channel.at("payload"), issues)
         });
         let mut parsed = Self {
             channel_type,
@@ -207,7 +207,7 @@ fn parse_channel_type(channel: &Element<'_>, issues: &mut Issues) -> Option<Chan
     let code = channel.required("type", issues);
     let extensions = channel.extensions_of("type", issues);
     match only(&extensions, urls::CHANNEL_TYPE, issues) {
-        None => take(channel_type(code?), &channel.at("type"), issues),
+        None => take(channel_type(code?), channel.at("type"), issues),
         Some(extension) => {
             if !extension.element.members.contains_key("valueCoding") {
                 issues.push(missing("valueCoding").at(extension.element.at("value")));
@@ -215,7 +215,7 @@ fn parse_channel_type(channel: &Element<'_>, issues: &mut Issues) -> Option<Chan
             let coding = extension.element.child("valueCoding", issues)?;
             let system = coding.string("system", issues);
             let code = coding.required("code", issues)?;
-            take(channel_type_of_coding(system, code), &extension.element.at("value"), issues)
+            take(channel_type_of_coding(system, code), extension.element.at("value"), issues)
         }
     }
 }
@@ -249,7 +249,7 @@ fn parse_payload_content(channel: &Element<'_>, issues: &mut Issues) -> Option<P
         issues.push(missing("valueCode").at(extension.element.at("value")));
     }
     let text = extension.element.string("valueCode", issues)?;
-    take(parse_content(text), &extension.element.at("value"), issues)
+    take(parse_content(text), extension.element.at("value"), issues)
 }
 
 /// Where an R5 element stands in this Subscription.
@@ -293,7 +293,7 @@ fn filter_path(version: FhirVersion, value: &Value, index: usize) -> Option<Stri
             continue;
         }
         let text = extension.element.string("valueString", &mut ignored)?;
-        let path = extension.element.at("value");
+        let path = String::from(extension.element.at("value"));
         let definitions = Definitions::of(version);
         parse_filter_criteria(definitions, text, &path, &mut filters, &mut ignored);
         if filters.len() > index {

@@ -3,51 +3,28 @@
 //! A host is what endpoints share: host name and port. Attempts that find no room wait in the queue
 //! of their host, as values, not as tasks (I6), so a host that hangs keeps its own waiting and no
 //! other's. Its breaker is `engine`'s; this keeps the queues and counts.
+//!
+//! No host takes a further place while it has as many as are free. A host alone is not bounded by that, and a few
+//! that hang all of a sudden, before anything speaks against them, share the places but never take the last ones.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cresset_engine::{Attempt, Breaker, Health, OUTCOME_GRACE, Pass, Permit};
-use cresset_model::{ChannelType, SubscriptionKey};
+use cresset_model::SubscriptionKey;
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
-use url::Url;
 
 use crate::config::DeliveryConfig;
-use crate::settings::Settings;
 
 /// Hosts that are remembered though nothing is sent to them or waits for them now.
 const HOSTS_IDLE_MAX: usize = 10_000;
 /// Entries of a queue below which nobody looks for those that are out of date.
 const WAITING_MIN: usize = 64;
 
-/// Name and port of an endpoint's host.
+/// What notifications are sent to: name and port of an endpoint's host, or the broker of a channel.
 pub(super) type HostName = Arc<str>;
-
-/// What the notifications of a subscription are sent to: the host of its endpoint, or the broker of
-/// its channel. Names of hosts end with a port, so the two cannot be confused.
-pub(super) fn target_of(settings: &Settings) -> HostName {
-    match settings.channel_type {
-        ChannelType::Kafka | ChannelType::Nats => settings.channel_type.code().into(),
-        ChannelType::Custom(_)
-        | ChannelType::Email
-        | ChannelType::Message
-        | ChannelType::RestHook
-        | ChannelType::Websocket => host_of(settings.endpoint.as_deref().unwrap_or_default()),
-    }
-}
-
-/// The name of the host that an endpoint has; the same for all that cannot be read, which never
-/// get as far as being sent.
-fn host_of(endpoint: &str) -> HostName {
-    let url = Url::parse(endpoint).ok();
-    let host = url.as_ref().and_then(|url| {
-        let port = url.port_or_known_default().unwrap_or_default();
-        Some(format!("{}:{port}", url.host_str()?))
-    });
-    host.unwrap_or_default().into()
-}
 
 /// The place that an attempt under way takes.
 #[derive(Debug, Clone)]
@@ -81,12 +58,15 @@ struct Host {
 
 /// All hosts that attempts are under way to or wait for.
 pub(super) struct Hosts {
+    places_max: usize,
     per_host_max: usize,
     /// One host with a bound of its own: the relay of mails.
     relay: Option<(HostName, usize)>,
     suspects_max: usize,
     policy: cresset_engine::BreakerPolicy,
     hosts: FxHashMap<HostName, Host>,
+    /// Attempts under way.
+    running: usize,
     /// Attempts under way to hosts that something speaks against.
     suspects: usize,
     /// Hosts that wait for room among those.
@@ -100,11 +80,13 @@ pub(super) struct Hosts {
 impl Hosts {
     pub(super) fn new(config: &DeliveryConfig) -> Self {
         Self {
+            places_max: config.concurrency_max.get(),
             per_host_max: config.concurrency_per_host_max.get(),
             relay: None,
             suspects_max: config.concurrency_max.get().div_ceil(2),
             policy: config.breaker,
             hosts: FxHashMap::default(),
+            running: 0,
             suspects: 0,
             suspects_waiting: VecDeque::new(),
             released: VecDeque::new(),
@@ -184,6 +166,7 @@ impl Hosts {
         jitter: u32,
         now: Timestamp,
     ) -> Vec<(SubscriptionKey, Attempt)> {
+        self.running -= 1;
         if place.suspect {
             self.suspects -= 1;
             self.release_suspect();
@@ -213,8 +196,11 @@ impl Hosts {
             Some((relay, max)) if relay == name => *max,
             Some(_) | None => self.per_host_max,
         };
+        let free = self.places_max.saturating_sub(self.running);
         let Some(host) = self.hosts.get_mut(name) else { return Turn::Wait };
-        if host.running >= max {
+        // One that waits for this has places, and is looked at again when one of them is given back.
+        let has_its_share = host.running > 0 && host.running >= free;
+        if host.running >= max || has_its_share {
             return if host.breaker.is_open() { Turn::Barred } else { Turn::Wait };
         }
         let suspect = host.breaker.is_suspect();
@@ -227,6 +213,7 @@ impl Hosts {
         match host.breaker.permit(timeout + OUTCOME_GRACE, now) {
             Permit::Pass(pass) => {
                 host.running += 1;
+                self.running += 1;
                 self.suspects += usize::from(suspect);
                 Turn::Go(Place { host: name.clone(), pass, suspect })
             }

@@ -46,7 +46,8 @@ impl Sender {
         let Some(config) = &self.shared.config.email else {
             return Err(Unsent::Refused("the channel email is not switched on here".to_owned()));
         };
-        let settings = letter.settings.clone();
+        let addressee = letter.addressee.clone();
+        let settings = &addressee.settings;
         let endpoint = settings.endpoint.as_deref().unwrap_or_default();
         let recipient =
             Recipient::parse(endpoint).map_err(|refusal| Unsent::Refused(refusal.to_string()))?;
@@ -76,7 +77,7 @@ impl Sender {
         let mut room = self.room(letter).await?;
         let rendered = letter.render(&self.shared, Overflow::BareWithin(within)).await?;
         room.fit(rendered.bytes.len()).await?;
-        let subject = email::subject_of(&letter.settings);
+        let subject = email::subject_of(&letter.addressee.settings);
         let subject = subject.unwrap_or_else(|| text::subject(letter.record.notification_type));
         let is_attached = form.attachment.is_some();
         let told = rendered.told.as_ref();

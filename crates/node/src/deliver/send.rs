@@ -1,5 +1,6 @@
 //! One attempt: the notification built, sent, judged and recorded.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,12 +21,13 @@ use uuid::Uuid;
 use crate::attempts::{AttemptOutcome, AttemptRecord, without_secrets};
 use crate::bases::version_of;
 use crate::deliver::Start;
-use crate::deliver::hosts::HostName;
+use crate::deliver::addressee::Addressee;
 use crate::deliver::room::{Held, NoRoom, Room};
 use crate::email::Quotas;
 use crate::error::Error;
 use crate::live::LiveSubscription;
 use crate::notify::{self, CONTENT_BYTES_MAX, Overflow, Range, Rendered};
+use crate::random::random;
 use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::subscriptions::{IN_THE_CLEAR, is_in_the_clear};
@@ -63,10 +65,7 @@ impl Sent {
 /// One attempt: what is to be sent, and the record of how that went.
 pub(crate) struct Letter {
     pub(super) live: Arc<LiveSubscription>,
-    pub(super) settings: Settings,
-    /// The client's changes that the settings come from.
-    revision: u32,
-    host: HostName,
+    pub(super) addressee: Arc<Addressee>,
     pub(super) attempt: Attempt,
     range: Option<Range>,
     status: SubscriptionStatus,
@@ -135,7 +134,7 @@ impl Sender {
     }
 
     async fn attempt(&self, letter: &mut Letter) -> Result<channel::Outcome, Unsent> {
-        match letter.settings.channel_type {
+        match letter.addressee.settings.channel_type {
             ChannelType::Email => self.mail(letter).await,
             ChannelType::Custom(_)
             | ChannelType::Kafka
@@ -156,18 +155,18 @@ impl Sender {
 
     /// Room to build the notification in.
     pub(super) async fn room(&self, letter: &Letter) -> Result<Held, NoRoom> {
-        let bytes_max = match letter.settings.content {
+        let bytes_max = match letter.addressee.settings.content {
             PayloadContent::FullResource => CONTENT_BYTES_MAX,
             PayloadContent::Empty | PayloadContent::IdOnly => 0,
         };
-        self.room.take(&letter.host, bytes_max).await
+        self.room.take(&letter.addressee.host, bytes_max).await
     }
 }
 
 impl Letter {
     /// Takes on an attempt that begins now.
     pub(crate) fn new(shared: &Shared, start: Start) -> Self {
-        let Start { live, settings, revision, host, attempt, status, nonce, run: _ } = start;
+        let Start { live, addressee, attempt, status, nonce, run: _ } = start;
         let range = match attempt.kind {
             AttemptKind::Events { first, last } => Some(Range { first, last }),
             AttemptKind::Handshake | AttemptKind::Heartbeat => None,
@@ -188,8 +187,7 @@ impl Letter {
             response: None,
         };
         let message = Message::new(&shared.config.base_url, &live, attempt, nonce);
-        let confirm_by = None;
-        Self { live, settings, revision, host, attempt, range, status, message, record, confirm_by }
+        Self { live, addressee, attempt, range, status, message, record, confirm_by: None }
     }
 
     /// Builds what is to be sent by HTTP.
@@ -205,7 +203,7 @@ impl Letter {
     /// Builds what is to be sent, for the channel that it is sent over.
     async fn outgoing(&mut self, shared: &Arc<Shared>) -> Result<Outgoing, Unsent> {
         let body = self.body(shared).await?;
-        Ok(match self.settings.channel_type {
+        Ok(match self.addressee.settings.channel_type {
             ChannelType::Kafka | ChannelType::Nats => self.published(shared, body)?,
             ChannelType::Custom(_)
             | ChannelType::Email
@@ -225,7 +223,7 @@ impl Letter {
         let events = self.range.map(|range| (range, overflow));
         let built = notify::render(shared, live, kind, events, Some(self.status)).await?;
         // What is built reads what the client asks for now, and goes where it asked for then.
-        if live.state().revision != self.revision {
+        if !self.addressee.is_of(&live.state()) {
             return Err(Unsent::Changed);
         }
         built.ok_or(Unsent::Nothing)
@@ -246,7 +244,7 @@ impl Letter {
     ) -> Sent {
         let sent = match ended {
             Ok(outcome) => {
-                note(&mut self.record, &outcome, &self.settings);
+                note(&mut self.record, &outcome, &self.addressee.settings);
                 let sent = judge(&outcome);
                 match (&sent.outcome, self.confirm_by) {
                     (Outcome::Success, Some(until)) => {
@@ -309,19 +307,20 @@ impl Letter {
     }
 
     fn addressed(&self, shared: &Shared, body: Bytes) -> Result<channel::Request, Unsent> {
-        let settings = &self.settings;
-        let endpoint = settings.endpoint.as_deref().unwrap_or_default();
+        let settings = &self.addressee.settings;
+        let endpoint = self.addressee.endpoint.clone();
+        let endpoint = endpoint.ok_or_else(|| Error::internal("an endpoint that is no URL"))?;
         let (endpoint, body) = match settings.channel_type {
             ChannelType::Message => {
-                let framed = self.framed(shared, endpoint, &body)?;
-                (message_endpoint(endpoint).map_err(Error::internal)?, framed)
+                let written = settings.endpoint.as_deref().unwrap_or_default();
+                (message_endpoint(endpoint), self.framed(shared, written, &body)?)
             }
             ChannelType::Custom(_)
             | ChannelType::Email
             | ChannelType::Kafka
             | ChannelType::Nats
             | ChannelType::RestHook
-            | ChannelType::Websocket => (Url::parse(endpoint).map_err(Error::internal)?, body),
+            | ChannelType::Websocket => (endpoint, body),
         };
         let policy = &shared.config.subscriptions.endpoints;
         if is_in_the_clear(policy, settings.content, &endpoint) {
@@ -374,12 +373,15 @@ impl Message {
     /// What tells this message from others, whichever attempt brings it: a receiver that got it
     /// twice can know (RQ-ER-15).
     fn new(base_url: &str, live: &LiveSubscription, attempt: Attempt, nonce: Uuid) -> Self {
-        let what = match attempt.kind {
-            AttemptKind::Events { first, last } => format!("{first}-{last}"),
-            AttemptKind::Handshake | AttemptKind::Heartbeat => nonce.to_string(),
-        };
         // Hashed, since positions tell how busy the server is.
-        let hash: [u8; 32] = Sha256::digest(format!("{base_url} {} {what}", live.key)).into();
+        let hash: [u8; 32] = match attempt.kind {
+            AttemptKind::Events { first, last } => {
+                hash(format_args!("{base_url} {} {first}-{last}", live.key))
+            }
+            AttemptKind::Handshake | AttemptKind::Heartbeat => {
+                hash(format_args!("{base_url} {} {nonce}", live.key))
+            }
+        };
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&hash[..16]);
         let uuid = uuid::Builder::from_custom_bytes(bytes).into_uuid();
@@ -392,25 +394,38 @@ impl Message {
 
     /// W3C trace context: one trace for all attempts, one span for each.
     fn traceparent(&self) -> Option<String> {
-        let mut span = [0; 8];
-        if getrandom::fill(&mut span).is_err() {
-            // Without randomness all attempts are one span.
-            span = [1; 8];
-        }
+        // Without randomness all attempts are one span.
+        let span = random().unwrap_or([1; 8]);
         Some(self.trace?.with_span(span).to_string())
     }
 }
 
+/// The hash of a text, without writing it down first.
+fn hash(text: fmt::Arguments<'_>) -> [u8; 32] {
+    struct Hasher(Sha256);
+
+    impl fmt::Write for Hasher {
+        fn write_str(&mut self, part: &str) -> fmt::Result {
+            self.0.update(part);
+            Ok(())
+        }
+    }
+
+    let mut hasher = Hasher(Sha256::new());
+    // Neither the hasher fails nor what is written.
+    let _written = fmt::Write::write_fmt(&mut hasher, text);
+    hasher.0.finalize().into()
+}
+
 /// Where messages for this endpoint are posted: the operation on the base, or the endpoint itself
 /// where it names the operation already (RQ-CH-80).
-fn message_endpoint(endpoint: &str) -> Result<Url, url::ParseError> {
-    let mut url = Url::parse(endpoint)?;
-    let path = url.path().trim_end_matches('/');
+fn message_endpoint(mut endpoint: Url) -> Url {
+    let path = endpoint.path().trim_end_matches('/');
     if !path.ends_with(PROCESS_MESSAGE) {
         let path = format!("{path}{PROCESS_MESSAGE}");
-        url.set_path(&path);
+        endpoint.set_path(&path);
     }
-    Ok(url)
+    endpoint
 }
 
 /// Writes down how an attempt went.

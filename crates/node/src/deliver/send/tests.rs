@@ -82,7 +82,7 @@ fn a_message_goes_to_the_operation_of_the_endpoint() {
         ("https://a.test/fhir/$process-message", "https://a.test/fhir/$process-message"),
         ("https://a.test/fhir/$process-message?x", "https://a.test/fhir/$process-message?x"),
     ] {
-        assert_eq!(message_endpoint(endpoint).unwrap().as_str(), expected);
+        assert_eq!(message_endpoint(Url::parse(endpoint).unwrap()).as_str(), expected);
     }
 }
 
