@@ -30,7 +30,7 @@ use crate::header::header_map;
 use crate::host::HostPattern;
 use crate::outcome::{Failure, FailureKind, NoResponse, Outcome, ResponseText, Verdict};
 use crate::proxy::ProxyUrl;
-use crate::resolver::{AllRefused, Lookup, SystemLookup};
+use crate::resolver::{AllRefused, Crowded, Lookup, SystemLookup};
 use crate::retry_after::parse_retry_after;
 use crate::signature::{SigningKey, signatures};
 use crate::tls::{Error, Identity, untrusted_because};
@@ -318,7 +318,10 @@ fn no_response(why: NoResponse, detail: String) -> Failure {
 /// What kind of failure the client's error is. Its own text is not used: it holds the URL.
 fn failure_of(error: &reqwest::Error) -> Failure {
     if let Some(refusal) = cause::<AllRefused>(error) {
-        return refused(refusal.to_string());
+        return Failure { kind: FailureKind::RefusedAddress, detail: refusal.to_string() };
+    }
+    if let Some(crowded) = cause::<Crowded>(error) {
+        return Failure { kind: FailureKind::NoRoom, detail: crowded.to_string() };
     }
     if error.is_dns() {
         let detail = "the name of the endpoint's host could not be resolved".to_owned();

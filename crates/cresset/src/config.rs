@@ -145,7 +145,7 @@ pub(crate) struct RestHook {
     pub(crate) connect_timeout: Duration,
     pub(crate) idle_connections_per_host_max: NonZeroUsize,
     pub(crate) idle_connection_timeout: Duration,
-    pub(crate) https_only: bool,
+    pub(crate) https_only: Option<bool>,
     pub(crate) allow_local_endpoints: bool,
     pub(crate) allow_addresses: Vec<IpNet>,
     pub(crate) extra_ca_files: Vec<PathBuf>,
@@ -502,7 +502,7 @@ impl RestHook {
                 .required("rest-hook.idle-connections-per-host-max", &count(1, 1000)),
             idle_connection_timeout: reader
                 .required("rest-hook.idle-connection-timeout", &duration("1s", "1h")),
-            https_only: reader.required("rest-hook.https-only", &boolean()),
+            https_only: reader.optional("rest-hook.https-only", &boolean()),
             allow_local_endpoints: reader.required("rest-hook.allow-local-endpoints", &boolean()),
             allow_addresses: reader
                 .required("rest-hook.allow-addresses", &list(value::prefix(), 1000)),

@@ -412,7 +412,7 @@ impl Bindings {
     }
 
     /// The subscriptions bound now, in the order of their keys.
-    pub fn subscriptions(&self) -> impl Iterator<Item = SubscriptionKey> + '_ {
+    pub fn subscriptions(&self) -> impl ExactSizeIterator<Item = SubscriptionKey> + '_ {
         self.bindings.iter().map(|binding| binding.subscription)
     }
 

@@ -44,6 +44,7 @@ mod addressee;
 mod hosts;
 mod mail;
 mod resting;
+mod room;
 mod send;
 
 use addressee::Addressee;
@@ -56,6 +57,9 @@ pub(crate) use send::{Letter, Unsent};
 
 /// How often the loop looks for subscriptions that no hint told it of.
 pub(crate) const SWEEP_PERIOD: Duration = Duration::from_secs(5 * 60);
+
+/// Entries of the heap of deadlines that may be out of date, beyond as many as count.
+const DEADLINES_OLD_MAX: usize = 1_024;
 
 /// The machine of one subscription, and what it was last told.
 struct Slot {
@@ -362,7 +366,10 @@ impl DeliveryLoop {
         };
         let DeliveryState { status, last, .. } = found;
         if !sent_to {
-            self.slots.remove(&key);
+            if let Some(slot) = self.slots.remove(&key) {
+                // An attempt under way is not taken for one of the next machine.
+                self.next_attempt = self.next_attempt.max(slot.machine.next_attempt());
+            }
             self.resting.take(key);
             self.shared.delivery.resend_ended(key);
             self.observe_end(&live, &settings, now);
@@ -379,7 +386,12 @@ impl DeliveryLoop {
             let machine = Delivery::new(settings.clone(), found, now);
             let mut machine = machine.numbered_from(self.next_attempt);
             let rest = self.resting.take(key);
-            if let Some(silent_since) = rest.silent_since {
+            let silent_since = match settings.heartbeat_period {
+                // Nobody knows when the last notification was; not all are due at the same time.
+                Some(period) if !self.begun => Some(before(now, share_of(period, (self.jitter)()))),
+                Some(_) | None => rest.silent_since,
+            };
+            if let Some(silent_since) = silent_since {
                 machine = machine.resumed(silent_since);
             }
             let (deadline, nonce) = (rest.deadline, Uuid::now_v7());
@@ -424,7 +436,7 @@ impl DeliveryLoop {
         }
         if end > now {
             if self.ends.insert(live.key, end) != Some(end) {
-                self.heap.push(Reverse((end, live.key)));
+                self.push_deadline(end, live.key);
             }
             return;
         }
@@ -457,18 +469,14 @@ impl DeliveryLoop {
         }
     }
 
-    /// Takes what came of an attempt; nothing if it panicked.
+    /// Takes what came of an attempt; nothing if it panicked, which counts as a failure.
     pub(crate) fn attempt_ended(&mut self, run: u64, sent: Option<Sent>) {
         let Some(Running { key, attempt, place }) = self.running.remove(&run) else { return };
         let now = self.shared.clock.now();
-        let health = sent.as_ref().map_or(Health::Unknown, |sent| sent.health);
+        let Sent { outcome, health } = sent.unwrap_or_else(Sent::lost);
         for (waiting, attempt) in self.hosts.ended(&place, health, (self.jitter)(), now) {
             self.bar(waiting, attempt.id, now);
         }
-        let Some(Sent { outcome, .. }) = sent else {
-            // The machine counts the attempt as lost when its deadline has passed.
-            return;
-        };
         let Some(slot) = self.slots.get_mut(&key) else { return };
         if outcome == Outcome::Success {
             crash_point("delivery.answered");
@@ -520,9 +528,22 @@ impl DeliveryLoop {
             && slot.deadline.is_none_or(|known| at < known)
         {
             slot.deadline = Some(at);
-            self.heap.push(Reverse((at, key)));
+            self.push_deadline(at, key);
         }
         self.put_away(key);
+    }
+
+    /// Adds to the heap, which is made anew when most of what is in it is out of date: a deadline that
+    /// an earlier one takes the place of stays in it (I10).
+    fn push_deadline(&mut self, at: Timestamp, key: SubscriptionKey) {
+        self.heap.push(Reverse((at, key)));
+        let counted = self.slots.len() + self.resting.len() + self.ends.len();
+        if self.heap.len() > 2 * counted + DEADLINES_OLD_MAX {
+            let slots = self.slots.iter().filter_map(|(key, slot)| Some((slot.deadline?, *key)));
+            let ends = self.ends.iter().map(|(key, end)| (*end, *key));
+            let counted = slots.chain(self.resting.deadlines()).chain(ends);
+            self.heap = counted.map(Reverse).collect();
+        }
     }
 
     /// Puts a machine away that would do nothing for long: it is made anew from the live table.
@@ -648,7 +669,6 @@ impl Tasks {
         let (task, sent) = match ended {
             Ok((task, sent)) => (task, Some(sent)),
             Err(error) => {
-                // The machine counts the attempt as lost when its deadline has passed.
                 tracing::error!("an attempt panicked");
                 (error.id(), None)
             }
@@ -672,7 +692,19 @@ fn after(start: Timestamp, duration: Duration) -> Timestamp {
     start.checked_add(duration).unwrap_or(Timestamp::MAX)
 }
 
+fn before(end: Timestamp, duration: Duration) -> Timestamp {
+    end.checked_sub(duration).unwrap_or(Timestamp::MIN)
+}
+
+/// A part of a duration, drawn uniformly.
+fn share_of(duration: Duration, draw: u32) -> Duration {
+    duration.mul_f64(f64::from(draw) / 2f64.powi(32))
+}
+
 /// A draw for the machines; without randomness all retries simply come when the schedule says.
 pub(crate) fn jitter() -> u32 {
     random().map_or(JITTER_MIDDLE, u32::from_be_bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -74,6 +74,8 @@ struct Trouble {
     error: Option<SubscriptionError>,
     /// What last kept a change from being evaluated for it (I9); not kept over a restart.
     problem: Option<Box<str>>,
+    /// What was forgotten before it could be sent (I5); not kept over a restart.
+    loss: Option<Box<str>>,
 }
 
 /// A time as the clock gives it, to the millisecond, in half the room.
@@ -135,6 +137,11 @@ impl State {
         self.trouble.as_ref()?.problem.as_deref()
     }
 
+    /// What was forgotten before it could be sent (I5).
+    pub(crate) fn loss(&self) -> Option<&str> {
+        self.trouble.as_ref()?.loss.as_deref()
+    }
+
     /// When its client last changed it.
     pub(crate) fn accepted(&self) -> Timestamp {
         self.accepted.timestamp()
@@ -155,10 +162,16 @@ impl State {
         self.set_trouble(|trouble| trouble.problem = problem.map(String::into_boxed_str));
     }
 
+    /// Notes what was forgotten before it could be sent.
+    pub(crate) fn set_loss(&mut self, loss: String) {
+        self.set_trouble(|trouble| trouble.loss = Some(loss.into_boxed_str()));
+    }
+
     fn set_trouble(&mut self, set: impl FnOnce(&mut Trouble)) {
         let mut trouble = self.trouble.take().unwrap_or_default();
         set(&mut trouble);
-        let any = trouble.error.is_some() || trouble.problem.is_some();
+        let Trouble { error, problem, loss } = &trouble;
+        let any = error.is_some() || problem.is_some() || loss.is_some();
         self.trouble = any.then_some(trouble);
     }
 

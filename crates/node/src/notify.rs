@@ -43,7 +43,7 @@ impl Range {
 
 /// Bytes of resources in one notification at most; what goes beyond is told of without its content,
 /// as the guide foresees for what cannot be included (RQ-NB-26).
-const CONTENT_BYTES_MAX: usize = 32 * 1024 * 1024;
+pub(crate) const CONTENT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes of resources in one frame at most; what goes beyond is in the next one. Each socket may
 /// hold a frame, so this is what a slow reader costs.
 const FRAME_CONTENT_BYTES_MAX: usize = 256 * 1024;
@@ -100,18 +100,10 @@ pub(crate) async fn render(
     let read = match events {
         Some((range, overflow)) => {
             let read = read_events(shared, live, range, content, overflow).await?;
+            if let Some(lost) = read.lost_of(range) {
+                tell_loss(live, lost);
+            }
             if read.events.is_empty() {
-                tracing::warn!(
-                    subscription.id = %live.id,
-                    first = %range.first,
-                    last = %range.last,
-                    "events were forgotten before they could be sent"
-                );
-                let text = format!(
-                    "events {} to {} were older than what is kept before they could be sent",
-                    range.first, range.last
-                );
-                live.state().set_problem(Some(text));
                 return Ok(None);
             }
             read
@@ -132,6 +124,20 @@ pub(crate) async fn render(
     Ok(Some(Rendered { bytes: Bytes::from(bytes), told: Some(notification), last, trace }))
 }
 
+/// Tells the operator and the subscriber that events are lost to retention, which only ever forgets the
+/// oldest ones: sent nowhere, although the subscription was active all the time (I5).
+fn tell_loss(live: &LiveSubscription, Range { first, last }: Range) {
+    tracing::warn!(
+        subscription.id = %live.id,
+        %first,
+        %last,
+        "events were forgotten before they could be sent"
+    );
+    let text =
+        format!("events {first} to {last} were older than what is kept before they could be sent");
+    live.state().set_loss(text);
+}
+
 /// A notification of one event in the plainest case: to an active subscription with which nothing is wrong.
 struct Single {
     key: FrameKey,
@@ -147,7 +153,7 @@ impl Single {
     ) -> Option<Self> {
         let state = live.state();
         let active = status.unwrap_or(state.status) == SubscriptionStatus::Active;
-        let well = state.error().is_none() && state.problem().is_none();
+        let well = state.error().is_none() && state.problem().is_none() && state.loss().is_none();
         // A mail tells in words what its Bundle says.
         let mailed = state.settings.channel_type == ChannelType::Email;
         if first != last || !active || !well || mailed {
@@ -222,11 +228,11 @@ pub(crate) fn notification(
     };
     let of_topic = shared.trigger_problems.of(live.base, &state.settings.topic.url);
     let problems = [of_topic.as_deref(), state.problem()];
-    let problems = problems
-        .into_iter()
-        .flatten()
-        .map(|text| SubscriptionError { code: None, text: format!("not evaluated: {text}") });
-    let left_out = left_out.then(|| SubscriptionError { code: None, text: LEFT_OUT.to_owned() });
+    let problems = problems.into_iter().flatten().map(|text| format!("not evaluated: {text}"));
+    let loss = state.loss().map(str::to_owned);
+    let left_out = left_out.then(|| LEFT_OUT.to_owned());
+    let told = problems.chain(loss).chain(left_out);
+    let told = told.map(|text| SubscriptionError { code: None, text });
     let now = shared.clock.now();
     let (id, status_id) = two_uuids(now);
     Notification {
@@ -240,7 +246,7 @@ pub(crate) fn notification(
         notification_type,
         events_since_subscription_start: count,
         events,
-        errors: state.error().cloned().into_iter().chain(problems).chain(left_out).collect(),
+        errors: state.error().cloned().into_iter().chain(told).collect(),
         content: state.settings.content,
     }
 }
@@ -256,6 +262,19 @@ pub(crate) struct Read {
     pub(crate) trace: Option<TraceContext>,
     /// They tell of changes alone, and nothing could go with them: the same to all who may be told as much.
     plain: bool,
+}
+
+impl Read {
+    /// Which events of a range are lost: those before the first that was found.
+    fn lost_of(&self, range: Range) -> Option<Range> {
+        match self.events.first() {
+            None => Some(range),
+            Some(found) => {
+                let last = EventNumber::new(found.number.get() - 1)?;
+                (range.first <= last).then_some(Range { last, ..range })
+            }
+        }
+    }
 }
 
 /// The events of a range with what they tell. Events beyond retention are left out.

@@ -14,7 +14,7 @@ use cresset_engine::{BindingSettings, Bindings, Bound, FrameIntent, FrameKind, T
 use cresset_model::{ChannelType, IssueCode, NotificationType, SubscriptionKey};
 use cresset_store::crash_point;
 use jiff::Timestamp;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
 
 use crate::caller::TokenHash;
@@ -143,6 +143,7 @@ impl Socket {
             let reason_text = reason.text().to_owned();
             return Some(SocketOutput::Close { code: reason.code(), reason: reason_text });
         }
+        self.leave_unbound();
         match self.build(now).await {
             Ok(Some(frame)) => Some(SocketOutput::Frame(frame)),
             // Also where the call to stop was taken with the hints.
@@ -262,6 +263,23 @@ impl Socket {
                 self.shared.hub.leave(key, &self.hints);
             }
         }
+    }
+
+    /// Hears no more of what no token covers any more, and of which nothing is sent again here.
+    fn leave_unbound(&mut self) {
+        if self.live.len() == self.bindings.subscriptions().len() {
+            return;
+        }
+        let bound: FxHashSet<_> = self.bindings.subscriptions().collect();
+        let (hints, hub) = (&self.hints, &self.shared.hub);
+        self.live.retain(|key, _| {
+            let is_bound = bound.contains(key);
+            if !is_bound {
+                hints.resend_ended(*key);
+                hub.leave(*key, hints);
+            }
+            is_bound
+        });
     }
 
     /// What wakes it.

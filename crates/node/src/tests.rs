@@ -5,7 +5,7 @@ mod events;
 mod explain;
 mod faults;
 mod filter_forms;
-mod fixture;
+pub(crate) mod fixture;
 mod includes;
 mod lookups;
 mod occurrences;

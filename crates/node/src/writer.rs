@@ -136,6 +136,8 @@ pub(crate) struct Writer {
     health: Health,
     /// Status changes of the open group; kept when it fails, since nobody else asks again (I5).
     statuses: Vec<StatusChange>,
+    /// Those that could not be decided, for the next group, and how often that went wrong.
+    undecided: Vec<(StatusChange, u32)>,
 }
 
 /// Says that nothing is written any more, also when the writer ends by a panic.
@@ -146,6 +148,10 @@ impl Drop for StoppedOnDrop {
         self.0.stopped.store(true, Ordering::Release);
     }
 }
+
+/// How many groups a change of status that cannot be decided goes into: a page of the store may be
+/// readable again, while a bug stays one.
+const STATUS_TRIES_MAX: u32 = 8;
 
 /// Whether the writer knows what the store holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,6 +175,7 @@ impl Writer {
             last_at: Timestamp::UNIX_EPOCH,
             health: Health::Unsure,
             statuses: Vec::new(),
+            undecided: Vec::new(),
         };
         writer.recover()?;
         Ok(writer)
@@ -223,7 +230,9 @@ impl Writer {
         self.last_at = self.last_at.max(self.shared.clock.now());
         let saved = self.catalogs.clone();
         let mut answers = Vec::with_capacity(jobs.len());
-        let Some(finished) = self.decide(jobs, &mut answers) else { return };
+        let retried = std::mem::take(&mut self.undecided);
+        jobs.extend(retried.iter().map(|(change, _)| Job::Status(change.clone())));
+        let Some(finished) = self.decide(jobs, &retried, &mut answers) else { return };
         if finished.group.entries.is_empty() && finished.group.records.is_empty() {
             self.statuses.clear();
             answers.into_iter().for_each(|answer| answer.give(Ok(())));
@@ -261,8 +270,14 @@ impl Writer {
         others.collect()
     }
 
-    /// Decides all jobs, in order. Those refused are answered at once.
-    fn decide(&mut self, jobs: Vec<Job>, answers: &mut Vec<Answer>) -> Option<Finished> {
+    /// Decides all jobs, in order. Those refused are answered at once; `retried` are the changes of
+    /// status among them that went wrong before.
+    fn decide(
+        &mut self,
+        jobs: Vec<Job>,
+        retried: &[(StatusChange, u32)],
+        answers: &mut Vec<Answer>,
+    ) -> Option<Finished> {
         let mut draft = Draft::new(&self.shared, &mut self.catalogs, self.next, self.last_at);
         let wanted = jobs.iter().flat_map(|job| match job {
             Job::Write { intents, .. } => intents.as_slice(),
@@ -296,10 +311,17 @@ impl Writer {
                 }
                 Job::Status(change) => {
                     let mark = draft.mark();
-                    self.statuses.push(change.clone());
-                    if let Err(error) = contained(|| draft.change_status(change)) {
-                        tracing::error!(%error, "a status change failed");
-                        draft.rollback(mark);
+                    match contained(|| draft.change_status(change.clone())) {
+                        Ok(()) => self.statuses.push(change),
+                        Err(error) => {
+                            tracing::error!(%error, "a status change failed");
+                            draft.rollback(mark);
+                            let before = retried.iter().find(|(one, _)| *one == change);
+                            let failures = before.map_or(0, |(_, failures)| *failures) + 1;
+                            if failures < STATUS_TRIES_MAX {
+                                self.undecided.push((change, failures));
+                            }
+                        }
                     }
                 }
                 Job::Catalogs { .. } | Job::Stop => {}

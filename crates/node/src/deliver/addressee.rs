@@ -54,7 +54,9 @@ impl Addressee {
 fn host_of(endpoint: Option<&Url>) -> HostName {
     let host = endpoint.and_then(|url| {
         let port = url.port_or_known_default().unwrap_or_default();
-        Some(format!("{}:{port}", url.host_str()?))
+        // A name with and without the dot of the root is one.
+        let name = url.host_str()?;
+        Some(format!("{}:{port}", name.strip_suffix('.').unwrap_or(name)))
     });
     host.unwrap_or_default().into()
 }
@@ -67,6 +69,7 @@ mod tests {
     fn a_host_is_name_and_port() {
         for (endpoint, expected) in [
             ("https://A.test/x?y", "a.test:443"),
+            ("https://a.test./x", "a.test:443"),
             ("http://a.test:8080/", "a.test:8080"),
             ("http://[::1]/", "[::1]:80"),
             ("nonsense", ""),

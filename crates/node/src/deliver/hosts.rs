@@ -6,6 +6,8 @@
 //!
 //! No host takes a further place while it has as many as are free. A host alone is not bounded by that, and a few
 //! that hang all of a sudden, before anything speaks against them, share the places but never take the last ones.
+//! Hosts that never answered well, as far as is remembered, share half of them with those in trouble: names are cheap,
+//! and many that hang with one attempt each would take all.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -46,6 +48,8 @@ pub(super) enum Turn {
 
 struct Host {
     breaker: Breaker,
+    /// It has answered well once.
+    is_known: bool,
     running: usize,
     waiting: VecDeque<(SubscriptionKey, Attempt)>,
     /// When the queue is next rid of what is out of date.
@@ -67,7 +71,9 @@ pub(super) struct Hosts {
     hosts: FxHashMap<HostName, Host>,
     /// Attempts under way.
     running: usize,
-    /// Attempts under way to hosts that something speaks against.
+    /// When those that nobody speaks to are next forgotten.
+    shed_at: usize,
+    /// Attempts under way to hosts that something speaks against, or nothing for.
     suspects: usize,
     /// Hosts that wait for room among those.
     suspects_waiting: VecDeque<HostName>,
@@ -87,6 +93,7 @@ impl Hosts {
             policy: config.breaker,
             hosts: FxHashMap::default(),
             running: 0,
+            shed_at: HOSTS_IDLE_MAX,
             suspects: 0,
             suspects_waiting: VecDeque::new(),
             released: VecDeque::new(),
@@ -173,10 +180,11 @@ impl Hosts {
         }
         let Some(host) = self.hosts.get_mut(&place.host) else { return Vec::new() };
         host.running -= 1;
+        host.is_known |= health == Health::Good;
         let opened = host.breaker.ended(place.pass, health, jitter, now);
         if !host.waiting.is_empty() {
             self.released.push_back(place.host.clone());
-        } else if host.running == 0 && !host.breaker.is_suspect() {
+        } else if host.running == 0 && !host.breaker.is_suspect() && !host.is_known {
             self.hosts.remove(&place.host);
             return Vec::new();
         }
@@ -203,7 +211,7 @@ impl Hosts {
         if host.running >= max || has_its_share {
             return if host.breaker.is_open() { Turn::Barred } else { Turn::Wait };
         }
-        let suspect = host.breaker.is_suspect();
+        let suspect = host.breaker.is_suspect() || !host.is_known;
         if suspect && self.suspects >= self.suspects_max {
             if !std::mem::replace(&mut host.waits_for_suspects, true) {
                 self.suspects_waiting.push_back(name.clone());
@@ -241,11 +249,9 @@ impl Hosts {
 
     /// Forgets what is known of hosts that nobody speaks to, when it is much.
     fn shed(&mut self) {
-        let busy = |host: &Host| host.running > 0 || !host.waiting.is_empty();
-        if self.hosts.len() > HOSTS_IDLE_MAX
-            && self.hosts.values().filter(|host| !busy(host)).count() > HOSTS_IDLE_MAX
-        {
-            self.hosts.retain(|_, host| busy(host));
+        if self.hosts.len() > self.shed_at {
+            self.hosts.retain(|_, host| host.running > 0 || !host.waiting.is_empty());
+            self.shed_at = HOSTS_IDLE_MAX.max(2 * self.hosts.len());
         }
     }
 }
@@ -254,6 +260,7 @@ impl Host {
     fn new(policy: cresset_engine::BreakerPolicy) -> Self {
         Self {
             breaker: Breaker::new(policy),
+            is_known: false,
             running: 0,
             waiting: VecDeque::new(),
             sweep_at: WAITING_MIN,

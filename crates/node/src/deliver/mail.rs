@@ -74,12 +74,9 @@ impl Sender {
         let Mailing { config, letter, form, unsubscribe, .. } = mailing;
         // Base64 takes four bytes for three, and a line end for every 76.
         let within = (config.message_bytes_max.saturating_sub(FRAME_BYTES)) / 7 * 5;
-        let (rendered, _room) = {
-            let _turn = self.turn(letter).await?;
-            let rendered = letter.render(&self.shared, Overflow::BareWithin(within)).await?;
-            let room = self.room(rendered.bytes.len()).await?;
-            (rendered, room)
-        };
+        let mut room = self.room(letter).await?;
+        let rendered = letter.render(&self.shared, Overflow::BareWithin(within)).await?;
+        room.fit(rendered.bytes.len()).await?;
         let subject = email::subject_of(&letter.addressee.settings);
         let subject = subject.unwrap_or_else(|| text::subject(letter.record.notification_type));
         let is_attached = form.attachment.is_some();
@@ -197,7 +194,9 @@ fn was_not_delivered(outcome: &channel::Outcome) -> bool {
             FailureKind::Broker { .. }
             | FailureKind::DnsResolution
             | FailureKind::NoResponse(NoResponse::Connect | NoResponse::Tls)
+            | FailureKind::NoRoom
             | FailureKind::Refused
+            | FailureKind::RefusedAddress
             | FailureKind::Response { .. }
             | FailureKind::Smtp { .. } => true,
         },

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use cresset_channel::{self as channel, FailureKind, Recipient, RestHook, SmtpSubject, Verdict};
-use cresset_engine::{Attempt, AttemptKind, Health, Outcome};
+use cresset_engine::{Attempt, AttemptKind, Health, OUTCOME_GRACE, Outcome};
 use cresset_fhir::{Codec, MIME_TYPE_DEFAULT, MessageFrame};
 use cresset_model::{
     ChannelType, NotificationType, PayloadContent, SubscriptionError, SubscriptionErrorCode,
@@ -14,7 +14,7 @@ use cresset_model::{
 };
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 use url::Url;
 use uuid::Uuid;
 
@@ -22,23 +22,22 @@ use crate::attempts::{AttemptOutcome, AttemptRecord, without_secrets};
 use crate::bases::version_of;
 use crate::deliver::Start;
 use crate::deliver::addressee::Addressee;
+use crate::deliver::room::{Held, NoRoom, Room};
 use crate::email::Quotas;
 use crate::error::Error;
 use crate::live::LiveSubscription;
-use crate::notify::{self, Overflow, Range, Rendered};
+use crate::notify::{self, CONTENT_BYTES_MAX, Overflow, Range, Rendered};
 use crate::random::random;
 use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::subscriptions::{IN_THE_CLEAR, is_in_the_clear};
 use crate::writer::WriterHandle;
 
-/// Notifications built, or waiting for room once built, at the same time: what the bound on bytes
-/// in flight is exceeded by at most.
-const BUILT_MAX: usize = 4;
-/// How long a notification waits for room among the bytes in flight before it is put off.
-const ROOM_TIME_MAX: Duration = Duration::from_secs(5);
-/// What bytes in flight are counted in.
-const ROOM_UNIT_BYTES: usize = 1024;
+/// Parts of an endpoint's path from which on they may be a secret rather than a word.
+const PATH_SECRET_LENGTH_MIN: usize = 16;
+
+/// Why an attempt has failed of which nothing is known.
+const LOST: &str = "the outcome of the attempt was lost";
 
 /// The operation that takes messages.
 const PROCESS_MESSAGE: &str = "/$process-message";
@@ -53,6 +52,14 @@ pub(crate) struct Sent {
     pub(super) outcome: Outcome,
     /// For the breaker of the host.
     pub(super) health: Health,
+}
+
+impl Sent {
+    /// What came of an attempt of which nothing is known.
+    pub(super) fn lost() -> Self {
+        let outcome = retry(Some(SubscriptionErrorCode::NoResponse), LOST, None);
+        Self { outcome, health: Health::Unknown }
+    }
 }
 
 /// One attempt: what is to be sent, and the record of how that went.
@@ -74,17 +81,19 @@ pub(super) struct Sender {
     pub(super) writer: WriterHandle,
     pub(super) quotas: Quotas,
     rest_hook: Arc<RestHook>,
-    building: Semaphore,
-    room: Arc<Semaphore>,
-    room_max: u32,
+    room: Arc<Room>,
 }
 
 /// Why nothing was sent.
 pub(crate) enum Unsent {
     /// The receiver was asked to confirm before, and has until then.
     Asked(Timestamp),
+    /// The client has changed the subscription since the attempt began.
+    Changed,
     /// Something is wrong here.
     Failed(Error),
+    /// It took too long, and is given up; whether it was sent is not known.
+    Lost,
     /// Too many bytes are in flight.
     NoRoom,
     /// There is nothing left to send.
@@ -95,6 +104,12 @@ pub(crate) enum Unsent {
     Refused(String),
 }
 
+impl From<NoRoom> for Unsent {
+    fn from(NoRoom: NoRoom) -> Self {
+        Self::NoRoom
+    }
+}
+
 impl From<Error> for Unsent {
     fn from(error: Error) -> Self {
         Self::Failed(error)
@@ -103,58 +118,48 @@ impl From<Error> for Unsent {
 
 impl Sender {
     pub(super) fn new(shared: Arc<Shared>, writer: WriterHandle, rest_hook: Arc<RestHook>) -> Self {
-        let room = shared.config.delivery.bytes_in_flight_max.get().div_ceil(ROOM_UNIT_BYTES);
-        let room = room.min(Semaphore::MAX_PERMITS);
-        let room_max = u32::try_from(room).unwrap_or(u32::MAX);
-        let building = Semaphore::new(BUILT_MAX);
-        let (quotas, room) = (Quotas::default(), Arc::new(Semaphore::new(room)));
-        Self { shared, writer, quotas, rest_hook, building, room, room_max }
+        let room = Room::new(shared.config.delivery.bytes_in_flight_max.get());
+        Self { shared, writer, quotas: Quotas::default(), rest_hook, room }
     }
 
     /// Builds and sends one notification.
+    ///
+    /// It has ended by [`OUTCOME_GRACE`] after its timeout, whatever it waits for: the next attempt
+    /// of its subscription begins only then (I4), and its place is free again (I6).
     pub(super) async fn send(&self, start: Start) -> Sent {
         let mut letter = Letter::new(&self.shared, start);
-        let ended = match letter.addressee.settings.channel_type {
-            ChannelType::Email => self.mail(&mut letter).await,
+        let time_max = letter.attempt.timeout + OUTCOME_GRACE;
+        let ended = timeout(time_max, self.attempt(&mut letter)).await;
+        letter.ended(&self.shared, ended.unwrap_or(Err(Unsent::Lost)))
+    }
+
+    async fn attempt(&self, letter: &mut Letter) -> Result<channel::Outcome, Unsent> {
+        match letter.addressee.settings.channel_type {
+            ChannelType::Email => self.mail(letter).await,
             ChannelType::Custom(_)
             | ChannelType::Kafka
             | ChannelType::Message
             | ChannelType::Nats
             | ChannelType::RestHook
-            | ChannelType::Websocket => self.post(&mut letter).await,
-        };
-        letter.ended(&self.shared, ended)
+            | ChannelType::Websocket => self.post(letter).await,
+        }
     }
 
     /// Sends it by HTTP or to a broker.
     async fn post(&self, letter: &mut Letter) -> Result<channel::Outcome, Unsent> {
-        let (outgoing, _room) = {
-            let _turn = self.turn(letter).await?;
-            let outgoing = letter.outgoing(&self.shared).await?;
-            let room = self.room(outgoing.body_bytes()).await?;
-            (outgoing, room)
-        };
+        let mut room = self.room(letter).await?;
+        let outgoing = letter.outgoing(&self.shared).await?;
+        room.fit(outgoing.body_bytes()).await?;
         Ok(outgoing.attempt(&self.rest_hook).await)
     }
 
-    /// The turn to build a notification.
-    pub(super) async fn turn(&self, letter: &Letter) -> Result<Option<SemaphorePermit<'_>>, Error> {
-        // Only full resources can be large, so only they take turns.
-        Ok(match letter.addressee.settings.content {
-            PayloadContent::FullResource => {
-                Some(self.building.acquire().await.map_err(Error::internal)?)
-            }
-            PayloadContent::Empty | PayloadContent::IdOnly => None,
-        })
-    }
-
-    /// Room for so many bytes in flight.
-    pub(super) async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Unsent> {
-        let units = bytes.div_ceil(ROOM_UNIT_BYTES);
-        let units = u32::try_from(units).unwrap_or(u32::MAX).min(self.room_max);
-        let room = self.room.clone().acquire_many_owned(units);
-        let room = tokio::time::timeout(ROOM_TIME_MAX, room).await.map_err(|_| Unsent::NoRoom)?;
-        Ok(room.map_err(Error::internal)?)
+    /// Room to build the notification in.
+    pub(super) async fn room(&self, letter: &Letter) -> Result<Held, NoRoom> {
+        let bytes_max = match letter.addressee.settings.content {
+            PayloadContent::FullResource => CONTENT_BYTES_MAX,
+            PayloadContent::Empty | PayloadContent::IdOnly => 0,
+        };
+        self.room.take(&letter.addressee.host, bytes_max).await
     }
 }
 
@@ -217,6 +222,10 @@ impl Letter {
         let (live, kind) = (&self.live, self.record.notification_type);
         let events = self.range.map(|range| (range, overflow));
         let built = notify::render(shared, live, kind, events, Some(self.status)).await?;
+        // What is built reads what the client asks for now, and goes where it asked for then.
+        if !self.addressee.is_of(&live.state()) {
+            return Err(Unsent::Changed);
+        }
         built.ok_or(Unsent::Nothing)
     }
 
@@ -248,6 +257,10 @@ impl Letter {
                 let outcome = Outcome::AwaitsConfirmation { until };
                 return Sent { outcome, health: Health::Unknown };
             }
+            Err(Unsent::Changed) => {
+                self.record.detail = Some("the subscription was changed meanwhile".to_owned());
+                Sent { outcome: Outcome::Unsent, health: Health::Unknown }
+            }
             Err(Unsent::Nothing) => {
                 return Sent { outcome: Outcome::Success, health: Health::Unknown };
             }
@@ -265,6 +278,11 @@ impl Letter {
             Err(Unsent::NoRoom) => {
                 self.record.detail = Some("too many bytes are under way".to_owned());
                 Sent { outcome: Outcome::Unsent, health: Health::Unknown }
+            }
+            Err(Unsent::Lost) => {
+                self.record.detail = Some(LOST.to_owned());
+                self.record.outcome = AttemptOutcome::NoResponse;
+                Sent::lost()
             }
             Err(Unsent::Failed(error)) => {
                 let id = &self.live.id;
@@ -429,7 +447,8 @@ fn note(record: &mut AttemptRecord, outcome: &channel::Outcome, settings: &Setti
                 FailureKind::Broker { .. } => AttemptOutcome::ErrorResponse,
                 FailureKind::DnsResolution => AttemptOutcome::DnsResolution,
                 FailureKind::NoResponse(_) => AttemptOutcome::NoResponse,
-                FailureKind::Refused => AttemptOutcome::Refused,
+                FailureKind::NoRoom => AttemptOutcome::Unsent,
+                FailureKind::Refused | FailureKind::RefusedAddress => AttemptOutcome::Refused,
                 FailureKind::Response { status, .. } => {
                     record.http_status = Some(status);
                     AttemptOutcome::ErrorResponse
@@ -443,13 +462,21 @@ fn note(record: &mut AttemptRecord, outcome: &channel::Outcome, settings: &Setti
     }
     if settings.content != PayloadContent::FullResource {
         let endpoint = settings.endpoint.as_deref().unwrap_or_default();
-        let query = endpoint.split_once('?').map(|(_, query)| query);
         let mailbox = is_mail.then(|| Recipient::parse(endpoint).ok()).flatten();
         let headers = settings.headers.iter().map(|header| header.value.as_str());
-        let secrets = headers.chain(query).chain(mailbox.as_ref().map(Recipient::as_str));
+        let mailbox = mailbox.as_ref().map(Recipient::as_str);
+        let secrets = headers.chain(secrets_in(endpoint)).chain(mailbox);
         let text = outcome.text.as_ref();
         record.response = text.map(|text| without_secrets(text.as_str(), secrets));
     }
+}
+
+/// What of an endpoint may be a secret: its query, and the parts of its path that are no words.
+fn secrets_in(endpoint: &str) -> impl Iterator<Item = &str> {
+    let (path, query) = endpoint.split_once('?').unwrap_or((endpoint, ""));
+    // Scheme and host are before the third slash.
+    let parts = path.split('/').skip(3);
+    parts.filter(|part| part.len() >= PATH_SECRET_LENGTH_MIN).chain([query])
 }
 
 /// What an attempt's outcome means for the subscription (RQ-CH-26, RQ-ER-05) and for its host.
@@ -475,6 +502,9 @@ fn judge(outcome: &channel::Outcome) -> Sent {
         FailureKind::NoResponse(_) => {
             (retry(Some(SubscriptionErrorCode::NoResponse), &failure.detail, None), Health::Bad)
         }
+        FailureKind::NoRoom => (Outcome::Unsent, Health::Unknown),
+        // Names are moved and their servers err: the next answer may be another.
+        FailureKind::RefusedAddress => (retry(None, &failure.detail, None), Health::Unknown),
         FailureKind::Refused => {
             (Outcome::Refused { reason: reason(None, &failure.detail) }, Health::Unknown)
         }

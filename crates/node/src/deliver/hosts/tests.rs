@@ -96,9 +96,16 @@ fn ended(hosts: &mut Hosts, place: &Place, health: Health, seconds: i64) -> Vec<
     barred.iter().map(|(key, _)| key.position().get()).collect()
 }
 
+/// Has a host answer well once.
+fn know(hosts: &mut Hosts, name: &str) {
+    let place = go(hosts, name, 1, 0);
+    ended(hosts, &place, Health::Good, 0);
+}
+
 #[test]
 fn a_host_has_so_many_places_and_the_rest_wait_in_their_order() {
     let mut hosts = hosts();
+    know(&mut hosts, "other");
     let first = go(&mut hosts, "slow", 1, 0);
     go(&mut hosts, "slow", 2, 0);
     for number in 3..6 {
@@ -117,6 +124,7 @@ fn a_host_has_so_many_places_and_the_rest_wait_in_their_order() {
 #[test]
 fn hosts_that_hang_all_of_a_sudden_do_not_take_the_last_places() {
     let mut hosts = hosts_with(16, 8);
+    ["a", "b", "c", "d", "well"].iter().for_each(|name| know(&mut hosts, name));
     let mut places = Vec::new();
     for name in ["a", "b", "c", "d"] {
         let asked = (1..=8).map(|number| offer(&mut hosts, name, number, 0));
@@ -140,6 +148,20 @@ fn hosts_that_hang_all_of_a_sudden_do_not_take_the_last_places() {
 }
 
 #[test]
+fn names_that_nobody_has_heard_of_leave_room_for_hosts_that_answered() {
+    let mut hosts = hosts_with(16, 8);
+    know(&mut hosts, "well");
+    let new: Vec<_> =
+        (1..=20).map(|number| offer(&mut hosts, &format!("new-{number}"), number, 0)).collect();
+    let gone = |turn: &&Turn| matches!(turn, Turn::Go(_));
+    assert_eq!(new.iter().filter(gone).count(), 8);
+    (1..=4).for_each(|number| drop(go(&mut hosts, "well", number, 0)));
+    let Some(Turn::Go(first)) = new.first() else { panic!("it has a place") };
+    ended(&mut hosts, first, Health::Good, 1);
+    assert_eq!(numbers(&released(&mut hosts, 1)), [9], "one after the other");
+}
+
+#[test]
 fn a_dead_host_keeps_its_own_waiting_until_a_probe_succeeds() {
     let mut hosts = hosts();
     let places = [go(&mut hosts, "dead", 1, 0), go(&mut hosts, "dead", 2, 0)];
@@ -160,6 +182,7 @@ fn a_dead_host_keeps_its_own_waiting_until_a_probe_succeeds() {
 #[test]
 fn hosts_in_trouble_together_leave_room_for_the_others() {
     let mut hosts = hosts();
+    know(&mut hosts, "well");
     for name in ["a", "b", "c"] {
         let place = go(&mut hosts, name, 1, 0);
         // Kept by another attempt, and one failure so that it is suspect.
@@ -215,7 +238,10 @@ fn hosts_that_nobody_speaks_to_are_forgotten() {
     let mut hosts = hosts();
     let place = go(&mut hosts, "well", 1, 0);
     ended(&mut hosts, &place, Health::Good, 0);
-    assert!(hosts.hosts.is_empty());
+    assert!(hosts.hosts[&host("well")].is_known);
+    let place = go(&mut hosts, "unknown", 1, 0);
+    ended(&mut hosts, &place, Health::Unknown, 0);
+    assert!(!hosts.hosts.contains_key(&host("unknown")));
     for number in 0..=HOSTS_IDLE_MAX + 10 {
         let place = go(&mut hosts, &format!("dead-{number}"), 1, 0);
         ended(&mut hosts, &place, Health::Bad, 0);
