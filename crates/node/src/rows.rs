@@ -32,7 +32,7 @@ pub(crate) fn rows(parameter: &str, value: &SearchValue<'_>, rows: &mut Vec<Inde
                 push(code.clone(), value);
             }
             if reference.identifier.is_some() || reference.display.is_some() {
-                // Found by `:identifier` and `:text`, which only ask whether there is a value.
+                // Found by `:identifier`, `:text` and the like, which only ask whether there is a value.
                 push(code, IndexedValue::Uri(SmolStr::default()));
             }
         }
@@ -110,7 +110,9 @@ fn conditions(parameter: &SmolStr, operand: &Operand) -> Vec<Condition> {
         Operand::String(text) => text_test(text),
         Operand::Token(token) => token_test(token),
         Operand::Uri(uri) => uri_test(uri),
-        Operand::Composite(_) | Operand::Number(_) | Operand::Quantity(_) => None,
+        Operand::Composite(_) | Operand::Number(_) | Operand::Quantity(_) | Operand::Words(_) => {
+            None
+        }
     };
     let parameter = parameter.clone();
     vec![match test {
@@ -192,7 +194,10 @@ fn token_test(token: &TokenOperand) -> Option<Test> {
         // The system may be implied by the element, so only the code narrows.
         TokenOperand::SystemCode(parts) => Some(any(&parts[1])),
         TokenOperand::OfType(parts) => Some(any(&parts[2])),
-        TokenOperand::CodeText(_) | TokenOperand::System(_) | TokenOperand::Text(_) => None,
+        TokenOperand::CodeText(_)
+        | TokenOperand::MimeType(_)
+        | TokenOperand::System(_)
+        | TokenOperand::Text(_) => None,
     }
 }
 

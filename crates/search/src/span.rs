@@ -93,7 +93,8 @@ impl Span {
             | Operand::Reference(_)
             | Operand::String(_)
             | Operand::Token(_)
-            | Operand::Uri(_) => None,
+            | Operand::Uri(_)
+            | Operand::Words(_) => None,
         };
         Some((Line::Written, span?))
     }
