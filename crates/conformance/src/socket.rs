@@ -109,16 +109,29 @@ impl Socket {
     /// # Errors
     /// How it was closed.
     pub async fn next_or_closed(&mut self) -> Result<Notification, Closed> {
+        let text = self.text_or_closed().await?;
+        let value = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("a frame that is no JSON ({error}): {text}"));
+        Ok(Notification::read(self.version, &value))
+    }
+
+    /// The text of the next frame, whatever it is.
+    ///
+    /// # Panics
+    /// If there is none in time, or the socket is closed.
+    pub async fn text(&mut self) -> String {
+        match self.text_or_closed().await {
+            Ok(text) => text,
+            Err(closed) => panic!("the socket was closed instead: {closed:?}"),
+        }
+    }
+
+    async fn text_or_closed(&mut self) -> Result<String, Closed> {
         loop {
             let message = tokio::time::timeout(PATIENCE, self.stream.next()).await;
             let message = message.unwrap_or_else(|_| panic!("no frame within {PATIENCE:?}"));
             match message {
-                Some(Ok(Message::Text(text))) => {
-                    let value = serde_json::from_str(&text).unwrap_or_else(|error| {
-                        panic!("a frame that is no JSON ({error}): {text}")
-                    });
-                    return Ok(Notification::read(self.version, &value));
-                }
+                Some(Ok(Message::Text(text))) => return Ok(text.to_string()),
                 Some(Ok(Message::Close(Some(frame)))) => {
                     let reason = frame.reason.to_string();
                     return Err(Closed { code: frame.code.into(), reason });

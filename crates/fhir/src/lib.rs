@@ -20,6 +20,7 @@ mod codec;
 mod element;
 mod explain;
 mod filter;
+mod format;
 mod instant;
 pub mod json;
 mod message;
@@ -58,6 +59,7 @@ pub use explain::{
     render_explained_changes, render_explanation,
 };
 pub use filter::{FILTER_BYTES_MAX, FILTERS_MAX};
+pub use format::Format;
 pub use instant::parse_instant;
 pub use json::Stamp;
 pub use message::MessageFrame;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cresset_definitions::FhirVersion;
-use cresset_fhir::{Blanks, Codec};
+use cresset_fhir::{Blanks, Codec, Format};
 use cresset_model::{
     Change, ChannelType, Event, EventNumber, Interaction, Notification, NotificationEvent,
     NotificationResource, NotificationType, PayloadContent, Position, ResourceId, ResourceType,
@@ -24,6 +24,7 @@ use crate::frames::FrameKey;
 use crate::includes::{self, Focus, Gatherer, Includes};
 use crate::live::LiveSubscription;
 use crate::occurrence::{Occurrence, is_occurrence};
+use crate::settings::Settings;
 use crate::shared::Shared;
 
 /// A range of events, both ends included.
@@ -95,7 +96,10 @@ pub(crate) async fn render(
     if let Some(rendered) = single.as_ref().and_then(|single| single.fill(shared, live)) {
         return Ok(Some(rendered));
     }
-    let content = live.state().settings.content;
+    let (content, format) = {
+        let state = live.state();
+        (state.settings.content, form_of(&state.settings))
+    };
     let read = match events {
         Some((range, overflow)) => {
             let read = read_events(shared, live, range, content, overflow).await?;
@@ -124,11 +128,29 @@ pub(crate) async fn render(
     notification.status = status.unwrap_or(notification.status);
     let mut bytes = Vec::with_capacity(room_for(&notification));
     Codec::of(version).render_notification(&notification, &mut bytes);
+    let bytes = match format {
+        Format::Json => bytes,
+        Format::Xml => Codec::of(version).xml_of_json(&bytes).map_err(Error::internal)?,
+    };
     if let Some(single) = single.filter(|_| plain && notification.errors.is_empty()) {
-        let make = || Codec::of(version).notification_template(&notification, random_salt()?);
+        let make =
+            || Codec::of(version).notification_template(&notification, format, random_salt()?);
         shared.frames.rendered(single.key, notification.timestamp, trace, make);
     }
     Ok(Some(Rendered { bytes: Bytes::from(bytes), told: Some(notification), last, trace }))
+}
+
+/// The form that a notification is rendered in: one that becomes part of a message is made XML with it.
+fn form_of(settings: &Settings) -> Format {
+    match settings.channel_type {
+        ChannelType::Message => Format::Json,
+        ChannelType::Custom(_)
+        | ChannelType::Email
+        | ChannelType::Kafka
+        | ChannelType::Nats
+        | ChannelType::RestHook
+        | ChannelType::Websocket => settings.format(),
+    }
 }
 
 /// A notification of one event in the plainest case: to an active subscription with which nothing is wrong.

@@ -9,6 +9,7 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use cresset_fhir::Format;
 use cresset_model::{Canonical, ChannelType, Header, MimeType, PayloadContent, Subscription};
 use jiff::Timestamp;
 
@@ -49,6 +50,11 @@ pub(crate) struct Common {
 }
 
 impl Settings {
+    /// The form that its notifications are sent in.
+    pub(crate) fn format(&self) -> Format {
+        Format::of(self.mime_type.as_ref())
+    }
+
     /// What it has in common with others, to tell it from what others have.
     pub(crate) fn common(&self) -> &Arc<Common> {
         &self.common

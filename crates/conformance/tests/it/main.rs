@@ -35,3 +35,4 @@ mod transactions;
 mod triggers;
 mod validation;
 mod websocket;
+mod xml_notifications;

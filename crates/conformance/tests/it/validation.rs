@@ -223,13 +223,13 @@ async fn content_levels_and_payload_types_that_cannot_be_sent_are_refused() {
         }
         let other = if base.version == Version::R5 { "4.0" } else { "5.0" };
         for mime_type in [
-            "application/fhir+xml".to_owned(),
             "text/plain".to_owned(),
             "application/pdf".to_owned(),
             "json".to_owned(),
             "invalid".to_owned(),
             "application/fhir+json; fhirVersion=9.9".to_owned(),
             format!("application/fhir+json; fhirVersion={other}"),
+            format!("application/fhir+xml; fhirVersion={other}"),
         ] {
             let asked = Subscribe::websocket(TOPIC).mime_type(&mime_type).json(base.version);
             check_refused(&base, &mime_type, &asked, "contentType").await;

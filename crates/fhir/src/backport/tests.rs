@@ -196,7 +196,9 @@ fn mime_types_are_those_this_base_can_send() {
     let cases: &[(&str, &[&str])] = &[
         ("application/json", &[]),
         ("Application/FHIR+JSON; charset=UTF-8", &[]),
-        ("application/fhir+xml", &[path]),
+        ("application/fhir+xml", &[]),
+        ("text/xml; charset=utf-8", &[]),
+        ("application/xml; fhirVersion=5.0", &[path]),
         ("text/plain", &[path]),
         ("application/fhir+json; fhirVersion=9.9", &[path]),
         ("application/fhir+json; fhirVersion=5.0", &[path]),
@@ -229,7 +231,7 @@ fn a_mail_is_text_with_the_bundle_attached() {
         ("text/plain", &[][..]),
         ("text/html", &[]),
         ("text/plain;attach=application/fhir+json", &[]),
-        ("text/html;attach=application/fhir+xml", &[path]),
+        ("text/html;attach=application/fhir+xml", &[]),
         ("text/plain;attach=application/pdf", &[path]),
         ("application/fhir+json", &[path]),
     ] {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use cresset_channel::{self as channel, FailureKind, Recipient, RestHook, SmtpSubject, Verdict};
 use cresset_engine::{Attempt, AttemptKind, Health, Outcome};
-use cresset_fhir::{Codec, MIME_TYPE_DEFAULT, MessageFrame};
+use cresset_fhir::{Codec, Format, MIME_TYPE_DEFAULT, MessageFrame};
 use cresset_model::{
     ChannelType, NotificationType, PayloadContent, SubscriptionError, SubscriptionErrorCode,
     SubscriptionStatus, TraceContext,
@@ -334,8 +334,12 @@ impl Letter {
             source: &shared.base_url(version),
             destination: endpoint,
         };
-        Codec::of(version).render_message(&frame, notification, &mut bytes);
-        Ok(Bytes::from(bytes))
+        let codec = Codec::of(version);
+        codec.render_message(&frame, notification, &mut bytes);
+        Ok(Bytes::from(match self.settings.format() {
+            Format::Json => bytes,
+            Format::Xml => codec.xml_of_json(&bytes).map_err(Error::internal)?,
+        }))
     }
 }
 
