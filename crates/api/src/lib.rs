@@ -20,6 +20,7 @@ mod resources;
 mod respond;
 mod router;
 mod server;
+mod web;
 mod websocket;
 
 pub use server::{Config, Server};

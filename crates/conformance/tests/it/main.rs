@@ -34,5 +34,6 @@ mod topics;
 mod transactions;
 mod triggers;
 mod validation;
+mod web;
 mod websocket;
 mod xml_notifications;
