@@ -66,6 +66,7 @@ pub use message::MessageFrame;
 pub use mime::{MAIL_MIME_TYPE_DEFAULT, MIME_TYPE_DEFAULT, MailForm};
 pub use notification::{
     Blanks, NotificationTemplate, ReceivedEntry, ReceivedEvent, ReceivedNotification,
+    render_for_medplum,
 };
 pub use notify_event::{CONTEXTS_MAX, NotifyEvent, parse_notify_event, render_notified};
 pub use outcome::render_outcome;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cresset_definitions::FhirVersion;
-use cresset_fhir::{Blanks, Codec, Format};
+use cresset_fhir::{Blanks, Codec, Format, render_for_medplum};
 use cresset_model::{
     Change, ChannelType, Event, EventNumber, Interaction, Notification, NotificationEvent,
     NotificationResource, NotificationType, PayloadContent, Position, ResourceId, ResourceType,
@@ -68,6 +68,15 @@ pub(crate) enum Overflow {
     Later,
 }
 
+/// Whose words a notification is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Those of the version.
+    Fhir,
+    /// Those that Medplum's client reads (docs/clients.md).
+    Medplum,
+}
+
 /// A notification as bytes.
 pub(crate) struct Rendered {
     pub(crate) bytes: Bytes,
@@ -86,13 +95,17 @@ pub(crate) struct Rendered {
 pub(crate) async fn render(
     shared: &Arc<Shared>,
     live: &LiveSubscription,
-    notification_type: NotificationType,
+    (notification_type, dialect): (NotificationType, Dialect),
     events: Option<(Range, Overflow)>,
     status: Option<SubscriptionStatus>,
 ) -> Result<Option<Rendered>, Error> {
     let version =
         version_of(live.base).ok_or_else(|| Error::internal("a base without a version"))?;
-    let single = events.and_then(|(range, _)| Single::of(shared, live, range, status));
+    let single = match dialect {
+        Dialect::Fhir => events.and_then(|(range, _)| Single::of(shared, live, range, status)),
+        // Too few to be worth it.
+        Dialect::Medplum => None,
+    };
     if let Some(rendered) = single.as_ref().and_then(|single| single.fill(shared, live)) {
         return Ok(Some(rendered));
     }
@@ -104,17 +117,7 @@ pub(crate) async fn render(
         Some((range, overflow)) => {
             let read = read_events(shared, live, range, content, overflow).await?;
             if read.events.is_empty() {
-                tracing::warn!(
-                    subscription.id = %live.id,
-                    first = %range.first,
-                    last = %range.last,
-                    "events were forgotten before they could be sent"
-                );
-                let text = format!(
-                    "events {} to {} were older than what is kept before they could be sent",
-                    range.first, range.last
-                );
-                live.state().set_problem(Some(text));
+                note_forgotten(live, range);
                 return Ok(None);
             }
             read
@@ -127,7 +130,13 @@ pub(crate) async fn render(
     let mut notification = notification(shared, live, version, notification_type, read);
     notification.status = status.unwrap_or(notification.status);
     let mut bytes = Vec::with_capacity(room_for(&notification));
-    Codec::of(version).render_notification(&notification, &mut bytes);
+    match dialect {
+        Dialect::Fhir => Codec::of(version).render_notification(&notification, &mut bytes),
+        Dialect::Medplum if version == FhirVersion::R4 => {
+            render_for_medplum(&notification, &mut bytes);
+        }
+        Dialect::Medplum => Codec::of(version).render_notification(&notification, &mut bytes),
+    }
     let bytes = match format {
         Format::Json => bytes,
         Format::Xml => Codec::of(version).xml_of_json(&bytes).map_err(Error::internal)?,
@@ -138,6 +147,21 @@ pub(crate) async fn render(
         shared.frames.rendered(single.key, notification.timestamp, trace, make);
     }
     Ok(Some(Rendered { bytes: Bytes::from(bytes), told: Some(notification), last, trace }))
+}
+
+/// Tells that events are not there any more, which were to be sent.
+pub(crate) fn note_forgotten(live: &LiveSubscription, range: Range) {
+    tracing::warn!(
+        subscription.id = %live.id,
+        first = %range.first,
+        last = %range.last,
+        "events were forgotten before they could be sent"
+    );
+    let text = format!(
+        "events {} to {} were older than what is kept before they could be sent",
+        range.first, range.last
+    );
+    live.state().set_problem(Some(text));
 }
 
 /// The form that a notification is rendered in: one that becomes part of a message is made XML with it.

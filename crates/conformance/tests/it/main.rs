@@ -5,6 +5,7 @@
 mod bad_input;
 mod callers;
 mod capability;
+mod classic;
 mod crash;
 mod delivery;
 mod email;

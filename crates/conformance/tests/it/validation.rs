@@ -64,12 +64,6 @@ async fn criteria_hold_a_canonical_and_no_query() {
             let asked = Subscribe::websocket(criteria).json(base.version);
             check_refused(base, criteria, &asked, "topic").await;
         }
-        let classic = json!({
-            "resourceType": "Subscription", "status": "requested", "reason": "classic",
-            "criteria": "Observation?code=x",
-            "channel": {"type": "rest-hook", "endpoint": ENDPOINT, "payload": "application/json"},
-        });
-        check_refused(base, "a classic subscription", &classic, "topic").await;
     }
 }
 

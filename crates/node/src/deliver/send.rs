@@ -4,9 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cresset_channel::{self as channel, FailureKind, Recipient, RestHook, SmtpSubject, Verdict};
+use cresset_channel::{
+    self as channel, FailureKind, Method, Recipient, RestHook, SmtpSubject, Verdict,
+};
 use cresset_engine::{Attempt, AttemptKind, Health, Outcome};
-use cresset_fhir::{Codec, Format, MIME_TYPE_DEFAULT, MessageFrame};
+use cresset_fhir::{Codec, Format, MessageFrame};
 use cresset_model::{
     ChannelType, NotificationType, PayloadContent, SubscriptionError, SubscriptionErrorCode,
     SubscriptionStatus, TraceContext,
@@ -23,7 +25,7 @@ use crate::deliver::Start;
 use crate::email::Quotas;
 use crate::error::Error;
 use crate::live::LiveSubscription;
-use crate::notify::{self, Overflow, Range, Rendered};
+use crate::notify::{self, Dialect, Overflow, Range, Rendered};
 use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::subscriptions::{IN_THE_CLEAR, is_in_the_clear};
@@ -40,6 +42,7 @@ const ROOM_UNIT_BYTES: usize = 1024;
 /// The operation that takes messages.
 const PROCESS_MESSAGE: &str = "/$process-message";
 
+mod classic;
 mod publish;
 
 use publish::Outgoing;
@@ -188,12 +191,18 @@ impl Letter {
         &mut self,
         shared: &Arc<Shared>,
     ) -> Result<channel::Request, Unsent> {
+        if self.settings.is_classic() {
+            return self.classic(shared).await;
+        }
         let body = self.body(shared).await?;
         self.addressed(shared, body)
     }
 
     /// Builds what is to be sent, for the channel that it is sent over.
     async fn outgoing(&mut self, shared: &Arc<Shared>) -> Result<Outgoing, Unsent> {
+        if self.settings.is_classic() {
+            return Ok(Outgoing::Http(Box::new(self.classic(shared).await?)));
+        }
         let body = self.body(shared).await?;
         Ok(match self.settings.channel_type {
             ChannelType::Kafka | ChannelType::Nats => self.published(shared, body)?,
@@ -213,7 +222,8 @@ impl Letter {
     ) -> Result<Rendered, Unsent> {
         let (live, kind) = (&self.live, self.record.notification_type);
         let events = self.range.map(|range| (range, overflow));
-        let built = notify::render(shared, live, kind, events, Some(self.status)).await?;
+        let wanted = (kind, Dialect::Fhir);
+        let built = notify::render(shared, live, wanted, events, Some(self.status)).await?;
         built.ok_or(Unsent::Nothing)
     }
 
@@ -300,15 +310,26 @@ impl Letter {
             | ChannelType::RestHook
             | ChannelType::Websocket => (Url::parse(endpoint).map_err(Error::internal)?, body),
         };
+        self.request_to(shared, endpoint, body)
+    }
+
+    /// The request, if the endpoint may be sent this.
+    fn request_to(
+        &self,
+        shared: &Shared,
+        endpoint: Url,
+        body: Bytes,
+    ) -> Result<channel::Request, Unsent> {
+        let settings = &self.settings;
         let policy = &shared.config.subscriptions.endpoints;
         if is_in_the_clear(policy, settings.content, &endpoint) {
             return Err(Unsent::Refused(IN_THE_CLEAR.to_owned()));
         }
-        let mime_type = settings.mime_type.as_ref();
         let headers = settings.headers.iter();
         Ok(channel::Request {
+            method: Method::Post,
             endpoint,
-            content_type: mime_type.map_or(MIME_TYPE_DEFAULT, |one| one.as_str()).to_owned(),
+            content_type: Some(self.content_type()),
             headers: headers.map(|header| (header.name.clone(), header.value.clone())).collect(),
             body,
             deadline: self.attempt.timeout,
