@@ -13,6 +13,7 @@ mod fallback;
 mod formats;
 mod health;
 mod mail_links;
+mod medplum;
 mod negotiate;
 mod operations;
 mod outcome;

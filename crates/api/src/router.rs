@@ -12,7 +12,9 @@ use cresset_node::{Error, Kind};
 
 use crate::context::{BODIES_KIB_MAX, Context};
 use crate::outcome::Refusal;
-use crate::{admin, fallback, formats, health, mail_links, operations, resources, web, websocket};
+use crate::{
+    admin, fallback, formats, health, mail_links, medplum, operations, resources, web, websocket,
+};
 
 /// All routes of the server.
 ///
@@ -20,7 +22,9 @@ use crate::{admin, fallback, formats, health, mail_links, operations, resources,
 /// over, since the router cannot tell them apart.
 pub(crate) fn router(context: Context) -> Router {
     let config = context.config.clone();
-    web::layered(routes(context), &config.cors_origins)
+    let own = routes(context.clone());
+    let all = if config.medplum { medplum::with_paths(own, &context) } else { own };
+    web::layered(all, &config.cors_origins)
 }
 
 fn routes(context: Context) -> Router {

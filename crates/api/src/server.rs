@@ -38,6 +38,8 @@ pub struct Config {
     pub socket_ping_period: Duration,
     /// Origins whose pages may use the server from a browser; `*` stands for all.
     pub cors_origins: Vec<String>,
+    /// Whether the paths are served that Medplum's client has built in.
+    pub medplum: bool,
 }
 
 impl Default for Config {
@@ -51,6 +53,7 @@ impl Default for Config {
             socket_send_time_max: Duration::from_secs(30),
             socket_ping_period: Duration::from_secs(60),
             cors_origins: Vec::new(),
+            medplum: true,
         }
     }
 }

@@ -43,6 +43,14 @@ pub(crate) async fn upgrade(
     open(context, upgrade, |socket| socket.opened_by(version, caller))
 }
 
+/// The path that Medplum's client opens.
+pub(crate) async fn upgrade_for_medplum(
+    State(context): State<Context>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Answer<Response> {
+    open(context, upgrade, Socket::for_medplum)
+}
+
 fn open(
     context: Context,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,

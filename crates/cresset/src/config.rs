@@ -74,6 +74,7 @@ pub(crate) struct Server {
     pub(crate) shutdown_grace: Duration,
     pub(crate) request_timeout: Duration,
     pub(crate) cors_origins: Vec<String>,
+    pub(crate) medplum: bool,
 }
 
 /// `[store]`.
@@ -418,6 +419,7 @@ impl Server {
             shutdown_grace: reader.required("server.shutdown-grace", &duration("0s", "10m")),
             request_timeout: reader.required("server.request-timeout", &duration("1s", "10m")),
             cors_origins: reader.required("server.cors-origins", &list(value::origin(), 100)),
+            medplum: reader.required("server.medplum", &boolean()),
         }
     }
 }

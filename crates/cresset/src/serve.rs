@@ -209,6 +209,7 @@ fn api_config(config: &Config) -> cresset_api::Config {
         requests_max: config.limits.requests_max.get(),
         socket_frame_bytes_max: config.limits.socket_frame_max.get(),
         cors_origins: config.server.cors_origins.clone(),
+        medplum: config.server.medplum,
         ..cresset_api::Config::default()
     }
 }

@@ -6,6 +6,7 @@ mod bad_input;
 mod callers;
 mod capability;
 mod classic;
+mod clients;
 mod crash;
 mod delivery;
 mod email;

@@ -47,6 +47,7 @@ fn expected() -> Config {
             shutdown_grace: seconds(10),
             request_timeout: seconds(30),
             cors_origins: Vec::new(),
+            medplum: true,
         },
         store: Store { kind: StoreKind::Embedded, directory: PathBuf::from("data") },
         limits: Limits {
