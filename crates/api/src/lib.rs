@@ -13,6 +13,7 @@ mod fallback;
 mod formats;
 mod health;
 mod mail_links;
+mod medplum;
 mod negotiate;
 mod operations;
 mod outcome;
@@ -20,6 +21,7 @@ mod resources;
 mod respond;
 mod router;
 mod server;
+mod web;
 mod websocket;
 
 pub use server::{Config, Server};

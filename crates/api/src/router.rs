@@ -12,13 +12,22 @@ use cresset_node::{Error, Kind};
 
 use crate::context::{BODIES_KIB_MAX, Context};
 use crate::outcome::Refusal;
-use crate::{admin, fallback, formats, health, mail_links, operations, resources, websocket};
+use crate::{
+    admin, fallback, formats, health, mail_links, medplum, operations, resources, web, websocket,
+};
 
 /// All routes of the server.
 ///
 /// A path part that begins with `$` is an operation; the handlers of the plain routes hand those
 /// over, since the router cannot tell them apart.
 pub(crate) fn router(context: Context) -> Router {
+    let config = context.config.clone();
+    let own = routes(context.clone());
+    let all = if config.medplum { medplum::with_paths(own, &context) } else { own };
+    web::layered(all, &config.cors_origins)
+}
+
+fn routes(context: Context) -> Router {
     Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))

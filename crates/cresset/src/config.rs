@@ -73,6 +73,8 @@ pub(crate) struct Server {
     pub(crate) base_url: Option<Url>,
     pub(crate) shutdown_grace: Duration,
     pub(crate) request_timeout: Duration,
+    pub(crate) cors_origins: Vec<String>,
+    pub(crate) medplum: bool,
 }
 
 /// `[store]`.
@@ -416,6 +418,8 @@ impl Server {
             base_url: reader.optional("server.base-url", &value::base_url()),
             shutdown_grace: reader.required("server.shutdown-grace", &duration("0s", "10m")),
             request_timeout: reader.required("server.request-timeout", &duration("1s", "10m")),
+            cors_origins: reader.required("server.cors-origins", &list(value::origin(), 100)),
+            medplum: reader.required("server.medplum", &boolean()),
         }
     }
 }

@@ -208,6 +208,8 @@ fn api_config(config: &Config) -> cresset_api::Config {
         request_time_max: config.server.request_timeout,
         requests_max: config.limits.requests_max.get(),
         socket_frame_bytes_max: config.limits.socket_frame_max.get(),
+        cors_origins: config.server.cors_origins.clone(),
+        medplum: config.server.medplum,
         ..cresset_api::Config::default()
     }
 }

@@ -158,6 +158,9 @@ pub(crate) fn render_capability_statement(
     out
 }
 
+/// The channels of subscriptions with a search as their criteria.
+const CLASSIC: [&str; 3] = ["email", "rest-hook", "websocket"];
+
 const fn backport(version: FhirVersion) -> bool {
     match version {
         FhirVersion::R4 | FhirVersion::R4B => true,
@@ -185,7 +188,19 @@ fn rest(version: FhirVersion, facts: &CapabilityFacts<'_>, o: &mut ObjectWriter<
     }
     o.string("mode", "server");
     // There is no element for them.
-    o.string("documentation", &format!("Subscription channels: {}.", facts.channels.join(", ")));
+    let channels = format!("Subscription channels: {}.", facts.channels.join(", "));
+    o.string(
+        "documentation",
+        &match version {
+            FhirVersion::R4 | FhirVersion::R4B => {
+                let classic = facts.channels.iter().filter(|code| CLASSIC.contains(*code));
+                let classic: Vec<&str> = classic.copied().collect();
+                let classic = classic.join(", ");
+                format!("{channels} Of them for a search as criteria: {classic}.")
+            }
+            FhirVersion::R5 => channels,
+        },
+    );
     if let Some(security) = facts.security {
         o.object("security", |o| o.string("description", security));
     }

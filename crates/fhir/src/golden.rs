@@ -35,7 +35,20 @@ impl Goldens {
 
     fn check(&mut self, name: &str, bytes: &[u8]) {
         json::parse(bytes).expect("what is rendered is JSON");
-        let name = format!("{name}.json");
+        self.compare(format!("{name}.json"), bytes);
+    }
+
+    /// Both forms; the one in XML reads as the same resource.
+    fn check_forms(&mut self, version: FhirVersion, name: &str, bytes: &[u8]) {
+        self.check(name, bytes);
+        let codec = Codec::of(version);
+        let xml = codec.xml_of_json(bytes).expect("what is rendered is JSON");
+        let back = codec.json_of_xml(&xml).expect("what is written as XML can be read");
+        assert_eq!(codec.xml_of_json(&back).expect("what is read is JSON"), xml);
+        self.compare(format!("{name}.xml"), &xml);
+    }
+
+    fn compare(&mut self, name: String, bytes: &[u8]) {
         let path = self.folder.join(&name);
         self.seen.insert(name);
         // The file ends with a line feed, which the rendered bytes do not have.
@@ -126,7 +139,7 @@ fn notifications(version: FhirVersion, goldens: &mut Goldens) {
             }
             let mut out = Vec::new();
             Codec::of(version).render_notification(&notification, &mut out);
-            goldens.check(&format!("{}-{}", kind.code(), content.code()), &out);
+            goldens.check_forms(version, &format!("{}-{}", kind.code(), content.code()), &out);
         }
     }
 }
@@ -135,7 +148,8 @@ fn status_searchset(version: FhirVersion, goldens: &mut Goldens) {
     let mut one = notification(NotificationType::QueryStatus, PayloadContent::IdOnly, Vec::new());
     one.events_since_subscription_start = 7;
     let url = "https://host/base/Subscription/s1/$status";
-    goldens.check("status", &Codec::of(version).render_status_searchset(&[one], url));
+    let status = Codec::of(version).render_status_searchset(&[one], url);
+    goldens.check_forms(version, "status", &status);
     goldens.check("status-none", &Codec::of(version).render_status_searchset(&[], url));
 }
 
@@ -151,7 +165,7 @@ fn message(version: FhirVersion, goldens: &mut Goldens) {
         destination: "https://there.test/fhir",
     };
     Codec::of(version).render_message(&frame, &content, &mut out);
-    goldens.check("message-handshake", &out);
+    goldens.check_forms(version, "message-handshake", &out);
 }
 
 fn topic(version: FhirVersion, goldens: &mut Goldens) {

@@ -17,6 +17,7 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use parser::parse_written;
 pub use parser::{DEPTH_MAX, parse};
 pub use pretty::pretty;
 pub(crate) use scan::{Object, elements, object};

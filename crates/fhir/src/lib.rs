@@ -20,6 +20,7 @@ mod codec;
 mod element;
 mod explain;
 mod filter;
+mod format;
 mod instant;
 pub mod json;
 mod message;
@@ -58,12 +59,14 @@ pub use explain::{
     render_explained_changes, render_explanation,
 };
 pub use filter::{FILTER_BYTES_MAX, FILTERS_MAX};
+pub use format::Format;
 pub use instant::parse_instant;
 pub use json::Stamp;
 pub use message::MessageFrame;
 pub use mime::{MAIL_MIME_TYPE_DEFAULT, MIME_TYPE_DEFAULT, MailForm};
 pub use notification::{
     Blanks, NotificationTemplate, ReceivedEntry, ReceivedEvent, ReceivedNotification,
+    render_for_medplum,
 };
 pub use notify_event::{CONTEXTS_MAX, NotifyEvent, parse_notify_event, render_notified};
 pub use outcome::render_outcome;

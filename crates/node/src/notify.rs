@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cresset_definitions::FhirVersion;
-use cresset_fhir::{Blanks, Codec};
+use cresset_fhir::{Blanks, Codec, Format, render_for_medplum};
 use cresset_model::{
     Change, ChannelType, Event, EventNumber, Interaction, Notification, NotificationEvent,
     NotificationResource, NotificationType, PayloadContent, Position, ResourceId, ResourceType,
@@ -25,6 +25,7 @@ use crate::includes::{self, Focus, Gatherer, Includes};
 use crate::live::LiveSubscription;
 use crate::occurrence::{Occurrence, is_occurrence};
 use crate::random::random;
+use crate::settings::Settings;
 use crate::shared::Shared;
 
 /// A range of events, both ends included.
@@ -68,6 +69,15 @@ pub(crate) enum Overflow {
     Later,
 }
 
+/// Whose words a notification is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Those of the version.
+    Fhir,
+    /// Those that Medplum's client reads (docs/clients.md).
+    Medplum,
+}
+
 /// A notification as bytes.
 pub(crate) struct Rendered {
     pub(crate) bytes: Bytes,
@@ -86,17 +96,24 @@ pub(crate) struct Rendered {
 pub(crate) async fn render(
     shared: &Arc<Shared>,
     live: &LiveSubscription,
-    notification_type: NotificationType,
+    (notification_type, dialect): (NotificationType, Dialect),
     events: Option<(Range, Overflow)>,
     status: Option<SubscriptionStatus>,
 ) -> Result<Option<Rendered>, Error> {
     let version =
         version_of(live.base).ok_or_else(|| Error::internal("a base without a version"))?;
-    let single = events.and_then(|(range, _)| Single::of(shared, live, range, status));
+    let single = match dialect {
+        Dialect::Fhir => events.and_then(|(range, _)| Single::of(shared, live, range, status)),
+        // Too few to be worth it.
+        Dialect::Medplum => None,
+    };
     if let Some(rendered) = single.as_ref().and_then(|single| single.fill(shared, live)) {
         return Ok(Some(rendered));
     }
-    let content = live.state().settings.content;
+    let (content, format) = {
+        let state = live.state();
+        (state.settings.content, form_of(&state.settings))
+    };
     let read = match events {
         Some((range, overflow)) => {
             let read = read_events(shared, live, range, content, overflow).await?;
@@ -116,9 +133,20 @@ pub(crate) async fn render(
     let mut notification = notification(shared, live, version, notification_type, read);
     notification.status = status.unwrap_or(notification.status);
     let mut bytes = Vec::with_capacity(room_for(&notification));
-    Codec::of(version).render_notification(&notification, &mut bytes);
+    match dialect {
+        Dialect::Fhir => Codec::of(version).render_notification(&notification, &mut bytes),
+        Dialect::Medplum if version == FhirVersion::R4 => {
+            render_for_medplum(&notification, &mut bytes);
+        }
+        Dialect::Medplum => Codec::of(version).render_notification(&notification, &mut bytes),
+    }
+    let bytes = match format {
+        Format::Json => bytes,
+        Format::Xml => Codec::of(version).xml_of_json(&bytes).map_err(Error::internal)?,
+    };
     if let Some(single) = single.filter(|_| plain && notification.errors.is_empty()) {
-        let make = || Codec::of(version).notification_template(&notification, random_salt()?);
+        let make =
+            || Codec::of(version).notification_template(&notification, format, random_salt()?);
         shared.frames.rendered(single.key, notification.timestamp, trace, make);
     }
     Ok(Some(Rendered { bytes: Bytes::from(bytes), told: Some(notification), last, trace }))
@@ -126,7 +154,7 @@ pub(crate) async fn render(
 
 /// Tells the operator and the subscriber that events are lost to retention, which only ever forgets the
 /// oldest ones: sent nowhere, although the subscription was active all the time (I5).
-fn tell_loss(live: &LiveSubscription, Range { first, last }: Range) {
+pub(crate) fn tell_loss(live: &LiveSubscription, Range { first, last }: Range) {
     tracing::warn!(
         subscription.id = %live.id,
         %first,
@@ -136,6 +164,19 @@ fn tell_loss(live: &LiveSubscription, Range { first, last }: Range) {
     let text =
         format!("events {first} to {last} were older than what is kept before they could be sent");
     live.state().set_loss(text);
+}
+
+/// The form that a notification is rendered in: one that becomes part of a message is made XML with it.
+fn form_of(settings: &Settings) -> Format {
+    match settings.channel_type {
+        ChannelType::Message => Format::Json,
+        ChannelType::Custom(_)
+        | ChannelType::Email
+        | ChannelType::Kafka
+        | ChannelType::Nats
+        | ChannelType::RestHook
+        | ChannelType::Websocket => settings.format(),
+    }
 }
 
 /// A notification of one event in the plainest case: to an active subscription with which nothing is wrong.

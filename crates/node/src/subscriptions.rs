@@ -8,7 +8,7 @@ use cresset_fhir::{
 };
 use cresset_model::{
     ChannelType, ClientName, EventNumber, Issue, IssueCode, Issues, Notification, NotificationType,
-    PayloadContent, ResourceId, Subscription, SubscriptionStatus,
+    PayloadContent, ResourceId, Subscription, SubscriptionStatus, is_criteria_topic,
 };
 use serde_json::Value;
 use std::num::NonZeroU32;
@@ -226,7 +226,10 @@ pub(crate) fn effective_status(
         SubscriptionStatus::EnteredInError | SubscriptionStatus::Off => return asked.status,
         SubscriptionStatus::Active | SubscriptionStatus::Error | SubscriptionStatus::Requested => {}
     }
-    if asked.channel_type == ChannelType::Websocket {
+    // The base specification knows no handshake; a mailbox is asked nevertheless.
+    let is_trusted =
+        is_criteria_topic(&asked.topic.url) && asked.channel_type == ChannelType::RestHook;
+    if asked.channel_type == ChannelType::Websocket || is_trusted {
         return SubscriptionStatus::Active;
     }
     let stays = asked.status == SubscriptionStatus::Active

@@ -67,7 +67,8 @@ fn rest_hook_with(
 fn request(endpoint: &str, deadline: Duration) -> Request {
     Request {
         endpoint: Url::parse(endpoint).unwrap(),
-        content_type: "application/fhir+json; fhirVersion=4.0".to_owned(),
+        method: super::Method::Post,
+        content_type: Some("application/fhir+json; fhirVersion=4.0".to_owned()),
         headers: Vec::new(),
         body: Bytes::from_static(b"{\"resourceType\":\"Bundle\"}"),
         deadline,

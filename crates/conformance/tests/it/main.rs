@@ -5,6 +5,8 @@
 mod bad_input;
 mod callers;
 mod capability;
+mod classic;
+mod clients;
 mod crash;
 mod delivery;
 mod email;
@@ -34,4 +36,6 @@ mod topics;
 mod transactions;
 mod triggers;
 mod validation;
+mod web;
 mod websocket;
+mod xml_notifications;

@@ -108,6 +108,9 @@ impl<'c> Compiler<'c> {
         let Some(types) = self.types(filter, path) else {
             return;
         };
+        if topic.offers_all() {
+            return self.search(filter, &types, path);
+        }
         let named: Vec<_> =
             topic.offers().iter().filter(|offer| offer.is_named(&filter.parameter)).collect();
         let mut bound = Vec::new();
@@ -140,6 +143,18 @@ impl<'c> Compiler<'c> {
                     self.issues.0.extend(issues.0);
                     return;
                 }
+            }
+        }
+    }
+
+    /// A search parameter of criteria (RQ-SB-02): whatever a search on the types may ask.
+    fn search(&mut self, filter: &Filter, types: &[&'static str], path: &str) {
+        let modifier = filter.modifier.map(|modifier| modifier.code());
+        let Filter { parameter, comparator, value, .. } = filter;
+        for one in types.iter().copied() {
+            match Criterion::new(self.scope, one, parameter, modifier, *comparator, value) {
+                Ok(criterion) => self.by_type.entry(one).or_default().push(criterion),
+                Err(issues) => self.issues.0.extend(located(issues, filter, path).0),
             }
         }
     }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cresset_channel::{self as channel, FailureKind, Recipient, RestHook, SmtpSubject, Verdict};
+use cresset_channel::{
+    self as channel, FailureKind, Method, Recipient, RestHook, SmtpSubject, Verdict,
+};
 use cresset_engine::{Attempt, AttemptKind, Health, OUTCOME_GRACE, Outcome};
-use cresset_fhir::{Codec, MIME_TYPE_DEFAULT, MessageFrame};
+use cresset_fhir::{Codec, Format, MessageFrame};
 use cresset_model::{
     ChannelType, NotificationType, PayloadContent, SubscriptionError, SubscriptionErrorCode,
     SubscriptionStatus, TraceContext,
@@ -26,7 +28,7 @@ use crate::deliver::room::{Held, NoRoom, Room};
 use crate::email::Quotas;
 use crate::error::Error;
 use crate::live::LiveSubscription;
-use crate::notify::{self, CONTENT_BYTES_MAX, Overflow, Range, Rendered};
+use crate::notify::{self, CONTENT_BYTES_MAX, Dialect, Overflow, Range, Rendered};
 use crate::random::random;
 use crate::settings::Settings;
 use crate::shared::Shared;
@@ -42,6 +44,7 @@ const LOST: &str = "the outcome of the attempt was lost";
 /// The operation that takes messages.
 const PROCESS_MESSAGE: &str = "/$process-message";
 
+mod classic;
 mod publish;
 
 use publish::Outgoing;
@@ -196,12 +199,18 @@ impl Letter {
         &mut self,
         shared: &Arc<Shared>,
     ) -> Result<channel::Request, Unsent> {
+        if self.addressee.settings.is_classic() {
+            return self.classic(shared).await;
+        }
         let body = self.body(shared).await?;
         self.addressed(shared, body)
     }
 
     /// Builds what is to be sent, for the channel that it is sent over.
     async fn outgoing(&mut self, shared: &Arc<Shared>) -> Result<Outgoing, Unsent> {
+        if self.addressee.settings.is_classic() {
+            return Ok(Outgoing::Http(Box::new(self.classic(shared).await?)));
+        }
         let body = self.body(shared).await?;
         Ok(match self.addressee.settings.channel_type {
             ChannelType::Kafka | ChannelType::Nats => self.published(shared, body)?,
@@ -221,7 +230,8 @@ impl Letter {
     ) -> Result<Rendered, Unsent> {
         let (live, kind) = (&self.live, self.record.notification_type);
         let events = self.range.map(|range| (range, overflow));
-        let built = notify::render(shared, live, kind, events, Some(self.status)).await?;
+        let wanted = (kind, Dialect::Fhir);
+        let built = notify::render(shared, live, wanted, events, Some(self.status)).await?;
         // What is built reads what the client asks for now, and goes where it asked for then.
         if !self.addressee.is_of(&live.state()) {
             return Err(Unsent::Changed);
@@ -322,15 +332,26 @@ impl Letter {
             | ChannelType::RestHook
             | ChannelType::Websocket => (endpoint, body),
         };
+        self.request_to(shared, endpoint, body)
+    }
+
+    /// The request, if the endpoint may be sent this.
+    fn request_to(
+        &self,
+        shared: &Shared,
+        endpoint: Url,
+        body: Bytes,
+    ) -> Result<channel::Request, Unsent> {
+        let settings = &self.addressee.settings;
         let policy = &shared.config.subscriptions.endpoints;
         if is_in_the_clear(policy, settings.content, &endpoint) {
             return Err(Unsent::Refused(IN_THE_CLEAR.to_owned()));
         }
-        let mime_type = settings.mime_type.as_ref();
         let headers = settings.headers.iter();
         Ok(channel::Request {
+            method: Method::Post,
             endpoint,
-            content_type: mime_type.map_or(MIME_TYPE_DEFAULT, |one| one.as_str()).to_owned(),
+            content_type: Some(self.content_type()),
             headers: headers.map(|header| (header.name.clone(), header.value.clone())).collect(),
             body,
             deadline: self.attempt.timeout,
@@ -356,8 +377,12 @@ impl Letter {
             source: &shared.base_url(version),
             destination: endpoint,
         };
-        Codec::of(version).render_message(&frame, notification, &mut bytes);
-        Ok(Bytes::from(bytes))
+        let codec = Codec::of(version);
+        codec.render_message(&frame, notification, &mut bytes);
+        Ok(Bytes::from(match self.addressee.settings.format() {
+            Format::Json => bytes,
+            Format::Xml => codec.xml_of_json(&bytes).map_err(Error::internal)?,
+        }))
     }
 }
 

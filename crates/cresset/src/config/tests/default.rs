@@ -46,6 +46,8 @@ fn expected() -> Config {
             base_url: None,
             shutdown_grace: seconds(10),
             request_timeout: seconds(30),
+            cors_origins: Vec::new(),
+            medplum: true,
         },
         store: Store { kind: StoreKind::Embedded, directory: PathBuf::from("data") },
         limits: Limits {
