@@ -19,6 +19,7 @@ mod outcome;
 mod resources;
 mod respond;
 mod router;
+mod search;
 mod server;
 mod websocket;
 
