@@ -20,6 +20,7 @@ mod outcome;
 mod resources;
 mod respond;
 mod router;
+mod search;
 mod server;
 mod web;
 mod websocket;

@@ -13,7 +13,8 @@ use cresset_node::{Error, Kind};
 use crate::context::{BODIES_KIB_MAX, Context};
 use crate::outcome::Refusal;
 use crate::{
-    admin, fallback, formats, health, mail_links, medplum, operations, resources, web, websocket,
+    admin, fallback, formats, health, mail_links, medplum, operations, resources, search, web,
+    websocket,
 };
 
 /// All routes of the server.
@@ -42,12 +43,13 @@ fn routes(context: Context) -> Router {
             "/email/unsubscribe/{version}/{id}/{token}",
             get(mail_links::unsubscribe_page).post(mail_links::unsubscribe),
         )
-        .route("/{version}", post(resources::bundle))
-        .route("/{version}/", post(resources::bundle))
+        .route("/{version}", get(search::of_system).post(resources::bundle))
+        .route("/{version}/", get(search::of_system).post(resources::bundle))
+        .route("/{version}/_search", post(search::of_system_by_post))
         .route("/{version}/metadata", get(resources::metadata))
         .route("/{version}/ws", any(websocket::upgrade))
-        .route("/{version}/{type}", get(resources::search).post(resources::create))
-        .route("/{version}/{type}/_search", post(resources::search_by_post))
+        .route("/{version}/{type}", get(search::of_type).post(resources::create))
+        .route("/{version}/{type}/_search", post(search::of_type_by_post))
         .route(
             "/{version}/{type}/{id}",
             get(resources::read)
@@ -61,6 +63,7 @@ fn routes(context: Context) -> Router {
             "/{version}/{type}/{id}/{operation}",
             get(operations::on_instance_by_get).post(operations::on_instance),
         )
+        .route("/{version}/{type}/{id}/{operation}/_search", post(search::of_compartment_by_post))
         .layer(middleware::from_fn_with_state(context.clone(), limit))
         .fallback(fallback::unknown_path)
         .method_not_allowed_fallback(fallback::unknown_method)

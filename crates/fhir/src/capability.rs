@@ -28,6 +28,8 @@ pub struct CapabilityFacts<'f> {
     pub security: Option<&'f str>,
     /// Whether batch and transaction are supported.
     pub transactions: bool,
+    /// Whether resources of all types can be searched at once.
+    pub system_search: bool,
     /// What is offered per type. One entry a type (cpb-9).
     pub resources: &'f [ResourceFacts<'f>],
     /// Operations on Subscription.
@@ -45,6 +47,10 @@ pub struct ResourceFacts<'f> {
     pub interactions: &'f [TypeInteraction],
     /// By what it can be searched. Each code once (cpb-12).
     pub search_parameters: &'f [SearchParameterFacts<'f>],
+    /// What matches of a search refer to can go with them, by these (`Type:parameter`).
+    pub search_includes: &'f [String],
+    /// What refers to matches of a search can go with them, by these (`Type:parameter`).
+    pub search_rev_includes: &'f [String],
     /// Whether a PUT may create.
     pub update_create: bool,
 }
@@ -209,13 +215,13 @@ fn rest(version: FhirVersion, facts: &CapabilityFacts<'_>, o: &mut ObjectWriter<
             a.object(|o| write_resource(version, facts, resource, o));
         }
     });
-    if facts.transactions {
-        o.array("interaction", |a| {
-            for code in ["batch", "transaction"] {
-                a.object(|o| o.string("code", code));
-            }
-        });
-    }
+    let bundles: &[&str] = if facts.transactions { &["batch", "transaction"] } else { &[] };
+    let search: &[&str] = if facts.system_search { &["search-system"] } else { &[] };
+    o.array("interaction", |a| {
+        for code in bundles.iter().chain(search) {
+            a.object(|o| o.string("code", code));
+        }
+    });
 }
 
 fn write_resource(
@@ -240,6 +246,8 @@ fn write_resource(
     o.string("versioning", "versioned-update");
     o.boolean("readHistory", resource.interactions.contains(&TypeInteraction::Vread));
     o.boolean("updateCreate", resource.update_create);
+    o.strings("searchInclude", resource.search_includes.iter().map(String::as_str));
+    o.strings("searchRevInclude", resource.search_rev_includes.iter().map(String::as_str));
     o.array("searchParam", |a| {
         for parameter in resource.search_parameters {
             a.object(|o| {

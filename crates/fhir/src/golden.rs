@@ -222,10 +222,14 @@ fn capability_statement(version: FhirVersion, goldens: &mut Goldens) {
         kind: SearchKind::Token,
     };
     let all = [Read, Vread, Update, Delete, HistoryInstance, Create, SearchType];
+    let includes = ["*".to_owned(), "Encounter:subject".to_owned()];
+    let rev_includes = ["Provenance:target".to_owned()];
     let facts = |resource_type, search_parameters| ResourceFacts {
         resource_type,
         interactions: &all,
         search_parameters,
+        search_includes: &includes,
+        search_rev_includes: &rev_includes,
         update_create: true,
     };
     let bytes = Codec::of(version).capability_statement(&CapabilityFacts {
@@ -237,6 +241,7 @@ fn capability_statement(version: FhirVersion, goldens: &mut Goldens) {
         websocket_url: Some("wss://host/ws"),
         security: Some("Bearer tokens."),
         transactions: true,
+        system_search: true,
         resources: &[
             facts("Basic", &[]),
             facts("Encounter", &[]),
@@ -306,6 +311,7 @@ fn pages(issues: &Issues, goldens: &mut Goldens) {
         &render_searchset(&SearchPage {
             base_url: "https://host/base",
             self_url: "https://host/base/Patient?_count=1",
+            first_url: None,
             next_url: Some("https://host/base/Patient?_count=1&page=2"),
             total: Some(2),
             entries: &[match_entry, include],

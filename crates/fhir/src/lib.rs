@@ -36,6 +36,7 @@ mod resource;
 mod response;
 mod status;
 mod subscription;
+mod subset;
 mod topic;
 mod urls;
 mod validation;
@@ -77,6 +78,7 @@ pub use response::{
     AnswerEntry, BundleKind, HistoryEntry, HistoryPage, SearchEntry, SearchMode, SearchPage, etag,
     render_batch_response, render_history, render_searchset,
 };
+pub use subset::{Part, subset};
 pub use topic::{TopicForm, parse_topic_any, topic_form};
 pub use urls::ISSUE_CODE_SYSTEM;
 pub use validation::ISSUES_MAX as VALIDATION_ISSUES_MAX;

@@ -221,6 +221,10 @@ issue_codes! {
     UnknownElement = "S0053", Structure;
     /// The body is not XML, or not UTF-8, or has what FHIR's XML may not have.
     NotXml = "S0054", Structure;
+    /// A search would have to look at more resources than one may.
+    SearchTooCostly = "S0057", TooCostly;
+    /// A search did not find or show everything, and says what is left out.
+    SearchIncomplete = "S0058", Informational;
     /// The channel is one of this server's, and its operator has not switched it on.
     ChannelNotConfigured = "S0070", NotSupported;
 }

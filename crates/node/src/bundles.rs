@@ -19,7 +19,7 @@ use crate::error::{Error, Kind};
 use crate::intent::{Action, Effect, Intent, Precondition, Written};
 use crate::node::Node;
 use crate::resources::{check_delete, intent, key, parse_id};
-use crate::search::SearchRequest;
+use crate::search::{SearchRequest, SearchTarget};
 use crate::writer::Pending;
 
 /// Whether writes in a bundle give the resource back.
@@ -248,10 +248,16 @@ impl Node {
             }
             [resource_type] => {
                 let request = SearchRequest::parse(query);
-                return match self.search(caller, version, resource_type, &request).await {
-                    Ok(page) => {
-                        AnswerEntry { status: 200, resource: Some(page), ..AnswerEntry::default() }
-                    }
+                let target = match *resource_type {
+                    "" => SearchTarget::System,
+                    resource_type => SearchTarget::Type(resource_type),
+                };
+                return match self.search(caller, version, target, &request).await {
+                    Ok(found) => AnswerEntry {
+                        status: 200,
+                        resource: Some(found.body),
+                        ..AnswerEntry::default()
+                    },
                     Err(error) => failed(&error),
                 };
             }

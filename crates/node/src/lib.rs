@@ -83,7 +83,7 @@ pub use node::{Node, Stopper};
 pub use recovery::{RECOVERED_SUBSCRIPTIONS_MAX, Recovery, RecoverySubject};
 pub use resend::{RESEND_EVENTS_MAX, ResendQuery};
 pub use resources::{Condition, HISTORY_PAGE_MAX, HistoryPage};
-pub use search::SearchRequest;
+pub use search::{SearchAnswer, SearchRequest, SearchTarget};
 pub use shared::Brokers;
 pub use socket::{Socket, SocketOutput};
 #[cfg(feature = "stepped")]

@@ -11,5 +11,7 @@ mod lookups;
 mod occurrences;
 mod published_topics;
 mod rights;
+mod search;
 mod sockets;
 mod topics;
+mod two_ways;

@@ -66,6 +66,23 @@ pub struct Has {
 
 redact!(Has);
 
+impl Has {
+    /// The type of the resources that refer.
+    pub fn resource_type(&self) -> &'static str {
+        self.resource_type
+    }
+
+    /// The parameter by which they refer.
+    pub fn reference(&self) -> &'static Parameter {
+        self.reference
+    }
+
+    /// What they have to fit.
+    pub fn criterion(&self) -> &Criterion {
+        &self.criterion
+    }
+}
+
 impl Criterion {
     /// The parameter it is about.
     pub fn parameter(&self) -> &'static Parameter {

@@ -28,6 +28,8 @@ mod resend;
 mod rest;
 mod rest_hook;
 mod search;
+mod search_answers;
+mod search_joins;
 mod shapes;
 mod signatures;
 mod subscriptions;
