@@ -90,8 +90,12 @@ impl Listeners {
     }
 
     /// The most that any of them looks at.
-    fn interest(mut self, interaction: Interaction) -> Interest {
-        let counts = self.of(interaction);
+    fn interest(&self, interaction: Interaction) -> Interest {
+        let counts = match interaction {
+            Interaction::Create => &self.create,
+            Interaction::Delete => &self.delete,
+            Interaction::Update => &self.update,
+        };
         let listening = INTERESTS.iter().zip(counts).rev().find(|(_, count)| **count > 0);
         listening.map_or(Interest::None, |(interest, _)| *interest)
     }

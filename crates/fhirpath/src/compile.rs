@@ -16,6 +16,7 @@ use crate::ast::{
     Arithmetic, Ast, AstKind, BinaryOperator, ChainOperator, Literal, Segment, SegmentKind,
     Special, TypeSpecifier,
 };
+use crate::direct::Direct;
 use crate::error::{CompileError, CompileErrorKind};
 use crate::function::TypeOperation;
 use crate::members::needed;
@@ -59,9 +60,11 @@ pub(crate) fn compile(source: &str, scope: &Scope<'_>) -> Result<Program, Compil
     let root = scope.root.and_then(|name| scope.definitions.type_named(name));
     let needed = root.and_then(|root| needed(scope.definitions, &expr, root));
     let types = found.fhir_types();
+    let direct = Direct::of(&expr, root);
     Ok(Program {
         definitions: scope.definitions,
         root,
+        direct,
         is_lenient: scope.mode == Mode::Lenient,
         slots,
         expr,

@@ -43,6 +43,9 @@ pub(crate) fn evaluate<'a>(
     context: &Context<'a>,
     out: &mut Collection<'a>,
 ) -> Result<()> {
+    if program.direct.as_ref().is_some_and(|direct| direct.evaluate(context, out)) {
+        return Ok(());
+    }
     let mut evaluator = Evaluator {
         context,
         definitions: program.definitions,

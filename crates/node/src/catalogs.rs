@@ -65,6 +65,11 @@ impl Catalogs {
         self.base_mut(base).map(|one| &mut one.catalog)
     }
 
+    /// How many places of subscriptions no index finds.
+    pub(crate) fn residual_len(&self) -> usize {
+        self.0.iter().map(|one| one.catalog.residual_len()).sum()
+    }
+
     /// Notes that a subscription does not compile, until [`Self::forget_unbound`].
     pub(crate) fn note_unbound(&mut self, base: Base, key: SubscriptionKey) {
         if let Some(one) = self.base_mut(base) {

@@ -322,6 +322,10 @@ pub fn all_match(
     values: &ResourceValues<'_>,
     lookup: &Lookup<'_>,
 ) -> Result<bool, Problem> {
+    // One is the rule.
+    if let [criterion] = criteria {
+        return criterion.matches(values, lookup);
+    }
     let mut undecided = Undecided::default();
     for criterion in criteria {
         match criterion.matches(values, lookup) {
