@@ -17,7 +17,7 @@ const OFFERS: [&str; 8] = [
     "Observation.code",
     "_id",
     "hub.event",
-    "Observation.subject",
+    "Observation.subject type",
 ];
 
 fn two_types() -> Catalog {
@@ -162,6 +162,10 @@ fn what_is_not_offered_is_refused_and_never_ignored() {
         ("patient=", "InvalidSearchValue", "value"),
         ("date=yesterday", "InvalidSearchValue", "value"),
         ("date:ge=le2020", "InvalidSearchValue", "value"),
+        ("Encounter.id=Patient/1", "InvalidSearchValue", "value"),
+        ("Observation.subject:type=1", "InvalidSearchValue", "value"),
+        ("patient:type=Patient/1", "ModifierNotOffered", "modifier"),
+        ("status:type=Patient/1", "ModifierNotOffered", "modifier"),
     ];
     for (filter, code, element) in cases {
         let expected = format!("{code} Subscription.filterBy[0].{element}");
