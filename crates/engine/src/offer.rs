@@ -111,20 +111,16 @@ impl Offer {
         self.names.iter().map(|(one, _)| *one)
     }
 
-    /// The codes that a value asks for and that no event is of: `code`, `system|code` or `|code`,
-    /// several with commas between them.
-    pub(crate) fn unknown_code<'v>(&self, value: &'v str) -> Option<&'v str> {
-        let known = |asked: &str| {
-            let (system, code) = match asked.split_once('|') {
-                Some((system, code)) => (Some(system), code),
-                None => (None, asked),
-            };
-            self.codes.iter().any(|own| {
-                own.code == code
-                    && system.is_none_or(|system| own.system.as_deref().unwrap_or("") == system)
-            })
+    /// Whether events are of the kind that is asked for: `code`, `system|code` or `|code`.
+    pub(crate) fn has_code(&self, asked: &str) -> bool {
+        let (system, code) = match asked.split_once('|') {
+            Some((system, code)) => (Some(system), code),
+            None => (None, asked),
         };
-        value.split(',').find(|asked| !known(asked))
+        self.codes.iter().any(|own| {
+            own.code == code
+                && system.is_none_or(|system| own.system.as_deref().unwrap_or("") == system)
+        })
     }
 
     /// Whether a filter of this name means this offer.
