@@ -5,6 +5,7 @@
 
 mod arithmetic;
 mod budget;
+mod contained;
 mod convert;
 mod criteria;
 mod encoding;
@@ -51,6 +52,7 @@ pub(crate) fn evaluate<'a>(
         definitions: program.definitions,
         budget: Budget::new(context.step_max),
         missing: Vec::new(),
+        resolved: Vec::new(),
         slots: Vec::new(),
         root: None,
     };
@@ -87,6 +89,8 @@ struct Evaluator<'e, 'a> {
     budget: Budget,
     /// References that the resolver could not answer.
     missing: Vec<String>,
+    /// What the resolver found, each of which may contain resources of its own.
+    resolved: Vec<&'a Value>,
     /// The variables that the expression defines.
     slots: Vec<Collection<'a>>,
     /// The context's focus.

@@ -118,10 +118,10 @@ impl Criterion {
             Test::Any(operands) => Ok(any(operands)),
             Test::Chained(criteria) => self.chained(criteria, found, lookup),
             Test::Has(has) => self.has(has, values, lookup),
-            Test::In(sets) => self.is_member(sets, values, lookup)?.unless(false),
+            Test::In(sets) => self.is_member(sets, (values, lookup), false)?.unless(false),
             Test::Missing(missing) => Ok(found.is_empty() == *missing),
             Test::None(operands) => Ok(!any(operands)),
-            Test::NotIn(sets) => self.is_member(sets, values, lookup)?.unless(true),
+            Test::NotIn(sets) => self.is_member(sets, (values, lookup), true)?.unless(true),
         }
     }
 
@@ -207,11 +207,11 @@ impl Criterion {
     fn is_member(
         &self,
         sets: &[Set],
-        values: &ResourceValues<'_>,
-        lookup: &Lookup<'_>,
+        (values, lookup): (&ResourceValues<'_>, &Lookup<'_>),
+        asks_who_is_out: bool,
     ) -> Result<Membership, Problem> {
         let mut undecided = Undecided::default();
-        let mut reader = SetReader::new(lookup, values.base_url());
+        let mut reader = SetReader::new(lookup, values.base_url(), asks_who_is_out);
         for value in values.of(self.parameter)? {
             for set in sets {
                 match set.contains(value, &mut reader) {

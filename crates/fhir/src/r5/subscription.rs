@@ -176,7 +176,7 @@ fn parse_filter(
         modifier,
         value: value?.to_owned(),
     };
-    take(check_filter(definitions, filter), &element.path, issues)
+    take(check_filter(filter), &element.path, issues)
 }
 
 /// Sets `status`. R5 has no `Subscription.error` (TR-24): errors are told by `$status` only.

@@ -1,5 +1,7 @@
 //! Programs: what the compiler makes and the evaluator runs.
 
+use std::collections::BTreeSet;
+
 use cresset_definitions::{Definitions, TypeDefinition};
 use regex::Regex;
 
@@ -29,6 +31,8 @@ pub(crate) struct Program {
     pub(crate) needed: Option<MemberSet>,
     /// Whether it may ask for other resources.
     pub(crate) resolves: bool,
+    /// The variables of the scope that it asks for.
+    pub(crate) externals: BTreeSet<String>,
 }
 
 pub(crate) enum Expr {
