@@ -170,7 +170,7 @@ impl State {
     fn set_trouble(&mut self, set: impl FnOnce(&mut Trouble)) {
         let mut trouble = self.trouble.take().unwrap_or_default();
         set(&mut trouble);
-        let Trouble { error, problem, loss } = &trouble;
+        let Trouble { error, problem, loss } = &*trouble;
         let any = error.is_some() || problem.is_some() || loss.is_some();
         self.trouble = any.then_some(trouble);
     }

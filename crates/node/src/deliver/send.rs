@@ -131,7 +131,7 @@ impl Sender {
     /// of its subscription begins only then (I4), and its place is free again (I6).
     pub(super) async fn send(&self, start: Start) -> Sent {
         let mut letter = Letter::new(&self.shared, start);
-        let time_max = letter.attempt.timeout + OUTCOME_GRACE;
+        let time_max = letter.attempt.timeout.saturating_add(OUTCOME_GRACE);
         let ended = timeout(time_max, self.attempt(&mut letter)).await;
         letter.ended(&self.shared, ended.unwrap_or(Err(Unsent::Lost)))
     }
@@ -233,9 +233,11 @@ impl Letter {
         let wanted = (kind, Dialect::Fhir);
         let built = notify::render(shared, live, wanted, events, Some(self.status)).await?;
         // What is built reads what the client asks for now, and goes where it asked for then.
-        if !self.addressee.is_of(&live.state()) {
+        let state = live.state();
+        if state.gone || !self.addressee.is_of(&state) {
             return Err(Unsent::Changed);
         }
+        drop(state);
         built.ok_or(Unsent::Nothing)
     }
 

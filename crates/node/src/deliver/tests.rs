@@ -51,7 +51,7 @@ impl Rig {
         for number in 1..=subscriptions {
             let live = LiveSubscription::new(
                 SubscriptionKey::created_at(Position::new(number).unwrap()),
-                (Base::new(1), ResourceId::new(format!("s{number}")).unwrap()),
+                (Base::new(1), ResourceId::new(&format!("s{number}")).unwrap()),
                 Arc::new(ClientName::new("app").unwrap()),
                 (shared.settings.share(asked()), SubscriptionStatus::Active),
                 START,
