@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use cresset_channel::RestHook;
 use cresset_engine::{
-    Attempt, AttemptId, AttemptKind, Delivery, DeliverySettings, DeliveryState, Effect, Health,
+    Attempt, AttemptId, AttemptKind, Delivery, DeliverySettings, DeliveryState, Effect,
     Input, JITTER_MIDDLE, Outcome, RetryPolicy,
 };
 use cresset_model::{ChannelType, EventNumber, SubscriptionKey, SubscriptionStatus};

@@ -7,6 +7,7 @@ mod callers;
 mod capability;
 mod classic;
 mod clients;
+mod command_line;
 mod crash;
 mod delivery;
 mod email;

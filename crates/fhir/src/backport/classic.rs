@@ -69,7 +69,7 @@ fn parse_criteria(
     issues: &mut Issues,
 ) -> Option<(Canonical, Vec<Filter>)> {
     let criteria = root.required("criteria", issues)?;
-    let path = root.at("criteria");
+    let path = String::from(root.at("criteria"));
     let (resource_type, search) = criteria.split_once('?').unwrap_or((criteria, ""));
     if !definitions.is_resource(resource_type) {
         let text = format!(
@@ -102,7 +102,7 @@ struct Channel {
 impl Channel {
     fn parse(version: FhirVersion, channel: &Element<'_>, issues: &mut Issues) -> Option<Self> {
         let code = channel.required("type", issues);
-        let parsed = code.map(channel_type).and_then(|one| take(one, &channel.at("type"), issues));
+        let parsed = code.map(channel_type).and_then(|one| take(one, channel.at("type"), issues));
         let served = parsed.as_ref().is_none_or(is_served);
         if !served {
             let text = "a subscription with a search as its criteria is served over rest-hook, \
@@ -112,10 +112,10 @@ impl Channel {
         }
         let endpoint = channel.string("endpoint", issues);
         if let Some(one) = parsed.as_ref().filter(|_| served) {
-            take(check_endpoint(one, endpoint), &channel.at("endpoint"), issues);
+            take(check_endpoint(one, endpoint), channel.at("endpoint"), issues);
         }
         let mime_type = channel.string("payload", issues).and_then(|text| {
-            take(parse_payload(version, parsed.as_ref(), text), &channel.at("payload"), issues)
+            take(parse_payload(version, parsed.as_ref(), text), channel.at("payload"), issues)
         });
         // A mail without a form would have the notification attached.
         let is_mail = parsed == Some(ChannelType::Email);
