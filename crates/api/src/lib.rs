@@ -12,14 +12,17 @@ mod context;
 mod fallback;
 mod formats;
 mod health;
+mod history;
 mod mail_links;
 mod negotiate;
 mod operations;
 mod outcome;
+mod patch;
 mod resources;
 mod respond;
 mod router;
 mod server;
+mod validate;
 mod websocket;
 
 pub use server::{Config, Server};

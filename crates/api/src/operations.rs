@@ -20,6 +20,7 @@ use crate::context::{Answer, Context, Request, version_of};
 use crate::outcome::Refusal;
 use crate::resources::unknown_operation;
 use crate::respond;
+use crate::validate::validate;
 
 /// Ids that one call may name.
 const IDS_MAX: usize = 10_000;
@@ -43,6 +44,10 @@ pub(crate) async fn on_type(
     let caller = request.caller(&context, version)?;
     if is_notify_event(version, &resource_type, &name) {
         return notify_event(&context, version, None, &caller, (&request, body)).await;
+    }
+    if name == "$validate" {
+        let target = (resource_type.as_str(), None);
+        return validate(&context, version, target, (&request, body)).await;
     }
     let parameters = input(&context, version, &request, body).await?;
     type_level(&context, version, &resource_type, &name, &caller, parameters).await
@@ -90,6 +95,10 @@ pub(crate) async fn on_instance(
     }
     if is_notify_event(version, &resource_type, &name) {
         return notify_event(&context, version, Some(&id), &caller, (&request, body)).await;
+    }
+    if name == "$validate" {
+        let target = (resource_type.as_str(), Some(id.as_str()));
+        return validate(&context, version, target, (&request, body)).await;
     }
     let parameters = input(&context, version, &request, body).await?;
     instance_level(&context, version, (&resource_type, &id), &name, &caller, parameters).await

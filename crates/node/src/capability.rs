@@ -13,10 +13,12 @@ use crate::indexer::is_searchable;
 use crate::node::Node;
 
 /// What can be done with every type.
-const INTERACTIONS: [TypeInteraction; 7] = [
+const INTERACTIONS: [TypeInteraction; 9] = [
     TypeInteraction::Create,
     TypeInteraction::Delete,
     TypeInteraction::HistoryInstance,
+    TypeInteraction::HistoryType,
+    TypeInteraction::Patch,
     TypeInteraction::Read,
     TypeInteraction::SearchType,
     TypeInteraction::Update,

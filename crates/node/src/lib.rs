@@ -19,6 +19,7 @@ mod caller;
 mod capability;
 mod catalogs;
 mod clock;
+mod conditional;
 mod config;
 mod cursors;
 mod deliver;
@@ -29,9 +30,11 @@ mod error;
 mod explain;
 mod frames;
 mod hint;
+mod history;
 mod includes;
 mod indexer;
 mod intent;
+mod interactions;
 mod live;
 mod load;
 mod node;
@@ -40,6 +43,7 @@ mod notify_event;
 mod occurrence;
 mod overlay;
 mod parsed;
+mod patch;
 mod recent;
 mod recovery;
 mod reference;
@@ -59,6 +63,7 @@ mod topic_check;
 mod topics;
 mod trigger_problems;
 mod upkeep;
+mod validate;
 mod writer;
 
 #[cfg(test)]
@@ -70,16 +75,19 @@ pub use caller::{Authentication, Caller, Right, Rights, TokenHash};
 pub use clock::Clock;
 pub use config::{
     Config, DeliveryConfig, Limits, MessageEvent, RecoveryConfig, RetentionConfig, SearchConfig,
-    SearchIndex, SubscriptionConfig, TopicConfig, WebsocketConfig,
+    SearchIndex, SubscriptionConfig, TopicConfig, ValidationLevel, WebsocketConfig,
 };
 pub use delivery_figures::{DeliveryFigures, StatusFigures, SubscriptionAttempts};
 pub use email::{EmailConfig, LinkKey, MailLink, MailLinkState};
 pub use error::{Error, Kind};
+pub use history::{HISTORY_PAGE_MAX, HistoryOf, HistoryPage, HistoryQuery};
 pub use intent::{Effect, Written};
+pub use interactions::Target;
 pub use node::{Node, Stopper};
+pub use patch::Patch;
 pub use recovery::{RECOVERED_SUBSCRIPTIONS_MAX, Recovery, RecoverySubject};
 pub use resend::{RESEND_EVENTS_MAX, ResendQuery};
-pub use resources::{Condition, HISTORY_PAGE_MAX, HistoryPage};
+pub use resources::Condition;
 pub use search::SearchRequest;
 pub use shared::Brokers;
 pub use socket::{Socket, SocketOutput};
@@ -88,3 +96,4 @@ pub use stepped::{Sending, SteppedNode};
 pub use subscriptions::{EVENTS_PER_ANSWER_MAX, EventsQuery, STATUSES_PER_ANSWER_MAX};
 pub use topic_check::{TopicCheck, Versions, check_topic};
 pub use topics::{CONFIGURATION, TopicFile, TopicProblem};
+pub use validate::{ValidationInput, ValidationMode};
