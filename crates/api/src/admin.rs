@@ -66,6 +66,7 @@ pub(crate) async fn delivery(State(context): State<Context>, request: Request) -
         "attempts": attempts,
         "statuses": statuses,
         "oldestUndeliveredSeconds": age,
+        "subscriptionsNotIndexed": figures.not_indexed,
     })))
 }
 

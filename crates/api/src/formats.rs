@@ -11,11 +11,11 @@ use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use cresset_definitions::FhirVersion;
-use cresset_fhir::{Codec, json};
+use cresset_fhir::{Codec, Format, json};
 use cresset_node::{Error, Kind, SearchRequest};
 
 use crate::context::{Context, read_body};
-use crate::negotiate::{self, Format};
+use crate::negotiate;
 use crate::outcome::{FHIR_JSON, Refusal};
 
 /// Answers larger than this are sent as JSON even to who wants XML or wants it pretty.
@@ -110,10 +110,10 @@ async fn written(version: FhirVersion, wanted: Wanted, answer: Response) -> Resp
     };
     let body = match wanted.format {
         Format::Json => json::pretty(&bytes),
-        Format::Xml => match json::parse(&bytes) {
-            Ok(value) => {
+        Format::Xml => match Codec::of(version).xml_of_json(&bytes) {
+            Ok(xml) => {
                 parts.headers.insert(header::CONTENT_TYPE, xml_content_type(version));
-                Codec::of(version).xml_of_json(&value)
+                xml
             }
             Err(issues) => return Refusal(Error::internal(issues)).into_response(),
         },

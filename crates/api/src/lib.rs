@@ -14,6 +14,7 @@ mod formats;
 mod health;
 mod history;
 mod mail_links;
+mod medplum;
 mod negotiate;
 mod operations;
 mod outcome;
@@ -21,8 +22,10 @@ mod patch;
 mod resources;
 mod respond;
 mod router;
+mod search;
 mod server;
 mod validate;
+mod web;
 mod websocket;
 
 pub use server::{Config, Server};

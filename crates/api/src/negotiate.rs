@@ -2,6 +2,7 @@
 
 use axum::http::{HeaderMap, HeaderName, header};
 use cresset_definitions::FhirVersion;
+use cresset_fhir::Format;
 use cresset_model::{Change, IssueCode, VersionId};
 use cresset_node::{Condition, Error, Kind};
 use jiff::fmt::rfc2822;
@@ -20,15 +21,6 @@ pub(crate) enum Return {
 /// The value of a header as text, if it is there and is text.
 pub(crate) fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {
     headers.get(name)?.to_str().ok()
-}
-
-/// What a body looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// `application/fhir+json`.
-    Json,
-    /// `application/fhir+xml`.
-    Xml,
 }
 
 /// The form that a client wants the answer in: what `_format` says, else what `Accept` likes best.

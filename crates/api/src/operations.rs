@@ -19,8 +19,8 @@ use jiff::Timestamp;
 use crate::context::{Answer, Context, Request, version_of};
 use crate::outcome::Refusal;
 use crate::resources::unknown_operation;
-use crate::respond;
 use crate::validate::validate;
+use crate::{respond, search};
 
 /// Ids that one call may name.
 const IDS_MAX: usize = 10_000;
@@ -65,13 +65,17 @@ pub(crate) async fn on_type_by_get(
     type_level(context, version, resource_type, name, &caller, request.parameters()).await
 }
 
-/// `GET [base]/[type]/[id]/$operation`
+/// `GET [base]/[type]/[id]/$operation`, or a search of a compartment.
 pub(crate) async fn on_instance_by_get(
     State(context): State<Context>,
     Path((version, resource_type, id, name)): Path<(String, String, String, String)>,
     request: Request,
 ) -> Answer<Response> {
     let version = version_of(&version)?;
+    if !name.starts_with('$') {
+        let place = (resource_type.as_str(), id.as_str(), name.as_str());
+        return search::of_compartment(&context, version, place, &request).await;
+    }
     let caller = request.caller(&context, version)?;
     if name == "$explain" {
         return explain(&context, version, (&resource_type, &id), &caller, (&request, None)).await;

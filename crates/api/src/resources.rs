@@ -6,9 +6,9 @@ use axum::http::header;
 use axum::response::Response;
 use cresset_definitions::FhirVersion;
 use cresset_model::IssueCode;
-use cresset_node::{Error, Kind, Representation, SearchRequest};
+use cresset_node::{Error, Kind, Representation};
 
-use crate::context::{Answer, Context, Request, read_body, version_of};
+use crate::context::{Answer, Context, Request, version_of};
 use crate::negotiate::{self, Return};
 use crate::outcome::Refusal;
 use crate::{operations, respond};
@@ -44,45 +44,6 @@ pub(crate) async fn bundle(
     };
     let answer = context.node.bundle(&caller, version, bytes, representation).await?;
     Ok(respond::json(version, answer))
-}
-
-/// `GET [base]/[type]`
-pub(crate) async fn search(
-    State(context): State<Context>,
-    Path((version, resource_type)): Path<(String, String)>,
-    request: Request,
-) -> Answer<Response> {
-    let version = version_of(&version)?;
-    let caller = request.caller(&context, version)?;
-    let search = SearchRequest {
-        parameters: request.parameters(),
-        lenient: negotiate::is_lenient(&request.headers),
-    };
-    let page = context.node.search(&caller, version, &resource_type, &search).await?;
-    Ok(respond::json(version, page))
-}
-
-/// `POST [base]/[type]/_search`
-pub(crate) async fn search_by_post(
-    State(context): State<Context>,
-    Path((version, resource_type)): Path<(String, String)>,
-    request: Request,
-    body: Body,
-) -> Answer<Response> {
-    let version = version_of(&version)?;
-    let caller = request.caller(&context, version)?;
-    let content_type = negotiate::text(&request.headers, header::CONTENT_TYPE).unwrap_or_default();
-    if !content_type.starts_with("application/x-www-form-urlencoded") {
-        let text = "send the search as application/x-www-form-urlencoded";
-        let code = IssueCode::UnsupportedMediaType;
-        return Err(Refusal(Error::of(Kind::UnsupportedMediaType, code, text)));
-    }
-    let bytes = read_body(&context, &request.headers, body).await?;
-    let mut parameters = request.parameters();
-    parameters.extend(SearchRequest::parse(&String::from_utf8_lossy(&bytes)).parameters);
-    let search = SearchRequest { parameters, lenient: negotiate::is_lenient(&request.headers) };
-    let page = context.node.search(&caller, version, &resource_type, &search).await?;
-    Ok(respond::json(version, page))
 }
 
 /// `POST [base]/[type]`

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use cresset_definitions::FhirVersion;
 use cresset_fhir::{etag, render_outcome};
 use cresset_model::{Change, Issue, IssueCode, Issues, Severity};
-use cresset_node::{Effect, Written};
+use cresset_node::{Effect, SearchAnswer, Written};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 
@@ -25,6 +25,20 @@ pub(crate) fn content_type(version: FhirVersion) -> HeaderValue {
 pub(crate) fn json(version: FhirVersion, body: impl Into<Bytes>) -> Response {
     let body: Bytes = body.into();
     ([(header::CONTENT_TYPE, content_type(version))], body).into_response()
+}
+
+/// A searchset with its ETag.
+pub(crate) fn search(version: FhirVersion, answer: SearchAnswer) -> Response {
+    let mut response = json(version, answer.body);
+    insert(response.headers_mut(), header::ETAG, &answer.etag);
+    response
+}
+
+/// The client has this searchset already.
+pub(crate) fn search_not_modified(etag: &str) -> Response {
+    let mut response = StatusCode::NOT_MODIFIED.into_response();
+    insert(response.headers_mut(), header::ETAG, etag);
+    response
 }
 
 /// A version of a resource, with ETag and Last-Modified.

@@ -13,7 +13,8 @@ use cresset_node::{Error, Kind};
 use crate::context::{BODIES_KIB_MAX, Context};
 use crate::outcome::Refusal;
 use crate::{
-    admin, fallback, formats, health, history, mail_links, operations, patch, resources, websocket,
+    admin, fallback, formats, health, history, mail_links, medplum, operations, patch, resources,
+    search, web, websocket,
 };
 
 /// All routes of the server.
@@ -21,6 +22,13 @@ use crate::{
 /// A path part that begins with `$` is an operation; the handlers of the plain routes hand those
 /// over, since the router cannot tell them apart.
 pub(crate) fn router(context: Context) -> Router {
+    let config = context.config.clone();
+    let own = routes(context.clone());
+    let all = if config.medplum { medplum::with_paths(own, &context) } else { own };
+    web::layered(all, &config.cors_origins)
+}
+
+fn routes(context: Context) -> Router {
     Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
@@ -35,21 +43,22 @@ pub(crate) fn router(context: Context) -> Router {
             "/email/unsubscribe/{version}/{id}/{token}",
             get(mail_links::unsubscribe_page).post(mail_links::unsubscribe),
         )
-        .route("/{version}", post(resources::bundle))
-        .route("/{version}/", post(resources::bundle))
+        .route("/{version}", get(search::of_system).post(resources::bundle))
+        .route("/{version}/", get(search::of_system).post(resources::bundle))
+        .route("/{version}/_search", post(search::of_system_by_post))
         .route("/{version}/metadata", get(resources::metadata))
         .route("/{version}/ws", any(websocket::upgrade))
         .route("/{version}/_history", get(history::of_base))
         .route("/{version}/{type}/_history", get(history::of_type))
         .route(
             "/{version}/{type}",
-            get(resources::search)
+            get(search::of_type)
                 .post(resources::create)
                 .put(patch::update_found)
                 .patch(patch::patch_found)
                 .delete(patch::delete_found),
         )
-        .route("/{version}/{type}/_search", post(resources::search_by_post))
+        .route("/{version}/{type}/_search", post(search::of_type_by_post))
         .route(
             "/{version}/{type}/{id}",
             get(resources::read)
@@ -64,6 +73,7 @@ pub(crate) fn router(context: Context) -> Router {
             "/{version}/{type}/{id}/{operation}",
             get(operations::on_instance_by_get).post(operations::on_instance),
         )
+        .route("/{version}/{type}/{id}/{operation}/_search", post(search::of_compartment_by_post))
         .layer(middleware::from_fn_with_state(context.clone(), limit))
         .fallback(fallback::unknown_path)
         .method_not_allowed_fallback(fallback::unknown_method)

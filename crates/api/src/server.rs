@@ -36,6 +36,10 @@ pub struct Config {
     pub socket_send_time_max: Duration,
     /// How often a silent socket is pinged; one that stays silent for two periods is given up.
     pub socket_ping_period: Duration,
+    /// Origins whose pages may use the server from a browser; `*` stands for all.
+    pub cors_origins: Vec<String>,
+    /// Whether the paths are served that Medplum's client has built in.
+    pub medplum: bool,
 }
 
 impl Default for Config {
@@ -48,6 +52,8 @@ impl Default for Config {
             socket_frame_bytes_max: 64 * 1024,
             socket_send_time_max: Duration::from_secs(30),
             socket_ping_period: Duration::from_secs(60),
+            cors_origins: Vec::new(),
+            medplum: true,
         }
     }
 }

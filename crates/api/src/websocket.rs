@@ -5,13 +5,15 @@ use std::sync::Arc;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, State};
+use axum::http::header;
 use axum::response::Response;
 use bytes::Bytes;
 use cresset_model::IssueCode;
 use cresset_node::{Error, Kind, Socket, SocketOutput};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::context::{Answer, Context, version_of};
+use crate::context::{Answer, Context, Request, version_of};
+use crate::negotiate;
 use crate::outcome::Refusal;
 use crate::server::Config;
 
@@ -32,13 +34,33 @@ pub(crate) async fn upgrade(
     State(context): State<Context>,
     Path(version): Path<String>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    request: Request,
 ) -> Answer<Response> {
-    version_of(&version)?;
+    let version = version_of(&version)?;
+    // Needed only where a subscription is bound without a token.
+    let authorization = negotiate::text(&request.headers, header::AUTHORIZATION);
+    let caller = context.node.authenticate(authorization).ok();
+    open(context, upgrade, |socket| socket.opened_by(version, caller))
+}
+
+/// The path that Medplum's client opens.
+pub(crate) async fn upgrade_for_medplum(
+    State(context): State<Context>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Answer<Response> {
+    open(context, upgrade, Socket::for_medplum)
+}
+
+fn open(
+    context: Context,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    prepared: impl FnOnce(Socket) -> Socket,
+) -> Answer<Response> {
     let upgrade = upgrade.map_err(|_| {
         let text = "open a websocket here, with the token of $get-ws-binding-token";
         Refusal(Error::of(Kind::Malformed, IssueCode::InvalidParameter, text))
     })?;
-    let socket = context.node.open_socket()?;
+    let socket = prepared(context.node.open_socket()?);
     let config = context.config;
     let upgrade = upgrade
         .read_buffer_size(READ_BUFFER_BYTES)

@@ -29,6 +29,8 @@ use report::Report;
 const CPU_LIMIT: f64 = 2.0;
 /// Most that others may be slowed down, as a multiple of their p99.
 const OTHERS_LIMIT: f64 = 1.5;
+/// The same where one endpoint of many hangs.
+const BESIDE_ONE_LIMIT: f64 = 1.1;
 /// Longest time from exec to serving with the large store, in seconds.
 const RESTART_LIMIT: f64 = 15.0;
 /// Most memory of an idle subscription, all in.
@@ -221,6 +223,11 @@ fn goals(report: &Report) -> Vec<Goal> {
             ),
         };
         goal(format!("w4-{endpoints}"), what, CPU_LIMIT, ratio.map(|ratio| ratio.median));
+        let p99 = w4.with_hanging.as_ref().and_then(|one| one.p99_ratio).map(|ratio| ratio.median);
+        let what = "p99 of the others with one endpoint that hangs, over none";
+        // A tenth of few endpoints is more than one can be without being felt.
+        let p99 = p99.filter(|_| endpoints >= webhooks::ONE_HANGS_OF);
+        goal(format!("w4-{endpoints}-hang"), what, BESIDE_ONE_LIMIT, p99);
         let p99 = w4.with_dead.as_ref().and_then(|dead| dead.p99_ratio).map(|ratio| ratio.median);
         let what = "p99 of healthy endpoints with a tenth dead, over none dead";
         goal(format!("w4-{endpoints}-p99"), what, OTHERS_LIMIT, p99);

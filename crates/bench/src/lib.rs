@@ -24,6 +24,7 @@ pub mod observation;
 pub mod process;
 pub mod receiver;
 pub mod report;
+pub mod rest;
 pub mod settle;
 pub mod socket;
 pub mod statistics;

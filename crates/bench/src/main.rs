@@ -12,6 +12,7 @@ use cresset_bench::delivery;
 use cresset_bench::main_path::{self, Part, Settings};
 use cresset_bench::matching;
 use cresset_bench::report::Goal;
+use cresset_bench::rest;
 use cresset_bench::summary::Summary;
 use serde::Serialize;
 
@@ -34,6 +35,8 @@ enum Command {
     MainPath(MainPath),
     /// What a change costs while more and more subscriptions do not match it, in the engine and in the server.
     Match(Match),
+    /// What creates, reads and searches cost while the store grows.
+    Rest(Rest),
     /// One baseline; started by the program itself.
     #[command(subcommand)]
     Baseline(Baseline),
@@ -141,6 +144,31 @@ struct Match {
     tiny: bool,
 }
 
+#[derive(Debug, clap::Args)]
+struct Rest {
+    /// Print the JSON document on one line.
+    #[arg(long)]
+    json: bool,
+    /// Numbers of resources, rising [default: 100000,1000000, tiny: 1000,2000].
+    #[arg(long, value_delimiter = ',')]
+    sizes: Option<Vec<usize>>,
+    /// Seconds of each measured stretch [default: 2, tiny: 0.2].
+    #[arg(long)]
+    seconds: Option<f64>,
+    /// Stretches of each request at each size [default: 3, tiny: 1].
+    #[arg(long)]
+    pairs: Option<usize>,
+    /// The server's binary [default: `cresset` beside this program].
+    #[arg(long)]
+    server_binary: Option<PathBuf>,
+    /// Where the server keeps its data; must be a real disk [default: `bench-data` beside this program].
+    #[arg(long)]
+    work: Option<PathBuf>,
+    /// A rehearsal of seconds, whose figures mean nothing.
+    #[arg(long)]
+    tiny: bool,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum MatchPart {
     /// The engine alone.
@@ -198,6 +226,7 @@ fn main() -> anyhow::Result<()> {
         Command::Delivery(arguments) => arguments.run(),
         Command::MainPath(arguments) => arguments.run(),
         Command::Match(arguments) => arguments.run(),
+        Command::Rest(arguments) => arguments.run(),
         Command::Baseline(baseline) => baseline.run(),
     }
 }
@@ -340,6 +369,41 @@ impl Match {
             max: self.max.unwrap_or(if tiny { 1_000 } else { 1_000_000 }),
             clients: if tiny { 4 } else { 64 },
             pairs: self.pairs.unwrap_or(if tiny { 1 } else { 5 }),
+            length: Duration::try_from_secs_f64(seconds).context("--seconds")?,
+            tiny,
+        })
+    }
+}
+
+impl Rest {
+    fn run(self) -> anyhow::Result<()> {
+        let json = self.json;
+        let settings = self.settings()?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let report = runtime.block_on(rest::run(&settings))?;
+        for goal in &report.goals {
+            let met = if goal.met { "met" } else { "missed" };
+            eprintln!("{}: {}: {} (aim {}: {met})", goal.id, goal.what, goal.measured, goal.limit);
+        }
+        print(&report, json)
+    }
+
+    fn settings(self) -> anyhow::Result<rest::Settings> {
+        let beside = std::env::current_exe().context("finding this program")?;
+        let server = self.server_binary.unwrap_or_else(|| beside.with_file_name("cresset"));
+        ensure!(server.is_file(), "{} is not there: build it first", server.display());
+        let tiny = self.tiny;
+        let seconds = self.seconds.unwrap_or(if tiny { 0.2 } else { 2.0 });
+        let sizes = if tiny { vec![1_000, 2_000] } else { vec![100_000, 1_000_000] };
+        let sizes = self.sizes.unwrap_or(sizes);
+        let rise = sizes.windows(2).all(|pair| pair[0] < pair[1]);
+        ensure!(rise && sizes.iter().all(|size| size % 100 == 0), "--sizes must rise, in hundreds");
+        Ok(rest::Settings {
+            server,
+            work: self.work.unwrap_or_else(|| beside.with_file_name("bench-data")),
+            sizes,
+            clients: if tiny { 2 } else { 8 },
+            pairs: self.pairs.unwrap_or(if tiny { 1 } else { 3 }),
             length: Duration::try_from_secs_f64(seconds).context("--seconds")?,
             tiny,
         })

@@ -48,15 +48,17 @@ pub fn header_refusal(name: &str, value: &str) -> Option<HeaderRefusal> {
 
 /// All headers of a request, names repeated as they came (RQ-CH-22, RQ-CH-23).
 pub(crate) fn header_map(
-    content_type: &str,
+    content_type: Option<&str>,
     headers: &[(String, String)],
 ) -> Result<HeaderMap, HeaderRefusal> {
     if headers.len() > HEADERS_MAX {
         return Err(HeaderRefusal::Count);
     }
     let mut map = HeaderMap::with_capacity(headers.len() + 1);
-    let content_type = HeaderValue::from_str(content_type).map_err(|_| HeaderRefusal::Value)?;
-    map.append(header::CONTENT_TYPE, content_type);
+    if let Some(content_type) = content_type {
+        let content_type = HeaderValue::from_str(content_type).map_err(|_| HeaderRefusal::Value)?;
+        map.append(header::CONTENT_TYPE, content_type);
+    }
     for (name, value) in headers {
         let (name, value) = header(name, value)?;
         map.append(name, value);

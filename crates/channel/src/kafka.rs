@@ -20,6 +20,10 @@ use crate::outcome::{Failure, FailureKind, NoResponse, Outcome, Verdict};
 use crate::secret::Secret;
 use crate::tls::{BrokerTls, Error, broker_config, untrusted_because};
 
+/// How long a broker may leave records unanswered before the connection is given up. Subscribers with
+/// shorter timeouts give up for themselves.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+
 /// Where Kafka is and how to speak to it.
 #[derive(Debug, Clone)]
 pub struct KafkaConfig {
@@ -76,6 +80,7 @@ impl Kafka {
             login,
             client_id: config.client_id,
             connect_timeout: config.connect_timeout,
+            silence_max: SILENCE_MAX,
             record_bytes_max: config.record_bytes_max,
         });
         Ok(Self { producer, policy: Arc::new(config.policy) })
@@ -124,9 +129,10 @@ impl Kafka {
 fn failure_of(error: &KafkaError) -> Failure {
     let kind = match error {
         // Until the operator has set it right, it is as if there were no broker.
-        KafkaError::Authentication | KafkaError::Connect(_) | KafkaError::Protocol(_) => {
-            FailureKind::NoResponse(NoResponse::Connect)
-        }
+        KafkaError::Authentication
+        | KafkaError::Connect(_)
+        | KafkaError::Exposed
+        | KafkaError::Protocol(_) => FailureKind::NoResponse(NoResponse::Connect),
         KafkaError::Interrupted => FailureKind::NoResponse(NoResponse::Interrupted),
         KafkaError::Lookup => FailureKind::DnsResolution,
         KafkaError::Refused(_) | KafkaError::TooLarge => FailureKind::Broker { lasting: true },
@@ -142,6 +148,7 @@ fn failure_of(error: &KafkaError) -> Failure {
         }
         KafkaError::Authentication
         | KafkaError::Connect(_)
+        | KafkaError::Exposed
         | KafkaError::Interrupted
         | KafkaError::Lookup
         | KafkaError::Protocol(_)

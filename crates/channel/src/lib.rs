@@ -54,7 +54,7 @@ pub use kafka::{Kafka, KafkaConfig, KafkaLogin};
 pub use nats::{Nats, NatsConfig, NatsLogin};
 pub use outcome::{Failure, FailureKind, NoResponse, Outcome, ResponseText, SmtpSubject, Verdict};
 pub use proxy::{InvalidProxyUrl, ProxyUrl};
-pub use rest_hook::{Config, HostConfig, RESPONSE_TEXT_BYTES_MAX, Request, RestHook};
+pub use rest_hook::{Config, HostConfig, Method, RESPONSE_TEXT_BYTES_MAX, Request, RestHook};
 pub use retry_after::RETRY_AFTER_MAX;
 pub use secret::Secret;
 pub use signature::{InvalidSigningKey, SIGNING_KEYS_MAX, SigningKey};

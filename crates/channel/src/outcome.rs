@@ -52,9 +52,14 @@ pub enum FailureKind {
     DnsResolution,
     /// No response came.
     NoResponse(NoResponse),
-    /// The policy forbids endpoint, address or header. Nothing was sent, and trying again will not
-    /// help.
+    /// There was no room here to look the host's name up. Nothing was sent, and nothing is known of the
+    /// endpoint.
+    NoRoom,
+    /// The policy forbids endpoint or header. Nothing was sent, and trying again will not help.
     Refused,
+    /// All addresses that the host's name has now are forbidden. Nothing was sent; it may have others
+    /// again.
+    RefusedAddress,
     /// A response that is not 2xx, a redirect among them.
     Response {
         /// The HTTP status.

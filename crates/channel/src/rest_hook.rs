@@ -30,7 +30,7 @@ use crate::header::header_map;
 use crate::host::HostPattern;
 use crate::outcome::{Failure, FailureKind, NoResponse, Outcome, ResponseText, Verdict};
 use crate::proxy::ProxyUrl;
-use crate::resolver::{AllRefused, Lookup, SystemLookup};
+use crate::resolver::{AllRefused, Crowded, Lookup, SystemLookup};
 use crate::retry_after::parse_retry_after;
 use crate::signature::{SigningKey, signatures};
 use crate::tls::{Error, Identity, untrusted_because};
@@ -92,13 +92,24 @@ impl Default for Config {
     }
 }
 
+/// What a request asks of the endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// To take what is sent.
+    Post,
+    /// To make what is sent the state of the endpoint's own resource (RQ-SB-02).
+    Put,
+}
+
 /// One request to make.
 #[derive(Clone)]
 pub struct Request {
+    /// How.
+    pub method: Method,
     /// Where to; used exactly as given.
     pub endpoint: Url,
-    /// The `Content-Type` header.
-    pub content_type: String,
+    /// The `Content-Type` header, if there is content.
+    pub content_type: Option<String>,
     /// Further headers as name and value; a name may come more than once.
     pub headers: Vec<(String, String)>,
     /// The body.
@@ -228,11 +239,15 @@ impl RestHook {
         if let Some(refusal) = endpoint_refusal(&request.endpoint, self.policy()) {
             return Err(refused(refusal.to_string()));
         }
-        let mut headers = header_map(&request.content_type, &request.headers)
+        let mut headers = header_map(request.content_type.as_deref(), &request.headers)
             .map_err(|refusal| refused(refusal.to_string()))?;
         self.sign(&request, &mut headers)
             .map_err(|_| refused("the request cannot be signed".to_owned()))?;
-        let mut checked = reqwest::Request::new(reqwest::Method::POST, request.endpoint);
+        let method = match request.method {
+            Method::Post => reqwest::Method::POST,
+            Method::Put => reqwest::Method::PUT,
+        };
+        let mut checked = reqwest::Request::new(method, request.endpoint);
         *checked.headers_mut() = headers;
         *checked.body_mut() = Some(request.body.into());
         Ok(checked)
@@ -318,7 +333,10 @@ fn no_response(why: NoResponse, detail: String) -> Failure {
 /// What kind of failure the client's error is. Its own text is not used: it holds the URL.
 fn failure_of(error: &reqwest::Error) -> Failure {
     if let Some(refusal) = cause::<AllRefused>(error) {
-        return refused(refusal.to_string());
+        return Failure { kind: FailureKind::RefusedAddress, detail: refusal.to_string() };
+    }
+    if let Some(crowded) = cause::<Crowded>(error) {
+        return Failure { kind: FailureKind::NoRoom, detail: crowded.to_string() };
     }
     if error.is_dns() {
         let detail = "the name of the endpoint's host could not be resolved".to_owned();

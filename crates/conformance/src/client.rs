@@ -291,6 +291,8 @@ fn connections() -> reqwest::Client {
     reqwest::Client::builder()
         .tls_backend_preconfigured(tls)
         .no_proxy()
+        // What is packed is for the test that asks for it to unpack.
+        .no_gzip()
         .redirect(Policy::none())
         .timeout(PATIENCE)
         .build()

@@ -4,7 +4,8 @@
 //! It starts `cresset` from the target folder of the test that runs ([`Server`]), sends it HTTP
 //! ([`Client`]), listens on websockets ([`Socket`]) and is an endpoint itself ([`Receiver`],
 //! and [`Rogue`] for what no HTTP server does); brokers are others' programs that it starts
-//! ([`NatsServer`], [`KafkaCluster`], and [`Relay`] for mails). What
+//! ([`NatsServer`], [`KafkaCluster`], and [`Relay`] for mails), and so are clients ([`node`],
+//! [`python`], [`Chromium`]). What
 //! it reads it reads by hand from JSON ([`Notification`]), never with the product's own code, and
 //! it checks the frame rules of every notification that it reads. Nothing here sleeps: it waits
 //! for a condition, with a deadline ([`until`]).
@@ -18,6 +19,7 @@ mod detour;
 mod kafka;
 mod nats;
 mod notification;
+mod program;
 mod receiver;
 mod relay;
 mod reply;
@@ -36,6 +38,7 @@ pub use detour::Detour;
 pub use kafka::{KafkaCluster, KafkaRecord};
 pub use nats::{NatsMessage, NatsServer};
 pub use notification::{Entry, Notification, NotifiedEvent, Status};
+pub use program::{Chromium, node, python};
 pub use receiver::{Answer, Receiver, Sent};
 pub use relay::{LINK_BASE_URL, Relay, TakenMail};
 pub use reply::{Outcome, OutcomeIssue, Reply};

@@ -27,6 +27,8 @@ pub enum Answer {
     Held(Arc<Notify>),
     /// Never.
     Never,
+    /// 200 with this HTML.
+    Page(String),
     /// 302 to this URL.
     Redirect(String),
     /// With this status.
@@ -110,6 +112,11 @@ impl Receiver {
         let script = scripts.entry(path.to_owned()).or_default();
         script.answers.clear();
         script.always = Some(answer);
+    }
+
+    /// Answers all requests at a path with this page.
+    pub fn serve(&self, path: &str, page: String) {
+        self.always(path, Answer::Page(page));
     }
 
     /// What was sent to a path so far.
@@ -221,6 +228,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
             StatusCode::OK.into_response()
         }
         Answer::Never => std::future::pending().await,
+        Answer::Page(html) => ([("content-type", "text/html")], html).into_response(),
         Answer::Redirect(to) => (StatusCode::FOUND, [("location", to)]).into_response(),
         Answer::Status(status) => status_of(status).into_response(),
     }

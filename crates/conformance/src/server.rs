@@ -291,7 +291,7 @@ pub(crate) fn fixtures() -> PathBuf {
 }
 
 /// The binary beside the test that runs: `target/<profile>/cresset`.
-fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     let test = std::env::current_exe().expect("the path of the running test");
     let profile = test.ancestors().nth(2).expect("tests lie in target/<profile>/deps");
     let binary = profile.join("cresset");

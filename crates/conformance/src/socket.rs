@@ -3,6 +3,7 @@
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::net::TcpStream;
 use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
@@ -41,13 +42,36 @@ impl Socket {
     /// # Errors
     /// The refusal.
     pub async fn try_open(version: Version, url: &str) -> Result<Self, Option<u16>> {
+        Self::try_open_as(version, url, None).await
+    }
+
+    /// Opens a socket with a bearer token.
+    ///
+    /// # Panics
+    /// If the server refuses.
+    pub async fn open_as(version: Version, url: &str, bearer: Option<&str>) -> Self {
+        let opened = Self::try_open_as(version, url, bearer).await;
+        opened.unwrap_or_else(|status| panic!("{url} was refused with {status:?}"))
+    }
+
+    async fn try_open_as(
+        version: Version,
+        url: &str,
+        bearer: Option<&str>,
+    ) -> Result<Self, Option<u16>> {
         let address = url.strip_prefix("ws://").and_then(|rest| rest.split('/').next());
         let address = address.unwrap_or_else(|| panic!("{url} is no websocket URL"));
         let opening = async {
             let tcp = TcpStream::connect(address).await.map_err(|_| None)?;
             tcp.set_nodelay(true).map_err(|_| None)?;
             let config = WebSocketConfig::default();
-            let opened = tokio_tungstenite::client_async_with_config(url, tcp, Some(config)).await;
+            let mut request = url.into_client_request().map_err(|_| None)?;
+            if let Some(bearer) = bearer {
+                let value = format!("Bearer {bearer}").parse().expect("a header value");
+                request.headers_mut().insert("authorization", value);
+            }
+            let opened =
+                tokio_tungstenite::client_async_with_config(request, tcp, Some(config)).await;
             match opened {
                 Ok((stream, _)) => Ok(Self { version, stream }),
                 Err(Error::Http(response)) => Err(Some(response.status().as_u16())),
@@ -109,16 +133,29 @@ impl Socket {
     /// # Errors
     /// How it was closed.
     pub async fn next_or_closed(&mut self) -> Result<Notification, Closed> {
+        let text = self.text_or_closed().await?;
+        let value = serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("a frame that is no JSON ({error}): {text}"));
+        Ok(Notification::read(self.version, &value))
+    }
+
+    /// The text of the next frame, whatever it is.
+    ///
+    /// # Panics
+    /// If there is none in time, or the socket is closed.
+    pub async fn text(&mut self) -> String {
+        match self.text_or_closed().await {
+            Ok(text) => text,
+            Err(closed) => panic!("the socket was closed instead: {closed:?}"),
+        }
+    }
+
+    async fn text_or_closed(&mut self) -> Result<String, Closed> {
         loop {
             let message = tokio::time::timeout(PATIENCE, self.stream.next()).await;
             let message = message.unwrap_or_else(|_| panic!("no frame within {PATIENCE:?}"));
             match message {
-                Some(Ok(Message::Text(text))) => {
-                    let value = serde_json::from_str(&text).unwrap_or_else(|error| {
-                        panic!("a frame that is no JSON ({error}): {text}")
-                    });
-                    return Ok(Notification::read(self.version, &value));
-                }
+                Some(Ok(Message::Text(text))) => return Ok(text.to_string()),
                 Some(Ok(Message::Close(Some(frame)))) => {
                     let reason = frame.reason.to_string();
                     return Err(Closed { code: frame.code.into(), reason });

@@ -75,6 +75,8 @@ pub(crate) struct Server {
     pub(crate) base_url: Option<Url>,
     pub(crate) shutdown_grace: Duration,
     pub(crate) request_timeout: Duration,
+    pub(crate) cors_origins: Vec<String>,
+    pub(crate) medplum: bool,
 }
 
 /// `[store]`.
@@ -147,7 +149,7 @@ pub(crate) struct RestHook {
     pub(crate) connect_timeout: Duration,
     pub(crate) idle_connections_per_host_max: NonZeroUsize,
     pub(crate) idle_connection_timeout: Duration,
-    pub(crate) https_only: bool,
+    pub(crate) https_only: Option<bool>,
     pub(crate) allow_local_endpoints: bool,
     pub(crate) allow_addresses: Vec<IpNet>,
     pub(crate) extra_ca_files: Vec<PathBuf>,
@@ -425,6 +427,8 @@ impl Server {
             base_url: reader.optional("server.base-url", &value::base_url()),
             shutdown_grace: reader.required("server.shutdown-grace", &duration("0s", "10m")),
             request_timeout: reader.required("server.request-timeout", &duration("1s", "10m")),
+            cors_origins: reader.required("server.cors-origins", &list(value::origin(), 100)),
+            medplum: reader.required("server.medplum", &boolean()),
         }
     }
 }
@@ -511,7 +515,7 @@ impl RestHook {
                 .required("rest-hook.idle-connections-per-host-max", &count(1, 1000)),
             idle_connection_timeout: reader
                 .required("rest-hook.idle-connection-timeout", &duration("1s", "1h")),
-            https_only: reader.required("rest-hook.https-only", &boolean()),
+            https_only: reader.optional("rest-hook.https-only", &boolean()),
             allow_local_endpoints: reader.required("rest-hook.allow-local-endpoints", &boolean()),
             allow_addresses: reader
                 .required("rest-hook.allow-addresses", &list(value::prefix(), 1000)),

@@ -101,8 +101,8 @@ async fn run(config: Config, demo: bool) -> anyhow::Result<()> {
 async fn stop_by(grace_end: Instant, stopper: Stopper, node: Arc<Node>) {
     let stopping = tokio::time::timeout_at(grace_end + CLOSING_TIME_MAX, stopper.stop(node));
     if stopping.await.is_err() {
-        tracing::warn!("the node did not end in time");
-        process::exit(0);
+        tracing::error!("the node did not end in time");
+        process::exit(1);
     }
 }
 
@@ -208,6 +208,8 @@ fn api_config(config: &Config) -> cresset_api::Config {
         request_time_max: config.server.request_timeout,
         requests_max: config.limits.requests_max.get(),
         socket_frame_bytes_max: config.limits.socket_frame_max.get(),
+        cors_origins: config.server.cors_origins.clone(),
+        medplum: config.server.medplum,
         ..cresset_api::Config::default()
     }
 }
@@ -218,7 +220,8 @@ fn endpoint_policy(config: &Config) -> EndpointPolicy {
             allow_local: config.rest_hook.allow_local_endpoints,
             allow: config.rest_hook.allow_addresses.clone(),
         },
-        https_only: config.rest_hook.https_only,
+        // Receivers of one's own, for trying things out, seldom have certificates.
+        https_only: config.rest_hook.https_only.unwrap_or(!config.rest_hook.allow_local_endpoints),
     }
 }
 

@@ -328,6 +328,16 @@ impl Bindings {
         self.unbind(CloseReason::Revoked, |binding| binding.token == token);
     }
 
+    /// The client gives up what it has bound by a token last: that gets no more frames. The socket
+    /// stays; where nothing is left it waits for a binding as when it was opened.
+    pub fn let_go(&mut self, token: TokenId, now: Timestamp) {
+        self.unbind(CloseReason::Revoked, |binding| binding.token == token);
+        if self.bindings.is_empty() {
+            self.ended = None;
+            self.opened = now;
+        }
+    }
+
     /// The next frame, when the socket can write; none while one is under way or none is due.
     pub fn next_frame(&mut self, now: Timestamp) -> Option<FrameIntent> {
         if self.under_way.is_some() {
@@ -412,7 +422,7 @@ impl Bindings {
     }
 
     /// The subscriptions bound now, in the order of their keys.
-    pub fn subscriptions(&self) -> impl Iterator<Item = SubscriptionKey> + '_ {
+    pub fn subscriptions(&self) -> impl ExactSizeIterator<Item = SubscriptionKey> + '_ {
         self.bindings.iter().map(|binding| binding.subscription)
     }
 

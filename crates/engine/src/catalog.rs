@@ -20,7 +20,7 @@ use imbl::OrdMap;
 use smol_str::SmolStr;
 
 use crate::subscription::{self, CompiledSubscription, Entry, Group};
-use crate::topic::{self, CompiledTopic};
+use crate::topic::{self, CompiledTopic, criteria_topic};
 
 mod index;
 mod intervals;
@@ -90,8 +90,12 @@ impl Listeners {
     }
 
     /// The most that any of them looks at.
-    fn interest(mut self, interaction: Interaction) -> Interest {
-        let counts = self.of(interaction);
+    fn interest(&self, interaction: Interaction) -> Interest {
+        let counts = match interaction {
+            Interaction::Create => &self.create,
+            Interaction::Delete => &self.delete,
+            Interaction::Update => &self.update,
+        };
         let listening = INTERESTS.iter().zip(counts).rev().find(|(_, count)| **count > 0);
         listening.map_or(Interest::None, |(interest, _)| *interest)
     }
@@ -121,6 +125,28 @@ impl Catalog {
     #[must_use]
     pub fn with_draft_topics(self, accepted: bool) -> Self {
         Self { draft_topics: accepted, ..self }
+    }
+
+    /// The same, with the topics that subscriptions with a search as their criteria are about, of all
+    /// types but those that nobody is told of (RQ-SB-02).
+    ///
+    /// They are stored nowhere and not among [`Self::topics`].
+    #[must_use]
+    pub fn with_criteria_topics(mut self, hidden: &[&str]) -> Self {
+        for resource_type in self.parameters.definitions().resource_types() {
+            if hidden.contains(&resource_type) {
+                continue;
+            }
+            let compiled = topic::compile(&self.scope(), &criteria_topic(resource_type));
+            // Not for the types that are no focus of anything.
+            let Ok((compiled, _)) = compiled else { continue };
+            self.next_slot += 1;
+            let mut slot = Slot::new(compiled.canonical().url.clone());
+            slot.topic = Some(Arc::new(compiled));
+            self.slots.insert(self.next_slot, slot);
+            self.list(self.next_slot, None);
+        }
+        self
     }
 
     /// Compiles the topic that is stored, or is to be stored, under this id.

@@ -18,14 +18,15 @@
 //!
 //! The caller carries out effects in the order given, and calls [`Delivery::handle`] with
 //! [`Input::Tick`] when [`Delivery::next_deadline`] has come. It keeps `now` from running
-//! backwards as best it can; a step back delays but never loses anything.
+//! backwards as best it can; a step back delays but never loses anything. Every attempt that it has
+//! started it also ends, by a clock that does not step: while one is under way no other begins.
 
 use std::time::Duration;
 
 use cresset_model::{EventNumber, SubscriptionError, SubscriptionErrorCode, SubscriptionStatus};
 use jiff::Timestamp;
 
-use crate::retry::{JITTER_MIDDLE, batch_limit};
+use crate::retry::batch_limit;
 use crate::time::{after, earlier};
 
 mod input;
@@ -38,10 +39,8 @@ pub use input::{
     Attempt, AttemptId, AttemptKind, DeliverySettings, DeliveryState, Effect, Input, Outcome,
 };
 
-/// How long after its timeout the outcome of an attempt is waited for before it counts as failed.
-///
-/// The caller ends attempts at their timeout; this catches an outcome that got lost on the way.
-/// The timeout counts from [`Input::AttemptStarted`].
+/// How long after its timeout an attempt has ended at the latest, whatever it waits for; the timeout
+/// counts from [`Input::AttemptStarted`].
 pub const OUTCOME_GRACE: Duration = Duration::from_secs(10);
 
 /// How long after an attempt that was not sent for want of room the next one comes.
@@ -52,9 +51,8 @@ pub const UNSENT_PAUSE: Duration = Duration::from_secs(1);
 struct InFlight {
     id: AttemptId,
     kind: AttemptKind,
-    timeout: Duration,
-    /// When its outcome counts as lost; none while it waits for room.
-    lost_at: Option<Timestamp>,
+    /// It waits for room no more: its outcome will come.
+    started: bool,
     /// Its host does not answer.
     barred: bool,
     /// A change of status or settings came after it: its failure says nothing any more.
@@ -142,7 +140,7 @@ impl Delivery {
                 delivery.resume = after(now, delivery.settings.policy.handshake_delay);
             }
             SubscriptionStatus::Error => {
-                delivery.failing_since = Some(state.since);
+                delivery.failing_since = Some(delivery.last_success(&state).min(now));
                 if let Some(at) = delivery.heartbeat_in_error_at() {
                     delivery.off_not_before = after(after(at, delivery.timeout()), OUTCOME_GRACE);
                 }
@@ -212,7 +210,7 @@ impl Delivery {
         }
         let end = if is_live(self.status) { self.settings.end } else { None };
         let next = match (&self.in_flight, self.status) {
-            (Some(_), _) => earlier(self.lost_at(), self.barred_until()),
+            (Some(_), _) => self.barred_until(),
             (None, SubscriptionStatus::Requested) => Some(self.resume),
             (None, SubscriptionStatus::Active) if self.has_work() => {
                 Some(self.held_until().map_or(self.resume, |at| at.max(self.resume)))
@@ -244,16 +242,6 @@ impl Delivery {
         }
         if self.confirm_by.is_some_and(|at| at <= now) {
             self.give_up(SubscriptionStatus::Error, not_confirmed(), now, effects);
-        }
-        if let Some(attempt) = self.in_flight
-            && attempt.lost_at.is_some_and(|at| at <= now)
-        {
-            let reason = SubscriptionError {
-                code: Some(SubscriptionErrorCode::NoResponse),
-                text: "the outcome of the attempt was lost".to_owned(),
-            };
-            let outcome = Outcome::Retry { reason, retry_after: None };
-            self.attempt_ended(attempt.id, outcome, JITTER_MIDDLE, now, effects);
         }
         if self.in_flight.is_some() || now < self.resume {
             return;
@@ -304,15 +292,8 @@ impl Delivery {
         let timeout = self.timeout();
         let id = AttemptId(self.next_id);
         self.next_id += 1;
-        self.in_flight = Some(InFlight {
-            id,
-            kind,
-            timeout,
-            lost_at: None,
-            barred: false,
-            superseded: false,
-            resends,
-        });
+        self.in_flight =
+            Some(InFlight { id, kind, started: false, barred: false, superseded: false, resends });
         self.silent_since = now;
         effects.push(Effect::Attempt(Attempt { id, kind, timeout }));
     }
@@ -331,7 +312,7 @@ impl Delivery {
         if let Some(attempt) = &mut self.in_flight
             && attempt.id == id
         {
-            attempt.lost_at = Some(after(after(now, attempt.timeout), OUTCOME_GRACE));
+            attempt.started = true;
             attempt.barred = false;
             self.silent_since = now;
         }
@@ -341,7 +322,7 @@ impl Delivery {
     fn attempt_barred(&mut self, id: AttemptId, now: Timestamp, effects: &mut Vec<Effect>) {
         if let Some(attempt) = &mut self.in_flight
             && attempt.id == id
-            && attempt.lost_at.is_none()
+            && !attempt.started
         {
             attempt.barred = true;
             if self.failing_since.is_none() {
@@ -415,8 +396,11 @@ impl Delivery {
             return;
         }
         if self.status == SubscriptionStatus::Error {
-            // A heartbeat: it leads to nothing but time (RQ-ER-03).
+            // A heartbeat: it leads to nothing but time (RQ-ER-03), which a restart must not take away.
             self.failing_since = Some(now);
+            if self.settings.policy.off_after.is_some() {
+                self.note_retries(now, effects);
+            }
             return;
         }
         self.failures = 0;
@@ -460,11 +444,12 @@ impl Delivery {
         let before = self.status;
         self.settings = settings;
         // What waits for room would go where the subscription no longer is.
-        self.in_flight.take_if(|attempt| attempt.lost_at.is_none());
+        self.in_flight.take_if(|attempt| !attempt.started);
         if status != before || status == SubscriptionStatus::Requested {
             self.enter(status, now, effects);
         } else {
             self.drop_batch_too_large();
+            self.forgive_what_is_not_sent(now, effects);
         }
         // Leaving a state in which nothing was sent: what was missed stays missed, the client
         // pulls it. The jump is made when the client asks, not when the handshake succeeds, so
@@ -472,6 +457,24 @@ impl Delivery {
         // (RQ-ER-10, RQ-ER-12).
         if !is_sending(before) && is_sending(status) && !self.settings.policy.flush_missed {
             self.move_cursor(self.last, effects);
+        }
+    }
+
+    /// Forgets failures where nothing is left to send that could succeed: what failed was a heartbeat,
+    /// and those are not asked for any more.
+    fn forgive_what_is_not_sent(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let owed = self.cursor < self.last || self.resend.is_some();
+        if self.status != SubscriptionStatus::Active || owed || self.heartbeat_period().is_some() {
+            return;
+        }
+        if let Some(attempt) = &mut self.in_flight {
+            attempt.superseded = true;
+        }
+        if self.failing_since.take().is_some() {
+            self.failures = 0;
+            self.rejections = 0;
+            self.resume = now;
+            self.forget_retries(effects);
         }
     }
 
@@ -514,7 +517,7 @@ impl Delivery {
             | SubscriptionStatus::Error
             | SubscriptionStatus::Off => now,
         };
-        self.in_flight.take_if(|attempt| attempt.lost_at.is_none());
+        self.in_flight.take_if(|attempt| !attempt.started);
         if let Some(attempt) = &mut self.in_flight {
             attempt.superseded = true;
         }
@@ -628,10 +631,6 @@ impl Delivery {
         self.heartbeat_at().filter(|_| self.settings.policy.heartbeats_in_error)
     }
 
-    fn lost_at(&self) -> Option<Timestamp> {
-        self.in_flight?.lost_at
-    }
-
     /// How long one attempt may take.
     fn timeout(&self) -> Duration {
         let timeout = self.settings.timeout.filter(|timeout| !timeout.is_zero());
@@ -653,8 +652,11 @@ impl Delivery {
         Some(self.heartbeat_at().map_or(until, |at| at.min(until)))
     }
 
-    /// When the status becomes `off` because nothing succeeds.
+    /// When the status becomes `off` because nothing succeeds; what is under way still may.
     fn off_at(&self) -> Option<Timestamp> {
+        if self.in_flight.is_some_and(|attempt| !attempt.barred) {
+            return None;
+        }
         let since = self.failing_since.filter(|_| is_live(self.status))?;
         let at = after(since, self.settings.policy.off_after?);
         Some(at.max(self.off_not_before))

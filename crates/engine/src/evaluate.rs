@@ -15,6 +15,7 @@ use cresset_model::{Canonical, SubscriptionKey};
 use cresset_search::{Lookup, Need, ResourceValues, all_match};
 use jiff::Timestamp;
 use serde_json::Value;
+use smallvec::SmallVec;
 
 use crate::catalog::{Candidates, Catalog, Interest};
 use crate::states::{ResourceChange, States};
@@ -55,7 +56,7 @@ pub struct Problem {
 #[derive(Debug, Clone, Default)]
 pub struct Evaluation {
     /// The subscriptions it is an event of, sorted by key, each once (I2).
-    pub matches: Vec<Match>,
+    pub matches: SmallVec<[Match; 1]>,
     /// What could not be evaluated, at most [`PROBLEMS_MAX`].
     pub problems: Vec<Problem>,
     /// How many further problems there were.

@@ -83,7 +83,11 @@ pub fn explain(
     };
     let (verdict, summary) = match topic.is_effective(change.at) {
         true if fired == Verdict::Holds && !chosen => {
-            (Verdict::Fails, "the filters of the subscription choose other types of resources")
+            let summary = match topic.topic().filters_choose_types {
+                true => "the filters of the subscription choose other types of resources",
+                false => "a filter that names no type cannot be asked of this type of resource",
+            };
+            (Verdict::Fails, summary)
         }
         true => conclusion(fired, filtered, subject),
         false => (Verdict::Fails, "the topic is outside of its effectivePeriod then"),

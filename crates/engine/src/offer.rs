@@ -7,9 +7,10 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use cresset_definitions::SearchKind;
 use cresset_model::{Coding, Comparator, FilterDefinition, Issue, IssueCode, Issues, Modifier};
 use cresset_search::{Criterion, Parameter, Scope};
-use smol_str::SmolStr;
+use smol_str::{SmolStr, format_smolstr};
 
 use crate::focus;
 
@@ -111,20 +112,16 @@ impl Offer {
         self.names.iter().map(|(one, _)| *one)
     }
 
-    /// The codes that a value asks for and that no event is of: `code`, `system|code` or `|code`,
-    /// several with commas between them.
-    pub(crate) fn unknown_code<'v>(&self, value: &'v str) -> Option<&'v str> {
-        let known = |asked: &str| {
-            let (system, code) = match asked.split_once('|') {
-                Some((system, code)) => (Some(system), code),
-                None => (None, asked),
-            };
-            self.codes.iter().any(|own| {
-                own.code == code
-                    && system.is_none_or(|system| own.system.as_deref().unwrap_or("") == system)
-            })
+    /// Whether events are of the kind that is asked for: `code`, `system|code` or `|code`.
+    pub(crate) fn has_code(&self, asked: &str) -> bool {
+        let (system, code) = match asked.split_once('|') {
+            Some((system, code)) => (Some(system), code),
+            None => (None, asked),
         };
-        value.split(',').find(|asked| !known(asked))
+        self.codes.iter().any(|own| {
+            own.code == code
+                && system.is_none_or(|system| own.system.as_deref().unwrap_or("") == system)
+        })
     }
 
     /// Whether a filter of this name means this offer.
@@ -220,6 +217,10 @@ fn parameter(
     // Of a chain that can be followed what is defined is the parameter at its end.
     let is_chain = name.contains('.') && scope.parameter(focus_type, name).is_ok();
     let name = match defined {
+        // Published topics mean the group that the subject is in: no Group lists an Encounter.
+        Some(parameter) if name == "_in" && parameter.kind() == SearchKind::Reference => {
+            format_smolstr!("{}._in", parameter.code())
+        }
         Some(parameter) if !is_chain => parameter.code().into(),
         Some(_) | None => name.clone(),
     };
@@ -257,25 +258,30 @@ fn check_modifiers(
     path: &str,
     issues: &mut Issues,
 ) {
-    let Some((focus_type, Found { name, parameter })) = parameters.first() else {
-        return;
-    };
     for modifier in &definition.modifiers {
         // Which modifiers are evaluated is known where criteria are read: ask there, and look only
         // at what is said of the modifier, not of the value.
         let code = Some(modifier.code());
-        let probe = Criterion::new(scope, focus_type, name, code, None, "x");
-        let refused = probe.is_err_and(|issues| {
-            let about = [IssueCode::UnsupportedModifier, IssueCode::UnsupportedSearch];
-            issues.0.iter().any(|issue| about.contains(&issue.code))
-        });
-        if refused {
-            let text =
-                format!("subscriptions that use the modifier {} are refused", modifier.code());
+        let is_refused = |(focus_type, found): &&(&str, Found)| {
+            let probe = Criterion::new(scope, focus_type, &found.name, code, None, "x");
+            probe.is_err_and(|issues| {
+                let about = [IssueCode::UnsupportedModifier, IssueCode::UnsupportedSearch];
+                issues.0.iter().any(|issue| about.contains(&issue.code))
+            })
+        };
+        if let Some((focus_type, _)) = parameters.iter().find(is_refused) {
+            let text = format!(
+                "subscriptions that use the modifier {} are refused for {focus_type}",
+                modifier.code()
+            );
             let path = format!("{path}.modifier");
             issues.push(Issue::warning(IssueCode::UnsupportedModifier, text).at(path));
         }
     }
+    // What a name means differs little between types: the first tells of comparators.
+    let Some((_, Found { parameter, .. })) = parameters.first() else {
+        return;
+    };
     let is_plain = |comparator: &&Comparator| **comparator != Comparator::Eq;
     if parameter.is_ordered() && definition.comparators.is_empty() {
         let kind = parameter.kind().code();

@@ -60,7 +60,8 @@ impl RetrySchedule {
     ///
     /// `jitter` is uniform over all `u32`; it shortens or lengthens the delay by up to
     /// [`JITTER_SHARE`], so that subscriptions which failed together do not all come back together.
-    /// An endpoint that asked for a longer wait (`Retry-After`) gets it.
+    /// An endpoint that asked for a longer wait (`Retry-After`) gets that, and up to [`JITTER_SHARE`]
+    /// more: it asked all of its subscriptions at the same time.
     pub(crate) fn delay(
         &self,
         failures: u32,
@@ -69,7 +70,8 @@ impl RetrySchedule {
     ) -> Option<Duration> {
         let index = usize::try_from(failures).ok()?.checked_sub(1)?;
         let delay = *self.0.get(index)?;
-        Some(jittered(delay, jitter).max(retry_after.unwrap_or_default().min(RETRY_DELAY_MAX)))
+        let asked = retry_after.unwrap_or_default().min(RETRY_DELAY_MAX);
+        Some(jittered(delay, jitter).max(asked.mul_f64(1.0 + JITTER_SHARE * share(jitter))))
     }
 
     /// How long it takes at least, apart from chance, until all retries are used up.
@@ -78,10 +80,14 @@ impl RetrySchedule {
     }
 }
 
+/// A draw as a number from 0 to 1.
+fn share(jitter: u32) -> f64 {
+    f64::from(jitter) / 2f64.powi(32)
+}
+
 /// A delay, shortened or lengthened by chance; `jitter` is uniform over all `u32`.
 pub(crate) fn jittered(delay: Duration, jitter: u32) -> Duration {
-    let share = f64::from(jitter) / 2f64.powi(32);
-    delay.mul_f64(1.0 - JITTER_SHARE + 2.0 * JITTER_SHARE * share)
+    delay.mul_f64(1.0 - JITTER_SHARE + 2.0 * JITTER_SHARE * share(jitter))
 }
 
 /// When attempts are made and repeated, for all subscriptions of a server.

@@ -1,8 +1,8 @@
 //! A compiled subscription: its filters as criteria, per focus type of its topic.
 //!
 //! Several filters must all hold (RQ-FL-05). A filter is for the type it names; other types are
-//! not held against it (RQ-FL-06). One without a type is for every focus type where the topic
-//! offers it (RQ-FL-07). What the topic does not offer, or what cannot be evaluated, refuses the
+//! not held against it (RQ-FL-06). One without a type is asked of every focus type; one where the
+//! topic does not offer it has no events (RQ-FL-07). What the topic does not offer, or what cannot be evaluated, refuses the
 //! subscription and is never ignored (RQ-FL-11, TR-21). Tests: `subscription/tests.rs`.
 
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use crate::topic::CompiledTopic;
 
 mod compile;
 mod entry;
+mod reach;
 #[cfg(test)]
 mod tests;
 

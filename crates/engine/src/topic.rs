@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use cresset_model::{Canonical, Coding, Interaction, Topic};
+use cresset_model::{Canonical, Coding, Interaction, Topic, is_criteria_topic};
 use cresset_search::{Criterion, Set};
 use jiff::Timestamp;
 use smallvec::SmallVec;
@@ -18,11 +18,13 @@ use crate::shape::{Shape, Shapes};
 use crate::trigger::Trigger;
 
 mod compile;
+mod criteria;
 mod lint;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use compile::{compile, compile_expression};
+pub(crate) use criteria::criteria_topic;
 
 /// Most resource triggers, and most event triggers, of one topic.
 pub const TRIGGERS_MAX: usize = 100;
@@ -164,6 +166,12 @@ impl CompiledTopic {
 
     pub(crate) fn offers(&self) -> &[Offer] {
         &self.offers
+    }
+
+    /// Whether subscriptions may filter by every search parameter of its types, as a search does: it is
+    /// what criteria are about (RQ-SB-02).
+    pub(crate) fn offers_all(&self) -> bool {
+        is_criteria_topic(&self.canonical.url)
     }
 
     /// The compiled form of the resource trigger with this index in the topic.

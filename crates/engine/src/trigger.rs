@@ -184,8 +184,7 @@ fn query_holds(
 impl FhirPathTest {
     /// Whether the expression may ask for the state before.
     fn needs_previous(&self) -> bool {
-        // The name may stand in a text too; then the state is fetched for nothing.
-        self.expression.source().contains(PREVIOUS)
+        self.expression.asks_for(PREVIOUS)
     }
 
     /// Whether the expression is true over both states, the state after the change as its focus,

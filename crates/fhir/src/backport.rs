@@ -1,7 +1,9 @@
-//! What R4 and R4B share: Subscriptions with the extensions of the Backport guide (RQ section 3).
+//! What R4 and R4B share: Subscriptions with the extensions of the Backport guide (RQ section 3), and
+//! those of the base specification, whose criteria are a search.
 //!
 //! The modules `r4` and `r4b` hold only what differs: the status resource and the topic's form.
 
+mod classic;
 mod subscription;
 mod values;
 

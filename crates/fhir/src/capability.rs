@@ -32,6 +32,8 @@ pub struct CapabilityFacts<'f> {
     pub security: Option<&'f str>,
     /// Whether batch, transaction and the history of the base are supported.
     pub transactions: bool,
+    /// Whether resources of all types can be searched at once.
+    pub system_search: bool,
     /// What is offered per type. One entry a type (cpb-9).
     pub resources: &'f [ResourceFacts<'f>],
     /// Operations on Subscription.
@@ -49,6 +51,10 @@ pub struct ResourceFacts<'f> {
     pub interactions: &'f [TypeInteraction],
     /// By what it can be searched. Each code once (cpb-12).
     pub search_parameters: &'f [SearchParameterFacts<'f>],
+    /// What matches of a search refer to can go with them, by these (`Type:parameter`).
+    pub search_includes: &'f [String],
+    /// What refers to matches of a search can go with them, by these (`Type:parameter`).
+    pub search_rev_includes: &'f [String],
     /// Whether a PUT may create.
     pub update_create: bool,
 }
@@ -163,6 +169,9 @@ pub(crate) fn render_capability_statement(
     out
 }
 
+/// The channels of subscriptions with a search as their criteria.
+const CLASSIC: [&str; 3] = ["email", "rest-hook", "websocket"];
+
 const fn backport(version: FhirVersion) -> bool {
     match version {
         FhirVersion::R4 | FhirVersion::R4B => true,
@@ -190,7 +199,19 @@ fn rest(version: FhirVersion, facts: &CapabilityFacts<'_>, o: &mut ObjectWriter<
     }
     o.string("mode", "server");
     // There is no element for them.
-    o.string("documentation", &format!("Subscription channels: {}.", facts.channels.join(", ")));
+    let channels = format!("Subscription channels: {}.", facts.channels.join(", "));
+    o.string(
+        "documentation",
+        &match version {
+            FhirVersion::R4 | FhirVersion::R4B => {
+                let classic = facts.channels.iter().filter(|code| CLASSIC.contains(*code));
+                let classic: Vec<&str> = classic.copied().collect();
+                let classic = classic.join(", ");
+                format!("{channels} Of them for a search as criteria: {classic}.")
+            }
+            FhirVersion::R5 => channels,
+        },
+    );
     if let Some(security) = facts.security {
         o.object("security", |o| o.string("description", security));
     }
@@ -199,13 +220,16 @@ fn rest(version: FhirVersion, facts: &CapabilityFacts<'_>, o: &mut ObjectWriter<
             a.object(|o| write_resource(version, facts, resource, o));
         }
     });
-    if facts.transactions {
-        o.array("interaction", |a| {
-            for code in ["transaction", "batch", "history-system"] {
-                a.object(|o| o.string("code", code));
-            }
-        });
-    }
+    let bundles: &[&str] = match facts.transactions {
+        true => &["transaction", "batch", "history-system"],
+        false => &[],
+    };
+    let search: &[&str] = if facts.system_search { &["search-system"] } else { &[] };
+    o.array("interaction", |a| {
+        for code in bundles.iter().chain(search) {
+            a.object(|o| o.string("code", code));
+        }
+    });
 }
 
 fn write_resource(
@@ -237,6 +261,8 @@ fn write_resource(
         o.boolean("conditionalPatch", true);
     }
     o.string("conditionalDelete", "single");
+    o.strings("searchInclude", resource.search_includes.iter().map(String::as_str));
+    o.strings("searchRevInclude", resource.search_rev_includes.iter().map(String::as_str));
     o.array("searchParam", |a| {
         for parameter in resource.search_parameters {
             a.object(|o| {

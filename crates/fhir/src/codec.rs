@@ -9,6 +9,7 @@ use cresset_model::{
 use serde_json::Value;
 
 use crate::capability::{CapabilityFacts, render_capability_statement};
+use crate::format::Format;
 use crate::message::{MessageFrame, render_message};
 use crate::notification::{
     NotificationTemplate, ReceivedNotification, decode_notification, render_notification,
@@ -18,7 +19,7 @@ use crate::references::{Targets, conditional_references, rewrite_references};
 use crate::resource::{ParsedResource, parse_resource};
 use crate::validation::validate;
 use crate::values::SubscriptionValues;
-use crate::{backport, r5, topic, xml};
+use crate::{backport, json, r5, topic, xml};
 
 /// What turns the wire forms of one FHIR version into the model and back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -161,9 +162,10 @@ impl Codec {
     pub fn notification_template(
         &self,
         notification: &Notification,
+        format: Format,
         salt: u128,
     ) -> Option<NotificationTemplate> {
-        NotificationTemplate::of(self.version, notification, salt)
+        NotificationTemplate::of(self.version, notification, format, salt)
     }
 
     /// Writes a message Bundle around a rendered notification to the end of `out`.
@@ -214,13 +216,17 @@ impl Codec {
         xml::to_json(Definitions::of(self.version), bytes)
     }
 
-    /// The XML of a resource.
+    /// The XML of a resource that was written here as JSON, perhaps with others in it.
     ///
     /// Elements that the version does not define have no form in XML and are left out.
-    pub fn xml_of_json(&self, resource: &Value) -> Vec<u8> {
-        let mut out = String::new();
-        xml::from_json(Definitions::of(self.version), resource, &mut out);
-        out.into_bytes()
+    ///
+    /// # Errors
+    /// What is wrong with the JSON; nothing is with what was checked when it came in.
+    pub fn xml_of_json(&self, bytes: &[u8]) -> Result<Vec<u8>, Issues> {
+        let resource = json::parse_written(bytes)?;
+        let mut out = String::with_capacity(bytes.len());
+        xml::from_json(Definitions::of(self.version), &resource, &mut out);
+        Ok(out.into_bytes())
     }
 
     /// All that is wrong with the form of a resource: elements, types, cardinalities, codes,

@@ -1,5 +1,7 @@
 //! A view of one JSON object that reads members, knows its own path and collects issues.
 
+use std::fmt;
+
 use cresset_model::{Issue, IssueCode, IssueKind, Issues};
 use serde_json::{Map, Value};
 
@@ -21,6 +23,25 @@ pub(crate) struct Extension<'a> {
     pub(crate) element: Element<'a>,
 }
 
+/// The path of a member.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct At<'n> {
+    path: &'n str,
+    name: &'n str,
+}
+
+impl fmt::Display for At<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.path, self.name)
+    }
+}
+
+impl From<At<'_>> for String {
+    fn from(At { path, name }: At<'_>) -> Self {
+        [path, ".", name].concat()
+    }
+}
+
 impl<'a> Element<'a> {
     /// The resource, if it is an object of this type.
     pub(crate) fn resource(value: &'a Value, resource_type: &str) -> Result<Self, Issues> {
@@ -37,9 +58,9 @@ impl<'a> Element<'a> {
         }
     }
 
-    /// The path of a member.
-    pub(crate) fn at(&self, name: &str) -> String {
-        format!("{}.{name}", self.path)
+    /// The path of a member; written down only where there is something to say of it.
+    pub(crate) fn at<'n>(&'n self, name: &'n str) -> At<'n> {
+        At { path: &self.path, name }
     }
 
     /// A string, if it is there.
@@ -80,7 +101,7 @@ impl<'a> Element<'a> {
         if members.is_none() {
             issues.push(invalid("must be an object").at(self.at(name)));
         }
-        members.map(|members| Self { members, path: self.at(name) })
+        members.map(|members| Self { members, path: self.at(name).into() })
     }
 
     /// The objects of an array; none if it is not there.
@@ -137,10 +158,11 @@ impl<'a> Element<'a> {
 
     /// The extensions of a primitive member, which stand in its sibling with `_`.
     pub(crate) fn extensions_of(&self, name: &str, issues: &mut Issues) -> Vec<Extension<'a>> {
-        match self.members.get(&format!("_{name}")) {
+        let sibling = |(other, _): &(&String, _)| other.strip_prefix('_') == Some(name);
+        match self.members.iter().find(sibling).map(|(_, value)| value) {
             None => Vec::new(),
             Some(Value::Object(members)) => {
-                Self { members, path: self.at(name) }.extensions(issues)
+                Self { members, path: self.at(name).into() }.extensions(issues)
             }
             Some(_) => {
                 issues.push(invalid("must be an object").at(self.at(name)));

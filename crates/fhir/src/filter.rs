@@ -93,14 +93,17 @@ fn parse_pair(
         Suffix::None => {}
         Suffix::Comparator(comparator) => filter.comparator = Some(comparator),
         Suffix::Modifier(modifier) => filter.modifier = Some(modifier),
-        // `subject:Patient=1` says `subject=Patient/1`.
-        Suffix::Type(target) => filter.value = with_type(target, &filter.value),
+        // `subject:Patient=1` says `subject:type=Patient/1`: what is no reference has no such modifier.
+        Suffix::Type(target) => {
+            filter.modifier = Some(Modifier::Type);
+            filter.value = with_type(target, &filter.value)?;
+        }
     }
-    check_filter(definitions, filter)
+    check_filter(filter)
 }
 
 /// What holds for a filter however it is written. Reads `id` as `_id` (RQ-FL-13).
-pub(crate) fn check_filter(definitions: &Definitions, mut filter: Filter) -> Result<Filter, Issue> {
+pub(crate) fn check_filter(mut filter: Filter) -> Result<Filter, Issue> {
     if filter.value.len() > FILTER_BYTES_MAX {
         return Err(too_long());
     }
@@ -112,8 +115,8 @@ pub(crate) fn check_filter(definitions: &Definitions, mut filter: Filter) -> Res
         return Err(invalid("a filter holds control characters"));
     }
     if filter.parameter == "id" {
+        // `Patient/123` as its value is for the criterion to read, which knows the type searched.
         filter.parameter = SmolStr::new("_id");
-        filter.value = without_type(definitions, &filter.value);
     }
     if filter.comparator.is_some() && starts_with_prefix(&filter.value) {
         return Err(invalid("a filter has a comparator and a prefix in its value; use one"));
@@ -171,34 +174,36 @@ fn starts_with_prefix(value: &str) -> bool {
     prefix.is_some() && next.is_some_and(|byte| byte.is_ascii_digit() || *byte == b'-')
 }
 
-/// `Patient/1,Patient/2` of `1,2`.
-fn with_type(target: &str, value: &str) -> String {
-    map_alternatives(value, |id| {
-        if id.contains('/') || id.contains(':') { id.to_owned() } else { format!("{target}/{id}") }
-    })
-}
-
-/// `1,2` of `Patient/1,Patient/2`.
-fn without_type(definitions: &Definitions, value: &str) -> String {
-    map_alternatives(value, |reference| match reference.split_once('/') {
-        Some((name, id)) if definitions.is_resource(name) => id.to_owned(),
-        _ => reference.to_owned(),
+/// `Patient/1,Patient/2` of `1,2`; references to other types and URNs are refused.
+fn with_type(target: &str, value: &str) -> Result<String, Issue> {
+    map_alternatives(value, |reference| {
+        let resource = reference.split("/_history/").next().unwrap_or_default();
+        match resource.rsplit('/').nth(1) {
+            None if !reference.contains(':') => Ok(format!("{target}/{reference}")),
+            Some(of) if of == target => Ok(reference.to_owned()),
+            Some(_) | None => {
+                Err(invalid("a filter names a type, and a reference that is not of this type"))
+            }
+        }
     })
 }
 
 /// Changes each of the alternatives between commas that no backslash escapes.
-fn map_alternatives(value: &str, change: impl Fn(&str) -> String) -> String {
+fn map_alternatives(
+    value: &str,
+    change: impl Fn(&str) -> Result<String, Issue>,
+) -> Result<String, Issue> {
     let mut changed = Vec::new();
     let (mut start, mut escaped) = (0, false);
     for (at, character) in value.char_indices() {
         if character == ',' && !escaped {
-            changed.push(change(&value[start..at]));
+            changed.push(change(&value[start..at])?);
             start = at + 1;
         }
         escaped = character == '\\' && !escaped;
     }
-    changed.push(change(&value[start..]));
-    changed.join(",")
+    changed.push(change(&value[start..])?);
+    Ok(changed.join(","))
 }
 
 /// The text with `%2F` and the like decoded; as it is if what comes out would not be UTF-8.

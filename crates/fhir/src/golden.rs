@@ -35,7 +35,20 @@ impl Goldens {
 
     fn check(&mut self, name: &str, bytes: &[u8]) {
         json::parse(bytes).expect("what is rendered is JSON");
-        let name = format!("{name}.json");
+        self.compare(format!("{name}.json"), bytes);
+    }
+
+    /// Both forms; the one in XML reads as the same resource.
+    fn check_forms(&mut self, version: FhirVersion, name: &str, bytes: &[u8]) {
+        self.check(name, bytes);
+        let codec = Codec::of(version);
+        let xml = codec.xml_of_json(bytes).expect("what is rendered is JSON");
+        let back = codec.json_of_xml(&xml).expect("what is written as XML can be read");
+        assert_eq!(codec.xml_of_json(&back).expect("what is read is JSON"), xml);
+        self.compare(format!("{name}.xml"), &xml);
+    }
+
+    fn compare(&mut self, name: String, bytes: &[u8]) {
         let path = self.folder.join(&name);
         self.seen.insert(name);
         // The file ends with a line feed, which the rendered bytes do not have.
@@ -126,7 +139,7 @@ fn notifications(version: FhirVersion, goldens: &mut Goldens) {
             }
             let mut out = Vec::new();
             Codec::of(version).render_notification(&notification, &mut out);
-            goldens.check(&format!("{}-{}", kind.code(), content.code()), &out);
+            goldens.check_forms(version, &format!("{}-{}", kind.code(), content.code()), &out);
         }
     }
 }
@@ -135,7 +148,8 @@ fn status_searchset(version: FhirVersion, goldens: &mut Goldens) {
     let mut one = notification(NotificationType::QueryStatus, PayloadContent::IdOnly, Vec::new());
     one.events_since_subscription_start = 7;
     let url = "https://host/base/Subscription/s1/$status";
-    goldens.check("status", &Codec::of(version).render_status_searchset(&[one], url));
+    let status = Codec::of(version).render_status_searchset(&[one], url);
+    goldens.check_forms(version, "status", &status);
     goldens.check("status-none", &Codec::of(version).render_status_searchset(&[], url));
 }
 
@@ -151,7 +165,7 @@ fn message(version: FhirVersion, goldens: &mut Goldens) {
         destination: "https://there.test/fhir",
     };
     Codec::of(version).render_message(&frame, &content, &mut out);
-    goldens.check("message-handshake", &out);
+    goldens.check_forms(version, "message-handshake", &out);
 }
 
 fn topic(version: FhirVersion, goldens: &mut Goldens) {
@@ -208,10 +222,14 @@ fn capability_statement(version: FhirVersion, goldens: &mut Goldens) {
         kind: SearchKind::Token,
     };
     let all = [Read, Vread, Update, Delete, HistoryInstance, Create, SearchType];
+    let includes = ["*".to_owned(), "Encounter:subject".to_owned()];
+    let rev_includes = ["Provenance:target".to_owned()];
     let facts = |resource_type, search_parameters| ResourceFacts {
         resource_type,
         interactions: &all,
         search_parameters,
+        search_includes: &includes,
+        search_rev_includes: &rev_includes,
         update_create: true,
     };
     let bytes = Codec::of(version).capability_statement(&CapabilityFacts {
@@ -223,6 +241,7 @@ fn capability_statement(version: FhirVersion, goldens: &mut Goldens) {
         websocket_url: Some("wss://host/ws"),
         security: Some("Bearer tokens."),
         transactions: true,
+        system_search: true,
         resources: &[
             facts("Basic", &[]),
             facts("Encounter", &[]),
@@ -292,6 +311,7 @@ fn pages(issues: &Issues, goldens: &mut Goldens) {
         &render_searchset(&SearchPage {
             base_url: "https://host/base",
             self_url: "https://host/base/Patient?_count=1",
+            first_url: None,
             next_url: Some("https://host/base/Patient?_count=1&page=2"),
             total: Some(2),
             entries: &[match_entry, include],

@@ -20,6 +20,7 @@ mod writer;
 mod tests;
 
 pub use like::render_like;
+pub(crate) use parser::parse_written;
 pub use parser::{DEPTH_MAX, parse};
 pub use patch::{PATCH_OPERATIONS_MAX, apply_patch};
 pub use pretty::pretty;

@@ -20,6 +20,7 @@ mod codec;
 mod element;
 mod explain;
 mod filter;
+mod format;
 mod instant;
 pub mod json;
 mod message;
@@ -35,6 +36,7 @@ mod resource;
 mod response;
 mod status;
 mod subscription;
+mod subset;
 mod topic;
 mod urls;
 mod validation;
@@ -58,12 +60,14 @@ pub use explain::{
     render_explained_changes, render_explanation,
 };
 pub use filter::{FILTER_BYTES_MAX, FILTERS_MAX};
+pub use format::Format;
 pub use instant::parse_instant;
 pub use json::Stamp;
 pub use message::MessageFrame;
 pub use mime::{MAIL_MIME_TYPE_DEFAULT, MIME_TYPE_DEFAULT, MailForm};
 pub use notification::{
     Blanks, NotificationTemplate, ReceivedEntry, ReceivedEvent, ReceivedNotification,
+    render_for_medplum,
 };
 pub use notify_event::{CONTEXTS_MAX, NotifyEvent, parse_notify_event, render_notified};
 pub use outcome::render_outcome;
@@ -74,6 +78,7 @@ pub use response::{
     AnswerEntry, BundleKind, HistoryEntry, HistoryPage, SearchEntry, SearchMode, SearchPage, etag,
     render_batch_response, render_history, render_searchset,
 };
+pub use subset::{Part, subset};
 pub use topic::{TopicForm, parse_topic_any, topic_form};
 pub use urls::ISSUE_CODE_SYSTEM;
 pub use validation::ISSUES_MAX as VALIDATION_ISSUES_MAX;

@@ -34,6 +34,11 @@ impl MailForm {
     }
 }
 
+/// MIME types of the JSON form, in lower case.
+const JSON: [&str; 2] = ["application/fhir+json", "application/json"];
+/// Those of the XML form.
+pub(crate) const XML: [&str; 3] = ["application/fhir+xml", "application/xml", "text/xml"];
+
 /// Longest MIME type.
 const MIME_BYTES_MAX: usize = 256;
 
@@ -52,14 +57,14 @@ pub(crate) fn parse_mime(
     if email {
         check_body(&parts)?;
     } else {
-        check_json(&parts.essence)?;
+        check_form(&parts.essence)?;
     }
     for (name, value) in &parts.parameters {
         match (name.as_str(), email) {
             ("fhirversion", _) => check_version(version, value)?,
             ("charset", _) if value.eq_ignore_ascii_case("utf-8") => {}
             ("charset", _) => return Err(refused("the only charset is utf-8")),
-            ("attach", true) => check_json(&value.to_ascii_lowercase())?,
+            ("attach", true) => check_form(&value.to_ascii_lowercase())?,
             _ => {
                 let name = shortened(name);
                 return Err(refused(format!("the parameter `{name}` is not known here")));
@@ -69,17 +74,14 @@ pub(crate) fn parse_mime(
     Ok(MimeType::new(text))
 }
 
-fn check_json(essence: &str) -> Result<(), Issue> {
-    match essence {
-        "application/fhir+json" | "application/json" => Ok(()),
-        "application/fhir+xml" | "application/xml" | "text/xml" => {
-            Err(refused("notifications are not sent as XML; use application/fhir+json"))
-        }
-        other => {
-            let other = shortened(other);
-            Err(refused(format!("`{other}` cannot be sent; use application/fhir+json")))
-        }
+fn check_form(essence: &str) -> Result<(), Issue> {
+    if JSON.contains(&essence) || XML.contains(&essence) {
+        return Ok(());
     }
+    let essence = shortened(essence);
+    let text =
+        format!("`{essence}` cannot be sent; use application/fhir+json or application/fhir+xml");
+    Err(refused(text))
 }
 
 /// The body of a mail is for people; the Bundle is an attachment (RQ-CH-61).
@@ -87,7 +89,7 @@ fn check_body(parts: &Parts) -> Result<(), Issue> {
     match parts.essence.as_str() {
         "text/plain" | "text/html" => Ok(()),
         _ => Err(refused(
-            "a mail is text/plain or text/html, perhaps with ;attach=application/fhir+json",
+            "a mail is text/plain or text/html, perhaps with ;attach=application/fhir+json or +xml",
         )),
     }
 }

@@ -5,6 +5,7 @@
 //! Tests: `tests/golden` (exact bytes), `notification/tests.rs`.
 
 mod decode;
+mod medplum;
 mod plan;
 mod template;
 
@@ -19,6 +20,7 @@ use cresset_model::{
 
 pub(crate) use decode::decode_notification;
 pub use decode::{ReceivedEntry, ReceivedEvent, ReceivedNotification};
+pub use medplum::render_for_medplum;
 use plan::{PlannedEntry, plan_entries};
 pub use template::{Blanks, NotificationTemplate};
 

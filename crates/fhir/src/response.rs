@@ -36,6 +36,8 @@ pub struct SearchPage<'p> {
     pub base_url: &'p str,
     /// What was asked, as it was understood.
     pub self_url: &'p str,
+    /// Where the first page is, if this may be another one.
+    pub first_url: Option<&'p str>,
     /// Where the next page is, if there is one.
     pub next_url: Option<&'p str>,
     /// How many matches there are, if counted.
@@ -60,7 +62,7 @@ pub fn render_searchset(page: &SearchPage<'_>) -> Vec<u8> {
         if let Some(total) = page.total {
             o.number("total", total);
         }
-        links(o, page.self_url, page.next_url);
+        links(o, page.self_url, page.first_url, page.next_url);
         o.array("entry", |a| {
             for entry in page.entries {
                 a.object(|o| {
@@ -128,7 +130,7 @@ pub fn render_history(page: &HistoryPage<'_>) -> Vec<u8> {
         if let Some(total) = page.total {
             o.number("total", total);
         }
-        links(o, page.self_url, page.next_url);
+        links(o, page.self_url, None, page.next_url);
         o.array("entry", |a| {
             for entry in page.entries {
                 a.object(|o| history_entry(page.base_url, entry, o));
@@ -230,9 +232,15 @@ pub fn etag(version: VersionId) -> String {
     format!("W/\"{version}\"")
 }
 
-fn links(o: &mut ObjectWriter<'_>, self_url: &str, next_url: Option<&str>) {
+fn links(
+    o: &mut ObjectWriter<'_>,
+    self_url: &str,
+    first_url: Option<&str>,
+    next_url: Option<&str>,
+) {
     o.array("link", |a| {
-        for (relation, url) in [("self", Some(self_url)), ("next", next_url)] {
+        for (relation, url) in [("self", Some(self_url)), ("first", first_url), ("next", next_url)]
+        {
             if let Some(url) = url {
                 a.object(|o| {
                     o.string("relation", relation);

@@ -40,53 +40,70 @@ pub(crate) fn check_members(
 
 /// Refuses extensions that could change what the subscription means and are not read here.
 pub(crate) fn check_extensions(root: &Element<'_>, known: &[KnownExtension], issues: &mut Issues) {
-    let mut check = ExtensionCheck { known, issues };
-    check.object(root.members, &root.path, &root.path, true);
+    let (path, place) = (root.path.clone(), root.path.clone());
+    let mut check = ExtensionCheck { known, path, place, issues };
+    check.object(root.members, true);
 }
 
+/// Every element is passed, and hardly ever is anything wrong with one: where it stands is kept in two texts that grow
+/// and shrink.
 struct ExtensionCheck<'c> {
     known: &'c [KnownExtension],
+    path: String,
+    /// The path without indices.
+    place: String,
     issues: &'c mut Issues,
 }
 
 impl ExtensionCheck<'_> {
-    /// `place` is the path without indices. Recursion is bounded by the depth of the JSON.
-    fn object(&mut self, members: &Map<String, Value>, path: &str, place: &str, root: bool) {
+    /// Recursion is bounded by the depth of the JSON.
+    fn object(&mut self, members: &Map<String, Value>, root: bool) {
         for (name, value) in members {
             match name.as_str() {
-                "extension" => self.extensions(value, path, place, root),
+                "extension" => self.extensions(value, root),
                 "modifierExtension" => {
                     let text = "modifier extensions of a Subscription are not supported";
                     let issue = Issue::error(IssueCode::UnknownExtension, text);
-                    self.issues.push(issue.at(format!("{path}.modifierExtension")));
+                    self.issues.push(issue.at(format!("{}.modifierExtension", self.path)));
                 }
                 // They say nothing of what is sent.
                 "text" | "meta" | "contained" if root => {}
-                _ => {
-                    let bare = name.strip_prefix('_').unwrap_or(name);
-                    let (path, place) = (format!("{path}.{bare}"), format!("{place}.{bare}"));
-                    self.value(value, &path, &place);
-                }
+                _ => self.member(name.strip_prefix('_').unwrap_or(name), value),
             }
         }
     }
 
-    fn value(&mut self, value: &Value, path: &str, place: &str) {
+    fn member(&mut self, name: &str, value: &Value) {
+        let (path, place) = (self.path.len(), self.place.len());
+        for text in [&mut self.path, &mut self.place] {
+            text.push('.');
+            text.push_str(name);
+        }
+        self.value(value);
+        self.path.truncate(path);
+        self.place.truncate(place);
+    }
+
+    fn value(&mut self, value: &Value) {
         match value {
-            Value::Object(members) => self.object(members, path, place, false),
+            Value::Object(members) => self.object(members, false),
             Value::Array(items) => {
+                let path = self.path.len();
                 for (index, item) in items.iter().enumerate() {
-                    self.value(item, &format!("{path}[{index}]"), place);
+                    self.path.extend(["[", &index.to_string(), "]"]);
+                    self.value(item);
+                    self.path.truncate(path);
                 }
             }
             Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {}
         }
     }
 
-    fn extensions(&mut self, value: &Value, path: &str, place: &str, root: bool) {
+    fn extensions(&mut self, value: &Value, root: bool) {
         for (index, extension) in value.as_array().into_iter().flatten().enumerate() {
             let url = extension.get("url").and_then(Value::as_str).unwrap_or_default();
-            if self.known.iter().any(|known| known.url == url && known.place == place) {
+            let is_known = |known: &KnownExtension| known.url == url && known.place == self.place;
+            if self.known.iter().any(is_known) {
                 continue;
             }
             let backport = url.starts_with(urls::BACKPORT);
@@ -94,7 +111,7 @@ impl ExtensionCheck<'_> {
             if backport || newer {
                 let text = format!("the extension `{}` is not supported here", shortened(url));
                 let issue = Issue::error(IssueCode::UnknownExtension, text);
-                self.issues.push(issue.at(format!("{path}.extension[{index}]")));
+                self.issues.push(issue.at(format!("{}.extension[{index}]", self.path)));
             }
         }
     }
@@ -152,7 +169,7 @@ pub(crate) fn bound<'a>(
     issues: &mut Issues,
 ) -> Option<(&'a Value, String)> {
     let extension = only(extensions, url, issues)?;
-    let path = extension.element.at("value");
+    let path = String::from(extension.element.at("value"));
     let names = ["valueUnsignedInt", "valuePositiveInt", "valueInteger"];
     let value = names.iter().find_map(|name| extension.element.members.get(*name));
     if value.is_none() {
@@ -186,7 +203,11 @@ pub(crate) fn parse_content(text: &str) -> Result<PayloadContent, Issue> {
 }
 
 /// The value, or none with its issue pushed.
-pub(crate) fn take<T>(result: Result<T, Issue>, path: &str, issues: &mut Issues) -> Option<T> {
+pub(crate) fn take<T>(
+    result: Result<T, Issue>,
+    path: impl Into<String>,
+    issues: &mut Issues,
+) -> Option<T> {
     match result {
         Ok(value) => Some(value),
         Err(issue) => {

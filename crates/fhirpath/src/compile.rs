@@ -9,6 +9,8 @@ mod program;
 mod result;
 mod statics;
 
+use std::collections::BTreeSet;
+
 use cresset_definitions::Definitions;
 use smallvec::smallvec;
 
@@ -16,6 +18,7 @@ use crate::ast::{
     Arithmetic, Ast, AstKind, BinaryOperator, ChainOperator, Literal, Segment, SegmentKind,
     Special, TypeSpecifier,
 };
+use crate::direct::Direct;
 use crate::error::{CompileError, CompileErrorKind};
 use crate::function::TypeOperation;
 use crate::members::needed;
@@ -52,16 +55,19 @@ pub(crate) fn compile(source: &str, scope: &Scope<'_>) -> Result<Program, Compil
         slots: 0,
         lambda: false,
         resolves: false,
+        externals: BTreeSet::new(),
     };
     let (expr, found) = compiler.expression(&ast, &root)?;
     let never_boolean = found.excludes(SystemType::Boolean).then(|| found.names());
-    let Compiler { slots, resolves, .. } = compiler;
+    let Compiler { slots, resolves, externals, .. } = compiler;
     let root = scope.root.and_then(|name| scope.definitions.type_named(name));
     let needed = root.and_then(|root| needed(scope.definitions, &expr, root));
     let types = found.fhir_types();
+    let direct = Direct::of(&expr, root);
     Ok(Program {
         definitions: scope.definitions,
         root,
+        direct,
         is_lenient: scope.mode == Mode::Lenient,
         slots,
         expr,
@@ -69,6 +75,7 @@ pub(crate) fn compile(source: &str, scope: &Scope<'_>) -> Result<Program, Compil
         types,
         needed,
         resolves,
+        externals,
     })
 }
 
@@ -88,6 +95,8 @@ struct Compiler<'s> {
     lambda: bool,
     /// Whether there is a `resolve()` so far.
     resolves: bool,
+    /// The variables of the scope that it asks for so far.
+    externals: BTreeSet<String>,
 }
 
 type Compiled = Result<(Expr, Static), CompileError>;
@@ -307,7 +316,7 @@ impl Compiler<'_> {
         Ok(())
     }
 
-    fn external(&self, name: &str, offset: usize) -> Compiled {
+    fn external(&mut self, name: &str, offset: usize) -> Compiled {
         if let Some(defined) = self.variables.iter().rev().find(|one| one.name == name) {
             return Ok((Expr::Slot(defined.slot), defined.statics.clone()));
         }
@@ -318,6 +327,7 @@ impl Compiler<'_> {
                 ItemType::System(_) => None,
             });
             let statics = item_type.map_or_else(Static::any, Static::of);
+            self.externals.insert(name.to_owned());
             let external = External { name: name.to_owned(), definition };
             return Ok((Expr::External(Box::new(external)), statics));
         }

@@ -5,6 +5,7 @@
 
 mod arithmetic;
 mod budget;
+mod contained;
 mod convert;
 mod criteria;
 mod encoding;
@@ -43,11 +44,15 @@ pub(crate) fn evaluate<'a>(
     context: &Context<'a>,
     out: &mut Collection<'a>,
 ) -> Result<()> {
+    if program.direct.as_ref().is_some_and(|direct| direct.evaluate(context, out)) {
+        return Ok(());
+    }
     let mut evaluator = Evaluator {
         context,
         definitions: program.definitions,
         budget: Budget::new(context.step_max),
         missing: Vec::new(),
+        resolved: Vec::new(),
         slots: Vec::new(),
         root: None,
     };
@@ -84,6 +89,8 @@ struct Evaluator<'e, 'a> {
     budget: Budget,
     /// References that the resolver could not answer.
     missing: Vec<String>,
+    /// What the resolver found, each of which may contain resources of its own.
+    resolved: Vec<&'a Value>,
     /// The variables that the expression defines.
     slots: Vec<Collection<'a>>,
     /// The context's focus.

@@ -58,6 +58,11 @@ impl Expression {
         self.program.resolves
     }
 
+    /// Whether it asks for this variable of its scope, however the name is written.
+    pub fn asks_for(&self, variable: &str) -> bool {
+        self.program.externals.contains(variable)
+    }
+
     /// Evaluates it.
     ///
     /// # Errors

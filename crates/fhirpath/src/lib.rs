@@ -16,6 +16,7 @@
 mod ast;
 mod collection;
 mod compile;
+mod direct;
 mod equality;
 mod error;
 mod evaluate;

@@ -1,6 +1,7 @@
 //! Where the brokers are and how to speak to them.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,9 @@ pub struct Config {
     pub client_id: String,
     /// How long making a connection may take, TLS and login included.
     pub connect_timeout: Duration,
+    /// How long a broker may leave requests unanswered. A caller who gives up after that closes the
+    /// connection for all, and one who gives up before only forgets its own answer.
+    pub silence_max: Duration,
     /// Largest record, key and headers included. The brokers have a limit of their own
     /// (`message.max.bytes`), which counts some overhead too.
     pub record_bytes_max: usize,
@@ -35,6 +39,15 @@ impl fmt::Debug for Config {
             .field("login", &self.login)
             .field("client_id", &self.client_id)
             .finish_non_exhaustive()
+    }
+}
+
+impl Config {
+    /// Whether what is sent must not leave this machine: the configured brokers are on it, or there is a
+    /// password, and nothing is encrypted. The cluster may name others all the same.
+    pub(crate) fn stays_on_machine(&self) -> bool {
+        let local = self.servers.iter().all(|server| server.is_loopback());
+        self.tls.is_none() && (self.login.is_some() || local)
     }
 }
 
@@ -84,6 +97,14 @@ pub struct ServerAddress {
     pub host: String,
     /// Port.
     pub port: u16,
+}
+
+impl ServerAddress {
+    /// Whether connections to it stay on this machine, as far as the name tells.
+    pub fn is_loopback(&self) -> bool {
+        let address = self.host.parse::<IpAddr>();
+        self.host == "localhost" || address.is_ok_and(|one| one.to_canonical().is_loopback())
+    }
 }
 
 /// Text that is not a host and a port.

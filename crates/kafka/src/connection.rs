@@ -2,13 +2,14 @@
 //!
 //! While it is made, requests are asked one after the other ([`Dialogue`]); afterwards many at a time,
 //! which the broker answers in order ([`Connection`]). One task owns the socket, so that a caller who
-//! gives up never leaves half a request on it. A caller who gives up closes the connection, as
-//! Kafka's own clients do: its answers would keep those of all others waiting.
+//! gives up never leaves half a request on it. A caller who gives up on a broker that has said nothing
+//! for long closes the connection, as Kafka's own clients do: its answers would keep those of all
+//! others waiting. Whoever is merely less patient than the others leaves the connection to them.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -58,6 +59,8 @@ pub(crate) struct Connection {
     good_until: Option<Instant>,
     /// Somebody gave up on it; the task may not have ended yet.
     is_given_up: AtomicBool,
+    pending: Arc<Pending>,
+    silence_max: Duration,
     task: AbortHandle,
 }
 
@@ -70,9 +73,29 @@ struct Call {
 struct Waiting {
     correlation: i32,
     answer: oneshot::Sender<Bytes>,
+    asked: Instant,
 }
 
-/// Closes the connection unless the answer came.
+/// Those who wait for answers, in the order in which they asked.
+#[derive(Default)]
+struct Pending(Mutex<VecDeque<Waiting>>);
+
+impl Pending {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Those who wait while the task of the connection lives; afterwards they see that nobody will answer.
+struct Answering(Arc<Pending>);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.lock().clear();
+    }
+}
+
+/// Closes the connection if the answer has not come and others do not come either.
 struct Patience<'c> {
     connection: &'c Connection,
     answered: bool,
@@ -80,7 +103,9 @@ struct Patience<'c> {
 
 impl Drop for Patience<'_> {
     fn drop(&mut self) {
-        if !self.answered {
+        let Connection { pending, silence_max, .. } = self.connection;
+        let silent = pending.lock().front().is_some_and(|one| one.asked.elapsed() >= *silence_max);
+        if !self.answered && silent {
             self.connection.is_given_up.store(true, Ordering::Relaxed);
             self.connection.task.abort();
         }
@@ -118,7 +143,7 @@ impl Connection {
     }
 
     async fn open_in_time(address: &ServerAddress, config: &Config) -> Result<Self, Error> {
-        let tcp = connect(address).await?;
+        let tcp = connect(address, config.stays_on_machine()).await?;
         let stream: Box<dyn Stream> = match &config.tls {
             Some(tls) => Box::new(encrypted(tcp, address, tls.clone()).await?),
             None => Box::new(tcp),
@@ -141,16 +166,27 @@ impl Connection {
             None => None,
         };
         let good_until = lifetime.map(|one| Instant::now() + one.mul_f64(SESSION_USED));
-        Ok(Self::start(dialogue, good_until))
+        Ok(Self::start(dialogue, good_until, config.silence_max))
     }
 
-    fn start(dialogue: Dialogue, good_until: Option<Instant>) -> Self {
+    fn start(dialogue: Dialogue, good_until: Option<Instant>, silence_max: Duration) -> Self {
         let Dialogue { stream, client_id, versions, correlation } = dialogue;
         let (calls, queue) = mpsc::channel(QUEUE_MAX);
-        let task = tokio::spawn(serve(stream, queue)).abort_handle();
+        let pending = Arc::new(Pending::default());
+        let task = tokio::spawn(serve(stream, queue, Answering(pending.clone()))).abort_handle();
         let correlation = AtomicI32::new(correlation);
         let is_given_up = AtomicBool::new(false);
-        Self { calls, versions, client_id, correlation, good_until, is_given_up, task }
+        Self {
+            calls,
+            versions,
+            client_id,
+            correlation,
+            good_until,
+            is_given_up,
+            pending,
+            silence_max,
+            task,
+        }
     }
 
     /// Whether requests may be asked on it.
@@ -167,14 +203,14 @@ impl Connection {
 
     /// Asks one request.
     ///
-    /// Cancel safety: dropping the future closes the connection; whether the request was carried out
-    /// is then unknown.
+    /// Cancel safety: dropping the future closes the connection if the broker has been silent for long;
+    /// whether the request was carried out is then unknown.
     pub(crate) async fn ask<A: Ask>(&self, request: &A) -> Result<A::Answer, Error> {
         let version = version::<A>(&self.versions)?;
         let correlation = self.correlation.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let frame = frame(request, version, correlation, &self.client_id)?;
         let (sender, receiver) = oneshot::channel();
-        let waiting = Waiting { correlation, answer: sender };
+        let waiting = Waiting { correlation, answer: sender, asked: Instant::now() };
         let mut patience = Patience { connection: self, answered: false };
         let call = Call { frame, waiting };
         self.calls
@@ -203,10 +239,15 @@ fn version<A: Ask>(versions: &Versions) -> Result<i16, Error> {
     Ok(version)
 }
 
-async fn connect(address: &ServerAddress) -> Result<TcpStream, Error> {
+/// Connects to a broker; to one on this machine only, whatever its name says, if it has to stay there.
+async fn connect(address: &ServerAddress, on_machine: bool) -> Result<TcpStream, Error> {
     let found = lookup_host((address.host.as_str(), address.port)).await;
     let mut last = None;
     for one in found.map_err(|_| Error::Lookup)? {
+        if on_machine && !one.ip().to_canonical().is_loopback() {
+            last = Some(Error::Exposed);
+            continue;
+        }
         match TcpStream::connect(one).await {
             Ok(tcp) => {
                 // Requests are whole frames: waiting for more only delays them.
@@ -234,23 +275,21 @@ async fn encrypted(
 }
 
 /// Writes requests and gives out answers until either side ends it.
-async fn serve(stream: Box<dyn Stream>, queue: mpsc::Receiver<Call>) {
+async fn serve(stream: Box<dyn Stream>, queue: mpsc::Receiver<Call>, pending: Answering) {
     let (reader, writer) = tokio::io::split(stream);
-    let pending = Mutex::new(VecDeque::new());
     tokio::select! {
-        () = write_all(writer, queue, &pending) => {}
-        () = read_all(reader, &pending) => {}
+        () = write_all(writer, queue, &pending.0) => {}
+        () = read_all(reader, &pending.0) => {}
     }
-    // Those who still wait see that nobody will answer.
 }
 
 async fn write_all(
     mut writer: impl AsyncWrite + Unpin,
     mut queue: mpsc::Receiver<Call>,
-    pending: &Mutex<VecDeque<Waiting>>,
+    pending: &Pending,
 ) {
     while let Some(Call { frame, waiting }) = queue.recv().await {
-        lock(pending).push_back(waiting);
+        pending.lock().push_back(waiting);
         let written = async {
             writer.write_all(&frame).await?;
             writer.flush().await
@@ -261,19 +300,15 @@ async fn write_all(
     }
 }
 
-async fn read_all(mut reader: impl AsyncRead + Unpin, pending: &Mutex<VecDeque<Waiting>>) {
+async fn read_all(mut reader: impl AsyncRead + Unpin, pending: &Pending) {
     while let Ok(bytes) = read_frame(&mut reader).await {
-        let Some(waiting) = lock(pending).pop_front() else { return };
+        let Some(waiting) = pending.lock().pop_front() else { return };
         if correlation_of(&bytes) != Some(waiting.correlation) {
             return;
         }
         // Who asked may have given up.
         drop(waiting.answer.send(bytes));
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// One frame, without its length.

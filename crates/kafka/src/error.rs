@@ -13,6 +13,10 @@ pub enum Error {
     /// No connection. Nothing was written.
     #[error("no connection to a broker: {}", .0.kind())]
     Connect(#[source] io::Error),
+    /// The broker is on another machine, and what is sent would go there in the clear. Nothing was
+    /// written.
+    #[error("the broker is not on this machine, and the connection to it has no TLS")]
+    Exposed,
     /// The connection broke while the answer was awaited. The record may have been written.
     #[error("the connection to the broker broke")]
     Interrupted,
@@ -81,6 +85,7 @@ impl Error {
             ]
             .contains(code),
             Self::Authentication
+            | Self::Exposed
             | Self::Interrupted
             | Self::Protocol(_)
             | Self::Refused(_)

@@ -227,6 +227,10 @@ issue_codes! {
     UnknownElement = "S0053", Structure;
     /// The body is not XML, or not UTF-8, or has what FHIR's XML may not have.
     NotXml = "S0054", Structure;
+    /// A search would have to look at more resources than one may.
+    SearchTooCostly = "S0057", TooCostly;
+    /// A search did not find or show everything, and says what is left out.
+    SearchIncomplete = "S0058", Informational;
     /// What was asked to be checked against a profile was checked against the base definitions only.
     ProfileNotChecked = "S0060", NotSupported;
     /// Several resources fit a condition that must single out one.

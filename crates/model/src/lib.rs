@@ -8,6 +8,7 @@
 //! `[A-Za-z0-9.-]`), so a value that exists is a value that is right.
 
 mod change;
+mod criteria;
 mod event;
 mod explanation;
 mod ids;
@@ -19,6 +20,7 @@ mod topic;
 mod trace;
 
 pub use change::{Change, Interaction, Position};
+pub use criteria::{criteria_topic_url, is_criteria_topic};
 pub use event::{Event, EventNumber};
 pub use explanation::{ExplainedTest, ExplainedTrigger, Explanation, Verdict};
 pub use ids::{

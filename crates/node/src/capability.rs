@@ -5,12 +5,13 @@ use cresset_fhir::{
     CapabilityFacts, Codec, ResourceFacts, SearchParameterFacts, SubscriptionOperation,
     TypeInteraction,
 };
-use cresset_search::Parameters;
+use cresset_search::{Parameter, Parameters};
+use rustc_hash::FxHashMap;
 
 use crate::bases::base_of;
 use crate::caller::Authentication;
-use crate::indexer::is_searchable;
 use crate::node::Node;
+use crate::search::is_reference as is_include;
 
 /// What can be done with every type.
 const INTERACTIONS: [TypeInteraction; 9] = [
@@ -25,6 +26,9 @@ const INTERACTIONS: [TypeInteraction; 9] = [
     TypeInteraction::Vread,
 ];
 
+/// Parameters that can be searched, of which versions do not say what type they are.
+const MEMBERSHIPS: [&str; 2] = ["_in", "_list"];
+
 /// The operations there are.
 const OPERATIONS: [SubscriptionOperation; 5] = [
     SubscriptionOperation::Events,
@@ -33,6 +37,35 @@ const OPERATIONS: [SubscriptionOperation; 5] = [
     SubscriptionOperation::Resend,
     SubscriptionOperation::Status,
 ];
+
+/// By what the resources of a type refer to others.
+fn references(
+    version: FhirVersion,
+    resource_type: &str,
+) -> impl Iterator<Item = &'static Parameter> {
+    Parameters::of(version).of_type(resource_type).filter(|one| is_include(one))
+}
+
+/// What can go with matches since they refer to it.
+fn includes(version: FhirVersion, resource_type: &str) -> Vec<String> {
+    let own = references(version, resource_type);
+    let own = own.map(|one| format!("{resource_type}:{}", one.code()));
+    std::iter::once("*".to_owned()).chain(own).collect()
+}
+
+/// What can go with matches since it refers to them, by their type. What may refer to anything would
+/// be in every list, and is in none.
+fn rev_includes(version: FhirVersion) -> FxHashMap<&'static str, Vec<String>> {
+    let mut all: FxHashMap<&'static str, Vec<String>> = FxHashMap::default();
+    for source in Definitions::of(version).resource_types() {
+        for parameter in references(version, source) {
+            for target in parameter.targets() {
+                all.entry(target).or_default().push(format!("{source}:{}", parameter.code()));
+            }
+        }
+    }
+    all
+}
 
 impl Node {
     /// The CapabilityStatement of a version (RQ sections 1.1 to 1.3).
@@ -45,11 +78,9 @@ impl Node {
         let searches: Vec<Vec<SearchParameterFacts<'_>>> = types
             .iter()
             .map(|resource_type| {
-                let searchable = parameters.of_type(resource_type).filter(|parameter| {
-                    is_searchable(&self.shared.config.search.index, resource_type, parameter.code())
-                        && parameter.check().is_ok()
-                });
+                let searchable = parameters.of_type(resource_type);
                 searchable
+                    .filter(|one| one.check().is_ok() && !MEMBERSHIPS.contains(&one.code()))
                     .map(|parameter| SearchParameterFacts {
                         code: parameter.code(),
                         url: parameter.url(),
@@ -58,13 +89,19 @@ impl Node {
                     .collect()
             })
             .collect();
+        let includes: Vec<Vec<String>> =
+            types.iter().map(|resource_type| includes(version, resource_type)).collect();
+        let rev_includes = rev_includes(version);
         let resources: Vec<ResourceFacts<'_>> = types
             .iter()
             .zip(&searches)
-            .map(|(resource_type, search_parameters)| ResourceFacts {
+            .zip(&includes)
+            .map(|((resource_type, search_parameters), includes)| ResourceFacts {
                 resource_type,
                 interactions: &INTERACTIONS,
                 search_parameters,
+                search_includes: includes,
+                search_rev_includes: rev_includes.get(*resource_type).map_or(&[], Vec::as_slice),
                 update_create: true,
             })
             .collect();
@@ -83,6 +120,7 @@ impl Node {
             websocket_url: Some(&self.websocket_url(version)),
             security,
             transactions: true,
+            system_search: true,
             resources: &resources,
             operations: &OPERATIONS,
             notify_event: true,

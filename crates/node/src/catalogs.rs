@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use cresset_definitions::FhirVersion;
 use cresset_engine::{Catalog, CompiledTopic};
-use cresset_model::{Base, Issue, IssueCode, Issues, ResourceId, SubscriptionKey, Topic};
+use cresset_model::{
+    Base, Issue, IssueCode, Issues, ResourceId, SubscriptionKey, Topic, is_criteria_topic,
+};
 use cresset_search::Parameters;
 
 use crate::bases::base_of;
@@ -43,6 +45,11 @@ impl Catalogs {
             let url = format!("{}/{}", config.base_url, version.path());
             let catalog = Catalog::new(Parameters::of(version), &url)
                 .with_draft_topics(config.topics.accept_draft);
+            let catalog = match version {
+                FhirVersion::R4 | FhirVersion::R4B => catalog.with_criteria_topics(&NEVER_A_FOCUS),
+                // Its subscriptions have a topic.
+                FhirVersion::R5 => catalog,
+            };
             BaseCatalog { base: base_of(version), catalog, unbound: Arc::default() }
         };
         Self(FhirVersion::ALL.into_iter().map(catalog).collect())
@@ -56,6 +63,11 @@ impl Catalogs {
     /// The catalog of a base, to change it.
     pub(crate) fn of_mut(&mut self, base: Base) -> Option<&mut Catalog> {
         self.base_mut(base).map(|one| &mut one.catalog)
+    }
+
+    /// How many places of subscriptions no index finds.
+    pub(crate) fn residual_len(&self) -> usize {
+        self.0.iter().map(|one| one.catalog.residual_len()).sum()
     }
 
     /// Notes that a subscription does not compile, until [`Self::forget_unbound`].
@@ -91,6 +103,11 @@ pub(crate) fn compile_topic(
     id: &ResourceId,
     topic: &Topic,
 ) -> Result<(CompiledTopic, Issues), Issues> {
+    if is_criteria_topic(&topic.url) {
+        let text = "topics with this URL are the server's own";
+        let issue = Issue::error(IssueCode::DuplicateTopic, text);
+        return Err(issue.at("SubscriptionTopic.url").into());
+    }
     let (compiled, warnings) = catalog.compile_topic(id, topic)?;
     let only_hidden = compiled.focus_types().iter().all(|one| NEVER_A_FOCUS.contains(one));
     if only_hidden {

@@ -20,14 +20,14 @@ use std::time::Duration;
 
 use cresset_channel::RestHook;
 use cresset_engine::{
-    Attempt, AttemptId, Delivery, DeliverySettings, DeliveryState, Effect, Health, Input,
-    JITTER_MIDDLE, Outcome, RetryPolicy,
+    Attempt, AttemptId, AttemptKind, Delivery, DeliverySettings, DeliveryState, Effect, Health,
+    Input, JITTER_MIDDLE, Outcome, RetryPolicy,
 };
 use cresset_model::{ChannelType, EventNumber, SubscriptionKey, SubscriptionStatus};
 use cresset_store::crash_point;
 use jiff::Timestamp;
 use rustc_hash::{FxHashMap, FxHashSet};
-use tokio::task::{Id, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
@@ -35,27 +35,31 @@ use crate::draft::is_counted;
 use crate::intent::{Job, StatusChange};
 use crate::live::{LiveSubscription, State};
 use crate::notify::Range;
-use crate::settings::Settings;
+use crate::random::random;
 use crate::shared::{Shared, is_sent_to};
+use crate::timer::Timer;
 use crate::writer::WriterHandle;
 
+mod addressee;
 mod hosts;
 mod mail;
 mod resting;
+mod room;
 mod send;
 
-use hosts::{HostName, Hosts, Place, Turn, target_of};
+use addressee::Addressee;
+use hosts::{HostName, Hosts, Place, Turn};
 use resting::{MACHINES_KEPT, Resting, is_delivered, is_quiet};
 use send::Sender;
 pub(crate) use send::Sent;
 #[cfg(feature = "stepped")]
 pub(crate) use send::{Letter, Unsent};
 
-/// How far in the future the loop looks at most before it looks at its heap again.
-const SLEEP_MAX: Duration = Duration::from_secs(60);
-
 /// How often the loop looks for subscriptions that no hint told it of.
 pub(crate) const SWEEP_PERIOD: Duration = Duration::from_secs(5 * 60);
+
+/// Entries of the heap of deadlines that may be out of date, beyond as many as count.
+const DEADLINES_OLD_MAX: usize = 1_024;
 
 /// The machine of one subscription, and what it was last told.
 struct Slot {
@@ -70,8 +74,10 @@ struct Slot {
     held: Option<Attempt>,
     /// The status that the machine asked for last and that is not durable yet.
     asked: Option<SubscriptionStatus>,
-    /// Tells handshakes and heartbeats apart for receivers; another one after each success.
+    /// Tells handshakes and heartbeats apart for receivers; another one after each success of one.
     nonce: Uuid,
+    /// Whom attempts are sent to, once there was one.
+    addressee: Option<Arc<Addressee>>,
 }
 
 /// Draws for the machines, uniform over all `u32`.
@@ -82,7 +88,7 @@ pub(crate) struct Start {
     /// Names it among those under way.
     pub(crate) run: u64,
     pub(crate) live: Arc<LiveSubscription>,
-    settings: Settings,
+    addressee: Arc<Addressee>,
     pub(crate) attempt: Attempt,
     /// What the notification is to say.
     pub(crate) status: SubscriptionStatus,
@@ -92,7 +98,7 @@ pub(crate) struct Start {
 /// An attempt under way.
 struct Running {
     key: SubscriptionKey,
-    id: AttemptId,
+    attempt: Attempt,
     place: Place,
 }
 
@@ -109,6 +115,8 @@ pub(crate) struct DeliveryLoop {
     hosts: Hosts,
     host_heap: BinaryHeap<Reverse<(Timestamp, HostName)>>,
     slots: FxHashMap<SubscriptionKey, Box<Slot>>,
+    /// Machines at rest are put away when there are more than this.
+    machines_kept: usize,
     /// What is left of machines that were put away and have a deadline.
     resting: Resting,
     /// What the store held is seen: a machine made from now on was put away, or its subscription is new.
@@ -150,6 +158,7 @@ impl DeliveryLoop {
             hosts,
             host_heap: BinaryHeap::new(),
             slots: FxHashMap::default(),
+            machines_kept: MACHINES_KEPT,
             resting: Resting::default(),
             begun: false,
             next_attempt: AttemptId::FIRST,
@@ -179,26 +188,30 @@ impl DeliveryLoop {
     ///
     /// What is not sent by then is sent after the next start: the log has it.
     pub(crate) async fn run(mut self, writer: WriterHandle, rest_hook: Arc<RestHook>) {
-        let mut stop = self.shared.stopping.subscribe();
         let shared = self.shared.clone();
         let sender = Arc::new(Sender::new(shared.clone(), writer.clone(), rest_hook));
-        let mut tasks = Tasks::default();
-        while !*stop.borrow() {
+        let (mut tasks, mut timer) = (Tasks::default(), Timer::default());
+        while !*shared.stopping.borrow() {
             self.start();
             while let Some(start) = self.starts.pop_front() {
                 tasks.spawn(sender.clone(), start);
             }
-            let wait = self.until_next_deadline();
+            let (deadline, now) = (self.next_deadline(), shared.clock.now());
             tokio::select! {
                 () = shared.delivery.wait() => self.take_hints(),
-                Some((run, sent)) = tasks.join_next() => self.attempt_ended(run, sent),
+                Some(ended) = tasks.join_next() => {
+                    // With it, all that have ended meanwhile: a turn costs more than one of them.
+                    let others = std::iter::from_fn(|| tasks.try_join_next());
+                    std::iter::once(ended).chain(others).for_each(|(run, sent)| {
+                        self.attempt_ended(run, sent);
+                    });
+                }
                 permit = writer.reserve(), if !self.statuses.is_empty() => {
                     if let (Ok(permit), Some(change)) = (permit, self.statuses.pop_front()) {
                         permit.send(Job::Status(change));
                     }
                 }
-                () = tokio::time::sleep(wait) => self.enqueue_deadlines(),
-                _ = stop.changed() => {}
+                () = timer.until(deadline, now) => self.enqueue_deadlines(),
             }
         }
         let grace_end = shared.grace_end.get().copied().unwrap_or_else(Instant::now);
@@ -211,6 +224,12 @@ impl DeliveryLoop {
                 break;
             }
         }
+    }
+
+    /// The same, that puts machines at rest away when it has more than so many.
+    #[cfg(feature = "stepped")]
+    pub(crate) fn keeping(self, machines_kept: usize) -> Self {
+        Self { machines_kept, ..self }
     }
 
     /// Looks at what the hints name with the next [`Self::start`].
@@ -238,12 +257,18 @@ impl DeliveryLoop {
         }
     }
 
-    pub(crate) fn until_next_deadline(&self) -> Duration {
+    /// When there is something to do without a hint.
+    fn next_deadline(&self) -> Timestamp {
         let subscriptions = self.heap.peek().map(|Reverse((at, _))| *at);
         let hosts = self.host_heap.peek().map(|Reverse((at, _))| *at);
-        let at = subscriptions.into_iter().chain(hosts).fold(self.sweep_at, Timestamp::min);
-        let wait = at.duration_since(self.shared.clock.now());
-        Duration::try_from(wait).unwrap_or(Duration::ZERO).min(SLEEP_MAX)
+        subscriptions.into_iter().chain(hosts).fold(self.sweep_at, Timestamp::min)
+    }
+
+    /// How long there is nothing to do without a hint.
+    #[cfg(feature = "stepped")]
+    pub(crate) fn until_next_deadline(&self) -> Duration {
+        let wait = self.next_deadline().duration_since(self.shared.clock.now());
+        Duration::try_from(wait).unwrap_or(Duration::ZERO).min(crate::timer::SLEEP_MAX)
     }
 
     pub(crate) fn enqueue_deadlines(&mut self) {
@@ -341,7 +366,10 @@ impl DeliveryLoop {
         };
         let DeliveryState { status, last, .. } = found;
         if !sent_to {
-            self.slots.remove(&key);
+            if let Some(slot) = self.slots.remove(&key) {
+                // An attempt under way is not taken for one of the next machine.
+                self.next_attempt = self.next_attempt.max(slot.machine.next_attempt());
+            }
             self.resting.take(key);
             self.shared.delivery.resend_ended(key);
             self.observe_end(&live, &settings, now);
@@ -358,11 +386,17 @@ impl DeliveryLoop {
             let machine = Delivery::new(settings.clone(), found, now);
             let mut machine = machine.numbered_from(self.next_attempt);
             let rest = self.resting.take(key);
-            if let Some(silent_since) = rest.silent_since {
+            let silent_since = match settings.heartbeat_period {
+                // Nobody knows when the last notification was; not all are due at the same time.
+                Some(period) if !self.begun => Some(before(now, share_of(period, (self.jitter)()))),
+                Some(_) | None => rest.silent_since,
+            };
+            if let Some(silent_since) = silent_since {
                 machine = machine.resumed(silent_since);
             }
             let (deadline, nonce) = (rest.deadline, Uuid::now_v7());
-            Box::new(Slot { machine, live, revision, deadline, held: None, asked: None, nonce })
+            let (held, asked, addressee) = (None, None, None);
+            Box::new(Slot { machine, live, revision, deadline, held, asked, nonce, addressee })
         });
         if slot.asked == Some(status) {
             slot.asked = None;
@@ -402,7 +436,7 @@ impl DeliveryLoop {
         }
         if end > now {
             if self.ends.insert(live.key, end) != Some(end) {
-                self.heap.push(Reverse((end, live.key)));
+                self.push_deadline(end, live.key);
             }
             return;
         }
@@ -435,25 +469,23 @@ impl DeliveryLoop {
         }
     }
 
-    /// Takes what came of an attempt; nothing if it panicked.
+    /// Takes what came of an attempt; nothing if it panicked, which counts as a failure.
     pub(crate) fn attempt_ended(&mut self, run: u64, sent: Option<Sent>) {
-        let Some(Running { key, id, place }) = self.running.remove(&run) else { return };
+        let Some(Running { key, attempt, place }) = self.running.remove(&run) else { return };
         let now = self.shared.clock.now();
-        let health = sent.as_ref().map_or(Health::Unknown, |sent| sent.health);
+        let Sent { outcome, health } = sent.unwrap_or_else(Sent::lost);
         for (waiting, attempt) in self.hosts.ended(&place, health, (self.jitter)(), now) {
             self.bar(waiting, attempt.id, now);
         }
-        let Some(Sent { outcome, .. }) = sent else {
-            // The machine counts the attempt as lost when its deadline has passed.
-            return;
-        };
         let Some(slot) = self.slots.get_mut(&key) else { return };
         if outcome == Outcome::Success {
             crash_point("delivery.answered");
-            slot.nonce = Uuid::now_v7();
+            if !matches!(attempt.kind, AttemptKind::Events { .. }) {
+                slot.nonce = Uuid::now_v7();
+            }
         }
         let mut effects = Vec::new();
-        let input = Input::AttemptEnded { id, outcome, jitter: (self.jitter)() };
+        let input = Input::AttemptEnded { id: attempt.id, outcome, jitter: (self.jitter)() };
         slot.machine.handle(input, now, &mut effects);
         self.carry_out(key, effects);
     }
@@ -496,14 +528,27 @@ impl DeliveryLoop {
             && slot.deadline.is_none_or(|known| at < known)
         {
             slot.deadline = Some(at);
-            self.heap.push(Reverse((at, key)));
+            self.push_deadline(at, key);
         }
         self.put_away(key);
     }
 
+    /// Adds to the heap, which is made anew when most of what is in it is out of date: a deadline that
+    /// an earlier one takes the place of stays in it (I10).
+    fn push_deadline(&mut self, at: Timestamp, key: SubscriptionKey) {
+        self.heap.push(Reverse((at, key)));
+        let counted = self.slots.len() + self.resting.len() + self.ends.len();
+        if self.heap.len() > 2 * counted + DEADLINES_OLD_MAX {
+            let slots = self.slots.iter().filter_map(|(key, slot)| Some((slot.deadline?, *key)));
+            let ends = self.ends.iter().map(|(key, end)| (*end, *key));
+            let counted = slots.chain(self.resting.deadlines()).chain(ends);
+            self.heap = counted.map(Reverse).collect();
+        }
+    }
+
     /// Puts a machine away that would do nothing for long: it is made anew from the live table.
     fn put_away(&mut self, key: SubscriptionKey) {
-        if self.slots.len() <= MACHINES_KEPT {
+        if self.slots.len() <= self.machines_kept {
             return;
         }
         let Some(slot) = self.slots.get(&key) else { return };
@@ -524,15 +569,11 @@ impl DeliveryLoop {
         if !is_awaited(&self.slots, &(key, attempt)) {
             return;
         }
-        let Some(slot) = self.slots.get(&key) else { return };
-        let settings = slot.live.state().settings.clone();
-        let host = match (&settings.channel_type, &self.relay) {
-            (ChannelType::Email, Some(relay)) => relay.clone(),
-            _ => target_of(&settings),
-        };
-        let slots = &self.slots;
-        match self.hosts.offer(&host, (key, attempt), now, |entry| is_awaited(slots, entry)) {
-            Turn::Go(place) => self.begin(key, attempt, place, settings),
+        let Some(slot) = self.slots.get_mut(&key) else { return };
+        let addressee = slot.addressee(self.relay.as_ref());
+        let (slots, host) = (&self.slots, &addressee.host);
+        match self.hosts.offer(host, (key, attempt), now, |entry| is_awaited(slots, entry)) {
+            Turn::Go(place) => self.begin(key, attempt, place, addressee),
             Turn::Wait => {}
             Turn::Barred => self.bar(key, attempt.id, now),
         }
@@ -544,10 +585,10 @@ impl DeliveryLoop {
         let slots = &self.slots;
         let next = self.hosts.next(host, now, |entry| is_awaited(slots, entry));
         if let Some((key, attempt, place)) = next
-            && let Some(slot) = self.slots.get(&key)
+            && let Some(slot) = self.slots.get_mut(&key)
         {
-            let settings = slot.live.state().settings.clone();
-            self.begin(key, attempt, place, settings);
+            let addressee = slot.addressee(self.relay.as_ref());
+            self.begin(key, attempt, place, addressee);
         }
     }
 
@@ -560,7 +601,13 @@ impl DeliveryLoop {
     }
 
     /// Has an attempt sent: by the settings that its place was found by.
-    fn begin(&mut self, key: SubscriptionKey, attempt: Attempt, place: Place, settings: Settings) {
+    fn begin(
+        &mut self,
+        key: SubscriptionKey,
+        attempt: Attempt,
+        place: Place,
+        addressee: Arc<Addressee>,
+    ) {
         let Some(slot) = self.slots.get_mut(&key) else { return };
         let mut effects = Vec::new();
         let started = Input::AttemptStarted { id: attempt.id };
@@ -568,9 +615,19 @@ impl DeliveryLoop {
         let (live, status, nonce) = (slot.live.clone(), slot.machine.status(), slot.nonce);
         self.runs += 1;
         let run = self.runs;
-        self.running.insert(run, Running { key, id: attempt.id, place });
-        self.starts.push_back(Start { run, live, settings, attempt, status, nonce });
+        self.running.insert(run, Running { key, attempt, place });
+        self.starts.push_back(Start { run, live, addressee, attempt, status, nonce });
         self.carry_out(key, effects);
+    }
+}
+
+impl Slot {
+    /// Whom attempts are sent to by what the client asks for now.
+    fn addressee(&mut self, relay: Option<&HostName>) -> Arc<Addressee> {
+        let state = self.live.state();
+        let known = self.addressee.take().filter(|known| known.is_of(&state));
+        let addressee = known.unwrap_or_else(|| Arc::new(Addressee::of(&state, relay)));
+        self.addressee.insert(addressee).clone()
     }
 }
 
@@ -598,10 +655,20 @@ impl Tasks {
 
     /// The next that ends, and what came of it; none while there are none. Cancel safe.
     async fn join_next(&mut self) -> Option<(u64, Option<Sent>)> {
-        let (task, sent) = match self.tasks.join_next_with_id().await? {
+        let ended = self.tasks.join_next_with_id().await?;
+        self.ended(ended)
+    }
+
+    /// The next that has ended by now.
+    fn try_join_next(&mut self) -> Option<(u64, Option<Sent>)> {
+        let ended = self.tasks.try_join_next_with_id()?;
+        self.ended(ended)
+    }
+
+    fn ended(&mut self, ended: Result<(Id, Sent), JoinError>) -> Option<(u64, Option<Sent>)> {
+        let (task, sent) = match ended {
             Ok((task, sent)) => (task, Some(sent)),
             Err(error) => {
-                // The machine counts the attempt as lost when its deadline has passed.
                 tracing::error!("an attempt panicked");
                 (error.id(), None)
             }
@@ -625,7 +692,19 @@ fn after(start: Timestamp, duration: Duration) -> Timestamp {
     start.checked_add(duration).unwrap_or(Timestamp::MAX)
 }
 
+fn before(end: Timestamp, duration: Duration) -> Timestamp {
+    end.checked_sub(duration).unwrap_or(Timestamp::MIN)
+}
+
+/// A part of a duration, drawn uniformly.
+fn share_of(duration: Duration, draw: u32) -> Duration {
+    duration.mul_f64(f64::from(draw) / 2f64.powi(32))
+}
+
 /// A draw for the machines; without randomness all retries simply come when the schedule says.
 pub(crate) fn jitter() -> u32 {
-    getrandom::u32().unwrap_or(JITTER_MIDDLE)
+    random().map_or(JITTER_MIDDLE, u32::from_be_bytes)
 }
+
+#[cfg(test)]
+mod tests;

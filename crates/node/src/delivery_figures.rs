@@ -49,6 +49,9 @@ pub struct DeliveryFigures {
     /// Age of the oldest event that an active subscription has not been sent with success. A lower
     /// bound where very many subscriptions lag far behind.
     pub oldest_undelivered_age: Option<Duration>,
+    /// Places of subscriptions, of any channel, that no index finds: each is tried on every change of
+    /// its type.
+    pub not_indexed: usize,
 }
 
 impl Node {
@@ -114,7 +117,8 @@ impl Node {
         }
         let attempts = self.shared.attempts.counts().to_vec();
         let oldest_undelivered_age = self.age_of_oldest(oldest, unknown).await?;
-        Ok(DeliveryFigures { attempts, statuses, oldest_undelivered_age })
+        let not_indexed = self.writer.catalogs().await?.residual_len();
+        Ok(DeliveryFigures { attempts, statuses, oldest_undelivered_age, not_indexed })
     }
 
     async fn age_of_oldest(

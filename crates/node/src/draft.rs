@@ -38,7 +38,7 @@ mod occurrences;
 mod subscriptions;
 
 use lookup::GroupIndexes;
-pub(crate) use lookup::{Found, look_up_stored};
+pub(crate) use lookup::{Found, check_indexed, look_up_stored};
 
 /// What a durable group changes in the live table.
 pub(crate) enum LiveEffect {

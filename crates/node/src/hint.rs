@@ -7,49 +7,89 @@
 //! hint: it stands nowhere else, and a restart forgets it.
 
 use std::collections::hash_map::Entry;
+use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::task::{Context, Poll, Waker};
 
 use cresset_model::SubscriptionKey;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
-use tokio::sync::Notify;
 
 use crate::notify::Range;
 
-/// The hints for one loop or one socket.
+/// The hints for one loop or one socket: one task waits for them.
 #[derive(Default)]
 pub(crate) struct Hints {
-    keys: Mutex<FxHashSet<SubscriptionKey>>,
+    waiting: Mutex<Waiting>,
     /// What is to be sent again; without a range where that is under way.
     resends: Mutex<FxHashMap<SubscriptionKey, Option<Range>>>,
-    wake: Notify,
+}
+
+/// The hints that nobody has taken yet, and the task that waits for some.
+///
+/// Under one lock, so that a hint costs no more than that: many are given with each event of many subscriptions.
+#[derive(Default)]
+struct Waiting {
+    keys: FxHashSet<SubscriptionKey>,
+    /// Something else has to be looked at.
+    called: bool,
+    waker: Option<Waker>,
 }
 
 impl Hints {
     /// Tells that this subscription has something new.
     pub(crate) fn give(&self, key: SubscriptionKey) {
-        let fresh = self.lock().insert(key);
-        if fresh {
-            self.wake.notify_one();
-        }
+        self.give_all([key]);
     }
 
-    /// Waits until there is a hint. Cancel safe: nothing is taken.
+    /// Tells that these subscriptions have something new, and wakes who waits once.
+    pub(crate) fn give_all(&self, keys: impl IntoIterator<Item = SubscriptionKey>) {
+        let waker = {
+            let mut waiting = self.waiting();
+            waiting.keys.extend(keys);
+            if waiting.keys.is_empty() { None } else { waiting.waker.take() }
+        };
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// Wakes who waits, without a hint at any subscription.
+    pub(crate) fn call(&self) {
+        let waker = {
+            let mut waiting = self.waiting();
+            waiting.called = true;
+            waiting.waker.take()
+        };
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// Waits until there is a hint or a call. Cancel safe: nothing is taken.
     pub(crate) async fn wait(&self) {
-        while self.lock().is_empty() {
-            self.wake.notified().await;
+        poll_fn(|context| self.poll_wait(context)).await;
+    }
+
+    fn poll_wait(&self, context: &Context<'_>) -> Poll<()> {
+        let mut waiting = self.waiting();
+        if waiting.called || !waiting.keys.is_empty() {
+            return Poll::Ready(());
         }
+        match &mut waiting.waker {
+            Some(waker) => waker.clone_from(context.waker()),
+            none => *none = Some(context.waker().clone()),
+        }
+        Poll::Pending
     }
 
     /// Whether there is none.
     #[cfg(feature = "stepped")]
     pub(crate) fn is_empty(&self) -> bool {
-        self.lock().is_empty()
+        self.waiting().keys.is_empty()
     }
 
-    /// Takes all hints there are.
-    pub(crate) fn take(&self) -> Vec<SubscriptionKey> {
-        self.lock().drain().collect()
+    /// Takes all hints there are, and the call.
+    pub(crate) fn take(&self) -> SmallVec<[SubscriptionKey; 4]> {
+        let mut waiting = self.waiting();
+        waiting.called = false;
+        waiting.keys.drain().collect()
     }
 
     /// Asks for events to be sent again; false while that of the same subscription goes on.
@@ -76,19 +116,43 @@ impl Hints {
         self.resends.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lock(&self) -> MutexGuard<'_, FxHashSet<SubscriptionKey>> {
-        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Which sockets want to hear of which subscription.
+/// Which sockets there are, and which of them want to hear of which subscription.
 #[derive(Default)]
-pub(crate) struct Hub(RwLock<FxHashMap<SubscriptionKey, SmallVec<[Arc<Hints>; 1]>>>);
+pub(crate) struct Hub {
+    bound: RwLock<Bound>,
+    /// By their address, which no other has while they stand here.
+    open: Mutex<FxHashMap<usize, Arc<Hints>>>,
+}
+
+type Bound = FxHashMap<SubscriptionKey, SmallVec<[Arc<Hints>; 1]>>;
 
 impl Hub {
+    /// The hints for a new socket, until [`Self::close`].
+    pub(crate) fn open(&self) -> Arc<Hints> {
+        let hints = Arc::<Hints>::default();
+        self.opened().insert(Arc::as_ptr(&hints).addr(), hints.clone());
+        hints
+    }
+
+    /// The socket is gone.
+    pub(crate) fn close(&self, hints: &Arc<Hints>) {
+        self.opened().remove(&Arc::as_ptr(hints).addr());
+    }
+
+    /// Wakes all sockets, bound or not.
+    pub(crate) fn call_all(&self) {
+        let all: Vec<_> = self.opened().values().cloned().collect();
+        all.iter().for_each(|hints| hints.call());
+    }
+
     /// Hints to every socket that is bound to this subscription.
     pub(crate) fn give(&self, key: SubscriptionKey) {
-        let sockets = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let sockets = self.bound.read().unwrap_or_else(PoisonError::into_inner);
         for hints in sockets.get(&key).into_iter().flatten() {
             hints.give(key);
         }
@@ -97,7 +161,7 @@ impl Hub {
     /// Asks every socket that is bound to send events again, and tells how many do; none while one
     /// of them still does so.
     pub(crate) fn resend(&self, key: SubscriptionKey, range: Range) -> Option<usize> {
-        let sockets = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let sockets = self.bound.read().unwrap_or_else(PoisonError::into_inner);
         let bound = sockets.get(&key).map_or(&[][..], SmallVec::as_slice);
         if bound.iter().any(|hints| hints.resends().contains_key(&key)) {
             return None;
@@ -107,7 +171,7 @@ impl Hub {
 
     /// From now on this socket hears of the subscription. Adding it twice is as adding it once.
     pub(crate) fn join(&self, key: SubscriptionKey, hints: &Arc<Hints>) {
-        let mut sockets = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut sockets = self.bound.write().unwrap_or_else(PoisonError::into_inner);
         let joined = sockets.entry(key).or_default();
         if !joined.iter().any(|one| Arc::ptr_eq(one, hints)) {
             joined.push(hints.clone());
@@ -116,13 +180,17 @@ impl Hub {
 
     /// The socket hears of the subscription no more.
     pub(crate) fn leave(&self, key: SubscriptionKey, hints: &Arc<Hints>) {
-        let mut sockets = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut sockets = self.bound.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(joined) = sockets.get_mut(&key) {
             joined.retain(|one| !Arc::ptr_eq(one, hints));
             if joined.is_empty() {
                 sockets.remove(&key);
             }
         }
+    }
+
+    fn opened(&self) -> MutexGuard<'_, FxHashMap<usize, Arc<Hints>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -142,8 +210,41 @@ mod tests {
         hints.give(key(1));
         hints.give(key(1));
         hints.wait().await;
-        assert_eq!(hints.take(), [key(1)]);
+        assert_eq!(hints.take()[..], [key(1)]);
         assert!(hints.take().is_empty());
+    }
+
+    #[test]
+    fn who_waits_is_woken_by_hints_and_calls() {
+        let hints = Hints::default();
+        let mut context = Context::from_waker(Waker::noop());
+        hints.give_all([]);
+        assert!(hints.poll_wait(&context).is_pending());
+        hints.give_all([key(1), key(2)]);
+        assert!(hints.poll_wait(&context).is_ready());
+        assert_eq!(hints.take().len(), 2);
+        hints.call();
+        assert!(hints.poll_wait(&context).is_ready());
+        assert!(hints.take().is_empty());
+        let mut wait = std::pin::pin!(hints.wait());
+        assert!(wait.as_mut().poll(&mut context).is_pending());
+    }
+
+    #[tokio::test]
+    async fn a_call_reaches_every_open_socket() {
+        let hub = Hub::default();
+        let (one, two) = (hub.open(), hub.open());
+        hub.join(key(1), &one);
+        hub.close(&two);
+        let waits = tokio::spawn({
+            let one = one.clone();
+            async move { one.wait().await }
+        });
+        tokio::task::yield_now().await;
+        hub.call_all();
+        waits.await.unwrap();
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(std::pin::pin!(two.wait()).poll(&mut context).is_pending(), "it was closed");
     }
 
     #[test]
@@ -157,7 +258,7 @@ mod tests {
         hub.join(key(1), &one);
         hub.join(key(1), &two);
         assert_eq!(hub.resend(key(1), range(1, 2)), Some(2));
-        assert_eq!(one.take(), [key(1)]);
+        assert_eq!(one.take()[..], [key(1)]);
         assert_eq!(one.take_resend(key(1)), Some(range(1, 2)));
         assert_eq!(one.take_resend(key(1)), None);
         one.resend_ended(key(1));
@@ -175,8 +276,8 @@ mod tests {
         hub.leave(key(1), &one);
         hub.give(key(1));
         assert!(one.take().is_empty());
-        assert_eq!(two.take(), [key(1)]);
+        assert_eq!(two.take()[..], [key(1)]);
         hub.leave(key(1), &two);
-        assert!(hub.0.read().unwrap().is_empty());
+        assert!(hub.bound.read().unwrap().is_empty());
     }
 }

@@ -40,6 +40,8 @@ use crate::shared::Shared;
 const INDEX_WAIT_MAX: Duration = Duration::from_secs(2);
 /// Versions looked at to find the one that was current at a time.
 const VERSIONS_MAX: usize = 1_000;
+/// References looked at for one event, whether there is a resource behind them or not (I10).
+const REFERENCES_MAX: usize = 1_000;
 /// Calls of the index for one reverse include; each looks at a bounded number of documents.
 const ROUNDS_MAX: usize = 8;
 
@@ -167,7 +169,8 @@ impl<'g> Gatherer<'g> {
             return Ok(gathered);
         }
         let keys = vec![focus.key.clone()];
-        let mut list = List { room: includes.count_max, keys, added: Vec::new(), gathered };
+        let (room, looks) = (includes.count_max, REFERENCES_MAX);
+        let mut list = List { room, looks, keys, added: Vec::new(), gathered };
         for subject in named {
             if let Some(change) = self.store.version(&subject.key, subject.version)? {
                 self.add(&mut list, &Arc::new(change));
@@ -243,6 +246,15 @@ impl<'g> Gatherer<'g> {
                 continue;
             }
             let Some(key) = key_of(base, resource_type, id) else { continue };
+            if list.keys.contains(&key) {
+                continue;
+            }
+            // Each look costs reads, and there may be more references than anybody wants to follow.
+            if list.room == 0 || list.looks == 0 {
+                list.gathered.left_out = true;
+                return Ok(());
+            }
+            list.looks -= 1;
             if let Some(change) = self.as_of(&key, at)? {
                 self.add(list, &change);
             }
@@ -363,6 +375,8 @@ impl<'g> Gatherer<'g> {
 struct List {
     /// How many more there may be.
     room: usize,
+    /// How many more references may be looked at.
+    looks: usize,
     /// The focus and what is in the list.
     keys: Vec<ResourceKey>,
     /// What is in the list without the focus, as it was.

@@ -36,7 +36,7 @@ const GATHER: Duration = Duration::from_millis(100);
 const IDLE: Duration = Duration::from_millis(300);
 /// Raised whenever the rows of a resource come out otherwise than before, so that an index built
 /// before that is built anew.
-const EXTRACTION: u32 = 2;
+const EXTRACTION: u32 = 3;
 /// Parameters that the index keeps beside its rows.
 const BUILT_IN: [&str; 2] = ["_id", "_lastUpdated"];
 

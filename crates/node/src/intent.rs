@@ -183,7 +183,7 @@ pub(crate) enum Job {
 }
 
 /// A status that the server gives a subscription.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StatusChange {
     /// Which subscription.
     pub(crate) subscription: SubscriptionKey,

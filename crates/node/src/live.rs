@@ -6,7 +6,6 @@
 //! RQ-CH-03 allows).
 
 use std::borrow::Borrow;
-use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
@@ -16,6 +15,7 @@ use cresset_model::{
 };
 use jiff::Timestamp;
 use rustc_hash::{FxHashMap, FxHashSet};
+use smallvec::SmallVec;
 
 use crate::settings::Settings;
 
@@ -63,9 +63,9 @@ pub(crate) struct State {
     pub(crate) gone: bool,
 }
 
-/// Events in the order of their numbers. Behind a pointer, most have none.
+/// Events in the order of their numbers. Behind a pointer, most have none; and those that do, one.
 #[derive(Default)]
-struct Unsent(VecDeque<(EventNumber, Position)>);
+struct Unsent(SmallVec<[(EventNumber, Position); 1]>);
 
 /// What few subscriptions have.
 #[derive(Default)]
@@ -74,6 +74,8 @@ struct Trouble {
     error: Option<SubscriptionError>,
     /// What last kept a change from being evaluated for it (I9); not kept over a restart.
     problem: Option<Box<str>>,
+    /// What was forgotten before it could be sent (I5); not kept over a restart.
+    loss: Option<Box<str>>,
 }
 
 /// A time as the clock gives it, to the millisecond, in half the room.
@@ -135,6 +137,11 @@ impl State {
         self.trouble.as_ref()?.problem.as_deref()
     }
 
+    /// What was forgotten before it could be sent (I5).
+    pub(crate) fn loss(&self) -> Option<&str> {
+        self.trouble.as_ref()?.loss.as_deref()
+    }
+
     /// When its client last changed it.
     pub(crate) fn accepted(&self) -> Timestamp {
         self.accepted.timestamp()
@@ -155,10 +162,16 @@ impl State {
         self.set_trouble(|trouble| trouble.problem = problem.map(String::into_boxed_str));
     }
 
+    /// Notes what was forgotten before it could be sent.
+    pub(crate) fn set_loss(&mut self, loss: String) {
+        self.set_trouble(|trouble| trouble.loss = Some(loss.into_boxed_str()));
+    }
+
     fn set_trouble(&mut self, set: impl FnOnce(&mut Trouble)) {
         let mut trouble = self.trouble.take().unwrap_or_default();
         set(&mut trouble);
-        let any = trouble.error.is_some() || trouble.problem.is_some();
+        let Trouble { error, problem, loss } = &*trouble;
+        let any = error.is_some() || problem.is_some() || loss.is_some();
         self.trouble = any.then_some(trouble);
     }
 
@@ -225,21 +238,29 @@ impl State {
         self.last = event.number.get();
         let Unsent(events) = self.events.get_or_insert_default().as_mut();
         if events.len() == RECENT_EVENTS_MAX {
-            events.pop_front();
+            events.remove(0);
         }
-        events.push_back((event.number, event.position));
+        events.push((event.number, event.position));
     }
 
     /// Moves the cursor forward; never back.
     pub(crate) fn move_cursor(&mut self, number: EventNumber) {
         self.cursor = self.cursor.max(Some(number));
         let Some(Unsent(events)) = self.events.as_deref_mut() else { return };
-        while events.front().is_some_and(|(first, _)| *first <= number) {
-            events.pop_front();
-        }
-        if events.is_empty() {
+        let sent = events.iter().take_while(|(event, _)| *event <= number).count();
+        if sent == events.len() {
             self.events = None;
+        } else {
+            drop(events.drain(..sent));
         }
+    }
+
+    /// Position of an event, if it is still in memory.
+    pub(crate) fn position(&self, number: EventNumber) -> Option<Position> {
+        let Unsent(events) = self.events.as_deref()?;
+        let (front, _) = *events.first()?;
+        let index = usize::try_from(number.get().checked_sub(front.get())?).ok()?;
+        events.get(index).filter(|(found, _)| *found == number).map(|(_, position)| *position)
     }
 
     /// Positions of the events `first` to `last`, if all of them are still in memory.
@@ -249,11 +270,10 @@ impl State {
         last: EventNumber,
     ) -> Option<Vec<(EventNumber, Position)>> {
         let Unsent(events) = self.events.as_deref()?;
-        let (front, _) = *events.front()?;
+        let (front, _) = *events.first()?;
         let start = usize::try_from(first.get().checked_sub(front.get())?).ok()?;
         let count = usize::try_from(last.get().checked_sub(first.get())?).ok()? + 1;
-        let held = events.range(start.min(events.len())..);
-        let found: Vec<_> = held.take(count).copied().collect();
+        let found: Vec<_> = events.iter().skip(start).take(count).copied().collect();
         let whole = found.len() == count && found.first().is_some_and(|(one, _)| *one == first);
         whole.then_some(found)
     }

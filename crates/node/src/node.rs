@@ -89,6 +89,9 @@ impl Node {
     pub fn begin_stop(&self, grace_end: Instant) {
         self.shared.grace_end.get_or_init(|| grace_end);
         self.shared.stopping.send_replace(true);
+        self.shared.catch_up.end();
+        self.shared.hub.call_all();
+        self.shared.delivery.call();
     }
 
     /// Whether the node takes writes.

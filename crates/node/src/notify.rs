@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cresset_definitions::FhirVersion;
-use cresset_fhir::{Blanks, Codec};
+use cresset_fhir::{Blanks, Codec, Format, render_for_medplum};
 use cresset_model::{
     Change, ChannelType, Event, EventNumber, Interaction, Notification, NotificationEvent,
     NotificationResource, NotificationType, PayloadContent, Position, ResourceId, ResourceType,
@@ -24,6 +24,8 @@ use crate::frames::FrameKey;
 use crate::includes::{self, Focus, Gatherer, Includes};
 use crate::live::LiveSubscription;
 use crate::occurrence::{Occurrence, is_occurrence};
+use crate::random::random;
+use crate::settings::Settings;
 use crate::shared::Shared;
 
 /// A range of events, both ends included.
@@ -42,7 +44,7 @@ impl Range {
 
 /// Bytes of resources in one notification at most; what goes beyond is told of without its content,
 /// as the guide foresees for what cannot be included (RQ-NB-26).
-const CONTENT_BYTES_MAX: usize = 32 * 1024 * 1024;
+pub(crate) const CONTENT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes of resources in one frame at most; what goes beyond is in the next one. Each socket may
 /// hold a frame, so this is what a slow reader costs.
 const FRAME_CONTENT_BYTES_MAX: usize = 256 * 1024;
@@ -67,6 +69,15 @@ pub(crate) enum Overflow {
     Later,
 }
 
+/// Whose words a notification is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Dialect {
+    /// Those of the version.
+    Fhir,
+    /// Those that Medplum's client reads (docs/clients.md).
+    Medplum,
+}
+
 /// A notification as bytes.
 pub(crate) struct Rendered {
     pub(crate) bytes: Bytes,
@@ -85,32 +96,31 @@ pub(crate) struct Rendered {
 pub(crate) async fn render(
     shared: &Arc<Shared>,
     live: &LiveSubscription,
-    notification_type: NotificationType,
+    (notification_type, dialect): (NotificationType, Dialect),
     events: Option<(Range, Overflow)>,
     status: Option<SubscriptionStatus>,
 ) -> Result<Option<Rendered>, Error> {
     let version =
         version_of(live.base).ok_or_else(|| Error::internal("a base without a version"))?;
-    let single = events.and_then(|(range, _)| Single::of(shared, live, range, status));
+    let single = match dialect {
+        Dialect::Fhir => events.and_then(|(range, _)| Single::of(shared, live, range, status)),
+        // Too few to be worth it.
+        Dialect::Medplum => None,
+    };
     if let Some(rendered) = single.as_ref().and_then(|single| single.fill(shared, live)) {
         return Ok(Some(rendered));
     }
-    let content = live.state().settings.content;
+    let (content, format) = {
+        let state = live.state();
+        (state.settings.content, form_of(&state.settings))
+    };
     let read = match events {
         Some((range, overflow)) => {
             let read = read_events(shared, live, range, content, overflow).await?;
+            if let Some(lost) = read.lost_of(range) {
+                tell_loss(live, lost);
+            }
             if read.events.is_empty() {
-                tracing::warn!(
-                    subscription.id = %live.id,
-                    first = %range.first,
-                    last = %range.last,
-                    "events were forgotten before they could be sent"
-                );
-                let text = format!(
-                    "events {} to {} were older than what is kept before they could be sent",
-                    range.first, range.last
-                );
-                live.state().set_problem(Some(text));
                 return Ok(None);
             }
             read
@@ -123,12 +133,50 @@ pub(crate) async fn render(
     let mut notification = notification(shared, live, version, notification_type, read);
     notification.status = status.unwrap_or(notification.status);
     let mut bytes = Vec::with_capacity(room_for(&notification));
-    Codec::of(version).render_notification(&notification, &mut bytes);
+    match dialect {
+        Dialect::Fhir => Codec::of(version).render_notification(&notification, &mut bytes),
+        Dialect::Medplum if version == FhirVersion::R4 => {
+            render_for_medplum(&notification, &mut bytes);
+        }
+        Dialect::Medplum => Codec::of(version).render_notification(&notification, &mut bytes),
+    }
+    let bytes = match format {
+        Format::Json => bytes,
+        Format::Xml => Codec::of(version).xml_of_json(&bytes).map_err(Error::internal)?,
+    };
     if let Some(single) = single.filter(|_| plain && notification.errors.is_empty()) {
-        let make = || Codec::of(version).notification_template(&notification, random_salt()?);
+        let make =
+            || Codec::of(version).notification_template(&notification, format, random_salt()?);
         shared.frames.rendered(single.key, notification.timestamp, trace, make);
     }
     Ok(Some(Rendered { bytes: Bytes::from(bytes), told: Some(notification), last, trace }))
+}
+
+/// Tells the operator and the subscriber that events are lost to retention, which only ever forgets the
+/// oldest ones: sent nowhere, although the subscription was active all the time (I5).
+pub(crate) fn tell_loss(live: &LiveSubscription, Range { first, last }: Range) {
+    tracing::warn!(
+        subscription.id = %live.id,
+        %first,
+        %last,
+        "events were forgotten before they could be sent"
+    );
+    let text =
+        format!("events {first} to {last} were older than what is kept before they could be sent");
+    live.state().set_loss(text);
+}
+
+/// The form that a notification is rendered in: one that becomes part of a message is made XML with it.
+fn form_of(settings: &Settings) -> Format {
+    match settings.channel_type {
+        ChannelType::Message => Format::Json,
+        ChannelType::Custom(_)
+        | ChannelType::Email
+        | ChannelType::Kafka
+        | ChannelType::Nats
+        | ChannelType::RestHook
+        | ChannelType::Websocket => settings.format(),
+    }
 }
 
 /// A notification of one event in the plainest case: to an active subscription with which nothing is wrong.
@@ -146,13 +194,13 @@ impl Single {
     ) -> Option<Self> {
         let state = live.state();
         let active = status.unwrap_or(state.status) == SubscriptionStatus::Active;
-        let well = state.error().is_none() && state.problem().is_none();
+        let well = state.error().is_none() && state.problem().is_none() && state.loss().is_none();
         // A mail tells in words what its Bundle says.
         let mailed = state.settings.channel_type == ChannelType::Email;
         if first != last || !active || !well || mailed {
             return None;
         }
-        let &[(number, position)] = state.positions(first, last)?.as_slice() else { return None };
+        let position = state.position(first)?;
         let topic = &state.settings.topic;
         if shared.trigger_problems.of(live.base, &topic.url).is_some()
             || shared.shaped_topic(live.base, topic).is_some()
@@ -160,7 +208,7 @@ impl Single {
             return None;
         }
         let key = FrameKey { base: live.base, position, common: state.settings.common().clone() };
-        Some(Self { key, number })
+        Some(Self { key, number: first })
     }
 
     /// The notification, if others of the same event have been rendered.
@@ -182,9 +230,7 @@ impl Single {
 
 /// A number that nobody can guess; without randomness there are no templates.
 fn random_salt() -> Option<u128> {
-    let mut salt = [0; 16];
-    getrandom::fill(&mut salt).ok()?;
-    Some(u128::from_be_bytes(salt))
+    random().map(u128::from_be_bytes)
 }
 
 /// About as many bytes as a notification takes, so that its buffer grows at most once.
@@ -196,18 +242,14 @@ fn room_for(notification: &Notification) -> usize {
     NOTIFICATION_BYTES + events.sum::<usize>()
 }
 
-/// Two random names, with one question to the system.
+/// Two random names.
 fn two_uuids(now: Timestamp) -> (Uuid, Uuid) {
     let millis = u64::try_from(now.as_millisecond()).unwrap_or_default();
-    let mut random = [[0; 10]; 2];
-    match getrandom::fill(random.as_flattened_mut()) {
-        Ok(()) => {
-            let name =
-                |random| uuid::Builder::from_unix_timestamp_millis(millis, random).into_uuid();
-            (name(&random[0]), name(&random[1]))
-        }
-        Err(_) => (Uuid::now_v7(), Uuid::now_v7()),
-    }
+    let name = || {
+        let name = |random| uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid();
+        random().map_or_else(Uuid::now_v7, name)
+    };
+    (name(), name())
 }
 
 /// What a notification of this type says now about a subscription.
@@ -227,11 +269,11 @@ pub(crate) fn notification(
     };
     let of_topic = shared.trigger_problems.of(live.base, &state.settings.topic.url);
     let problems = [of_topic.as_deref(), state.problem()];
-    let problems = problems
-        .into_iter()
-        .flatten()
-        .map(|text| SubscriptionError { code: None, text: format!("not evaluated: {text}") });
-    let left_out = left_out.then(|| SubscriptionError { code: None, text: LEFT_OUT.to_owned() });
+    let problems = problems.into_iter().flatten().map(|text| format!("not evaluated: {text}"));
+    let loss = state.loss().map(str::to_owned);
+    let left_out = left_out.then(|| LEFT_OUT.to_owned());
+    let told = problems.chain(loss).chain(left_out);
+    let told = told.map(|text| SubscriptionError { code: None, text });
     let now = shared.clock.now();
     let (id, status_id) = two_uuids(now);
     Notification {
@@ -245,7 +287,7 @@ pub(crate) fn notification(
         notification_type,
         events_since_subscription_start: count,
         events,
-        errors: state.error().cloned().into_iter().chain(problems).chain(left_out).collect(),
+        errors: state.error().cloned().into_iter().chain(told).collect(),
         content: state.settings.content,
     }
 }
@@ -261,6 +303,19 @@ pub(crate) struct Read {
     pub(crate) trace: Option<TraceContext>,
     /// They tell of changes alone, and nothing could go with them: the same to all who may be told as much.
     plain: bool,
+}
+
+impl Read {
+    /// Which events of a range are lost: those before the first that was found.
+    fn lost_of(&self, range: Range) -> Option<Range> {
+        match self.events.first() {
+            None => Some(range),
+            Some(found) => {
+                let last = EventNumber::new(found.number.get() - 1)?;
+                (range.first <= last).then_some(Range { last, ..range })
+            }
+        }
+    }
 }
 
 /// The events of a range with what they tell. Events beyond retention are left out.

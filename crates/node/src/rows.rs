@@ -8,48 +8,74 @@ use std::ops::Bound;
 use cresset_definitions::TypeDefinition;
 use cresset_model::Comparator;
 use cresset_search::{
-    Criterion, DateOperand, DateRange, Operand, Reference, ReferenceOperand, SearchValue,
-    StringOperand, StringTest, Target, Token, TokenOperand, TokenSystem, UriOperand, UriTest, fold,
+    Criterion, DateOperand, Line, Operand, Parameter, Reference, ReferenceOperand, SearchValue,
+    Span, StringOperand, StringTest, Target, Token, TokenOperand, TokenSystem, UriOperand, UriTest,
+    fold,
 };
-use cresset_store::{Clause, Condition, IndexRow, IndexedValue, Span, SystemTest, Test, Within};
+use cresset_store::{Clause, Condition, IndexRow, IndexedValue, SystemTest, Test};
 use jiff::Timestamp;
-use smol_str::{SmolStr, StrExt};
+use smol_str::{SmolStr, StrExt, format_smolstr};
 
-/// Nanoseconds of a microsecond.
-const NANOS: i64 = 1_000;
+/// A value of which nothing is known but that there is one.
+const EVERYWHERE: Span = Span { low: i64::MIN, high: i64::MAX };
+
+/// Beside a parameter's code: the identifiers of its references.
+const IDENTIFIER: &str = ":identifier";
+/// Beside a parameter's code: where its quantities lie in base units, whatever unit they are in.
+const MEASURED: &str = ":measured";
+/// Beside the code of a composite parameter: what its first component finds.
+const FIRST: &str = "$";
 
 /// The rows of one search value; none for what no search can find.
 pub(crate) fn rows(parameter: &str, value: &SearchValue<'_>, rows: &mut Vec<IndexRow>) {
-    let mut push = |parameter: SmolStr, value| rows.push(IndexRow { parameter, value });
     let code = SmolStr::new(parameter);
+    let mut push = |parameter: &SmolStr, value| {
+        rows.push(IndexRow { parameter: parameter.clone(), value });
+    };
     match value {
-        SearchValue::Date(range) => {
-            let (low, high) = nanos(*range);
-            push(code, IndexedValue::Date { low, high });
+        SearchValue::Composite(parts) => {
+            push(&code, IndexedValue::Uri(SmolStr::default()));
+            let first = format_smolstr!("{code}{FIRST}");
+            for value in parts.first().into_iter().flat_map(|part| &**part) {
+                self::rows(&first, value, rows);
+            }
+        }
+        SearchValue::Date(_) | SearchValue::Number(_) => push(&code, written(value)),
+        SearchValue::Quantity(_) => {
+            push(&code, written(value));
+            if let Some(span) = Span::of_value(value, Line::Measured) {
+                push(&format_smolstr!("{code}{MEASURED}"), stretch(span));
+            }
         }
         SearchValue::Reference(reference) => {
-            if let Some(value) = reference_row(reference) {
-                push(code.clone(), value);
+            match reference_row(reference) {
+                Some(value) => push(&code, value),
+                // Found by `:missing` and `:text`, which only ask whether there is a value.
+                None => push(&code, IndexedValue::Uri(SmolStr::default())),
             }
-            if reference.identifier.is_some() || reference.display.is_some() {
-                // Found by `:identifier` and `:text`, which only ask whether there is a value.
-                push(code, IndexedValue::Uri(SmolStr::default()));
+            if let Some(identifier) = &reference.identifier {
+                push(&format_smolstr!("{code}{IDENTIFIER}"), token_row(identifier));
             }
         }
         SearchValue::String(text) => push(
-            code,
+            &code,
             IndexedValue::Text {
                 folded: SmolStr::new(&text.folded),
                 exact: SmolStr::new(text.text),
             },
         ),
-        SearchValue::Token(token) => push(code, token_row(token)),
-        SearchValue::Uri(uri) => push(code, IndexedValue::Uri(SmolStr::new(uri.url))),
-        // Their searches only ask whether there is a value, and compare the resource itself.
-        SearchValue::Composite(_) | SearchValue::Number(_) | SearchValue::Quantity(_) => {
-            push(code, IndexedValue::Uri(SmolStr::default()));
-        }
+        SearchValue::Token(token) => push(&code, token_row(token)),
+        SearchValue::Uri(uri) => push(&code, IndexedValue::Uri(SmolStr::new(uri.url))),
     }
+}
+
+/// Where a date or a number lies, as it is written.
+fn written(value: &SearchValue<'_>) -> IndexedValue {
+    stretch(Span::of_value(value, Line::Written).unwrap_or(EVERYWHERE))
+}
+
+fn stretch(span: Span) -> IndexedValue {
+    IndexedValue::Stretch { low: span.low, high: span.high }
 }
 
 fn reference_row(reference: &Reference<'_>) -> Option<IndexedValue> {
@@ -104,42 +130,48 @@ fn conditions(parameter: &SmolStr, operand: &Operand) -> Vec<Condition> {
         let (from, to) = last_updated(date);
         return vec![Condition::LastUpdated(from, to)];
     }
-    let test = match operand {
-        Operand::Date(date) => date_test(date),
-        Operand::Reference(reference) => reference_test(reference),
-        Operand::String(text) => text_test(text),
-        Operand::Token(token) => token_test(token),
-        Operand::Uri(uri) => uri_test(uri),
-        Operand::Composite(_) | Operand::Number(_) | Operand::Quantity(_) => None,
+    let some = || Condition::Missing { parameter: parameter.clone(), missing: false };
+    let found = match operand {
+        Operand::Composite(parts) => return first_conditions(parameter, parts, some()),
+        Operand::Date(_) | Operand::Number(_) | Operand::Quantity(_) => {
+            return stretch_conditions(parameter, operand).unwrap_or_else(|| vec![some()]);
+        }
+        Operand::Reference(ReferenceOperand::Identifier(token)) => {
+            token_test(token).map(|test| (format_smolstr!("{parameter}{IDENTIFIER}"), test))
+        }
+        Operand::Reference(reference) => {
+            reference_test(reference).map(|test| (parameter.clone(), test))
+        }
+        Operand::String(text) => Some((parameter.clone(), text_test(text))),
+        Operand::Token(token) => token_test(token).map(|test| (parameter.clone(), test)),
+        Operand::Uri(uri) => uri_test(uri).map(|test| (parameter.clone(), test)),
+        Operand::Words(_) => None,
     };
-    let parameter = parameter.clone();
-    vec![match test {
-        Some(test) => Condition::Value { parameter, test },
-        None => Condition::Missing { parameter, missing: false },
-    }]
+    vec![found.map_or_else(some, |(parameter, test)| Condition::Value { parameter, test })]
 }
 
-/// First and last nanosecond.
-fn nanos(range: DateRange) -> (i64, i64) {
-    let low = range.start.saturating_mul(NANOS);
-    (low, range.end.saturating_mul(NANOS).saturating_sub(1).max(low))
+/// What the first component of a composite parameter has to fit; `some` if that narrows nothing.
+fn first_conditions(
+    parameter: &SmolStr,
+    parts: &[(&'static Parameter, Operand)],
+    some: Condition,
+) -> Vec<Condition> {
+    let Some((_, part)) = parts.first() else { return vec![some] };
+    let found = conditions(&format_smolstr!("{parameter}{FIRST}"), part);
+    // A component may find what has no row, which only the whole value has.
+    let narrows = |one: &Condition| matches!(one, Condition::Value { .. });
+    if found.iter().all(narrows) { found } else { vec![some] }
 }
 
-fn date_test(date: &DateOperand) -> Option<Test> {
-    let (low, high) = nanos(date.range);
-    let from_here = Span { from: Bound::Included(low), to: Bound::Unbounded };
-    let up_to_here = Span { from: Bound::Unbounded, to: Bound::Included(high) };
-    let within = match date.comparator {
-        Comparator::Eq => Within { low: up_to_here, high: from_here },
-        Comparator::Ge | Comparator::Gt | Comparator::Sa => {
-            Within { low: Span::ALL, high: from_here }
-        }
-        Comparator::Eb | Comparator::Le | Comparator::Lt => {
-            Within { low: up_to_here, high: Span::ALL }
-        }
-        Comparator::Ap | Comparator::Ne => return None,
-    };
-    Some(Test::Date(within))
+/// Where a date, number or quantity has to lie; `None` if that is anywhere.
+fn stretch_conditions(parameter: &SmolStr, operand: &Operand) -> Option<Vec<Condition>> {
+    let (line, Span { low, high }) = Span::of_operand(operand)?;
+    let at =
+        |parameter, low, high| Condition::Value { parameter, test: Test::Stretch { low, high } };
+    match line {
+        Line::Written => Some(vec![at(parameter.clone(), low, high)]),
+        Line::Measured => Some(vec![at(format_smolstr!("{parameter}{MEASURED}"), low, high)]),
+    }
 }
 
 fn last_updated(date: &DateOperand) -> (Bound<Timestamp>, Bound<Timestamp>) {
@@ -171,14 +203,13 @@ fn local_test(resource_type: &TypeDefinition, id: &SmolStr) -> Test {
     Test::Reference { resource_type: Some(SmolStr::new_static(resource_type.name)), id: id.clone() }
 }
 
-fn text_test(text: &StringOperand) -> Option<Test> {
+fn text_test(text: &StringOperand) -> Test {
     match text.test {
-        StringTest::Contains => Some(Test::TextContains(text.text.clone())),
-        StringTest::Exact => Some(Test::TextExact {
-            folded: SmolStr::new(fold(&text.text)),
-            exact: text.text.clone(),
-        }),
-        StringTest::StartsWith => Some(Test::TextPrefix(text.text.clone())),
+        StringTest::Contains => Test::TextContains(text.text.clone()),
+        StringTest::Exact => {
+            Test::TextExact { folded: SmolStr::new(fold(&text.text)), exact: text.text.clone() }
+        }
+        StringTest::StartsWith => Test::TextPrefix(text.text.clone()),
     }
 }
 
@@ -192,7 +223,10 @@ fn token_test(token: &TokenOperand) -> Option<Test> {
         // The system may be implied by the element, so only the code narrows.
         TokenOperand::SystemCode(parts) => Some(any(&parts[1])),
         TokenOperand::OfType(parts) => Some(any(&parts[2])),
-        TokenOperand::CodeText(_) | TokenOperand::System(_) | TokenOperand::Text(_) => None,
+        TokenOperand::CodeText(_)
+        | TokenOperand::MimeType(_)
+        | TokenOperand::System(_)
+        | TokenOperand::Text(_) => None,
     }
 }
 

@@ -9,7 +9,10 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use cresset_model::{Canonical, ChannelType, Header, MimeType, PayloadContent, Subscription};
+use cresset_fhir::Format;
+use cresset_model::{
+    Canonical, ChannelType, Header, MimeType, PayloadContent, Subscription, is_criteria_topic,
+};
 use jiff::Timestamp;
 
 /// Settings looked at for an equal; the newest first.
@@ -49,6 +52,17 @@ pub(crate) struct Common {
 }
 
 impl Settings {
+    /// The form that its notifications are sent in.
+    pub(crate) fn format(&self) -> Format {
+        Format::of(self.mime_type.as_ref())
+    }
+
+    /// Whether it asks with a search as its criteria, and is told as the base specification says
+    /// (RQ-SB-02).
+    pub(crate) fn is_classic(&self) -> bool {
+        is_criteria_topic(&self.topic.url)
+    }
+
     /// What it has in common with others, to tell it from what others have.
     pub(crate) fn common(&self) -> &Arc<Common> {
         &self.common

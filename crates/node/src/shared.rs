@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::attempts::Attempts;
 use crate::caller::ClientRights;
 use crate::catalogs::Catalogs;
+use crate::catch_up::CatchUp;
 use crate::clock::Clock;
 use crate::config::{Config, SearchIndex};
 use crate::cursors::Cursors;
@@ -80,6 +81,7 @@ pub(crate) struct Shared {
     pub(crate) recent: Recent,
     pub(crate) frames: Frames,
     pub(crate) recoveries: Recoveries,
+    pub(crate) catch_up: CatchUp,
     pub(crate) cursors: Cursors,
     pub(crate) attempts: Attempts,
     /// Wakes the sockets.
@@ -156,6 +158,7 @@ impl Shared {
             recent: Recent::default(),
             frames: Frames::default(),
             recoveries: Recoveries::default(),
+            catch_up: CatchUp::default(),
             cursors: Cursors::default(),
             attempts,
             hub: Hub::default(),
@@ -217,15 +220,6 @@ impl Shared {
             piece()
         });
         answer.await.map_err(Error::internal)?
-    }
-
-    /// Tells whoever sends for this subscription that something is new.
-    pub(crate) fn hint(&self, subscription: &LiveSubscription) {
-        if subscription.is_websocket() {
-            self.hub.give(subscription.key);
-        } else {
-            self.delivery.give(subscription.key);
-        }
     }
 
     /// Tells everybody who may send for this subscription that it was changed.

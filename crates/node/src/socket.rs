@@ -4,33 +4,38 @@
 //! memory. The `Bindings` machine decides, this carries out. Whoever owns the connection calls
 //! [`Socket::next`] for what to write, [`Socket::written`] when it was written, and
 //! [`Socket::receive`] for each text frame of the client.
+//!
+//! `socket/command.rs` is what clients say; `socket/classic.rs` what R4's base specification has
+//! instead of tokens and notifications.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
+use cresset_definitions::FhirVersion;
 use cresset_engine::{BindingSettings, Bindings, Bound, FrameIntent, FrameKind, TokenId};
 use cresset_model::{ChannelType, IssueCode, NotificationType, SubscriptionKey};
 use cresset_store::crash_point;
 use jiff::Timestamp;
-use rustc_hash::FxHashMap;
-use serde_json::Value;
-use tokio::sync::watch;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use crate::caller::TokenHash;
+use crate::caller::{Caller, TokenHash};
 use crate::error::{Error, Kind};
 use crate::hint::Hints;
 use crate::live::LiveSubscription;
-use crate::notify::{self, Overflow, Range};
+use crate::notify::{self, Dialect, Overflow, Range};
 use crate::shared::Shared;
+use crate::timer::Timer;
 use crate::tokens;
 
-/// Characters of a bind command at most; a token has 43.
-const COMMAND_BYTES_MAX: usize = 4096;
+mod classic;
+mod command;
 
-/// Longest wait before deadlines are looked at again.
-const SLEEP_MAX: Duration = Duration::from_secs(60);
+use command::Command;
+
+/// What answers Medplum's ping.
+const PONG: &[u8] = br#"{"type":"pong"}"#;
 
 /// How often every binding is looked at, whatever the hints say.
 const SWEEP_PERIOD: Duration = Duration::from_secs(5 * 60);
@@ -55,16 +60,33 @@ pub struct Socket {
     bindings: Bindings,
     live: FxHashMap<SubscriptionKey, Arc<LiveSubscription>>,
     hints: Arc<Hints>,
-    stopping: watch::Receiver<bool>,
+    timer: Timer,
     /// Something to close the connection for, found while receiving.
     refusal: Option<SocketOutput>,
     bound: bool,
     /// What is being sent, until it is written.
     intent: Option<FrameIntent>,
-    /// The bytes of it, once they are built.
-    frame: Option<Bytes>,
     /// When every binding is looked at, hint or no hint.
     sweep_at: Timestamp,
+    /// The base that it was opened at, where subscriptions are bound by id.
+    version: Option<FhirVersion>,
+    /// Who opened it, where the request told.
+    caller: Option<Caller>,
+    dialect: Dialect,
+    /// Those bound by id, which are told by pings.
+    pinged: FxHashSet<SubscriptionKey>,
+    pong: Pong,
+}
+
+/// Where the answer to a ping stands; pings that come before it is out have one answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pong {
+    /// It is the frame that is being written.
+    BeingWritten,
+    /// It is to be written.
+    Due,
+    /// Nobody asked.
+    None,
 }
 
 impl Socket {
@@ -91,26 +113,59 @@ impl Socket {
         };
         let now = shared.clock.now();
         let bindings = Bindings::new(settings, now);
-        let stopping = shared.stopping.subscribe();
+        let hints = shared.hub.open();
         Ok(Self {
             shared,
             bindings,
             live: FxHashMap::default(),
-            hints: Arc::default(),
-            stopping,
+            hints,
+            timer: Timer::default(),
             refusal: None,
             bound: false,
             intent: None,
-            frame: None,
             sweep_at: now,
+            version: None,
+            caller: None,
+            dialect: Dialect::Fhir,
+            pinged: FxHashSet::default(),
+            pong: Pong::None,
         })
+    }
+
+    /// The same, for whoever opened it at a base: with that, subscriptions whose criteria are a search
+    /// can be bound by id (RQ-SB-02).
+    #[must_use]
+    pub fn opened_by(mut self, version: FhirVersion, caller: Option<Caller>) -> Self {
+        self.version = Some(version);
+        self.caller = caller;
+        self
+    }
+
+    /// The same, speaking with Medplum's client (docs/clients.md).
+    #[must_use]
+    pub fn for_medplum(mut self) -> Self {
+        self.dialect = Dialect::Medplum;
+        self
     }
 
     /// Takes a text frame of the client. Whatever is wrong with it closes the connection.
     pub async fn receive(&mut self, text: &str) {
-        let outcome = match parse_command(text) {
-            Some(token) => Box::pin(self.bind(&token)).await,
-            None => Err("send 'bind-with-token <token>'".to_owned()),
+        let outcome = match (Command::parse(text), self.dialect) {
+            (Some(Command::Bind(token)), _) => Box::pin(self.bind(&token)).await,
+            (Some(Command::BindById(id)), _) => self.bind_by_id(&id),
+            (Some(Command::Ping), Dialect::Medplum) => {
+                if self.pong == Pong::None {
+                    self.pong = Pong::Due;
+                }
+                Ok(())
+            }
+            (Some(Command::Unbind(token)), Dialect::Medplum) => {
+                self.unbind(&token);
+                Ok(())
+            }
+            (Some(Command::Ping | Command::Unbind(_)), Dialect::Fhir) | (None, _) => {
+                Err("send 'bind-with-token <token>'".to_owned())
+            }
         };
         if let Err(reason) = outcome {
             self.refusal = Some(SocketOutput::Close { code: 1008, reason });
@@ -119,20 +174,17 @@ impl Socket {
 
     /// Waits for something to write or a reason to close.
     ///
-    /// After a frame, it gives the same frame again until [`Self::written`] is called.
+    /// After a frame, it gives one of the same events again until [`Self::written`] is called.
     /// Cancel safe.
     pub async fn next(&mut self) -> SocketOutput {
         loop {
             if let Some(output) = self.look().await {
                 return output;
             }
-            let now = self.shared.clock.now();
-            let wait = self.bindings.next_deadline().duration_since(now);
-            let wait = Duration::try_from(wait).unwrap_or(Duration::ZERO).min(SLEEP_MAX);
+            let (deadline, now) = (self.bindings.next_deadline(), self.shared.clock.now());
             tokio::select! {
                 () = self.hints.wait() => {}
-                () = tokio::time::sleep(wait) => {}
-                _ = self.stopping.changed() => {}
+                () = self.timer.until(deadline, now) => {}
             }
         }
     }
@@ -142,12 +194,12 @@ impl Socket {
         if let Some(refusal) = self.refusal.take() {
             return Some(refusal);
         }
-        if *self.stopping.borrow() {
-            let reason = "the server is stopping".to_owned();
-            return Some(SocketOutput::Close { code: 1001, reason });
+        if let Some(close) = self.close_to_stop() {
+            return Some(close);
         }
-        if let Some(frame) = &self.frame {
-            return Some(SocketOutput::Frame(frame.clone()));
+        if self.pong != Pong::None {
+            self.pong = Pong::BeingWritten;
+            return Some(SocketOutput::Frame(Bytes::from_static(PONG)));
         }
         let now = self.shared.clock.now();
         self.sweep(now);
@@ -156,12 +208,11 @@ impl Socket {
             let reason_text = reason.text().to_owned();
             return Some(SocketOutput::Close { code: reason.code(), reason: reason_text });
         }
-        match self.build().await {
-            Ok(Some(frame)) => {
-                self.frame = Some(frame.clone());
-                Some(SocketOutput::Frame(frame))
-            }
-            Ok(None) => None,
+        self.leave_unbound();
+        match self.build(now).await {
+            Ok(Some(frame)) => Some(SocketOutput::Frame(frame)),
+            // Also where the call to stop was taken with the hints.
+            Ok(None) => self.close_to_stop(),
             Err(error) => {
                 tracing::error!(%error, "a frame was not built");
                 let reason = "the server cannot read its log".to_owned();
@@ -170,9 +221,18 @@ impl Socket {
         }
     }
 
+    /// The close of a socket when the node stops.
+    fn close_to_stop(&self) -> Option<SocketOutput> {
+        let reason = || "the server is stopping".to_owned();
+        self.shared.stopping.borrow().then(|| SocketOutput::Close { code: 1001, reason: reason() })
+    }
+
     /// The frame handed out was written: its events count as delivered (RQ-CH-47).
     pub fn written(&mut self) {
-        self.frame = None;
+        if self.pong == Pong::BeingWritten {
+            self.pong = Pong::None;
+            return;
+        }
         self.intent = None;
         let moved = self.bindings.frame_sent(self.shared.clock.now());
         if let Some(moved) = moved
@@ -198,43 +258,71 @@ impl Socket {
         let grant = tokens::grant(&self.shared, hash).await.map_err(|error| {
             if error.kind() == Kind::Forbidden { refused() } else { "try again later".to_owned() }
         })?;
-        let now = self.shared.clock.now();
         let mut any = false;
         for live in grant.subscriptions {
-            let bound = {
+            let is_bindable = {
                 let state = live.state();
-                if !state.is_active() || state.settings.channel_type != ChannelType::Websocket {
-                    continue;
-                }
-                Bound {
-                    subscription: live.key,
-                    token: hash.id(),
-                    expires: grant.expires,
-                    heartbeat_period: state.settings.heartbeat_period,
-                    max_count: state.settings.max_count,
-                    cursor: state.cursor,
-                    last: state.last,
-                }
+                state.is_active() && state.settings.channel_type == ChannelType::Websocket
             };
-            // Joined before it is bound: an event in between is seen by one of the two.
-            self.shared.hub.join(live.key, &self.hints);
-            // So is a change of the subscription.
-            self.hints.give(live.key);
-            self.live.insert(live.key, live.clone());
-            let bound = Bound { last: live.state().last, ..bound };
-            if self.bindings.bind(bound, now).is_err() {
-                return Err("too many subscriptions on one websocket".to_owned());
+            if is_bindable {
+                self.pinged.remove(&live.key);
+                self.bind_one(&live, hash.id(), grant.expires)?;
+                any = true;
             }
-            any = true;
         }
         if !any {
             return Err("no subscription of this token is active".to_owned());
         }
+        self.is_bound();
+        Ok(())
+    }
+
+    fn bind_one(
+        &mut self,
+        live: &Arc<LiveSubscription>,
+        token: TokenId,
+        expires: Timestamp,
+    ) -> Result<(), String> {
+        let bound = {
+            let state = live.state();
+            Bound {
+                subscription: live.key,
+                token,
+                expires,
+                heartbeat_period: state.settings.heartbeat_period,
+                max_count: state.settings.max_count,
+                cursor: state.cursor,
+                last: state.last,
+            }
+        };
+        // Joined before it is bound: an event in between is seen by one of the two.
+        self.shared.hub.join(live.key, &self.hints);
+        // So is a change of the subscription.
+        self.hints.give(live.key);
+        self.live.insert(live.key, live.clone());
+        let bound = Bound { last: live.state().last, ..bound };
+        let bound = self.bindings.bind(bound, self.shared.clock.now());
+        bound.map_err(|_| "too many subscriptions on one websocket".to_owned())
+    }
+
+    /// It counts no more among those that are not bound.
+    fn is_bound(&mut self) {
         if !self.bound {
             self.bound = true;
             self.shared.sockets_unbound.fetch_sub(1, Ordering::AcqRel);
         }
-        Ok(())
+    }
+
+    /// Lets go of what a token covers; the socket stays open.
+    fn unbind(&mut self, token: &str) {
+        self.bindings.let_go(TokenHash::of(token).id(), self.shared.clock.now());
+        let bound: FxHashSet<_> = self.bindings.subscriptions().collect();
+        let gone: Vec<_> = self.live.keys().filter(|key| !bound.contains(key)).copied().collect();
+        for key in gone {
+            self.live.remove(&key);
+            self.hints.resend_ended(key);
+            self.shared.hub.leave(key, &self.hints);
+        }
     }
 
     /// Has every binding looked at now and then, so that a lost hint costs at most
@@ -274,6 +362,23 @@ impl Socket {
         }
     }
 
+    /// Hears no more of what no token covers any more, and of which nothing is sent again here.
+    fn leave_unbound(&mut self) {
+        if self.live.len() == self.bindings.subscriptions().len() {
+            return;
+        }
+        let bound: FxHashSet<_> = self.bindings.subscriptions().collect();
+        let (hints, hub) = (&self.hints, &self.shared.hub);
+        self.live.retain(|key, _| {
+            let is_bound = bound.contains(key);
+            if !is_bound {
+                hints.resend_ended(*key);
+                hub.leave(*key, hints);
+            }
+            is_bound
+        });
+    }
+
     /// What wakes it.
     #[cfg(feature = "stepped")]
     pub(crate) fn hints(&self) -> &Hints {
@@ -283,16 +388,19 @@ impl Socket {
     /// The bytes of the next frame, if one is due.
     ///
     /// Cancel safe: the intent is kept until its frame is written.
-    async fn build(&mut self) -> Result<Option<Bytes>, Error> {
+    async fn build(&mut self, now: Timestamp) -> Result<Option<Bytes>, Error> {
         loop {
             if self.intent.is_none() {
-                self.intent = self.bindings.next_frame(self.shared.clock.now());
+                self.intent = self.bindings.next_frame(now);
             }
             let Some(intent) = self.intent else { return Ok(None) };
             let Some(live) = self.live.get(&intent.subscription) else {
                 self.written();
                 continue;
             };
+            if self.pinged.contains(&intent.subscription) {
+                return Ok(Some(Self::ping(live, intent.kind)));
+            }
             let (notification_type, range) = match intent.kind {
                 FrameKind::Events { first, last } => {
                     let events = (Range { first, last }, Overflow::Later);
@@ -301,8 +409,16 @@ impl Socket {
                 FrameKind::Handshake => (NotificationType::Handshake, None),
                 FrameKind::Heartbeat => (NotificationType::Heartbeat, None),
             };
+            let _turn = match range {
+                Some((range, _)) => self.shared.catch_up.turn(range).await,
+                None => None,
+            };
+            if *self.shared.stopping.borrow() {
+                return Ok(None);
+            }
             // Boxed, so that a socket that waits does not keep room for building frames.
-            let rendered = notify::render(&self.shared, live, notification_type, range, None);
+            let wanted = (notification_type, self.dialect);
+            let rendered = notify::render(&self.shared, live, wanted, range, None);
             match Box::pin(rendered).await? {
                 Some(frame) => {
                     if let Some(last) = frame.last {
@@ -321,6 +437,7 @@ impl Drop for Socket {
         for key in self.live.keys() {
             self.shared.hub.leave(*key, &self.hints);
         }
+        self.shared.hub.close(&self.hints);
         if !self.bound {
             self.shared.sockets_unbound.fetch_sub(1, Ordering::AcqRel);
         }
@@ -333,59 +450,5 @@ impl TokenHash {
     fn id(self) -> TokenId {
         let [a, b, c, d, e, f, g, h, ..] = self.0;
         TokenId(u64::from_le_bytes([a, b, c, d, e, f, g, h]))
-    }
-}
-
-/// The token of a bind command, in one of the forms of RQ-CH-42 and RQ-CH-43.
-fn parse_command(text: &str) -> Option<String> {
-    let text = text.trim();
-    if text.len() > COMMAND_BYTES_MAX {
-        return None;
-    }
-    let token = if text.starts_with('{') {
-        let command: Value = serde_json::from_str(text).ok()?;
-        (command.get("type")?.as_str()? == "bind-with-token").then_some(())?;
-        command.get("payload")?.get("token")?.as_str()?.trim().to_owned()
-    } else {
-        let rest = text.strip_prefix("bind-with-token")?;
-        let rest = rest.strip_prefix(':').unwrap_or(rest);
-        rest.starts_with(char::is_whitespace).then(|| rest.trim().to_owned())?
-    };
-    let valid = !token.is_empty() && token.bytes().all(|b| b.is_ascii_graphic());
-    valid.then_some(token)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_form_of_the_bind_command_gives_the_token() {
-        for text in [
-            "bind-with-token abc",
-            " bind-with-token   abc \n",
-            "bind-with-token: abc",
-            r#"{"type":"bind-with-token","payload":{"token":"abc"}}"#,
-        ] {
-            assert_eq!(parse_command(text).as_deref(), Some("abc"), "{text}");
-        }
-    }
-
-    #[test]
-    fn anything_else_is_no_command() {
-        let long = format!("bind-with-token {}", "a".repeat(COMMAND_BYTES_MAX));
-        for text in [
-            "",
-            "bind-with-token",
-            "bind-with-tokenabc",
-            "bind abc",
-            "bind-with-token a b",
-            r#"{"type":"bind","payload":{"token":"abc"}}"#,
-            r#"{"type":"bind-with-token"}"#,
-            "{",
-            long.as_str(),
-        ] {
-            assert_eq!(parse_command(text), None, "{text:.40}");
-        }
     }
 }

@@ -57,7 +57,8 @@ pub struct Sending {
 }
 
 impl SteppedNode {
-    /// A node on a store; `jitter` draws for its machines, uniform over all `u32`.
+    /// A node on a store; `jitter` draws for its machines, uniform over all `u32`, of which it keeps no more than
+    /// `machines_kept` at rest.
     ///
     /// # Errors
     /// Whatever the store answers while the state is read from it.
@@ -66,6 +67,7 @@ impl SteppedNode {
         store: Arc<dyn Store>,
         clock: Clock,
         jitter: impl FnMut() -> u32 + Send + 'static,
+        machines_kept: usize,
     ) -> Result<Self, store::Error> {
         let mut shared = Shared::new(config, Brokers::default(), store, clock);
         shared.reads_in_place = true;
@@ -73,7 +75,7 @@ impl SteppedNode {
         let (handle, jobs) = WriterHandle::new(shared.config.limits.write_queue_max);
         shared.store.prepare_index(indexer::scheme(&shared))?;
         let writer = Writer::new(shared.clone())?;
-        let delivery = DeliveryLoop::new(shared.clone(), Box::new(jitter));
+        let delivery = DeliveryLoop::new(shared.clone(), Box::new(jitter)).keeping(machines_kept);
         let node = Arc::new(Node { shared, writer: handle });
         let letters = FxHashMap::default();
         Ok(Self { node, writer, jobs, delivery, letters, recovery_room: 0 })

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use cresset_model::{Event, Position};
+use cresset_model::{ChannelType, Event, Position};
 use cresset_store::{self as store, Record, crash_point};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
@@ -137,6 +137,8 @@ pub(crate) struct Writer {
     health: Health,
     /// Status changes of the open group; kept when it fails, since nobody else asks again (I5).
     statuses: Vec<StatusChange>,
+    /// Those that could not be decided, for the next group, and how often that went wrong.
+    undecided: Vec<(StatusChange, u32)>,
 }
 
 /// Says that nothing is written any more, also when the writer ends by a panic.
@@ -147,6 +149,10 @@ impl Drop for StoppedOnDrop {
         self.0.stopped.store(true, Ordering::Release);
     }
 }
+
+/// How many groups a change of status that cannot be decided goes into: a page of the store may be
+/// readable again, while a bug stays one.
+const STATUS_TRIES_MAX: u32 = 8;
 
 /// Whether the writer knows what the store holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,6 +176,7 @@ impl Writer {
             last_at: Timestamp::UNIX_EPOCH,
             health: Health::Unsure,
             statuses: Vec::new(),
+            undecided: Vec::new(),
         };
         writer.recover()?;
         Ok(writer)
@@ -224,7 +231,9 @@ impl Writer {
         self.last_at = self.last_at.max(self.shared.clock.now());
         let saved = self.catalogs.clone();
         let mut answers = Vec::with_capacity(jobs.len());
-        let Some(finished) = self.decide(jobs, &mut answers) else { return };
+        let retried = std::mem::take(&mut self.undecided);
+        jobs.extend(retried.iter().map(|(change, _)| Job::Status(change.clone())));
+        let Some(finished) = self.decide(jobs, &retried, &mut answers) else { return };
         if finished.group.entries.is_empty() && finished.group.records.is_empty() {
             self.statuses.clear();
             answers.into_iter().for_each(|answer| answer.give(Ok(())));
@@ -262,8 +271,14 @@ impl Writer {
         others.collect()
     }
 
-    /// Decides all jobs, in order. Those refused are answered at once.
-    fn decide(&mut self, jobs: Vec<Job>, answers: &mut Vec<Answer>) -> Option<Finished> {
+    /// Decides all jobs, in order. Those refused are answered at once; `retried` are the changes of
+    /// status among them that went wrong before.
+    fn decide(
+        &mut self,
+        jobs: Vec<Job>,
+        retried: &[(StatusChange, u32)],
+        answers: &mut Vec<Answer>,
+    ) -> Option<Finished> {
         let mut draft = Draft::new(&self.shared, &mut self.catalogs, self.next, self.last_at);
         let wanted = jobs.iter().flat_map(|job| match job {
             Job::Write { work, .. } => work.intents.as_slice(),
@@ -299,10 +314,17 @@ impl Writer {
                 }
                 Job::Status(change) => {
                     let mark = draft.mark();
-                    self.statuses.push(change.clone());
-                    if let Err(error) = contained(|| draft.change_status(change)) {
-                        tracing::error!(%error, "a status change failed");
-                        draft.rollback(mark);
+                    match contained(|| draft.change_status(change.clone())) {
+                        Ok(()) => self.statuses.push(change),
+                        Err(error) => {
+                            tracing::error!(%error, "a status change failed");
+                            draft.rollback(mark);
+                            let before = retried.iter().find(|(one, _)| *one == change);
+                            let failures = before.map_or(0, |(_, failures)| *failures) + 1;
+                            if failures < STATUS_TRIES_MAX {
+                                self.undecided.push((change, failures));
+                            }
+                        }
                     }
                 }
                 Job::Catalogs { .. } | Job::Stop => {}
@@ -363,15 +385,19 @@ impl Writer {
         for subscription in hints.drain(..) {
             shared.hint_all(&subscription);
         }
+        // Whoever is woken finds all of the group.
+        let (mut bound, mut sent_to) = (Vec::new(), Vec::new());
         for event in events {
-            if let Some(subscription) = shared.live.get(event.subscription) {
-                subscription.state().append(*event);
-                hints.push(subscription);
+            let Some(subscription) = shared.live.get(event.subscription) else { continue };
+            let mut state = subscription.state();
+            state.append(*event);
+            match state.settings.channel_type == ChannelType::Websocket {
+                true => bound.push(event.subscription),
+                false => sent_to.push(event.subscription),
             }
         }
-        for subscription in hints {
-            shared.hint(&subscription);
-        }
+        bound.into_iter().for_each(|key| shared.hub.give(key));
+        shared.delivery.give_all(sent_to);
         shared.index_wake.notify_one();
     }
 

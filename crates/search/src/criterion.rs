@@ -66,6 +66,23 @@ pub struct Has {
 
 redact!(Has);
 
+impl Has {
+    /// The type of the resources that refer.
+    pub fn resource_type(&self) -> &'static str {
+        self.resource_type
+    }
+
+    /// The parameter by which they refer.
+    pub fn reference(&self) -> &'static Parameter {
+        self.reference
+    }
+
+    /// What they have to fit.
+    pub fn criterion(&self) -> &Criterion {
+        &self.criterion
+    }
+}
+
 impl Criterion {
     /// The parameter it is about.
     pub fn parameter(&self) -> &'static Parameter {
@@ -101,10 +118,10 @@ impl Criterion {
             Test::Any(operands) => Ok(any(operands)),
             Test::Chained(criteria) => self.chained(criteria, found, lookup),
             Test::Has(has) => self.has(has, values, lookup),
-            Test::In(sets) => self.is_member(sets, values, lookup)?.unless(false),
+            Test::In(sets) => self.is_member(sets, (values, lookup), false)?.unless(false),
             Test::Missing(missing) => Ok(found.is_empty() == *missing),
             Test::None(operands) => Ok(!any(operands)),
-            Test::NotIn(sets) => self.is_member(sets, values, lookup)?.unless(true),
+            Test::NotIn(sets) => self.is_member(sets, (values, lookup), true)?.unless(true),
         }
     }
 
@@ -190,11 +207,11 @@ impl Criterion {
     fn is_member(
         &self,
         sets: &[Set],
-        values: &ResourceValues<'_>,
-        lookup: &Lookup<'_>,
+        (values, lookup): (&ResourceValues<'_>, &Lookup<'_>),
+        asks_who_is_out: bool,
     ) -> Result<Membership, Problem> {
         let mut undecided = Undecided::default();
-        let mut reader = SetReader::new(lookup, values.base_url());
+        let mut reader = SetReader::new(lookup, values.base_url(), asks_who_is_out);
         for value in values.of(self.parameter)? {
             for set in sets {
                 match set.contains(value, &mut reader) {
@@ -305,6 +322,10 @@ pub fn all_match(
     values: &ResourceValues<'_>,
     lookup: &Lookup<'_>,
 ) -> Result<bool, Problem> {
+    // One is the rule.
+    if let [criterion] = criteria {
+        return criterion.matches(values, lookup);
+    }
     let mut undecided = Undecided::default();
     for criterion in criteria {
         match criterion.matches(values, lookup) {

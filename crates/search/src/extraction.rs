@@ -28,7 +28,7 @@ pub(crate) struct Source<'a> {
     pub(crate) resource: &'a Value,
 }
 
-type Values<'a> = Vec<SearchValue<'a>>;
+pub(crate) type Values<'a> = Vec<SearchValue<'a>>;
 
 impl<'a> Source<'a> {
     /// Adds what an item is as a value of the parameter.
@@ -38,7 +38,9 @@ impl<'a> Source<'a> {
             SearchKind::Number => values.extend(number(item)?.map(SearchValue::Number)),
             SearchKind::Quantity => values.extend(quantity(item)?.map(SearchValue::Quantity)),
             SearchKind::Reference => {
-                values.extend(self.reference(item)?.map(SearchValue::Reference));
+                if let Some(reference) = self.reference(item) {
+                    values.push(SearchValue::Reference(reference));
+                }
             }
             SearchKind::String => strings(item, values),
             SearchKind::Token => self.tokens(item, values),
@@ -48,21 +50,17 @@ impl<'a> Source<'a> {
         Ok(())
     }
 
-    fn reference(&self, item: &Item<'a>) -> Result<Option<Reference<'a>>, Malformed> {
-        let Some(json) = item.json() else { return Ok(None) };
-        Ok(match item.type_name() {
+    fn reference(&self, item: &Item<'a>) -> Option<Reference<'a>> {
+        let json = item.json()?;
+        match item.type_name() {
             "Reference" => Reference::of_reference(json, self.base_url),
-            "CodeableReference" => {
-                json.get("reference").and_then(|json| Reference::of_reference(json, self.base_url))
-            }
-            "canonical" | "uri" | "url" => {
-                json.as_str().map(|text| Reference::of_url(text, self.base_url))
-            }
+            "CodeableReference" => Reference::of_reference(json.get("reference")?, self.base_url),
+            "canonical" | "uri" | "url" => Some(Reference::of_url(json.as_str()?, self.base_url)),
             _ if json.get("resourceType").is_some() => {
                 Reference::of_resource(json, self.parameter.targets())
             }
             _ => None,
-        })
+        }
     }
 
     fn tokens(&self, item: &Item<'a>, values: &mut Values<'a>) {

@@ -141,7 +141,7 @@ impl TokenForms {
                 let [system, code] = &**parts;
                 Some(IndexKey::of_code(parameter, self.system_code, system, code))
             }
-            TokenOperand::CodeText(_) | TokenOperand::Text(_) => None,
+            TokenOperand::CodeText(_) | TokenOperand::MimeType(_) | TokenOperand::Text(_) => None,
         }
     }
 }
@@ -222,9 +222,11 @@ impl KeySink {
 /// The key that every value has which matches the operand; `None` if there is no such key.
 pub(crate) fn operand_key(parameter: u64, operand: &Operand) -> Option<IndexKey> {
     match operand {
-        Operand::Composite(_) | Operand::Date(_) | Operand::Number(_) | Operand::Quantity(_) => {
-            None
-        }
+        Operand::Composite(_)
+        | Operand::Date(_)
+        | Operand::Number(_)
+        | Operand::Quantity(_)
+        | Operand::Words(_) => None,
         Operand::Reference(reference) => match reference {
             ReferenceOperand::Id(id) => Some(IndexKey::new(parameter, Form::Id, [id, ""])),
             ReferenceOperand::Identifier(token) => IDENTIFIER.of_operand(parameter, token),

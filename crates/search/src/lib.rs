@@ -40,11 +40,16 @@
 //! | `:not` | token | no value fits; also without a value |
 //! | `:exact`, `:contains` | string (`:contains` also uri) | the text as written; anywhere in it |
 //! | `:text` | token, reference | the text for people starts with it |
-//! | `:code-text`, `:of-type` | token | the code as text; an identifier's `system\|type\|value` |
+//! | `:text` | string | words of the text, see below |
+//! | `:text-advanced` | token, reference | words of the text for people, see below |
+//! | `:code-text` | token, reference | the code starts with it, without case and accents; of a reference, which has no code, the text for people |
+//! | `:of-type` | token | an identifier's `system\|type\|value` |
 //! | `:identifier`, `:type`, `:Patient` | reference | the identifier beside the reference; a type that must be written |
 //! | `:above`, `:below` | uri | along the path of a URL |
 //! | `:above`, `:below` | token | `system\|code` in the hierarchy of the CodeSystem here, itself included |
+//! | `:below` | token of MIME types | `image`, `text/xml`: with any subtype, with any parameters |
 //! | `:above`, `:below` | reference | `Type/id`, what it is a part of or its parts (`partOf`), itself included |
+//! | `:above`, `:below` | canonical | `url\|version`: later versions; this one and those that begin with its pieces. `url`: all versions |
 //! | `:in`, `:not-in` | token | codes of a ValueSet here, by URL, `url\|version` or `ValueSet/id` |
 //! | `:in`, `:not-in` | reference | members of a Group, List or CareTeam here |
 //!
@@ -52,6 +57,15 @@
 //! asks what refers to the resource; both up to [`PATH_LENGTH_MAX`] references away. References to
 //! other servers, to versions and to contained resources are not followed (a version means the
 //! resource as it is), and what is not there never fits, whatever is asked of it.
+//!
+//! Words are written as in OData's `$search`, which FHIR advises: `"bone marrow" AND (biopsy OR aspir)`. A
+//! word begins a word of the text, a phrase in quotes stands there whole, `NOT` comes before `AND`, which
+//! may be left out, and that before `OR`; the text may be one of several, each asked alone. Nothing is
+//! known of synonyms.
+//!
+//! Of versions FHIR says two things: that `:below` is a "less than", and by its examples, in R4 and R5,
+//! that `url|1` finds `1.0` and `1.1`. The examples are followed, as most servers do: a subscription
+//! must not get more than it asked for. Versions compare piece by piece ([`compare_versions`]).
 //!
 //! A value set is read as it is defined (`compose` with codes, whole systems, imports, exclusions and
 //! filters over the hierarchy), or where that cannot be decided here by a complete expansion that
@@ -62,9 +76,7 @@
 //!
 //! - `_text`, `_content`, `_filter`, `_query`, `near` and other special parameters: they have no
 //!   expression to evaluate;
-//! - `:text-advanced`, `:text` on strings: thesaurus search, which has no exact meaning;
-//! - `:above` and `:below` on canonicals and on types without parts, `:code-text` on references, `:in`
-//!   and `:not-in` on uri: FHIR leaves their meaning to the server;
+//! - `:above` and `:below` on types without parts, `:in` and `:not-in` on uri: FHIR does not define them;
 //! - `:above` and `:below` of a code without a system: nothing says which hierarchy is meant;
 //! - composites of R5 whose components are no parameters of R5 (`Observation.code-value-string`);
 //! - functional lists (`_list=$current-problems`): they are computed by servers that have them;
@@ -103,6 +115,7 @@ mod token;
 mod uri;
 mod value;
 mod version;
+mod words;
 
 #[cfg(test)]
 mod tests;
@@ -130,4 +143,5 @@ pub use text::{StringOperand, StringTest, Text, fold};
 pub use token::{Token, TokenOperand, TokenSystem};
 pub use uri::{Uri, UriOperand, UriTest};
 pub use value::SearchValue;
-pub use version::compare_versions;
+pub use version::{VersionTest, compare_versions};
+pub use words::{WORDS_MAX, WORDS_NESTING_MAX, Words};

@@ -58,6 +58,11 @@ impl Referring {
         self.has.reference
     }
 
+    /// Whether this is what a criterion asks for, and not another one that asks the same.
+    pub fn is_of(&self, has: &Arc<Has>) -> bool {
+        Arc::ptr_eq(&self.has, has)
+    }
+
     /// Their type.
     pub fn resource_type(&self) -> &'static str {
         self.has.resource_type

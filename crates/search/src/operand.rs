@@ -12,6 +12,8 @@ use crate::text::{StringOperand, StringTest};
 use crate::token::TokenOperand;
 use crate::uri::{UriOperand, UriTest};
 use crate::value::redact;
+use crate::version::VersionTest;
+use crate::words::Words;
 use crate::{
     DateOperand, DateRange, NumberOperand, Parameter, QuantityOperand, ReferenceOperand, Scope,
     SearchValue,
@@ -39,6 +41,8 @@ pub enum Operand {
     Token(TokenOperand),
     /// Of a `uri` parameter.
     Uri(Box<UriOperand>),
+    /// Words in a string, or in the text for people of a token or reference.
+    Words(Box<Words>),
 }
 
 redact!(Operand);
@@ -62,6 +66,13 @@ impl Operand {
             (Self::String(operand), SearchValue::String(value)) => operand.matches(value),
             (Self::Token(operand), SearchValue::Token(value)) => operand.matches(value),
             (Self::Uri(operand), SearchValue::Uri(value)) => operand.matches(value),
+            (Self::Words(words), SearchValue::String(value)) => words.matches(value.text),
+            (Self::Words(words), SearchValue::Token(value)) => {
+                value.text.is_some_and(|text| words.matches(text))
+            }
+            (Self::Words(words), SearchValue::Reference(value)) => {
+                value.display.is_some_and(|text| words.matches(text))
+            }
             (
                 Self::Composite(_)
                 | Self::Date(_)
@@ -70,7 +81,8 @@ impl Operand {
                 | Self::Reference(_)
                 | Self::String(_)
                 | Self::Token(_)
-                | Self::Uri(_),
+                | Self::Uri(_)
+                | Self::Words(_),
                 _,
             ) => false,
         }
@@ -85,7 +97,11 @@ impl Operand {
             Self::Date(date) => vec![date.comparator],
             Self::Number(number) => vec![number.comparator],
             Self::Quantity(quantity) => vec![quantity.number.comparator],
-            Self::Reference(_) | Self::String(_) | Self::Token(_) | Self::Uri(_) => Vec::new(),
+            Self::Reference(_)
+            | Self::String(_)
+            | Self::Token(_)
+            | Self::Uri(_)
+            | Self::Words(_) => Vec::new(),
         }
     }
 }
@@ -134,6 +150,9 @@ pub(crate) struct Reader<'s> {
 impl Reader<'_> {
     /// Reads one alternative, still with its escapes; the error says what is expected instead.
     pub(crate) fn read(&self, text: &str) -> Result<Operand, &'static str> {
+        if self.asks_for_words() {
+            return self.read_words(text);
+        }
         const STRING: &str = "a text of more than punctuation, with `\\` before each of , $ | \\";
         const URI: &str = "a URI (a URL for above and below), with `\\` before each of , $ \\";
         match self.parameter.kind() {
@@ -156,6 +175,19 @@ impl Reader<'_> {
             SearchKind::Composite => self.read_composite(text),
             SearchKind::Special => Err("another type of parameter"),
         }
+    }
+
+    /// Whether it is a search for words, whose language FHIR leaves to the server.
+    fn asks_for_words(&self) -> bool {
+        match self.modifier {
+            Some(Modifier::Text) => self.parameter.kind() == SearchKind::String,
+            modifier => modifier == Some(Modifier::TextAdvanced),
+        }
+    }
+
+    fn read_words(&self, text: &str) -> Result<Operand, &'static str> {
+        let text = syntax::unescape(text).ok_or("text with `\\` before each of , $ | \\")?;
+        Ok(Operand::Words(Box::new(Words::parse(&text)?)))
     }
 
     /// The comparator, from beside the value or from its first two letters, and the rest.
@@ -209,16 +241,24 @@ impl Reader<'_> {
             Some(Modifier::Identifier) => {
                 ReferenceOperand::Identifier(TokenOperand::parse(text).ok_or(TOKEN)?)
             }
-            Some(Modifier::Text) => ReferenceOperand::Text(
+            // The code as text of what has no code is its text for people.
+            Some(Modifier::CodeText | Modifier::Text) => ReferenceOperand::Text(
                 StringOperand::new(StringTest::StartsWith, &plain()?).ok_or(TEXT)?,
             ),
-            modifier => ReferenceOperand::parse(
-                &plain()?,
-                self.scope.base_url.trim_end_matches('/'),
-                self.scope.parameters.definitions(),
-                self.only,
-                modifier == Some(Modifier::Type),
-            )?,
+            modifier => {
+                let operand = ReferenceOperand::parse(
+                    &plain()?,
+                    self.scope.base_url.trim_end_matches('/'),
+                    self.scope.parameters.definitions(),
+                    self.only,
+                    modifier == Some(Modifier::Type),
+                )?;
+                match modifier {
+                    Some(Modifier::Above) => operand.about_versions(VersionTest::After)?,
+                    Some(Modifier::Below) => operand.about_versions(VersionTest::Within)?,
+                    _ => operand,
+                }
+            }
         };
         Ok(Operand::Reference(operand))
     }
@@ -234,18 +274,19 @@ impl Reader<'_> {
 
     fn read_token(&self, text: &str) -> Result<Operand, &'static str> {
         const TEXT: &str = "a text of more than punctuation";
-        let words = || {
-            let text = syntax::unescape(text)?;
-            StringOperand::new(StringTest::StartsWith, &text)
-        };
-        let operand = match self.modifier {
-            Some(Modifier::CodeText) => TokenOperand::CodeText(words().ok_or(TEXT)?.into()),
-            Some(Modifier::OfType) => {
-                TokenOperand::parse_of_type(text).ok_or("system|code|value, each of them given")?
-            }
-            Some(Modifier::Text) => TokenOperand::Text(words().ok_or(TEXT)?.into()),
-            _ => TokenOperand::parse(text).ok_or("code, |code, system| or system|code")?,
-        };
+        let start = || StringOperand::new(StringTest::StartsWith, &syntax::unescape(text)?);
+        let operand =
+            match self.modifier {
+                Some(Modifier::Below) => TokenOperand::parse_mime_type(text)
+                    .ok_or("a MIME type or the first part of one")?,
+                Some(Modifier::CodeText) => {
+                    TokenOperand::parse_code_text(text).ok_or("the start of a code")?
+                }
+                Some(Modifier::OfType) => TokenOperand::parse_of_type(text)
+                    .ok_or("system|code|value, each of them given")?,
+                Some(Modifier::Text) => TokenOperand::Text(start().ok_or(TEXT)?.into()),
+                _ => TokenOperand::parse(text).ok_or("code, |code, system| or system|code")?,
+            };
         Ok(Operand::Token(operand))
     }
 

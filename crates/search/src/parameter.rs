@@ -13,6 +13,12 @@ use crate::index_key::IndexKey;
 /// Parameters about the sets that a resource is a member of, which no expression finds.
 pub(crate) const MEMBERSHIPS: [&str; 2] = ["_in", "_list"];
 
+/// The types of elements that name resources by their canonical URLs.
+const CANONICALS: [&str; 2] = ["canonical", "uri"];
+
+/// The system of MIME types.
+const MIME_TYPES: &str = "urn:ietf:bcp:13";
+
 /// A search parameter as it applies to a resource type.
 ///
 /// What every type has (`_id`, `_tag` …) is one parameter of `Resource`, shared by all types.
@@ -122,6 +128,20 @@ impl Parameter {
     /// Whether its values can be extracted; the error says why not, for people.
     pub fn check(&self) -> Result<(), &str> {
         self.extraction().map(|_| ())
+    }
+
+    /// Whether its references are surely canonicals, which have versions and no parts.
+    pub(crate) fn is_canonical(&self) -> bool {
+        let types = match self.extraction() {
+            Ok(Extraction::Items(expression)) => expression.types(),
+            Ok(Extraction::Composite(..) | Extraction::Itself) | Err(_) => None,
+        };
+        types.is_some_and(|types| types.iter().all(|one| CANONICALS.contains(one)))
+    }
+
+    /// Whether its codes are MIME types.
+    pub(crate) fn is_mime_type(&self) -> bool {
+        self.implied_systems == [MIME_TYPES]
     }
 
     /// Whether it asks of which Group, List or CareTeam a resource is a member.

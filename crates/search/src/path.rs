@@ -182,18 +182,17 @@ impl Parser<'_> {
             }
             None => allowed.to_vec(),
         };
-        let (mut found, mut refusal) = (Vec::new(), None);
+        let (mut found, mut unknown) = (Vec::new(), None);
         for target in targets {
             match self.path(target, rest, lookups) {
                 Ok(path) => found.push((target, path)),
-                // That one of the types lacks the parameter says less than what is wrong with it.
-                Err(issues) => match &refusal {
-                    Some(known) if !is_unknown(known) => {}
-                    Some(_) | None => refusal = Some(issues),
-                },
+                // A type that lacks the parameter cannot be meant; what is wrong with it for any
+                // other reason would be left out without a word (RQ-FL-11).
+                Err(issues) if is_unknown(&issues) => unknown = unknown.or(Some(issues)),
+                Err(issues) => return Err(issues),
             }
         }
-        match refusal {
+        match unknown {
             Some(issues) if found.is_empty() => Err(issues),
             Some(_) | None => Ok(Path::Chained { reference, targets: found }),
         }

@@ -1,5 +1,6 @@
 //! A parameter that cannot be evaluated on a resource.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::{Need, Parameter};
@@ -111,5 +112,34 @@ impl Undecided {
     /// The problem, if there was one.
     pub(crate) fn unless(self, decided: bool) -> Result<bool, Problem> {
         self.missing.or(self.other).map_or(Ok(decided), Err)
+    }
+}
+
+/// As [`Undecided`], of several tests within one parameter.
+#[derive(Default)]
+pub(crate) struct Open {
+    missing: BTreeSet<Need>,
+    other: Option<ProblemKind>,
+}
+
+impl Open {
+    pub(crate) fn add(&mut self, problem: ProblemKind) {
+        match problem {
+            ProblemKind::Missing(needs) => self.missing.extend(needs),
+            other => {
+                self.other.get_or_insert(other);
+            }
+        }
+    }
+
+    /// See [`Undecided::unless`].
+    ///
+    /// # Errors
+    /// The problem, if there was one.
+    pub(crate) fn unless(self, decided: bool) -> Result<bool, ProblemKind> {
+        if !self.missing.is_empty() {
+            return Err(ProblemKind::Missing(self.missing.into_iter().collect()));
+        }
+        self.other.map_or(Ok(decided), Err)
     }
 }

@@ -8,6 +8,7 @@ use crate::text::{StringOperand, Text};
 use crate::token::{Token, TokenOperand};
 use crate::uri::split_version;
 use crate::value::redact;
+use crate::version::VersionTest;
 
 /// The longest id FHIR allows.
 const ID_BYTES_MAX: usize = 64;
@@ -79,16 +80,30 @@ impl<'a> Target<'a> {
 
 /// The type and id of `Type/id`.
 fn local(path: &str) -> Option<(&str, &str)> {
-    let (resource_type, id) = path.split_once('/')?;
-    let is_type = resource_type.as_bytes().first()?.is_ascii_uppercase()
-        && resource_type.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    // What ends the type is the first byte that is neither letter nor digit.
+    let slash = path.bytes().position(|byte| !OF_NAME[usize::from(byte)])?;
+    let (resource_type, id) = path.split_at_checked(slash)?;
+    let id = id.strip_prefix('/')?;
+    let is_type = resource_type.as_bytes().first()?.is_ascii_uppercase();
     (is_type && is_id(id)).then_some((resource_type, id))
 }
 
 fn is_id(text: &str) -> bool {
-    (1..=ID_BYTES_MAX).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.')
+    let is_of_id = |byte: u8| OF_NAME[usize::from(byte)] || byte == b'-' || byte == b'.';
+    (1..=ID_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_of_id)
 }
+
+/// Letters and digits of ASCII. A look into a table costs half of what comparisons do, and this is asked
+/// of every reference.
+static OF_NAME: [bool; 256] = {
+    let mut of_name = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        of_name[byte as usize] = byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    of_name
+};
 
 impl<'a> Reference<'a> {
     /// `Reference`; `None` where it is empty.
@@ -148,8 +163,8 @@ pub enum ReferenceOperand {
     Url {
         /// The URL without version.
         url: SmolStr,
-        /// The version a reference must name, if one is asked for.
-        version: Option<Box<SmolStr>>,
+        /// What is asked of the version that a reference names, if anything is.
+        version: Option<Box<VersionTest>>,
     },
 }
 
@@ -160,8 +175,8 @@ pub struct LocalVersion {
     pub resource_type: &'static TypeDefinition,
     /// Its id.
     pub id: SmolStr,
-    /// The version that a reference must name.
-    pub version: SmolStr,
+    /// What is asked of the version that a reference names.
+    pub version: VersionTest,
 }
 
 impl ReferenceOperand {
@@ -197,7 +212,7 @@ impl ReferenceOperand {
                     return Err("a reference to the type that the modifier names");
                 }
                 let id = SmolStr::new(id);
-                Ok(match version.map(SmolStr::new) {
+                Ok(match version.map(exactly) {
                     None => Self::Local { resource_type, id },
                     Some(version) => {
                         Self::LocalVersion(Box::new(LocalVersion { resource_type, id, version }))
@@ -206,11 +221,33 @@ impl ReferenceOperand {
             }
             // The type of what lies on another server is not known.
             Target::Url { .. } if only.is_some() || typed => Err("Type/id or a URL on this server"),
-            Target::Url { url, version } if url.contains(':') => {
-                Ok(Self::Url { url: SmolStr::new(url), version: version.map(boxed) })
-            }
+            Target::Url { url, version } if url.contains(':') => Ok(Self::Url {
+                url: SmolStr::new(url),
+                version: version.map(exactly).map(Box::new),
+            }),
             Target::Contained | Target::Logical | Target::Url { .. } => {
                 Err("an id, Type/id or an absolute URL")
+            }
+        }
+    }
+
+    /// The same of a canonical, but about other versions than the very one that is written.
+    pub(crate) fn about_versions(
+        self,
+        test: fn(SmolStr) -> VersionTest,
+    ) -> Result<Self, &'static str> {
+        match self {
+            Self::Local { .. } => Ok(self),
+            Self::LocalVersion(wanted) => {
+                let version = test(wanted.version.into_version());
+                Ok(Self::LocalVersion(Box::new(LocalVersion { version, ..*wanted })))
+            }
+            Self::Url { url, version } => {
+                let version = version.map(|version| Box::new(test(version.into_version())));
+                Ok(Self::Url { url, version })
+            }
+            Self::Id(_) | Self::Identifier(_) | Self::Text(_) => {
+                Err("a canonical URL, perhaps with |version")
             }
         }
     }
@@ -218,9 +255,6 @@ impl ReferenceOperand {
     /// Whether the reference fits; `targets` are the types the parameter may point at, empty for
     /// any.
     pub fn matches(&self, value: &Reference<'_>, targets: &[&str]) -> bool {
-        let is_version = |asked: &Option<Box<SmolStr>>, version: Option<&str>| {
-            asked.as_deref().is_none_or(|asked| version == Some(asked.as_str()))
-        };
         match (self, value.target) {
             (Self::Id(wanted), Target::Local { resource_type, id, .. }) => {
                 wanted == id && (targets.is_empty() || targets.contains(&resource_type))
@@ -232,10 +266,10 @@ impl ReferenceOperand {
             (Self::LocalVersion(wanted), Target::Local { resource_type, id, version }) => {
                 wanted.id == id
                     && wanted.resource_type.name == resource_type
-                    && version == Some(wanted.version.as_str())
+                    && wanted.version.holds(version)
             }
             (Self::Url { url: wanted, version: asked }, Target::Url { url, version }) => {
-                wanted == url && is_version(asked, version)
+                wanted == url && asked.as_deref().is_none_or(|asked| asked.holds(version))
             }
             (Self::Identifier(token), _) => {
                 value.identifier.is_some_and(|identifier| token.matches(&identifier))
@@ -251,8 +285,8 @@ impl ReferenceOperand {
     }
 }
 
-fn boxed(version: &str) -> Box<SmolStr> {
-    Box::new(SmolStr::new(version))
+fn exactly(version: &str) -> VersionTest {
+    VersionTest::Exact(SmolStr::new(version))
 }
 
 redact!(LocalVersion, Reference<'_>, ReferenceOperand, Target<'_>);

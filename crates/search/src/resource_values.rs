@@ -8,7 +8,7 @@ use cresset_fhirpath::{
 };
 use serde_json::Value;
 
-use crate::extraction;
+use crate::extraction::{self, Values};
 use crate::index_key::{IndexKeys, KeyForms, KeySink};
 use crate::parameter::{Component, Extraction};
 use crate::parameters::TypeParameters;
@@ -40,7 +40,7 @@ pub struct ResourceValues<'a> {
     parts: RefCell<Vec<Part<'a>>>,
 }
 
-type Extracted<'a> = Result<Vec<SearchValue<'a>>, Box<Problem>>;
+type Extracted<'a> = Result<Values<'a>, Box<Problem>>;
 
 /// What a component of composite parameters finds in one place.
 struct Part<'a> {
@@ -58,8 +58,10 @@ const FIRST: usize = 3;
 
 impl<'a> ResourceValues<'a> {
     /// A resource of this type; whether it is one is the caller's business.
-    pub fn new(scope: Scope<'a>, resource_type: &'a str, resource: &'a Value) -> Self {
-        let scope = Scope { base_url: scope.base_url.trim_end_matches('/'), ..scope };
+    pub fn new(mut scope: Scope<'a>, resource_type: &'a str, resource: &'a Value) -> Self {
+        while let Some(base_url) = scope.base_url.strip_suffix('/') {
+            scope.base_url = base_url;
+        }
         let own = scope.parameters.of_concrete(resource_type);
         Self {
             scope,
@@ -157,17 +159,14 @@ impl<'a> ResourceValues<'a> {
         self.values_of(parameter).map_err(|kind| Box::new(Problem::new(parameter, kind)))
     }
 
-    fn values_of(
-        &self,
-        parameter: &'static Parameter,
-    ) -> Result<Vec<SearchValue<'a>>, ProblemKind> {
+    fn values_of(&self, parameter: &'static Parameter) -> Result<Values<'a>, ProblemKind> {
         let extraction = parameter.extraction().map_err(|_| ProblemKind::Unsupported)?;
         let expression = match extraction {
             Extraction::Composite(expression, _) | Extraction::Items(expression) => expression,
             Extraction::Itself => return Ok(self.itself().into_iter().collect()),
         };
         if self.is_surely_empty(expression) {
-            return Ok(Vec::new());
+            return Ok(Values::new());
         }
         let mut items = Collection::new();
         let context = context(self.resource_type, self.resource);
@@ -197,8 +196,8 @@ impl<'a> ResourceValues<'a> {
         &self,
         components: &'static [Component],
         places: &Collection<'a>,
-    ) -> Result<Vec<SearchValue<'a>>, ProblemKind> {
-        let mut values = Vec::new();
+    ) -> Result<Values<'a>, ProblemKind> {
+        let mut values = Values::new();
         let mut count = 0;
         'places: for place in places.iter().filter_map(Item::node) {
             if place.value().is_null() {
@@ -244,7 +243,7 @@ impl<'a> ResourceValues<'a> {
         &self,
         component: &'static Component,
         place: &Node<'a>,
-    ) -> Result<Vec<SearchValue<'a>>, ProblemKind> {
+    ) -> Result<Values<'a>, ProblemKind> {
         let mut items = Collection::new();
         let context = context(self.resource_type, self.resource).at(place);
         evaluate(&component.expression, &context, &mut items)?;
@@ -256,13 +255,13 @@ impl<'a> ResourceValues<'a> {
         &self,
         parameter: &'static Parameter,
         items: &Collection<'a>,
-    ) -> Result<Vec<SearchValue<'a>>, ProblemKind> {
+    ) -> Result<Values<'a>, ProblemKind> {
         let source = extraction::Source {
             parameter,
             base_url: self.scope.base_url,
             resource: self.resource,
         };
-        let mut values = Vec::with_capacity(items.len());
+        let mut values = Values::with_capacity(items.len());
         for item in items.iter() {
             let pushed = source.push(item, &mut values);
             pushed.map_err(|malformed| ProblemKind::Malformed(malformed.0))?;

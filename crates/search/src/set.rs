@@ -8,6 +8,7 @@ use serde_json::Value;
 use smol_str::SmolStr;
 
 use crate::lookup::{Answer, Lookup};
+use crate::problem::Open;
 use crate::reference::{ReferenceOperand, Target};
 use crate::token::{Token, TokenOperand, TokenSystem};
 use crate::uri::split_version;
@@ -234,12 +235,13 @@ pub(crate) struct SetReader<'l, 'a> {
     lookup: &'l Lookup<'a>,
     base_url: &'l str,
     steps_left: u32,
+    asks_who_is_out: bool,
 }
 
 impl<'l, 'a> SetReader<'l, 'a> {
-    /// `base_url` has no final `/`.
-    pub(crate) fn new(lookup: &'l Lookup<'a>, base_url: &'l str) -> Self {
-        Self { lookup, base_url, steps_left: STEPS_MAX }
+    /// `base_url` has no final `/`; `asks_who_is_out` if what is no member fits (`:not-in`).
+    pub(crate) fn new(lookup: &'l Lookup<'a>, base_url: &'l str, asks_who_is_out: bool) -> Self {
+        Self { lookup, base_url, steps_left: STEPS_MAX, asks_who_is_out }
     }
 
     fn step(&mut self) -> Result<(), ProblemKind> {
@@ -282,17 +284,34 @@ impl<'l, 'a> SetReader<'l, 'a> {
     fn has_token(&mut self, set: &'a Value, token: &Token<'_>) -> Result<bool, ProblemKind> {
         let Some(code) = token.code else { return Ok(false) };
         match token.system {
-            TokenSystem::Absent => Ok(false),
-            TokenSystem::Implied(systems) => {
-                for system in systems {
-                    if value_set::contains(self, set, system, code, 0)? {
-                        return Ok(true);
-                    }
+            TokenSystem::Absent | TokenSystem::Implied([]) => {
+                // Asked only where it would matter: what the set may need is then looked up.
+                let may_have =
+                    self.asks_who_is_out && value_set::contains(self, set, (None, code), 0)?;
+                if may_have {
+                    return self.doubt("a code without a system may be in the ValueSet");
                 }
                 Ok(false)
             }
-            TokenSystem::Named(system) => value_set::contains(self, set, system, code, 0),
+            TokenSystem::Implied(systems) => {
+                let mut open = Open::default();
+                for system in systems {
+                    match value_set::contains(self, set, (Some(system), code), 0) {
+                        Ok(true) => return Ok(true),
+                        Ok(false) => {}
+                        Err(problem) => open.add(problem),
+                    }
+                }
+                open.unless(false)
+            }
+            TokenSystem::Named(system) => value_set::contains(self, set, (Some(system), code), 0),
         }
+    }
+
+    /// What a value is that may be a member for all that can be told: no member where members are
+    /// wanted, and without an answer where they are not (I9).
+    fn doubt(&self, reason: &'static str) -> Result<bool, ProblemKind> {
+        if self.asks_who_is_out { Err(ProblemKind::Unavailable(reason)) } else { Ok(false) }
     }
 
     /// Whether a resource's code is below the one asked for in a code system, or above it.

@@ -74,7 +74,7 @@ impl Span {
     }
 
     /// Where values may lie that the operand matches; `None` where that is anywhere.
-    pub(crate) fn of_operand(operand: &Operand) -> Option<(Line, Self)> {
+    pub fn of_operand(operand: &Operand) -> Option<(Line, Self)> {
         let written = |number| Self::of_number(number, |number| Some(between(number, number)));
         let span = match operand {
             Operand::Date(date) => Self::of_date(date),
@@ -93,7 +93,8 @@ impl Span {
             | Operand::Reference(_)
             | Operand::String(_)
             | Operand::Token(_)
-            | Operand::Uri(_) => None,
+            | Operand::Uri(_)
+            | Operand::Words(_) => None,
         };
         Some((Line::Written, span?))
     }
@@ -130,7 +131,7 @@ impl Span {
     }
 
     /// Where a value lies on a line; `None` for one that is not on it.
-    pub(crate) fn of_value(value: &SearchValue<'_>, line: Line) -> Option<Self> {
+    pub fn of_value(value: &SearchValue<'_>, line: Line) -> Option<Self> {
         match (line, value) {
             (Line::Written, SearchValue::Date(date)) => Some(Self::between(date.start, date.end)),
             (Line::Written, SearchValue::Number(number)) => Some(Self::of_numbers(*number, place)),

@@ -73,23 +73,46 @@ pub fn fold(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     let mut folded = String::with_capacity(text.len());
-    // Lower case first: some upper-case letters have a mark only in their lower-case form.
-    for c in text.chars().flat_map(char::to_lowercase).nfkd() {
-        match c {
-            'ß' => folded.push_str("ss"),
-            'ς' => folded.push('σ'),
-            _ if c.is_whitespace() => {
-                if !folded.is_empty() && !folded.ends_with(' ') {
-                    folded.push(' ');
-                }
+    for c in decomposed(text) {
+        if c.is_whitespace() {
+            if !folded.is_empty() && !folded.ends_with(' ') {
+                folded.push(' ');
             }
-            _ if is_combining_mark(c) || is_punctuation(c) => {}
-            // Compatibility forms such as `㎯` decompose into capitals.
-            _ => folded.extend(c.to_lowercase()),
+        } else if !is_punctuation(c) {
+            push_folded(c, &mut folded);
         }
     }
     folded.truncate(folded.trim_end_matches(' ').len());
     Cow::Owned(folded)
+}
+
+/// The form in which codes are compared as text: lower case and without combining marks, the rest as
+/// it is.
+pub(crate) fn fold_code(code: &str) -> String {
+    let mut folded = String::with_capacity(code.len());
+    decomposed(code).for_each(|c| push_folded(c, &mut folded));
+    folded
+}
+
+/// The words of a text, folded: what is between characters that are neither letters nor digits.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = SmolStr> {
+    let separates = |c: char| !c.is_alphanumeric() && !is_combining_mark(c);
+    let words = text.split(separates).map(|word| SmolStr::new(fold(word)));
+    words.filter(|word| !word.is_empty())
+}
+
+/// Lower case first: some upper-case letters have a mark only in their lower-case form.
+fn decomposed(text: &str) -> impl Iterator<Item = char> {
+    text.chars().flat_map(char::to_lowercase).nfkd().filter(|c| !is_combining_mark(*c))
+}
+
+fn push_folded(c: char, folded: &mut String) {
+    match c {
+        'ß' => folded.push_str("ss"),
+        'ς' => folded.push('σ'),
+        // Compatibility forms such as `㎯` decompose into capitals.
+        _ => folded.extend(c.to_lowercase()),
+    }
 }
 
 /// Whether `text` is plain lower-case ASCII that `fold` would leave as it is.

@@ -4,7 +4,7 @@ use serde_json::Value;
 use smol_str::SmolStr;
 
 use crate::syntax;
-use crate::text::{StringOperand, Text};
+use crate::text::{StringOperand, Text, fold_code};
 use crate::value::redact;
 
 /// A code with its system.
@@ -137,10 +137,12 @@ impl<'a> Token<'a> {
 pub enum TokenOperand {
     /// This code in any system.
     Code(SmolStr),
-    /// The code as text (`:code-text`).
-    CodeText(Box<StringOperand>),
+    /// A code that begins so, in upper or lower case (`:code-text`); folded.
+    CodeText(SmolStr),
     /// This code where no system is written.
     CodeWithoutSystem(SmolStr),
+    /// This MIME type with any parameters, or any type of this kind (`:below`); in lower case.
+    MimeType(SmolStr),
     /// This value of an identifier that has this type (`:of-type`).
     OfType(Box<[SmolStr; 3]>),
     /// Any code of this system.
@@ -169,6 +171,25 @@ impl TokenOperand {
         }
     }
 
+    /// Reads the start of a code; `None` if nothing is left of it.
+    pub(crate) fn parse_code_text(text: &str) -> Option<Self> {
+        nonempty(SmolStr::new(fold_code(&syntax::unescape(text)?))).map(Self::CodeText)
+    }
+
+    /// Reads `image` or `image/png`, without parameters.
+    pub(crate) fn parse_mime_type(text: &str) -> Option<Self> {
+        let is_name = |part: &str| {
+            let of_name = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$&-^_.+".contains(&byte);
+            !part.is_empty() && part.bytes().all(of_name)
+        };
+        let text = syntax::unescape(text)?;
+        let is_type = match text.split_once('/') {
+            Some((kind, subtype)) => is_name(kind) && is_name(subtype),
+            None => is_name(&text),
+        };
+        is_type.then(|| Self::MimeType(text.to_ascii_lowercase().into()))
+    }
+
     /// Reads `system|code|value`, of which no part may be missing.
     pub(crate) fn parse_of_type(text: &str) -> Option<Self> {
         let mut parts =
@@ -181,8 +202,11 @@ impl TokenOperand {
     pub fn matches(&self, value: &Token<'_>) -> bool {
         match self {
             Self::Code(code) => value.has_code(code),
-            Self::CodeText(text) => value.code.is_some_and(|code| text.matches(&Text::new(code))),
+            Self::CodeText(start) => {
+                value.code.is_some_and(|code| fold_code(code).starts_with(start.as_str()))
+            }
             Self::CodeWithoutSystem(code) => value.system.is_unwritten() && value.has_code(code),
+            Self::MimeType(wanted) => value.code.is_some_and(|code| is_mime_type(code, wanted)),
             Self::OfType(parts) => {
                 let [system, code, number] = &**parts;
                 value.has_code(number) && value.has_type(system, code)
@@ -195,6 +219,18 @@ impl TokenOperand {
             Self::Text(text) => value.text.is_some_and(|own| text.matches(&Text::new(own))),
         }
     }
+}
+
+/// Whether a MIME type is this one whatever its parameters, or is of this kind; case means nothing.
+fn is_mime_type(code: &str, wanted: &str) -> bool {
+    let start = code.split_at_checked(wanted.len());
+    start.is_some_and(|(start, rest)| {
+        let ends = match wanted.contains('/') {
+            true => rest.is_empty() || rest.trim_start().starts_with(';'),
+            false => rest.starts_with('/'),
+        };
+        ends && start.eq_ignore_ascii_case(wanted)
+    })
 }
 
 fn nonempty(text: SmolStr) -> Option<SmolStr> {

@@ -4,6 +4,7 @@ use serde_json::Value;
 use smol_str::SmolStr;
 
 use crate::value::redact;
+use crate::version::VersionTest;
 
 /// A URI of a resource.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,23 +62,35 @@ pub struct UriOperand {
     pub test: UriTest,
     /// With what; in lower case for `Contains`.
     pub url: SmolStr,
-    /// The version it must have, if one is asked for; boxed, since that is rare.
-    pub version: Option<Box<SmolStr>>,
+    /// What is asked of its version, if anything is; boxed, since that is rare.
+    pub version: Option<Box<VersionTest>>,
 }
 
 impl UriOperand {
     /// `None` where the test cannot be made with this text: an empty one, or a URN above or below
     /// something, since only URLs have paths.
+    ///
+    /// With a version, above and below ask for versions of the very canonical.
     pub(crate) fn new(test: UriTest, text: &str) -> Option<Self> {
         let (url, version) = split_version(text);
-        let url = match test {
-            UriTest::Above | UriTest::Below if is_urn(url) || version.is_some() => return None,
-            UriTest::Contains => SmolStr::new(text.to_lowercase()),
-            UriTest::Above | UriTest::Below | UriTest::Exact => SmolStr::new(url),
+        let version = version.map(SmolStr::new);
+        let (test, url, version) = match (test, version) {
+            (UriTest::Contains, _) => (test, SmolStr::new(text.to_lowercase()), None),
+            (UriTest::Above | UriTest::Below, None) if is_urn(url) => return None,
+            (UriTest::Above | UriTest::Below | UriTest::Exact, None) => {
+                (test, SmolStr::new(url), None)
+            }
+            (UriTest::Above, Some(version)) => {
+                (UriTest::Exact, SmolStr::new(url), Some(VersionTest::After(version)))
+            }
+            (UriTest::Below, Some(version)) => {
+                (UriTest::Exact, SmolStr::new(url), Some(VersionTest::Within(version)))
+            }
+            (UriTest::Exact, Some(version)) => {
+                (test, SmolStr::new(url), Some(VersionTest::Exact(version)))
+            }
         };
-        let version = version.filter(|_| test == UriTest::Exact);
-        let version = version.map(|version| Box::new(SmolStr::new(version)));
-        (!url.is_empty()).then_some(Self { test, url, version })
+        (!url.is_empty()).then_some(Self { test, url, version: version.map(Box::new) })
     }
 
     /// Whether the test holds for the URI.
@@ -88,10 +101,7 @@ impl UriOperand {
             UriTest::Contains => value.url.to_lowercase().contains(self.url.as_str()),
             UriTest::Exact => {
                 value.url == self.url
-                    && self
-                        .version
-                        .as_deref()
-                        .is_none_or(|version| value.version == Some(version.as_str()))
+                    && self.version.as_deref().is_none_or(|version| version.holds(value.version))
             }
         }
     }

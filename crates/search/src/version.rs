@@ -1,6 +1,55 @@
-//! Which of two business versions is the later one.
+//! Business versions: which of two is the later one, and what a search asks of one.
+//!
+//! Tests: `version/tests.rs`.
 
 use std::cmp::Ordering;
+
+use smol_str::SmolStr;
+
+use crate::value::redact;
+
+/// What separates the pieces of a version.
+const SEPARATORS: [char; 4] = ['.', '-', '+', '_'];
+
+/// What is asked of the version that a canonical names.
+#[derive(Clone, PartialEq, Eq)]
+pub enum VersionTest {
+    /// It is later than this one, and not within it (`:above`).
+    After(SmolStr),
+    /// It is this one.
+    Exact(SmolStr),
+    /// It is this one or begins with its pieces (`:below`): `1`, `1.2` and `1-rc` are within `1`.
+    Within(SmolStr),
+}
+
+impl VersionTest {
+    /// Whether the test holds; it never does where no version is named.
+    pub fn holds(&self, version: Option<&str>) -> bool {
+        version.is_some_and(|version| match self {
+            Self::After(asked) => is_later(version, asked) && !is_within(version, asked),
+            Self::Exact(asked) => version == asked,
+            Self::Within(asked) => is_within(version, asked),
+        })
+    }
+
+    /// The version that is written in it.
+    pub(crate) fn into_version(self) -> SmolStr {
+        match self {
+            Self::After(version) | Self::Exact(version) | Self::Within(version) => version,
+        }
+    }
+}
+
+redact!(VersionTest);
+
+fn is_within(version: &str, asked: &str) -> bool {
+    let rest = version.strip_prefix(asked);
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(SEPARATORS))
+}
+
+fn is_later(version: &str, asked: &str) -> bool {
+    in_order(version, asked) == Ordering::Greater
+}
 
 /// Compares versions piece by piece, numbers as numbers: `1.9` < `1.10` < `2.0`.
 ///
@@ -11,14 +60,17 @@ pub fn compare_versions(a: Option<&str>, b: Option<&str>) -> Ordering {
     let (Some(a), Some(b)) = (a, b) else {
         return a.is_some().cmp(&b.is_some());
     };
+    // Versions that say the same in other words still need an order that is always the same.
+    in_order(a, b).then_with(|| a.cmp(b))
+}
+
+fn in_order(a: &str, b: &str) -> Ordering {
     let (a_release, a_pre) = split(a);
     let (b_release, b_pre) = split(b);
     pieces(a_release)
         .cmp(pieces(b_release))
         .then_with(|| a_pre.is_none().cmp(&b_pre.is_none()))
         .then_with(|| pieces(a_pre.unwrap_or_default()).cmp(pieces(b_pre.unwrap_or_default())))
-        // Versions that say the same in other words still need an order that is always the same.
-        .then_with(|| a.cmp(b))
 }
 
 /// The release and what comes after its first dash.
@@ -41,7 +93,7 @@ enum Piece<'v> {
 }
 
 fn pieces(version: &str) -> impl Iterator<Item = Piece<'_>> {
-    version.split(['.', '-', '+', '_']).map(|piece| {
+    version.split(SEPARATORS).map(|piece| {
         if !piece.is_empty() && piece.bytes().all(|byte| byte.is_ascii_digit()) {
             let digits = piece.trim_start_matches('0');
             Piece::Number(digits.len(), digits)
@@ -50,3 +102,6 @@ fn pieces(version: &str) -> impl Iterator<Item = Piece<'_>> {
         }
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -143,15 +143,13 @@ impl World {
         };
         self.flights_begun += 1;
         let flight = self.flights_begun;
-        let at = self.node_clock();
         self.note(&format!(
             "  send {flight} to host {host}: {} of {id}, {} events {:?}",
             notification.kind,
             notification.status,
             notification.range()
         ));
-        let sent = Sent { key, flight, at, timeout: i64::try_from(timeout).expect("a short time") };
-        self.checkers.sent(sent, &notification, self.now)?;
+        self.checkers.sent(Sent { key, flight }, &notification, self.now)?;
         self.checkers.isolation.began(host)?;
         self.report.attempts += 1;
         let mode = self.hosts[host];
@@ -194,8 +192,6 @@ impl World {
 
     /// The node hears what came of an attempt, if it is still the one that made it.
     pub(crate) fn outcome(&mut self, flight: u64) {
-        let now = self.node_clock();
-        self.checkers.order.clock(now);
         let Some(one) = self.flights.get_mut(&flight) else { return };
         one.told = true;
         let (run, outcome, dies) = (one.run, one.outcome.clone(), one.dies);
@@ -203,13 +199,13 @@ impl World {
             && let Some(node) = &mut self.node
         {
             self.checkers.isolation.ended(one.host);
+            if let Some((_, last)) = one.notification.range() {
+                let succeeded = outcome.is_success() && !dies;
+                self.checkers.order.outcome(one.key, flight, last, succeeded);
+            }
             if dies {
                 node.attempt_lost(run);
             } else {
-                if let Some((_, last)) = one.notification.range() {
-                    let succeeded = outcome.is_success();
-                    self.checkers.order.outcome(one.key, flight, last, succeeded);
-                }
                 node.attempt_ended(run, outcome);
             }
             self.plan_deliver(0);

@@ -63,6 +63,8 @@ pub struct Scenario {
     pub(crate) outcomes_lost: u64,
     /// Of frames: the connection breaks before they are written.
     pub(crate) sockets_break: u64,
+    /// Machines of subscriptions that nothing happens to, before more of them are put away.
+    pub(crate) machines_kept: usize,
 }
 
 impl Scenario {
@@ -105,6 +107,7 @@ impl Scenario {
             outcomes_late,
             outcomes_lost,
             sockets_break,
+            machines_kept: draw.pick(&[0, 3, 1_000]),
         }
     }
 
@@ -136,8 +139,8 @@ impl Scenario {
             },
             delivery: DeliveryConfig {
                 retry: self.retry.clone(),
-                // Room for every host: what one host may take, no other can miss.
-                concurrency_max: size(self.per_host_max * HOSTS),
+                // Room for every host and one more: what one host may take, no other can miss.
+                concurrency_max: size(self.per_host_max * (HOSTS + 1)),
                 concurrency_per_host_max: size(self.per_host_max),
                 bytes_in_flight_max: size(1 << 20),
                 breaker: self.breaker,

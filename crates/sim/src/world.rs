@@ -371,6 +371,7 @@ impl World {
             self.disk.handle(),
             self.clock.clone(),
             move || jitter.next_u32(),
+            self.scenario.machines_kept,
         );
         let node = opened.map_err(|error| {
             Violation::new("durable", format!("a node does not start: {error}"))
@@ -393,8 +394,6 @@ impl World {
         self.skew_max = self.skew_max.max(self.skew);
         self.note(&format!("  the clock jumps by {far} ms"));
         self.set_clock();
-        let now = self.node_clock();
-        self.checkers.order.clock(now);
         // What was planned for the time before waits for it to come again.
         let ahead = u64::try_from(self.skew_max - self.skew).unwrap_or(0);
         self.checkers.isolation.excuse(self.now + ahead + HINT_LOST);

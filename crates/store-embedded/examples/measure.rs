@@ -243,7 +243,7 @@ fn document(change: &Change, random: &mut Random) -> IndexDocument {
     }
     for parameter in ["date", "_lastUpdated"] {
         let low = 1_700_000_000_000_000_000 + random.below(1 << 50).cast_signed();
-        let value = IndexedValue::Date { low, high: low + 999_999_999 };
+        let value = IndexedValue::Stretch { low, high: low + 999_999_999 };
         rows.push(IndexRow { parameter: parameter.into(), value });
     }
     for parameter in ["name", "text"] {

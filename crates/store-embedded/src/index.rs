@@ -36,7 +36,7 @@ use self::pending::Pending;
 
 /// The format this version writes; every other one is emptied, so it also changes when `keys`
 /// or `rows` do.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// The scheme of an index that nobody has named one for.
 const SCHEME_UNNAMED: u64 = 0;
@@ -83,8 +83,8 @@ const CREATE: &str = "
         PRIMARY KEY (parameter, text, document)
     ) WITHOUT ROWID;
     CREATE TABLE bound (                -- what is found by where it lies
-        parameter INTEGER NOT NULL,     -- hash; differs for the lower and the upper end
-        value NOT NULL,
+        parameter INTEGER NOT NULL,     -- hash; differs with the length of the stretch
+        value INTEGER NOT NULL,         -- where the stretch begins
         document INTEGER NOT NULL,
         PRIMARY KEY (parameter, value, document)
     ) WITHOUT ROWID;

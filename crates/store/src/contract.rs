@@ -83,7 +83,7 @@ macro_rules! contract_tests {
             positions_follow_the_head
             readers_see_whole_groups_while_others_append
             resources_are_listed_by_id_without_the_deleted
-            search_compares_ranges
+            search_finds_stretches
             search_finds_by_id_and_last_updated
             search_finds_missing_and_negated
             search_finds_references_and_uris

@@ -58,8 +58,8 @@ pub struct IndexDocument {
 
 /// One search value of a resource.
 ///
-/// A `:identifier` search on a reference is a `Token` row under a name of its own, such as
-/// `subject:identifier`; the index knows no modifiers.
+/// What else there is of a value has a row under a name of its own, such as the identifier of a
+/// reference under `subject:identifier`; the index knows no modifiers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct IndexRow {
     /// The search parameter's code.
@@ -71,31 +71,6 @@ pub struct IndexRow {
 /// A search value, already normalised by `search`; the index compares bytes and numbers.
 #[derive(Debug, Clone, PartialEq)]
 pub enum IndexedValue {
-    /// A time span, first and last nanosecond since 1970 (saturated), both included.
-    Date {
-        /// Start.
-        low: i64,
-        /// End.
-        high: i64,
-    },
-    /// A number with the range its precision implies.
-    Number {
-        /// Lower end.
-        low: f64,
-        /// Upper end.
-        high: f64,
-    },
-    /// A quantity with the range its precision implies.
-    Quantity {
-        /// Lower end.
-        low: f64,
-        /// Upper end.
-        high: f64,
-        /// System of the unit.
-        system: Option<SmolStr>,
-        /// Code of the unit, or its text where it has no code.
-        unit: Option<SmolStr>,
-    },
     /// A reference to a resource of the same base.
     Reference {
         /// Type of the target.
@@ -105,6 +80,15 @@ pub enum IndexedValue {
     },
     /// A reference to somewhere else, or a canonical.
     ReferenceUrl(SmolStr),
+    /// A stretch of a line of ordered values, both ends in it: a time span, or where a number lies.
+    /// What the places of the line are is the caller's business; `i64::MIN` and `i64::MAX` are no
+    /// end.
+    Stretch {
+        /// Where it begins.
+        low: i64,
+        /// Where it ends; not below `low`.
+        high: i64,
+    },
     /// A text.
     Text {
         /// Folded for case and accents.

@@ -42,7 +42,7 @@ pub use memory::MemoryStore;
 pub use plan::{Counter, Plan, plan};
 pub use query::{
     Clause, Condition, Found, InvalidCursor, Page, Query, SEARCH_PAGE_MAX, SEARCH_SCAN_MAX,
-    SEARCH_TOTAL_MAX, SearchCursor, Span, SystemTest, Test, Total, Within,
+    SEARCH_TOTAL_MAX, SearchCursor, SystemTest, Test, Total,
 };
 pub use record::{SubscriptionRecord, TOKEN_SUBSCRIPTIONS_MAX, TokenRecord};
 pub use retention::{FORGET_STEP_MAX, Forgotten, Retention};

@@ -1,6 +1,6 @@
 //! What a match is: the one meaning of a query, for every store.
 
-use std::ops::Bound;
+use std::ops::{Bound, RangeBounds as _};
 
 use jiff::Timestamp;
 use smol_str::SmolStr;
@@ -46,27 +46,13 @@ fn values<'d>(
 }
 
 fn contains(from: Bound<Timestamp>, to: Bound<Timestamp>, at: Timestamp) -> bool {
-    crate::Span { from, to }.contains(at)
+    (from, to).contains(&at)
 }
 
 impl Test {
     /// Whether the value passes. Texts are compared up to [`clip`].
     pub fn passes(&self, value: &IndexedValue) -> bool {
         match (self, value) {
-            (Self::Date(within), IndexedValue::Date { low, high }) => within.contains(*low, *high),
-            (Self::Number(within), IndexedValue::Number { low, high }) => {
-                within.contains(*low, *high)
-            }
-            (
-                Self::Quantity { within, system, unit },
-                IndexedValue::Quantity { low, high, system: its_system, unit: its_unit },
-            ) => {
-                within.contains(*low, *high)
-                    && system.passes(its_system.as_deref())
-                    && unit.as_deref().is_none_or(|unit| {
-                        its_unit.as_deref().is_some_and(|its| clip(its) == clip(unit))
-                    })
-            }
             (
                 Self::Reference { resource_type, id },
                 IndexedValue::Reference { resource_type: its_type, id: its_id },
@@ -75,6 +61,10 @@ impl Test {
                 resource_type.as_ref().is_none_or(is_named) && clip(id) == clip(its_id)
             }
             (Self::ReferenceUrl(url), IndexedValue::ReferenceUrl(its)) => clip(its) == clip(url),
+            (
+                Self::Stretch { low, high },
+                IndexedValue::Stretch { low: its_low, high: its_high },
+            ) => its_low <= high && low <= its_high,
             (Self::TextContains(part), IndexedValue::Text { folded, .. }) => {
                 clip(folded).contains(clip(part))
             }
@@ -94,11 +84,9 @@ impl Test {
             (Self::Uri(uri), IndexedValue::Uri(its)) => clip(its) == clip(uri),
             (Self::UriPrefix(start), IndexedValue::Uri(its)) => clip(its).starts_with(clip(start)),
             (
-                Self::Date(_)
-                | Self::Number(_)
-                | Self::Quantity { .. }
-                | Self::Reference { .. }
+                Self::Reference { .. }
                 | Self::ReferenceUrl(_)
+                | Self::Stretch { .. }
                 | Self::TextContains(_)
                 | Self::TextExact { .. }
                 | Self::TextPrefix(_)

@@ -7,7 +7,7 @@ use std::fmt;
 use std::ops::Bound;
 use std::str::FromStr;
 
-use cresset_model::{Base, Comparator, Position, ResourceId, ResourceKey, ResourceType, VersionId};
+use cresset_model::{Base, Position, ResourceId, ResourceKey, ResourceType, VersionId};
 use jiff::Timestamp;
 use smol_str::SmolStr;
 
@@ -70,19 +70,6 @@ pub enum Condition {
 /// A test of one search value. A value of another kind never passes.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Test {
-    /// A date's span is as said.
-    Date(Within<i64>),
-    /// A number's range is as said.
-    Number(Within<f64>),
-    /// A quantity's range is as said, and its unit is the one named.
-    Quantity {
-        /// The range.
-        within: Within<f64>,
-        /// The unit's system.
-        system: SystemTest,
-        /// The unit's code or text, if one is named.
-        unit: Option<SmolStr>,
-    },
     /// It refers to this resource; to one of any type if none is named.
     Reference {
         /// Type of the target.
@@ -92,6 +79,13 @@ pub enum Test {
     },
     /// It refers to this URL.
     ReferenceUrl(SmolStr),
+    /// A stretch has a place in common with this one.
+    Stretch {
+        /// The first place.
+        low: i64,
+        /// The last place.
+        high: i64,
+    },
     /// The folded text contains this (folded) text.
     TextContains(SmolStr),
     /// The text is exactly this. `folded` is the same text, folded.
@@ -125,74 +119,6 @@ pub enum SystemTest {
     Any,
     /// `system|code`: this one.
     Is(SmolStr),
-}
-
-/// Bounds of one end of a range.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Span<T> {
-    /// From.
-    pub from: Bound<T>,
-    /// To.
-    pub to: Bound<T>,
-}
-
-impl<T: PartialOrd + Copy> Span<T> {
-    /// Everything.
-    pub const ALL: Self = Self { from: Bound::Unbounded, to: Bound::Unbounded };
-
-    /// Whether the value lies within.
-    pub fn contains(&self, value: T) -> bool {
-        let from = match self.from {
-            Bound::Excluded(bound) => value > bound,
-            Bound::Included(bound) => value >= bound,
-            Bound::Unbounded => true,
-        };
-        let to = match self.to {
-            Bound::Excluded(bound) => value < bound,
-            Bound::Included(bound) => value <= bound,
-            Bound::Unbounded => true,
-        };
-        from && to
-    }
-}
-
-/// Where the lower and the upper end of a value's range must lie.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Within<T> {
-    /// The lower end.
-    pub low: Span<T>,
-    /// The upper end.
-    pub high: Span<T>,
-}
-
-impl<T: PartialOrd + Copy> Within<T> {
-    /// What FHIR's prefix means for a value's range, where the search value has the range `low`
-    /// to `high`: one of these must hold. For `ap` the caller widens the range first.
-    pub fn compare(comparator: Comparator, low: T, high: T) -> Vec<Self> {
-        let at_least = |bound| Span { from: Bound::Included(bound), to: Bound::Unbounded };
-        let at_most = |bound| Span { from: Bound::Unbounded, to: Bound::Included(bound) };
-        let above = Span { from: Bound::Excluded(high), to: Bound::Unbounded };
-        let below = Span { from: Bound::Unbounded, to: Bound::Excluded(low) };
-        let equal = Self { low: at_least(low), high: at_most(high) };
-        let greater = Self { low: Span::ALL, high: above };
-        let less = Self { low: below, high: Span::ALL };
-        match comparator {
-            Comparator::Ap => vec![Self { low: at_most(high), high: at_least(low) }],
-            Comparator::Eb => vec![Self { low: Span::ALL, high: below }],
-            Comparator::Eq => vec![equal],
-            Comparator::Ge => vec![greater, equal],
-            Comparator::Gt => vec![greater],
-            Comparator::Le => vec![less, equal],
-            Comparator::Lt => vec![less],
-            Comparator::Ne => vec![less, greater],
-            Comparator::Sa => vec![Self { low: above, high: Span::ALL }],
-        }
-    }
-
-    /// Whether the range of a value is as said.
-    pub fn contains(&self, low: T, high: T) -> bool {
-        self.low.contains(low) && self.high.contains(high)
-    }
 }
 
 /// A page of what was found.

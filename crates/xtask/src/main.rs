@@ -5,6 +5,7 @@
 //! lie beside the modules.
 
 mod bench;
+mod clients;
 mod conformance;
 mod counts;
 mod definitions;

@@ -7,11 +7,12 @@ use std::process::{ExitCode, Stdio};
 
 use anyhow::Result;
 
-use crate::{counts, process, tidy, tools};
+use crate::{clients, counts, process, tidy, tools};
 
 /// Runs all; the exit code is the test runner's.
 pub(crate) fn run() -> Result<ExitCode> {
     process::step("tools", tools::install)?;
+    process::step("clients of others", clients::install)?;
     cargo(&["fmt", "--all", "--check"])?;
     process::step("tidy", tidy::run)?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;

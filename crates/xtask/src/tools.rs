@@ -16,7 +16,12 @@ struct SystemPackage {
     reason: &'static str,
 }
 
-const SYSTEM_PACKAGES: [SystemPackage; 5] = [
+const SYSTEM_PACKAGES: [SystemPackage; 9] = [
+    SystemPackage {
+        package: "chromium",
+        probe: &["chromium", "--version"],
+        reason: "the browser that a page is tested in",
+    },
     SystemPackage {
         package: "gcc",
         probe: &["cc", "--version"],
@@ -31,6 +36,17 @@ const SYSTEM_PACKAGES: [SystemPackage; 5] = [
         package: "nats-server",
         probe: &["nats-server", "--version"],
         reason: "the server that the channel nats is tested with",
+    },
+    SystemPackage {
+        package: "nodejs",
+        probe: &["node", "--version"],
+        reason: "the JavaScript clients that the server is tested with",
+    },
+    SystemPackage { package: "npm", probe: &["npm", "--version"], reason: "installing those" },
+    SystemPackage {
+        package: "python3-venv",
+        probe: &["python3", "-c", "import ensurepip, venv"],
+        reason: "the Python clients that the server is tested with",
     },
     SystemPackage {
         package: "python3-aiosmtpd",

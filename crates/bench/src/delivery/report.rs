@@ -106,8 +106,23 @@ pub struct Webhooks {
     pub bare: Sent,
     /// Ours over R.
     pub ratios: Ratios,
+    /// Beside a server that has one endpoint that hangs for ever; none with fewer than ten endpoints.
+    pub with_hanging: Option<WithHanging>,
     /// Beside a server that has a tenth of its endpoints dead; none with fewer than ten endpoints.
     pub with_dead: Option<WithDead>,
+}
+
+/// What an endpoint that hangs costs the others.
+#[derive(Debug, Serialize)]
+pub struct WithHanging {
+    /// Creates intended in a second.
+    pub rate_per_second: u32,
+    /// From the intended time of a create to an endpoint, where none hangs: the same endpoints as below.
+    pub none_hangs: Option<Latency>,
+    /// The same beside the one that hangs.
+    pub one_hangs: Option<Latency>,
+    /// p99 of the one over the other, pair by pair.
+    pub p99_ratio: Option<Spread>,
 }
 
 /// What dead endpoints cost the others.

@@ -1,5 +1,5 @@
-//! W4: one event to many endpoints, each a host with a subscription of its own, beside R; and what dead ones among
-//! them cost the others.
+//! W4: one event to many endpoints, each a host with a subscription of its own, beside R; and what one that hangs and
+//! many that are dead cost the others.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use anyhow::{Context as _, ensure};
 use super::Settings;
 use super::fan_out::silent;
 use super::pairs::{Stretch, cpu_since};
-use super::report::{Ratios, Sent, Webhooks, WithDead};
+use super::report::{Ratios, Sent, Webhooks, WithDead, WithHanging};
 use crate::audit::Passed;
 use crate::baseline::Server;
 use crate::baseline::sender::ENDPOINTS_PATH;
@@ -20,6 +20,8 @@ use crate::target::{Kind, Target};
 
 /// Of so many endpoints one is dead.
 const ONE_DEAD_OF: usize = 10;
+/// Fewest endpoints of which one that hangs is held to the limit.
+pub(super) const ONE_HANGS_OF: usize = 100;
 /// Webhooks intended in a second of the open loop, at most.
 const HOOKS_PER_SECOND: usize = 500;
 /// Fewest creates of a stretch of the open loop.
@@ -34,7 +36,7 @@ const UNHEARD: usize = 1;
 /// How long a round may hang.
 const HANG_MAX: Duration = Duration::from_secs(60);
 
-/// Measures ours and R in turn, then ours beside ours with a tenth of the endpoints dead.
+/// Measures ours and R in turn, then ours beside ours with one endpoint that hangs, and with a tenth of them dead.
 pub(super) async fn run(
     settings: &Settings,
     endpoints: usize,
@@ -69,9 +71,25 @@ async fn measure(
         of_bare.push(bare.stretch(settings.length).await?);
     }
     bare.audit_foci(0)?;
-    let (mut with_dead, mut passed) = (None, Passed::default());
+    let (mut with_hanging, mut with_dead, mut passed) = (None, None, Passed::default());
     if let Some(dead) = dead {
-        with_dead = Some(beside_dead(settings, ours, dead).await?);
+        let one = beside(settings, ours, dead, &[Mode::Hanging]).await?;
+        with_hanging = Some(WithHanging {
+            rate_per_second: one.rate,
+            none_hangs: pooled(&one.without).latency(),
+            one_hangs: pooled(&one.with).latency(),
+            p99_ratio: one.p99_ratio(),
+        });
+        let modes = [Mode::Hanging, Mode::Refusing, Mode::Slow];
+        let modes: Vec<_> = modes.into_iter().cycle().take(endpoints / ONE_DEAD_OF).collect();
+        let tenth = beside(settings, ours, dead, &modes).await?;
+        with_dead = Some(WithDead {
+            dead: modes.len(),
+            rate_per_second: tenth.rate,
+            none_dead: pooled(&tenth.without).latency(),
+            tenth_dead: pooled(&tenth.with).latency(),
+            p99_ratio: tenth.p99_ratio(),
+        });
         passed.add(dead.audit(endpoints / ONE_DEAD_OF).await?);
     }
     passed.add(ours.audit(0).await?);
@@ -80,40 +98,50 @@ async fn measure(
         ratios: Ratios::of(&of_ours, &of_bare),
         ours: Sent::of(&of_ours),
         bare: Sent::of(&of_bare),
+        with_hanging,
         with_dead,
     };
     Ok((figures, passed))
 }
 
-/// Open loops in turn: all endpoints healthy, and a tenth of them dead.
-async fn beside_dead(
+/// Stretches of the open loop in turn.
+struct Beside {
+    rate: u32,
+    /// All endpoints healthy.
+    without: Vec<Samples>,
+    /// The first of them not.
+    with: Vec<Samples>,
+}
+
+impl Beside {
+    /// p99 beside those that are not well over that without, pair by pair.
+    fn p99_ratio(&self) -> Option<Spread> {
+        let p99 = |samples: &Samples| samples.latency().map_or(f64::NAN, |latency| latency.p99_us);
+        let pairs = self.with.iter().zip(&self.without);
+        Spread::of_ratios(pairs.map(|(with, without)| (p99(with), p99(without))))
+    }
+}
+
+/// Open loops in turn: all endpoints healthy, and the first of them in these modes from now on.
+async fn beside(
     settings: &Settings,
     ours: &mut Contender,
     dead: &mut Contender,
-) -> anyhow::Result<WithDead> {
-    let endpoints = ours.receiver.urls().len();
-    let count = endpoints / ONE_DEAD_OF;
-    for endpoint in 0..count {
-        let modes = [Mode::Hanging, Mode::Refusing, Mode::Slow];
-        dead.receiver.set_mode(endpoint, modes[endpoint % modes.len()]);
+    modes: &[Mode],
+) -> anyhow::Result<Beside> {
+    let (endpoints, count) = (ours.receiver.urls().len(), modes.len());
+    for (endpoint, mode) in modes.iter().enumerate() {
+        dead.receiver.set_mode(endpoint, *mode);
     }
     let rate = u32::try_from((HOOKS_PER_SECOND / endpoints).clamp(1, 100)).unwrap_or(1);
-    // The dead ones come to notice before anything is measured.
+    // They come to notice before anything is measured.
     dead.paced(rate, settings.length, count).await?;
     let (mut without, mut with) = (Vec::new(), Vec::new());
     for _ in 0..settings.pairs {
         without.push(ours.paced(rate, settings.length, count).await?);
         with.push(dead.paced(rate, settings.length, count).await?);
     }
-    let p99 = |samples: &Samples| samples.latency().map_or(f64::NAN, |latency| latency.p99_us);
-    let pairs = with.iter().zip(&without).map(|(with, without)| (p99(with), p99(without)));
-    Ok(WithDead {
-        dead: count,
-        rate_per_second: rate,
-        p99_ratio: Spread::of_ratios(pairs),
-        none_dead: pooled(&without).latency(),
-        tenth_dead: pooled(&with).latency(),
-    })
+    Ok(Beside { rate, without, with })
 }
 
 fn pooled(stretches: &[Samples]) -> Samples {

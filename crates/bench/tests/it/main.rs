@@ -140,3 +140,28 @@ fn a_tiny_delivery_run_fills_every_part_and_passes_its_audit() {
         assert!(report["w10"]["resuming"]["p99_ratio"]["median"].is_number());
     }
 }
+
+#[test]
+fn a_tiny_rest_run_finds_what_it_must_at_each_size() {
+    let Some(server) = server() else {
+        println!("skipped: the server has not been built beside this test");
+        return;
+    };
+    let work = tempfile::tempdir().expect("a directory");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_cresset-bench"));
+    command.args(["rest", "--tiny", "--json", "--server-binary"]).arg(server);
+    let output = command.arg("--work").arg(work.path()).output().expect("the program starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("one JSON document");
+    let levels = report["levels"].as_array().expect("levels");
+    assert_eq!(levels.len(), 2);
+    for level in levels {
+        let requests = level["requests"].as_array().expect("requests");
+        assert_eq!(requests.len(), 6);
+        for request in requests {
+            assert!(request["per_second"]["median"].as_f64() > Some(0.0), "{request}");
+            assert!(request["server_cpu_ms_per_1000"]["median"].is_number(), "{request}");
+        }
+    }
+    assert_eq!(report["goals"].as_array().map(Vec::len), Some(4));
+}

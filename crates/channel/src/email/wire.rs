@@ -81,7 +81,8 @@ impl Inner {
         };
         let addresses = allowed(Some(&self.config.addresses), found).map_err(|error| {
             error.downcast_ref::<AllRefused>().map_or_else(unresolved, |AllRefused(range)| {
-                refused(format!("the relay is {range}, which is not allowed"))
+                let detail = format!("the relay is {range}, which is not allowed");
+                Failure { kind: FailureKind::RefusedAddress, detail }
             })
         })?;
         let mut last = unresolved();

@@ -35,7 +35,7 @@ struct Table(BTreeMap<&'static str, Vec<IpAddr>>);
 
 impl Lookup for Table {
     fn lookup(&self, name: String) -> Looking {
-        if name == "hang.example" {
+        if name.ends_with("hang.example") {
             return Box::pin(std::future::pending());
         }
         let found = self.0.get(name.as_str()).cloned();
@@ -49,17 +49,26 @@ fn local_policy() -> EndpointPolicy {
 }
 
 fn rest_hook(policy: EndpointPolicy, names: &[(&'static str, &[&str])]) -> RestHook {
+    rest_hook_with(&Config::default(), policy, names)
+}
+
+fn rest_hook_with(
+    config: &Config,
+    policy: EndpointPolicy,
+    names: &[(&'static str, &[&str])],
+) -> RestHook {
     let table = names.iter().map(|(name, addresses)| {
         (*name, addresses.iter().map(|address| address.parse().unwrap()).collect())
     });
     let lookup = Arc::new(Table(table.collect()));
-    RestHook::with_lookup(&Config::default(), policy, lookup).unwrap()
+    RestHook::with_lookup(config, policy, lookup).unwrap()
 }
 
 fn request(endpoint: &str, deadline: Duration) -> Request {
     Request {
         endpoint: Url::parse(endpoint).unwrap(),
-        content_type: "application/fhir+json; fhirVersion=4.0".to_owned(),
+        method: super::Method::Post,
+        content_type: Some("application/fhir+json; fhirVersion=4.0".to_owned()),
         headers: Vec::new(),
         body: Bytes::from_static(b"{\"resourceType\":\"Bundle\"}"),
         deadline,
@@ -221,6 +230,34 @@ async fn a_hanging_name_lookup_times_out_within_the_deadline() {
 }
 
 #[tokio::test]
+async fn names_that_hang_keep_no_known_name_from_being_looked_up() {
+    let receiver = Receiver::start(Router::new().route("/", post(|| async {}))).await;
+    let names: &[(_, &[&str])] =
+        &[("known.example", &["127.0.0.1"]), ("new.example", &["127.0.0.1"])];
+    let config = Config { idle_connections_per_host_max: 0, ..Config::default() };
+    let hook = rest_hook_with(&config, local_policy(), names);
+    let known = format!("http://known.example:{}/", receiver.port());
+    let outcome = hook.attempt(request(&known, PATIENT)).await;
+    assert!(outcome.is_success(), "{outcome:?}");
+    let hanging = (0..crate::resolver::LOOKUPS_MAX).map(|number| {
+        let (hook, endpoint) = (hook.clone(), format!("http://{number}.hang.example/"));
+        tokio::spawn(async move { hook.attempt(request(&endpoint, SHORT)).await })
+    });
+    // Those that find no room are told so; the lookups of the others last for ever.
+    let hanging: Vec<_> = hanging.collect();
+    let mut kinds = Vec::new();
+    for one in hanging {
+        kinds.push(failure_kind(&one.await.unwrap()));
+    }
+    assert!(kinds.contains(&FailureKind::NoResponse(NoResponse::Timeout)), "{kinds:?}");
+    let new = format!("http://new.example:{}/", receiver.port());
+    let outcome = hook.attempt(request(&new, PATIENT)).await;
+    assert_eq!(failure_kind(&outcome), FailureKind::NoRoom, "no fault of its host");
+    let outcome = hook.attempt(request(&known, PATIENT)).await;
+    assert!(outcome.is_success(), "{outcome:?}");
+}
+
+#[tokio::test]
 async fn a_body_that_never_ends_is_cut_and_the_status_stands() {
     let trickle = || async {
         let first = once_then_pending(Bytes::from_static(b"so far"));
@@ -295,7 +332,11 @@ async fn refused_addresses_are_never_connected_to() {
     for host in ["127.0.0.1", "localhost", "rebound.example", "mapped.example", "[::1]"] {
         let endpoint = format!("http://{host}:{}/", receiver.port());
         let outcome = hook.attempt(request(&endpoint, PATIENT)).await;
-        assert_eq!(failure_kind(&outcome), FailureKind::Refused, "{host}");
+        let expected = match host.strip_suffix(".example") {
+            Some(_) => FailureKind::RefusedAddress,
+            None => FailureKind::Refused,
+        };
+        assert_eq!(failure_kind(&outcome), expected, "{host}");
         let Verdict::Failure(failure) = outcome.verdict else { unreachable!() };
         assert_eq!(failure.detail, "the endpoint is a loopback address, which is not allowed");
     }

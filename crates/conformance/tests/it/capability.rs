@@ -189,6 +189,22 @@ fn value(name: &str, kind: &str) -> &'static str {
     }
 }
 
+/// All includes that the statement offers for a type, as many at a time as a search may have.
+async fn check_includes(base: &Client, resource: &Value) {
+    const AT_A_TIME: usize = 50;
+    let resource_type = resource["type"].as_str().expect("a type");
+    let texts = |name: &str| -> Vec<String> {
+        let all = resource[name].as_array().into_iter().flatten();
+        all.map(|one| one.as_str().expect("text").to_owned()).collect()
+    };
+    for (offered, name) in [("searchInclude", "_include"), ("searchRevInclude", "_revinclude")] {
+        for some in texts(offered).chunks(AT_A_TIME) {
+            let query: Vec<String> = some.iter().map(|one| format!("{name}={one}")).collect();
+            base.get(&format!("{resource_type}?_id=x&{}", query.join("&"))).await.expect(200);
+        }
+    }
+}
+
 /// Searches by a composite, of which the statement does not say what its two or three parts are.
 async fn search_for_parts(base: &Client, prefix: &str) -> Value {
     let parts = ["http://x.test%7Cx", "1", "2026-01-01", "Patient/p"];
@@ -235,6 +251,7 @@ async fn check_statement(base: &Client) {
             };
             assert_eq!(found["type"], "searchset", "{prefix}");
         }
+        check_includes(base, resource).await;
     }
     for operation in resource(&statement, "Subscription")["operation"].as_array().expect("a list") {
         let name = operation["name"].as_str().expect("a name").trim_start_matches('$');
@@ -340,10 +357,10 @@ async fn what_the_statement_does_not_offer_is_refused() {
     let server = Server::start().await;
     for base in server.bases() {
         let statement = statement(&base).await;
-        let offered = strings(&resource(&statement, "Observation")["searchParam"], "name");
-        for code in ["value-quantity", "combo-code", "date"] {
-            assert!(!offered.iter().any(|one| one == code), "not among the default index");
-            base.get(&format!("Observation?{code}=1")).await.refused(400);
+        let offered = strings(&resource(&statement, "Location")["searchParam"], "name");
+        for code in ["near", "_content", "_text", "_filter"] {
+            assert!(!offered.iter().any(|one| one == code), "it has no expression");
+            base.get(&format!("Location?{code}=1")).await.refused(400);
         }
     }
 }

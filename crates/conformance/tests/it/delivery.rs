@@ -116,6 +116,7 @@ async fn attempts_can_be_looked_at_by_admins() {
     let figures = boss.get(&figures).await.expect(200).json();
     assert_eq!(figures["attempts"]["success"], 6);
     assert_eq!(figures["attempts"]["error-response"], 3);
+    assert_eq!(figures["subscriptionsNotIndexed"], 3, "they have no filters");
     let active = &figures["statuses"][0];
     assert_eq!((&active["status"], &active["subscriptions"]), (&"active".into(), &3.into()));
     assert_eq!((&active["lag"], &figures["oldestUndeliveredSeconds"]), (&0.into(), &Value::Null));

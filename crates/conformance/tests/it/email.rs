@@ -8,6 +8,8 @@ use reqwest::Method;
 use serde_json::json;
 
 const TOPIC: &str = "http://cresset.test/topics/patient-any";
+/// The guide's fourth form of a mail.
+const XML_MAIL: &str = "text/html;attach=application/fhir+xml";
 
 /// A request for a page, by anybody.
 fn page(server: &Server, method: Method, path: &str) -> Request {
@@ -51,11 +53,13 @@ async fn mails_have_the_body_and_the_attachment_that_the_mime_type_names() {
         let relay = Relay::start(security).await;
         let server = Server::start_with(relay.options()).await;
         for base in server.bases() {
+            let json = Some("application/fhir+json");
             for (name, mime_type, body_type, attached) in [
-                ("plain", "text/plain", "text/plain", false),
-                ("html", "text/html", "text/html", false),
-                ("both", "text/plain;attach=application/fhir+json", "text/plain", true),
-                ("rich", "text/html; attach=application/fhir+json", "text/html", true),
+                ("plain", "text/plain", "text/plain", None),
+                ("html", "text/html", "text/html", None),
+                ("both", "text/plain;attach=application/fhir+json", "text/plain", json),
+                ("rich", "text/html; attach=application/fhir+json", "text/html", json),
+                ("xml", XML_MAIL, "text/html", Some("application/fhir+xml")),
             ] {
                 let address = format!("{name}.{}@ward.test", base.version);
                 let asked = Subscribe::email(TOPIC, &address).mime_type(mime_type);
@@ -70,11 +74,18 @@ async fn mails_have_the_body_and_the_attachment_that_the_mime_type_names() {
                 assert_eq!(mail.json["body_type"], body_type);
                 assert!(mail.body().contains("Something has happened"), "{}", mail.body());
                 assert!(mail.body().contains("Patient/p"), "{}", mail.body());
-                if attached {
-                    let (mime_type, _) = mail.attachments()[0];
+                if let Some(form) = attached {
+                    let (mime_type, text) = mail.attachments()[0];
                     let mime_type = mime_type.to_ascii_lowercase().replace('"', "");
                     let version = base.version.mime();
-                    assert_eq!(mime_type, format!("application/fhir+json; fhirversion={version}"));
+                    assert_eq!(mime_type, format!("{form}; fhirversion={version}"));
+                    if name == "xml" {
+                        assert!(
+                            text.starts_with("<?xml") && text.contains("Patient/p\"/>"),
+                            "{text}"
+                        );
+                        continue;
+                    }
                     let told = mail.notification(base.version);
                     assert_eq!(told.kind, "event-notification");
                     assert_eq!((told.numbers(), told.subscription_id()), (vec![1], id.as_str()));
@@ -165,7 +176,7 @@ async fn what_a_mail_cannot_be_is_refused() {
             "application/fhir+json",
             "text/markdown",
             "text/plain;attach=application/pdf",
-            "text/html;attach=application/fhir+xml",
+            "text/html;attach=application/fhir+turtle",
             "text/plain;attach=application/fhir+json;attach=application/fhir+json",
             "text/plain;inline=application/fhir+json",
         ] {

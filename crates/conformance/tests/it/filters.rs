@@ -372,6 +372,8 @@ async fn a_filter_is_for_the_types_it_names_and_leaves_the_others_alone() {
                 ],
                 &["planned-p", "of-p"],
             ),
+            // Offered for encounters only: no observation can fit it.
+            (vec![Filter::new("status", "in-progress")], &["open-p", "open-q"]),
         ];
         check(&base, topic, &cases, &resources).await;
     }

@@ -142,6 +142,43 @@ async fn each_topic_of_each_pack_is_fired_by_an_example() {
     base.post("Subscription", &refused.json(Version::R4)).await.refused_as(422, "not-supported");
 }
 
+#[tokio::test]
+async fn the_filter_in_of_the_encounter_topics_is_about_the_subject() {
+    verifies!("RQ-FL-12", "RQ-TP-51");
+    const GUIDE: &str = "http://hl7.org/fhir/uv/subscriptions-backport/SubscriptionTopic";
+    let packs = vec!["backport", "hl7-r5"];
+    let server = Server::start_with(Options::default().set("topics.packs", packs)).await;
+    for base in server.bases() {
+        let v = base.version;
+        let (topic, last) = match v {
+            Version::R4 => (format!("{GUIDE}/r4-encounter-complete"), "finished"),
+            Version::R4B => (format!("{GUIDE}/r4b-encounter-complete"), "finished"),
+            Version::R5 => {
+                ("http://example.org/FHIR/R5/SubscriptionTopic/example".to_owned(), "completed")
+            }
+        };
+        let mut group = json!({
+            "resourceType": "Group", "id": "g", "type": "person",
+            "member": [{"entity": {"reference": "Patient/p"}}],
+        });
+        match v {
+            Version::R4 | Version::R4B => set(&mut group, "/actual", json!(true)),
+            Version::R5 => set(&mut group, "/membership", json!("enumerated")),
+        }
+        for resource in [patient("p"), patient("q"), group] {
+            base.save(&resource).await;
+        }
+        let asked = Subscribe::websocket(&topic).filter(Filter::new("_in", "Group/g"));
+        let id = base.subscribe(&asked).await;
+        for (visit, subject) in [("of-q", "q"), ("of-p", "p")] {
+            for status in ["planned", last] {
+                base.save(&encounter(v, visit, status, subject)).await;
+            }
+        }
+        assert_eq!(base.events(&id, "").await.foci(), ["Encounter/of-p"], "{topic}");
+    }
+}
+
 const FEED: &str = "http://hl7.org/fhir/us/core/SubscriptionTopic/patient-data-feed";
 
 /// A subscription to the feed with these strings as its filters.

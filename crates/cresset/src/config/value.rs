@@ -307,6 +307,19 @@ pub(crate) fn base_url() -> Kind<Url> {
     })
 }
 
+/// The origin of pages in a browser, or `*` for all.
+pub(crate) fn origin() -> Kind<String> {
+    Kind::of_text(|text| {
+        let is_origin = |url: &Url| {
+            matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text
+        };
+        if text == "*" || Url::parse(text).is_ok_and(|url| is_origin(&url)) {
+            return Ok(text.to_owned());
+        }
+        Err(format!("must be \"*\" or an origin such as \"https://app.example.org\", not {text:?}"))
+    })
+}
+
 /// An address, or a prefix of addresses.
 pub(crate) fn prefix() -> Kind<IpNet> {
     Kind::of_text(|text| parse_prefix(text).map_err(|wrong| format!("{wrong}, not {text:?}")))

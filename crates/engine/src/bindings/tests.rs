@@ -232,6 +232,22 @@ fn what_ended_is_not_served_and_the_last_one_closes_the_socket() {
 }
 
 #[test]
+fn what_a_client_lets_go_gets_no_more_frames_and_the_socket_stays() {
+    let mut socket = socket();
+    socket.bind(Bound { token: TokenId(7), ..bound(1, 9) }, START).unwrap();
+    socket.let_go(TokenId(7), at(100));
+    assert_eq!(socket.next_frame(at(100)), None);
+    assert_eq!(socket.close(at(100)), None, "it may bind again");
+    socket.bind(bound(2, 0), at(101)).unwrap();
+    assert_eq!(written(&mut socket, 101), ["2: handshake"]);
+    socket.let_go(TokenId(7), at(102));
+    assert_eq!(socket.subscriptions().collect::<Vec<_>>(), [key(2)]);
+    let rest: Vec<_> = socket.bindings.iter().map(|binding| binding.token).collect();
+    rest.into_iter().for_each(|token| socket.let_go(token, at(200)));
+    assert_eq!(socket.close(at(10_000)), Some(CloseReason::NotBound));
+}
+
+#[test]
 fn what_is_not_bound_is_ignored() {
     let mut socket = socket();
     socket.appended(key(1), 5);

@@ -175,6 +175,8 @@ fn a_type_that_a_topic_gains_is_not_told_to_subscriptions_compiled_before() {
     let change = change("Patient", None, Some(&patient));
     assert_eq!(matched(&catalog, &change), [0; 0], "its filter was never held against a Patient");
     subscribe(&mut catalog, 1, &["patient=Patient/1"]);
+    assert_eq!(matched(&catalog, &change), [0; 0], "a filter for any type is not offered for this");
+    subscribe(&mut catalog, 1, &["Encounter.patient=Patient/1"]);
     assert_eq!(matched(&catalog, &change), [1], "RQ-FL-06");
 }
 
@@ -353,7 +355,7 @@ fn what_is_not_indexed_is_looked_at_for_its_own_types_only() {
     let topic = topic(vec![trigger("Encounter"), trigger("Patient")], &["Encounter.status not"]);
     let mut catalog = catalog_of(&topic, &[&[]]);
     for number in 2..=9 {
-        subscribe(&mut catalog, number, &["status:not=planned"]);
+        subscribe(&mut catalog, number, &["Encounter.status:not=planned"]);
     }
     // Each has a group with a criterion for encounters and one without for patients.
     assert_eq!((catalog.residual_len(), candidates(&catalog, &encounter("1", "planned"))), (17, 9));

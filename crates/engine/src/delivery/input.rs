@@ -20,7 +20,7 @@ pub struct DeliverySettings {
     /// Most events in one notification (RQ-SB-07).
     pub max_count: Option<NonZeroU32>,
     /// How long at most what fails is repeated, within the operator's schedule; counted from the
-    /// first failure.
+    /// first failure. A longer wait ends with it, whoever asked for it.
     pub retry_period: Option<Duration>,
     /// When to switch it off (RQ-SB-12); see [`DeliverySettings::end_in_force`].
     pub end: Option<Timestamp>,
@@ -165,7 +165,8 @@ pub enum Input {
         /// Which.
         id: AttemptId,
     },
-    /// An attempt is being sent now: its timeout begins.
+    /// An attempt is being sent now: its timeout begins. [`Input::AttemptEnded`] follows, at the
+    /// latest [`OUTCOME_GRACE`](crate::OUTCOME_GRACE) after it.
     ///
     /// Until then it waits for room, for as long as it takes. The caller asks
     /// [`Delivery::is_awaited`] before it sends: much may have happened meanwhile.
@@ -205,7 +206,8 @@ pub enum Effect {
     Attempt(Attempt),
     /// Record that events up to this one need no attempt any more. It only ever goes up.
     MoveCursor(EventNumber),
-    /// Record where the retries stand, with the cursor; none when nothing is repeated any more.
+    /// Record where the retries stand, with the cursor; none when nothing is repeated any more. In
+    /// `error`, what is recorded is when a heartbeat succeeded last.
     NoteRetries(Option<Retries>),
     /// A re-send is over: all of it has arrived, or the status has changed before, or there was
     /// nothing to send.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use cresset_model::{Retries, SubscriptionError, SubscriptionStatus};
 use jiff::Timestamp;
 
-use super::{Delivery, Effect, OUTCOME_GRACE, is_sending};
+use super::{Delivery, DeliveryState, Effect, OUTCOME_GRACE, is_sending};
 use crate::retry::{RETRY_WAIT_MAX, RetrySchedule};
 use crate::time::after;
 
@@ -36,6 +36,13 @@ impl Delivery {
     pub(super) fn holds(&self, retries: &Retries, since: Timestamp) -> bool {
         let sent = retries.repeat_last.is_some_and(|last| last.get() <= self.cursor);
         is_sending(self.status) && retries.at >= since && !sent
+    }
+
+    /// When something succeeded last in `error`, as far as it was noted; else when `error` began.
+    pub(super) fn last_success(&mut self, state: &DeliveryState) -> Timestamp {
+        let noted = state.retries.filter(|retries| retries.at >= state.since);
+        self.noted = noted.is_some();
+        noted.map_or(state.since, |retries| retries.failing_since.max(state.since))
     }
 
     /// As [`Self::failed`], with an end after a few.
@@ -70,7 +77,7 @@ impl Delivery {
         let retry_after_max = self.settings.policy.retry_after_max;
         let retry_after = retry_after.map(|wait| wait.min(retry_after_max));
         let delay = self.schedule().delay(self.failures, jitter, retry_after);
-        match delay.map(|delay| after(now, delay)).filter(|resume| self.may_retry_at(*resume)) {
+        match delay.and_then(|delay| self.retry_at(after(now, delay), now)) {
             Some(resume) => {
                 self.resume = resume;
                 self.note_retries(now, effects);
@@ -107,11 +114,14 @@ impl Delivery {
         Some(after(self.failing_since?, total))
     }
 
-    /// Whether the subscription has its failures repeated for so long.
-    fn may_retry_at(&self, at: Timestamp) -> bool {
+    /// When to try again: as planned, or once more at the end of the time for which the subscription
+    /// has its failures repeated; none when that is over.
+    fn retry_at(&self, planned: Timestamp, now: Timestamp) -> Option<Timestamp> {
         let (period, since) = (self.settings.retry_period, self.failing_since);
-        let end = period.zip(since).map(|(period, since)| after(since, period));
-        end.is_none_or(|end| at <= end)
+        match period.zip(since).map(|(period, since)| after(since, period)) {
+            None => Some(planned),
+            Some(end) => (now < end).then(|| planned.min(end)),
+        }
     }
 
     /// The retries in this status.

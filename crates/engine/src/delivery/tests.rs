@@ -6,7 +6,7 @@ use std::sync::Arc;
 use cresset_model::Retries;
 
 use super::*;
-use crate::retry::{RetryPolicy, RetrySchedule};
+use crate::retry::{JITTER_MIDDLE, RetryPolicy, RetrySchedule};
 
 mod properties;
 
@@ -62,6 +62,7 @@ fn retry() -> Outcome {
 }
 
 /// A machine with what it did, in words.
+#[derive(Clone)]
 struct Rig {
     delivery: Delivery,
     /// Attempts wait for room until the test starts them.
@@ -250,14 +251,21 @@ fn enough_failures_in_a_row_are_an_error_and_events_are_only_counted_then() {
 
 #[test]
 fn a_subscription_may_have_its_failures_repeated_for_a_shorter_time() {
-    for (period, expected) in [(0, ""), (4, ""), (5, "#2 events 1-1"), (60, "#2 events 1-1")] {
+    for (period, due) in [(0, None), (4, Some(5)), (5, Some(6)), (60, Some(6))] {
         let retry_period = Some(Duration::from_secs(period));
         let mut rig = Rig::new(DeliverySettings { retry_period, ..settings() }, Active, 0, 1);
         assert_eq!(rig.tick(0), "#1 events 1-1");
         let told = rig.ended(1, 1, retry());
-        assert_eq!(told.is_empty(), !expected.is_empty(), "{period}: {told}");
-        assert_eq!(rig.tick(6), expected, "{period}");
+        assert_eq!((told.is_empty(), rig.deadline()), (due.is_some(), due), "{period}: {told}");
     }
+    let asked = DeliverySettings { retry_period: Some(Duration::from_secs(40)), ..settings() };
+    let mut rig = Rig::new(asked, Active, 0, 1);
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    let retry_after = Some(Duration::from_secs(90));
+    let busy = Outcome::Retry { reason: reason("HTTP status 503"), retry_after };
+    assert_eq!(rig.ended(1, 1, busy), "", "it has hardly begun to fail");
+    assert_eq!(rig.tick(41), "#2 events 1-1", "once more at the end of the time");
+    assert_eq!(rig.ended(41, 2, retry()), "error (HTTP status 503)");
     let retry_period = Some(Duration::from_secs(7));
     let barred = DeliverySettings { retry_period, ..settings() };
     let mut rig = Rig::new(barred, Active, 0, 1).crowded();
@@ -272,7 +280,7 @@ fn a_retry_after_longer_than_the_schedule_is_kept_to() {
     assert_eq!(rig.tick(0), "#1 events 1-1");
     let retry_after = Some(Duration::from_secs(90));
     rig.ended(0, 1, Outcome::Retry { reason: reason("HTTP status 429"), retry_after });
-    assert_eq!(rig.deadline(), Some(90));
+    assert_eq!(rig.deadline(), Some(99), "and a draw of up to a fifth more");
 }
 
 #[test]
@@ -282,7 +290,7 @@ fn a_retry_after_has_a_bound_of_the_operators() {
     assert_eq!(rig.tick(0), "#1 events 1-1");
     let retry_after = Some(Duration::from_secs(90));
     rig.ended(0, 1, Outcome::Retry { reason: reason("HTTP status 429"), retry_after });
-    assert_eq!(rig.deadline(), Some(60));
+    assert_eq!(rig.deadline(), Some(66));
 }
 
 #[test]
@@ -296,6 +304,9 @@ fn jitter_shortens_or_lengthens_a_delay_by_up_to_a_fifth() {
     assert_eq!(schedule.delay(2, 0, None), None);
     let long = Some(Duration::MAX);
     assert_eq!(schedule.delay(1, 0, long), Some(crate::retry::RETRY_DELAY_MAX));
+    let asked = |jitter| schedule.delay(1, jitter, Some(Duration::from_secs(100))).unwrap();
+    assert_eq!(asked(0), Duration::from_secs(100), "never less than what was asked for");
+    assert!((Duration::from_secs(119)..=Duration::from_secs(120)).contains(&asked(u32::MAX)));
 }
 
 #[test]
@@ -347,6 +358,28 @@ fn no_heartbeat_goes_out_that_was_not_asked_for() {
 }
 
 #[test]
+fn a_heartbeat_that_failed_before_it_was_given_up_switches_nothing_off() {
+    let off_after = with_policy(|policy| policy.off_after = Some(Duration::from_secs(1_000)));
+    let period = Some(Duration::from_secs(60));
+    let beating = DeliverySettings { heartbeat_period: period, ..off_after.clone() };
+    let silent = || Input::Updated { settings: off_after.clone(), status: Active };
+    let mut rig = Rig::new(beating.clone(), Active, 0, 0);
+    assert_eq!(rig.tick(60), "#1 heartbeat");
+    assert_eq!(rig.ended(60, 1, retry()), "");
+    assert_eq!((rig.input(61, silent()).as_str(), rig.deadline()), ("", None));
+    assert_eq!(rig.retries, None);
+    assert_eq!(rig.appended(62, 1), "#2 events 1-1", "nor does it keep events waiting");
+    let mut rig = Rig::new(beating.clone(), Active, 0, 0).crowded();
+    assert_eq!(rig.tick(60), "#1 heartbeat");
+    assert_eq!(rig.input(60, Input::AttemptBarred { id: AttemptId(1) }), "");
+    assert_eq!((rig.input(61, silent()).as_str(), rig.deadline()), ("", None));
+    let mut owing = Rig::new(beating, Active, 0, 1);
+    assert_eq!(owing.tick(0), "#1 events 1-1");
+    assert_eq!(owing.ended(0, 1, retry()), "");
+    assert_eq!((owing.input(1, silent()).as_str(), owing.deadline()), ("", Some(5)));
+}
+
+#[test]
 fn a_failing_heartbeat_counts_like_failing_events() {
     let mut rig = Rig::new(heartbeats(60), Active, 0, 0);
     assert_eq!(rig.tick(60), "#1 heartbeat");
@@ -369,14 +402,15 @@ fn an_outcome_that_is_not_awaited_changes_nothing() {
 }
 
 #[test]
-fn a_lost_outcome_counts_as_failure_after_timeout_and_grace() {
-    let asked = DeliverySettings { timeout: Some(Duration::from_secs(20)), ..settings() };
-    let mut rig = Rig::new(asked, Active, 0, 1);
-    assert_eq!((rig.tick(0).as_str(), rig.deadline()), ("#1 events 1-1", Some(30)));
-    assert_eq!(rig.tick(29), "");
-    assert_eq!((rig.tick(30).as_str(), rig.deadline()), ("", Some(35)));
-    assert_eq!(rig.tick(35), "#2 events 1-1");
-    assert_eq!(rig.ended(36, 1, Outcome::Success), "");
+fn no_time_that_the_clock_shows_ends_an_attempt_that_is_under_way() {
+    let off_after = Some(Duration::from_secs(100));
+    let mut rig = Rig::new(with_policy(|policy| policy.off_after = off_after), Active, 0, 1);
+    assert_eq!((rig.tick(0).as_str(), rig.deadline()), ("#1 events 1-1", None));
+    assert_eq!(rig.ended(1, 1, retry()), "");
+    assert_eq!(rig.tick(6), "#2 events 1-1");
+    assert_eq!((rig.tick(1_000_000).as_str(), rig.deadline()), ("", None), "the clock jumps");
+    assert_eq!(rig.appended(1_000_001, 2), "", "one at a time");
+    assert_eq!(rig.ended(1_000_002, 2, Outcome::Success), "cursor 1, #3 events 2-2");
 }
 
 fn started(id: u64) -> Input {
@@ -384,17 +418,16 @@ fn started(id: u64) -> Input {
 }
 
 #[test]
-fn an_attempt_waits_for_room_as_long_as_it_takes_and_then_has_its_whole_timeout() {
+fn an_attempt_waits_for_room_as_long_as_it_takes_and_then_for_its_outcome() {
     let asked = DeliverySettings { timeout: Some(Duration::from_secs(20)), ..settings() };
     let mut rig = Rig::new(asked, Active, 0, 1).crowded();
     assert_eq!((rig.tick(0).as_str(), rig.deadline()), ("#1 events 1-1", None));
     assert_eq!(rig.tick(1_000), "");
-    assert_eq!((rig.input(1_000, started(1)).as_str(), rig.deadline()), ("", Some(1_030)));
+    assert_eq!((rig.input(1_000, started(1)).as_str(), rig.deadline()), ("", None));
     assert_eq!(rig.input(1_001, started(2)), "");
     assert!(rig.delivery.is_awaited(AttemptId(1)) && !rig.delivery.is_awaited(AttemptId(2)));
-    assert_eq!((rig.tick(1_029), rig.tick(1_030)), (String::new(), String::new()));
-    assert!(!rig.delivery.is_awaited(AttemptId(1)), "given up on");
-    assert_eq!((rig.input(1_031, started(1)).as_str(), rig.deadline()), ("", Some(1_035)));
+    assert_eq!(rig.ended(1_031, 1, retry()), "");
+    assert_eq!((rig.input(1_031, started(1)).as_str(), rig.deadline()), ("", Some(1_036)));
 }
 
 #[test]
@@ -463,7 +496,7 @@ fn an_attempt_barred_from_its_host_is_an_error_when_the_schedule_would_be_used_u
     let mut rig = Rig::new(settings(), Requested, 0, 1).crowded();
     assert_eq!(rig.tick(1), "#1 handshake");
     assert_eq!((rig.input(1, barred(1)).as_str(), rig.deadline()), ("", Some(3)));
-    assert_eq!((rig.input(2, started(1)).as_str(), rig.deadline()), ("", Some(42)));
+    assert_eq!((rig.input(2, started(1)).as_str(), rig.deadline()), ("", None));
     assert_eq!(rig.ended(3, 1, Outcome::Success), "active, #2 events 1-1");
 }
 
@@ -665,9 +698,12 @@ fn what_never_succeeds_is_switched_off_and_a_success_puts_it_off() {
     assert_eq!(rig.tick(1_000), "#2 heartbeat");
     assert_eq!(rig.ended(1_000, 2, retry()), "");
     assert_eq!(rig.tick(1_899), "#3 heartbeat");
-    assert_eq!(rig.tick(1_900), off);
-    assert_eq!(rig.ended(1_901, 3, Outcome::Success), "");
+    let mut answered = rig.clone();
+    assert_eq!(rig.tick(1_900), "", "it may still succeed");
+    assert_eq!(rig.ended(1_901, 3, retry()), off);
     assert_eq!(rig.deadline(), None);
+    assert_eq!(answered.ended(1_901, 3, Outcome::Success), "");
+    assert_eq!(answered.deadline(), Some(1_959));
     // Also inside `active`, where the schedule is longer than the patience, from the first failure.
     let short = with_policy(|policy| policy.off_after = Some(Duration::from_secs(12)));
     let mut rig = Rig::new(short, Active, 0, 1);
@@ -700,10 +736,16 @@ fn time_in_error_counts_over_a_restart_but_a_heartbeat_may_still_succeed_first()
     assert_eq!(rig.tick(5_060), "#1 heartbeat");
     assert_eq!(rig.ended(5_061, 1, Outcome::Success), "");
     assert_eq!(rig.deadline(), Some(5_120));
+    let mut after_success = rig.restarted(5_500, 0, 3);
     let mut rig = restarted(beating);
     assert_eq!(rig.tick(5_060), "#1 heartbeat");
     assert_eq!(rig.ended(5_061, 1, retry()), "");
     assert_eq!(rig.deadline(), Some(5_100), "the heartbeat's time is over");
+    assert_eq!(after_success.tick(5_560), "#1 heartbeat");
+    assert_eq!(after_success.ended(5_561, 1, retry()), "");
+    assert_eq!(after_success.deadline(), Some(5_620), "one that fails after one that did not");
+    assert_eq!(after_success.updated(5_600, Requested), "");
+    assert_eq!(after_success.retries, None);
 }
 
 #[test]

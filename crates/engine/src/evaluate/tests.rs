@@ -1,7 +1,8 @@
 //! Whose event a change is: triggers, filters, both states, and what cannot be evaluated.
 
 use cresset_model::{
-    Coding, EventTrigger, Interaction, Period, QueryCriteria, ResourceTrigger, Topic,
+    Canonical, Coding, EventTrigger, Interaction, Period, QueryCriteria, ResourceTrigger,
+    Subscription, Topic, criteria_topic_url,
 };
 use serde_json::{Value, json};
 
@@ -39,6 +40,35 @@ fn filters_look_at_the_state_after_a_change_and_before_a_delete() {
     assert_eq!(matched(&catalog, &change("Encounter", None, Some(&one))), [1, 3]);
     assert_eq!(matched(&catalog, &change("Encounter", Some(&one), Some(&two))), [2, 3]);
     assert_eq!(matched(&catalog, &change("Encounter", Some(&one), None)), [1, 3]);
+}
+
+#[test]
+fn criteria_are_a_search_on_the_state_after_a_create_or_an_update() {
+    let mut catalog = catalog().with_criteria_topics(&["Subscription"]);
+    assert_eq!(catalog.topics().count(), 0, "they are nobody's");
+    let encounters = Canonical { url: criteria_topic_url("Encounter"), version: None };
+    for (number, filters) in [
+        &["patient=Patient/1"][..],
+        &["patient=Patient/2", "status=planned"],
+        &["status:not=planned"],
+        &[],
+    ]
+    .iter()
+    .enumerate()
+    {
+        let asked = Subscription { topic: encounters.clone(), ..subscription(filters) };
+        let compiled = catalog.compile_subscription(&asked).unwrap();
+        catalog.insert_subscription(key(number as u64 + 1), compiled);
+    }
+    let (one, two) = (encounter("Patient/1", "planned"), encounter("Patient/2", "planned"));
+    assert_eq!(matched(&catalog, &change("Encounter", None, Some(&one))), [1, 4]);
+    assert_eq!(matched(&catalog, &change("Encounter", Some(&one), Some(&two))), [2, 4]);
+    assert_eq!(matched(&catalog, &change("Encounter", Some(&one), None)), [0; 0]);
+    let unknown = Subscription { topic: encounters, ..subscription(&["colour=red"]) };
+    assert!(catalog.compile_subscription(&unknown).is_err());
+    let hidden = Canonical { url: criteria_topic_url("Subscription"), version: None };
+    let hidden = Subscription { topic: hidden, ..subscription(&[]) };
+    assert!(catalog.compile_subscription(&hidden).is_err());
 }
 
 #[test]

@@ -112,6 +112,16 @@ fn filters_that_choose_the_types_are_told_as_such() {
 }
 
 #[test]
+fn a_filter_that_closes_a_type_is_told_as_such() {
+    let both = topic(vec![trigger("Encounter"), trigger("Observation")], &["Observation.code"]);
+    let after = encounter("planned", "1");
+    let told = explained(&both, &["code=1-8"], None, Some(&after), &catalog().lookup());
+    let summary = "a filter that names no type cannot be asked of this type of resource";
+    assert_eq!((told.verdict, told.summary.as_str()), (Verdict::Fails, summary));
+    assert_eq!(told.filters[0].reason.as_deref(), Some("it is not for Encounter"));
+}
+
+#[test]
 fn an_expression_is_told_part_by_part() {
     let source =
         "(%previous.empty() or %previous.status != 'completed') and %current.status = 'completed'";

@@ -3,13 +3,14 @@
 //! Expressions of issues are paths of R5's Subscription; texts name what the topic offers and
 //! never repeat a value.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cresset_model::{Comparator, Filter, Issue, IssueCode, Issues, Subscription};
 use cresset_search::{Criterion, Scope};
 use smallvec::SmallVec;
 
+use super::reach::Reach;
 use super::{CompiledSubscription, FILTERS_MAX, Group, Groups};
 use crate::focus::{self, TypeSet};
 use crate::offer::Offer;
@@ -33,7 +34,7 @@ pub(crate) fn compile(
         scope,
         topic: &topic,
         by_type: BTreeMap::new(),
-        chosen: BTreeSet::new(),
+        reach: Reach::of(topic.topic().filters_choose_types),
         issues: Issues::default(),
     };
     if subscription.filters.len() > FILTERS_MAX {
@@ -43,25 +44,22 @@ pub(crate) fn compile(
     for (index, filter) in subscription.filters.iter().enumerate() {
         compiler.filter(filter, &format!("Subscription.filterBy[{index}]"));
     }
+    compiler.check_reach();
     if compiler.issues.has_errors() {
         return Err(compiler.issues);
     }
-    // Without filters nothing was chosen.
-    let chooses = topic.topic().filters_choose_types && !subscription.filters.is_empty();
-    let chosen = chooses.then_some(compiler.chosen);
-    let groups = groups(compiler.by_type, chosen.as_ref(), &topic);
+    let groups = groups(compiler.by_type, &compiler.reach, &topic);
     Ok(CompiledSubscription { topic, slot, groups })
 }
 
-/// One group for each type with criteria, and one for all types without, of those chosen.
+/// One group for each type with criteria, and one for all types without, of those within reach.
 fn groups(
     mut by_type: BTreeMap<&'static str, SmallVec<[Criterion; 1]>>,
-    chosen: Option<&BTreeSet<&'static str>>,
+    reach: &Reach,
     topic: &CompiledTopic,
 ) -> Groups {
-    let is_free = |one: &&'static str| {
-        !by_type.contains_key(one) && chosen.is_none_or(|chosen| chosen.contains(one))
-    };
+    by_type.retain(|one, _| reach.has(one));
+    let is_free = |one: &&'static str| !by_type.contains_key(one) && reach.has(one);
     let free: Vec<_> = topic.focus_types().iter().copied().filter(is_free).collect();
     let mut groups = Groups::new();
     while let Some((one, mut criteria)) = by_type.pop_first() {
@@ -90,8 +88,7 @@ struct Compiler<'c> {
     scope: &'c Scope<'c>,
     topic: &'c CompiledTopic,
     by_type: BTreeMap<&'static str, SmallVec<[Criterion; 1]>>,
-    /// The types that filters are for, where they choose them.
-    chosen: BTreeSet<&'static str>,
+    reach: Reach,
     issues: Issues,
 }
 
@@ -108,39 +105,59 @@ impl<'c> Compiler<'c> {
         let Some(types) = self.types(filter, path) else {
             return;
         };
+        if topic.offers_all() {
+            return self.search(filter, &types, path);
+        }
         let named: Vec<_> =
             topic.offers().iter().filter(|offer| offer.is_named(&filter.parameter)).collect();
-        let mut bound = Vec::new();
-        for one in types {
-            let offers: Vec<_> = named
-                .iter()
-                .copied()
-                .filter(|offer| offer.name_of(one, &filter.parameter).is_some())
-                .collect();
-            if !offers.is_empty() {
-                bound.push((one, offers));
-            }
-        }
+        let offered = |one: &'static str| {
+            let is_for = |offer: &&&Offer| offer.name_of(one, &filter.parameter).is_some();
+            (one, named.iter().filter(is_for).copied().collect::<Vec<_>>())
+        };
+        let mut bound: Vec<_> = types.iter().copied().map(offered).collect();
+        bound.retain(|(_, offers)| !offers.is_empty());
         if bound.is_empty() {
             self.not_offered(filter, &named, path);
             return;
         }
-        for (one, offers) in bound {
-            match self.criterion(filter, one, &offers, path) {
-                Ok(criterion) => {
-                    if topic.topic().filters_choose_types {
-                        self.chosen.insert(one);
-                    }
-                    if let Some(criterion) = criterion {
-                        self.by_type.entry(one).or_default().push(criterion);
-                    }
-                }
+        if let Err(issue) = bind_labels(&mut bound, filter, path) {
+            self.issues.push(issue);
+            return;
+        }
+        let is_label = bound.iter().all(|(_, offers)| label(offers).is_some());
+        let bound_types: Vec<_> = bound.iter().map(|(one, _)| *one).collect();
+        self.reach.add(filter.resource_type.is_some(), is_label, &types, &bound_types, path);
+        for (one, offers) in bound.iter().filter(|(_, offers)| label(offers).is_none()) {
+            match self.criterion(filter, one, offers, path) {
+                Ok(criterion) => self.by_type.entry(one).or_default().push(criterion),
                 // What is wrong for one type is wrong for the next in the same words.
                 Err(issues) => {
                     self.issues.0.extend(issues.0);
                     return;
                 }
             }
+        }
+    }
+
+    /// A search parameter of criteria (RQ-SB-02): whatever a search on the types may ask.
+    fn search(&mut self, filter: &Filter, types: &[&'static str], path: &str) {
+        let modifier = filter.modifier.map(|modifier| modifier.code());
+        let Filter { parameter, comparator, value, .. } = filter;
+        for one in types.iter().copied() {
+            match Criterion::new(self.scope, one, parameter, modifier, *comparator, value) {
+                Ok(criterion) => self.by_type.entry(one).or_default().push(criterion),
+                Err(issues) => self.issues.0.extend(located(issues, filter, path).0),
+            }
+        }
+    }
+
+    /// Refuses filters that can let nothing through: a type that they are for is out of reach.
+    fn check_reach(&mut self) {
+        for path in self.reach.useless() {
+            let text = "no event could fit this filter: each type that it is for is one of which \
+                        another filter, which names no type, cannot be asked; let that one name \
+                        the types that it is for";
+            self.issues.push(Issue::error(IssueCode::FilterNotOffered, text).at(path));
         }
     }
 
@@ -184,17 +201,14 @@ impl<'c> Compiler<'c> {
         self.error(IssueCode::FilterNotOffered, text, path, ".filterParameter");
     }
 
-    /// What a filter asks of a focus type; none where every event is of the kind that it asks for.
+    /// What a filter that is no label asks of a focus type.
     fn criterion(
         &self,
         filter: &Filter,
         focus_type: &'static str,
         offers: &[&Offer],
         path: &str,
-    ) -> Result<Option<Criterion>, Issues> {
-        if let Some(label) = offers.iter().find(|offer| !offer.codes().is_empty()) {
-            return check_label(label, filter, path).map(|()| None);
-        }
+    ) -> Result<Criterion, Issues> {
         let name = offers.iter().find_map(|offer| offer.name_of(focus_type, &filter.parameter));
         let name = name.unwrap_or(&filter.parameter);
         if let Some(modifier) = filter.modifier
@@ -215,7 +229,7 @@ impl<'c> Compiler<'c> {
         let made = Criterion::new(self.scope, focus_type, name, modifier, filter.comparator, value);
         let criterion = made.map_err(|issues| located(issues, filter, path))?;
         self.check_comparators(filter, &criterion, offers, path)?;
-        Ok(Some(criterion))
+        Ok(criterion)
     }
 
     /// Whether the topic offers each comparator, beside the value or in it (RQ-FL-08, RQ-FL-10).
@@ -254,26 +268,47 @@ impl<'c> Compiler<'c> {
     }
 }
 
-/// Refuses what a label of the topic's own does not have (RQ-FL-11).
-fn check_label(label: &Offer, filter: &Filter, path: &str) -> Result<(), Issues> {
+/// A focus type, and what the topic offers for it by the name of a filter.
+type Bound<'t> = (&'static str, Vec<&'t Offer>);
+
+/// The label of the topic's own among what is offered for a type.
+fn label<'t>(offers: &[&'t Offer]) -> Option<&'t Offer> {
+    offers.iter().copied().find(|offer| !offer.codes().is_empty())
+}
+
+/// Leaves, of the types where the name is a label of the topic's own, those with events of a kind
+/// that the filter asks for.
+///
+/// # Errors
+/// What no label has: a modifier, a comparator, a kind that no event is of (RQ-FL-11).
+fn bind_labels(bound: &mut Vec<Bound<'_>>, filter: &Filter, path: &str) -> Result<(), Issue> {
+    let labels: Vec<_> = bound.iter().filter_map(|(_, offers)| label(offers)).collect();
+    let Some(first) = labels.first() else { return Ok(()) };
     let modifier = filter.modifier.map(|modifier| (modifier.code(), "modifier"));
     let comparator = filter.comparator.filter(|one| *one != Comparator::Eq);
     let comparator = comparator.map(|comparator| (comparator.code(), "comparator"));
     if let Some((code, element)) = modifier.or(comparator) {
-        let text = format!("the topic does not offer {code} for `{}`", label.name);
-        let issue = Issue::error(IssueCode::ModifierNotOffered, text);
-        return Err(issue.at(format!("{path}.{element}")).into());
+        let text = format!("the topic does not offer {code} for `{}`", first.name);
+        return Err(
+            Issue::error(IssueCode::ModifierNotOffered, text).at(format!("{path}.{element}"))
+        );
     }
-    if label.unknown_code(&filter.value).is_some() {
-        let codes: Vec<_> = label.codes().iter().map(|one| one.code.as_str()).collect();
+    let asked = || filter.value.split(',');
+    if asked().any(|asked| !labels.iter().any(|label| label.has_code(asked))) {
+        let codes = labels.iter().flat_map(|label| label.codes());
+        let mut codes: Vec<_> = codes.map(|one| one.code.as_str()).collect();
+        let mut seen = std::collections::BTreeSet::new();
+        codes.retain(|one| seen.insert(*one));
         let text = format!(
             "the topic has no events of this kind; `{}` may be: {}",
-            label.name,
+            first.name,
             list(&codes)
         );
-        let issue = Issue::error(IssueCode::FilterNotOffered, text);
-        return Err(issue.at(format!("{path}.value")).into());
+        return Err(Issue::error(IssueCode::FilterNotOffered, text).at(format!("{path}.value")));
     }
+    bound.retain(|(_, offers)| {
+        label(offers).is_none_or(|label| asked().any(|asked| label.has_code(asked)))
+    });
     Ok(())
 }
 

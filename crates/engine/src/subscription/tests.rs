@@ -17,7 +17,7 @@ const OFFERS: [&str; 8] = [
     "Observation.code",
     "_id",
     "hub.event",
-    "Observation.subject",
+    "Observation.subject type",
 ];
 
 fn two_types() -> Catalog {
@@ -47,19 +47,52 @@ fn bound_of(compiled: &CompiledSubscription) -> Vec<(&'static str, usize)> {
 #[test]
 fn a_filter_is_bound_to_the_types_it_is_for() {
     type Case = (&'static [&'static str], &'static [(&'static str, usize)]);
-    let cases: [Case; 8] = [
+    let cases: [Case; 10] = [
         (&[], &[("Encounter", 0), ("Observation", 0)]),
         (&["patient=Patient/1"], &[("Encounter", 1), ("Observation", 1)]),
         (&["Encounter.patient=Patient/1"], &[("Encounter", 1), ("Observation", 0)]),
-        (&["date=ge2020"], &[("Encounter", 1), ("Observation", 0)]),
+        (&["Resource.patient=Patient/1"], &[("Encounter", 1), ("Observation", 1)]),
+        // An Observation cannot fit what is offered for encounters only.
+        (&["date=ge2020"], &[("Encounter", 1)]),
+        (&["date=ge2020", "patient=Patient/1"], &[("Encounter", 2)]),
         (&["status=final", "status:not=final"], &[("Encounter", 2), ("Observation", 2)]),
-        (&["code=http://loinc.org|1-8"], &[("Observation", 1), ("Encounter", 0)]),
+        (&["code=http://loinc.org|1-8"], &[("Observation", 1)]),
         (&["_id=1"], &[("Encounter", 1), ("Observation", 1)]),
         (&["id=1"], &[("Encounter", 1), ("Observation", 1)]),
     ];
     for (filters, expected) in cases {
         assert_eq!(bound(filters), expected, "{filters:?}");
     }
+}
+
+#[test]
+fn a_filter_opens_no_type_that_it_cannot_be_asked_of() {
+    // No subject of an Encounter has a model; most types have no patient.
+    let chain = topic(vec![trigger("Encounter"), trigger("Observation")], &["subject.model"]);
+    let all = topic(vec![trigger("Resource")], &["patient"]);
+    for (topic, filter, has, has_not) in [
+        (&chain, "subject.model=x", "Observation", "Encounter"),
+        (&all, "patient=Patient/1", "Encounter", "Practitioner"),
+        (&all, "Resource.patient=Patient/1", "Encounter", "Practitioner"),
+    ] {
+        let catalog = catalog_of(topic, &[]);
+        let compiled = catalog.compile_subscription(&subscription(&[filter])).unwrap();
+        assert_eq!(compiled.group(has).map(|group| group.criteria.len()), Some(1), "{filter}");
+        assert!(compiled.group(has_not).is_none(), "{filter}");
+        assert!(compiled.groups.iter().all(|group| !group.criteria.is_empty()), "{filter}");
+    }
+}
+
+#[test]
+fn filters_that_leave_each_other_no_type_are_refused() {
+    let both = |first: &str| {
+        let [first, second] = [first, "Subscription.filterBy[1]"];
+        [format!("FilterNotOffered {first}"), format!("FilterNotOffered {second}")]
+    };
+    assert_eq!(refused(&["date=ge2020", "code=x"]), both("Subscription.filterBy[0]"));
+    let second = ["FilterNotOffered Subscription.filterBy[1]"];
+    assert_eq!(refused(&["date=ge2020", "Observation.patient=Patient/1"]), second);
+    assert_eq!(refused(&["Encounter.date=ge2020", "Observation.patient=Patient/1"]), [""; 0]);
 }
 
 /// A topic as US Core has it: filters choose the types, and `trigger` asks for a kind of event.
@@ -75,8 +108,15 @@ fn feed(chooses: bool) -> Topic {
 #[test]
 fn filters_choose_the_types_where_the_topic_says_so() {
     type Case = (&'static [&'static str], &'static [(&'static str, usize)]);
-    let cases: [Case; 7] = [
+    let cases: [Case; 12] = [
         (&[], &[("Encounter", 0), ("Observation", 0)]),
+        (&["trigger=feed-event"], &[("Encounter", 0), ("Observation", 0)]),
+        // Beside another filter a label opens nothing.
+        (&["trigger=feed-event", "Observation.patient=Patient/1"], &[("Observation", 1)]),
+        (&["Observation.patient=Patient/1", "trigger=R01"], &[("Observation", 1)]),
+        (&["patient=Patient/1", "code=1-8"], &[("Observation", 2)]),
+        // The type is named: it is chosen, though `code` cannot be asked of it.
+        (&["code=1-8", "Encounter.patient=Patient/1"], &[("Encounter", 1), ("Observation", 1)]),
         (&["patient=Patient/1"], &[("Encounter", 1), ("Observation", 1)]),
         (&["Encounter.patient=Patient/1"], &[("Encounter", 1)]),
         (&["code=http://loinc.org|1-8"], &[("Observation", 1)]),
@@ -132,6 +172,28 @@ fn a_label_for_a_kind_of_event_holds_for_its_codes_and_takes_no_other() {
 }
 
 #[test]
+fn a_label_is_for_the_types_with_events_of_its_codes() {
+    let label = |resource: &str, code: &str| FilterDefinition {
+        codes: vec![Coding { system: None, code: code.into() }],
+        ..offer(&format!("{resource}.kind"))
+    };
+    let mut labelled = topic(vec![trigger("Encounter"), trigger("Observation")], &["patient"]);
+    labelled.can_filter_by.extend([label("Encounter", "visit"), label("Observation", "finding")]);
+    let catalog = catalog_of(&labelled, &[]);
+    let compile = |filter: &str| {
+        let compiled = catalog.compile_subscription(&subscription(&[filter]));
+        compiled.map(|compiled| bound_of(&compiled)).map_err(|issues| codes(&issues))
+    };
+    assert_eq!(compile("kind=visit"), Ok(vec![("Encounter", 0)]));
+    assert_eq!(compile("kind=finding"), Ok(vec![("Observation", 0)]));
+    assert_eq!(compile("kind=finding,visit"), Ok(vec![("Encounter", 0), ("Observation", 0)]));
+    for refused in ["kind=other", "kind=visit,other", "Observation.kind=visit"] {
+        let issue = "FilterNotOffered Subscription.filterBy[0].value".to_owned();
+        assert_eq!(compile(refused), Err(vec![issue]), "{refused}");
+    }
+}
+
+#[test]
 fn a_type_may_be_written_as_url() {
     let url = Filter {
         resource_type: Some("http://hl7.org/fhir/StructureDefinition/Encounter".into()),
@@ -162,6 +224,10 @@ fn what_is_not_offered_is_refused_and_never_ignored() {
         ("patient=", "InvalidSearchValue", "value"),
         ("date=yesterday", "InvalidSearchValue", "value"),
         ("date:ge=le2020", "InvalidSearchValue", "value"),
+        ("Encounter.id=Patient/1", "InvalidSearchValue", "value"),
+        ("Observation.subject:type=1", "InvalidSearchValue", "value"),
+        ("patient:type=Patient/1", "ModifierNotOffered", "modifier"),
+        ("status:type=Patient/1", "ModifierNotOffered", "modifier"),
     ];
     for (filter, code, element) in cases {
         let expected = format!("{code} Subscription.filterBy[0].{element}");

@@ -298,6 +298,25 @@ fn a_filter_may_be_named_by_what_defines_it() {
 }
 
 #[test]
+fn membership_may_be_asked_of_what_the_focus_refers_to() {
+    let url = "http://hl7.org/fhir/SearchParameter/Encounter-subject";
+    let definition = FilterDefinition { filter_definition: Some(url.into()), ..offer("_in") };
+    let topic = Topic { can_filter_by: vec![definition], ..topic(vec![trigger("Encounter")], &[]) };
+    let (compiled, warnings) = catalog().compile_topic(&id("t"), &topic).unwrap();
+    assert!(warnings.0.is_empty(), "{warnings}");
+    assert_eq!(compiled.offers()[0].name_of("Encounter", "_in"), Some("subject._in"));
+}
+
+#[test]
+fn a_modifier_that_one_of_several_types_does_not_have_is_told() {
+    // A token there, a reference here.
+    let types = vec![trigger("ActivityDefinition"), trigger("DocumentReference")];
+    let modifier = "UnsupportedModifier SubscriptionTopic.canFilterBy[0].modifier";
+    check_taken(&topic(types.clone(), &["context not"]), &[modifier]);
+    check_taken(&topic(types, &["context missing"]), &[]);
+}
+
+#[test]
 fn a_topic_has_bounds() {
     let triggers = vec![trigger("Encounter"); TRIGGERS_MAX + 1];
     check_refused(&topic(triggers, &[]), &["OutOfBounds SubscriptionTopic.resourceTrigger"]);

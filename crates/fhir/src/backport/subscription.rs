@@ -3,10 +3,11 @@
 use cresset_definitions::{Definitions, FhirVersion};
 use cresset_model::{
     Canonical, ChannelType, Filter, Header, Issue, IssueCode, Issues, PayloadContent, Subscription,
-    SubscriptionStatus,
+    SubscriptionStatus, is_criteria_topic,
 };
 use serde_json::Value;
 
+use super::classic;
 use crate::channel::{
     HEADERS_MAX, channel_type, channel_type_of_coding, check_endpoint, parse_header,
     parse_positive, parse_seconds,
@@ -50,6 +51,9 @@ pub(crate) fn parse_subscription(
     version: FhirVersion,
     value: &Value,
 ) -> Result<(Subscription, Issues), Issues> {
+    if !is_topic_based(value) {
+        return classic::parse(version, value);
+    }
     let root = Element::resource(value, "Subscription")?;
     let definitions = Definitions::of(version);
     let mut issues = Issues::default();
@@ -94,7 +98,7 @@ pub(crate) fn parse_subscription(
 }
 
 /// R4 and R4B have no `entered-in-error`.
-fn is_status_here(status: SubscriptionStatus) -> bool {
+pub(super) fn is_status_here(status: SubscriptionStatus) -> bool {
     match status {
         SubscriptionStatus::Active
         | SubscriptionStatus::Error
@@ -107,10 +111,13 @@ fn is_status_here(status: SubscriptionStatus) -> bool {
 /// `criteria` is a canonical, never a query (RQ-SB-01).
 fn parse_topic_canonical(root: &Element<'_>, issues: &mut Issues) -> Option<Canonical> {
     let criteria = root.required("criteria", issues)?;
-    if is_absolute(criteria) && !criteria.contains(char::is_whitespace) {
+    // The topics of criteria are not to be subscribed to by their names.
+    let is_url = is_absolute(criteria) && !criteria.contains(char::is_whitespace);
+    if is_url && !is_criteria_topic(criteria) {
         return Some(Canonical::new(criteria));
     }
-    let text = "criteria must be the canonical URL of a topic; queries are not supported here";
+    let text = "criteria must be the canonical URL of a topic: what says how topics are subscribed to \
+                has no place beside a search";
     issues.push(invalid(text).at(root.at("criteria")));
     None
 }
@@ -133,7 +140,7 @@ fn parse_filters(
             issues.push(missing("valueString").at(extension.element.at("value")));
         }
         if let Some(text) = extension.element.string("valueString", issues) {
-            let path = extension.element.at("value");
+            let path = String::from(extension.element.at("value"));
             parse_filter_criteria(definitions, text, &path, &mut filters, issues);
         }
     }
@@ -146,7 +153,7 @@ fn parse_filters(
 }
 
 /// Only the server writes `error` (RQ-SB-16).
-fn warn_of_error(root: &Element<'_>, issues: &mut Issues) {
+pub(super) fn warn_of_error(root: &Element<'_>, issues: &mut Issues) {
     if root.members.contains_key("error") {
         let text = "only the server writes the error of a Subscription; this one was ignored";
         issues.push(Issue::warning(IssueCode::StatusRefused, text).at(root.at("error")));
@@ -171,10 +178,10 @@ impl Channel {
         let assumed = channel_type.clone().unwrap_or(ASSUMED_CHANNEL);
         let endpoint = channel.string("endpoint", issues);
         if channel_type.is_some() {
-            take(check_endpoint(&assumed, endpoint), &channel.at("endpoint"), issues);
+            take(check_endpoint(&assumed, endpoint), channel.at("endpoint"), issues);
         }
         let mime_type = channel.required("payload", issues).and_then(|text| {
-            take(parse_mime(version, channel_type.as_ref(), text), &channel.at("payload"), issues)
+            take(parse_mime(version, channel_type.as_ref(), text), channel.at("payload"), issues)
         });
         let mut parsed = Self {
             channel_type,
@@ -207,7 +214,7 @@ fn parse_channel_type(channel: &Element<'_>, issues: &mut Issues) -> Option<Chan
     let code = channel.required("type", issues);
     let extensions = channel.extensions_of("type", issues);
     match only(&extensions, urls::CHANNEL_TYPE, issues) {
-        None => take(channel_type(code?), &channel.at("type"), issues),
+        None => take(channel_type(code?), channel.at("type"), issues),
         Some(extension) => {
             if !extension.element.members.contains_key("valueCoding") {
                 issues.push(missing("valueCoding").at(extension.element.at("value")));
@@ -215,12 +222,12 @@ fn parse_channel_type(channel: &Element<'_>, issues: &mut Issues) -> Option<Chan
             let coding = extension.element.child("valueCoding", issues)?;
             let system = coding.string("system", issues);
             let code = coding.required("code", issues)?;
-            take(channel_type_of_coding(system, code), &extension.element.at("value"), issues)
+            take(channel_type_of_coding(system, code), extension.element.at("value"), issues)
         }
     }
 }
 
-fn parse_headers(
+pub(super) fn parse_headers(
     channel_type: &ChannelType,
     channel: &Element<'_>,
     issues: &mut Issues,
@@ -249,7 +256,7 @@ fn parse_payload_content(channel: &Element<'_>, issues: &mut Issues) -> Option<P
         issues.push(missing("valueCode").at(extension.element.at("value")));
     }
     let text = extension.element.string("valueCode", issues)?;
-    take(parse_content(text), &extension.element.at("value"), issues)
+    take(parse_content(text), extension.element.at("value"), issues)
 }
 
 /// Where an R5 element stands in this Subscription.
@@ -293,7 +300,7 @@ fn filter_path(version: FhirVersion, value: &Value, index: usize) -> Option<Stri
             continue;
         }
         let text = extension.element.string("valueString", &mut ignored)?;
-        let path = extension.element.at("value");
+        let path = String::from(extension.element.at("value"));
         let definitions = Definitions::of(version);
         parse_filter_criteria(definitions, text, &path, &mut filters, &mut ignored);
         if filters.len() > index {

@@ -1,16 +1,19 @@
 //! Tests of Subscriptions of R4 and R4B (RQ section 3).
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use cresset_definitions::FhirVersion;
-use cresset_model::{ChannelType, MimeType, PayloadContent, SubscriptionStatus};
+use cresset_model::{
+    ChannelType, MimeType, PayloadContent, SubscriptionStatus, criteria_topic_url,
+};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::json;
 use crate::test_data::{arbitrary_value, shared_values, told};
 use crate::values::SubscriptionValues;
+use crate::{json, urls};
 
 const BASE: &str = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition/backport-";
 
@@ -111,6 +114,7 @@ fn what_the_profile_demands_must_be_there() {
 fn all_issues_are_told_at_once() {
     let value = json!({
         "resourceType": "Subscription", "status": "on", "criteria": "Encounter?status=x",
+        "meta": { "profile": [format!("{BASE}subscription")] },
         "channel": { "type": "carrier-pigeon", "payload": "text/csv", "header": ["Host: x"] },
     });
     assert_eq!(
@@ -196,7 +200,9 @@ fn mime_types_are_those_this_base_can_send() {
     let cases: &[(&str, &[&str])] = &[
         ("application/json", &[]),
         ("Application/FHIR+JSON; charset=UTF-8", &[]),
-        ("application/fhir+xml", &[path]),
+        ("application/fhir+xml", &[]),
+        ("text/xml; charset=utf-8", &[]),
+        ("application/xml; fhirVersion=5.0", &[path]),
         ("text/plain", &[path]),
         ("application/fhir+json; fhirVersion=9.9", &[path]),
         ("application/fhir+json; fhirVersion=5.0", &[path]),
@@ -229,7 +235,7 @@ fn a_mail_is_text_with_the_bundle_attached() {
         ("text/plain", &[][..]),
         ("text/html", &[]),
         ("text/plain;attach=application/fhir+json", &[]),
-        ("text/html;attach=application/fhir+xml", &[path]),
+        ("text/html;attach=application/fhir+xml", &[]),
         ("text/plain;attach=application/pdf", &[path]),
         ("application/fhir+json", &[path]),
     ] {
@@ -466,7 +472,49 @@ fn subscriptions_of_others_parse() {
     // The examples of the base specification are classic ones.
     for (path, value) in shared_values("examples/R4/Subscription", "") {
         assert!(!is_topic_based(&value), "{path:?}");
+        parse_subscription(FhirVersion::R4, &value).unwrap_or_else(|issues| panic!("{issues}"));
     }
+}
+
+#[test]
+fn a_search_becomes_the_filters_of_its_type() {
+    let classic = |criteria: &str, channel: Value| {
+        let value = json!({
+            "resourceType": "Subscription", "status": "requested", "reason": "x",
+            "criteria": criteria, "channel": channel,
+        });
+        parse_subscription(FhirVersion::R4, &value)
+    };
+    let hook = json!({ "type": "rest-hook", "endpoint": "https://example.org" });
+    let (parsed, _) =
+        classic("Observation?code=a|b,c&value-quantity=gt5&code:not=d", hook).unwrap();
+    assert_eq!(parsed.topic.url, criteria_topic_url("Observation"));
+    let filters = parsed.filters.iter().map(|one| (one.parameter.as_str(), one.value.as_str()));
+    assert_eq!(
+        filters.collect::<Vec<_>>(),
+        [("code", "a|b,c"), ("value-quantity", "gt5"), ("code", "d")]
+    );
+    assert_eq!(parsed.content, PayloadContent::Empty);
+    assert_eq!((parsed.mime_type, parsed.max_count), (None, NonZeroU32::new(1)));
+    for (channel, content) in [
+        (json!({ "type": "websocket" }), PayloadContent::FullResource),
+        (json!({ "type": "email", "endpoint": "mailto:a@b.test" }), PayloadContent::Empty),
+        (
+            json!({ "type": "rest-hook", "endpoint": "https://a.test", "payload": "text/xml" }),
+            PayloadContent::FullResource,
+        ),
+    ] {
+        assert_eq!(classic("Patient", channel).unwrap().0.content, content);
+    }
+    let mail = json!({
+        "type": "email", "endpoint": "mailto:a@b.test",
+        "payload": "text/plain;attach=application/fhir+json",
+    });
+    assert!(classic("Patient", mail).is_err());
+    let extended = json!({
+        "type": "websocket", "extension": [{ "url": urls::TIMEOUT, "valueUnsignedInt": 5 }],
+    });
+    assert!(classic("Patient", extended).is_err());
 }
 
 proptest! {

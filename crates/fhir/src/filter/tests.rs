@@ -52,7 +52,9 @@ fn every_form_gives_the_filter_it_says() {
     check("http://x.org/SearchParameter/a=b", &["- http://x.org/SearchParameter/a - b"]);
     check("http://x.org/sp:not=b", &["- http://x.org/sp not b"]);
     check("urn:oid:1.2=b", &["- urn:oid:1.2 - b"]);
-    check("subject:Patient=1,2", &["- subject - Patient/1,Patient/2"]);
+    check("subject:Patient=1,2", &["- subject type Patient/1,Patient/2"]);
+    check("subject:Patient=http://x/Patient/1", &["- subject type http://x/Patient/1"]);
+    check("subject:Patient=Patient/1/_history/2", &["- subject type Patient/1/_history/2"]);
     check("subject:Patient.name=peter", &["- subject:Patient.name - peter"]);
     check("_has:Observation:patient:code=1", &["- _has:Observation:patient:code - 1"]);
     check("_has:Observation:patient:identifier=1", &["- _has:Observation:patient:identifier - 1"]);
@@ -69,8 +71,10 @@ fn every_form_gives_the_filter_it_says() {
 
 #[test]
 fn an_id_is_read_as_the_parameter_id() {
-    check("Patient?id=Patient/123", &["Patient _id - 123"]);
-    check("id=1,Patient/2", &["- _id - 1,2"]);
+    check("Patient?id=Patient/123", &["Patient _id - Patient/123"]);
+    check("id=1,Patient/2", &["- _id - 1,Patient/2"]);
+    // No id of a Patient: refused where the filter is compiled.
+    check("Patient?id=Practitioner/1", &["Patient _id - Practitioner/1"]);
     check("_id=Patient/1", &["- _id - Patient/1"]);
 }
 
@@ -91,6 +95,10 @@ fn what_is_no_filter_is_refused_and_never_dropped() {
         ("status:nope=a", "UnsupportedModifier"),
         ("status=a%00b", "InvalidElement"),
         ("date:gt=lt2000", "InvalidElement"),
+        ("subject:Patient=Group/5", "InvalidElement"),
+        ("subject:Patient=1,Group/5", "InvalidElement"),
+        ("subject:Patient=http://x/Group/5", "InvalidElement"),
+        ("subject:Patient=urn:uuid:5", "InvalidElement"),
     ];
     for (text, code) in cases {
         assert_eq!(told(&parse(text).1), [format!("{code} f")], "{text}");

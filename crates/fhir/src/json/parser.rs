@@ -11,6 +11,9 @@ use super::without_bom;
 
 /// How deep a body may nest. The deepest of HL7's examples has 18 levels.
 pub const DEPTH_MAX: usize = 64;
+/// How much deeper a body nests in what this server writes around it: a notification in a message is
+/// 8 levels.
+const FRAMES_DEPTH_MAX: usize = 16;
 
 /// Reads one JSON value. A byte order mark in front is ignored.
 ///
@@ -18,9 +21,21 @@ pub const DEPTH_MAX: usize = 64;
 /// One issue (`NotJson` or `NestedTooDeep`) with line and column and nothing of the content: not
 /// UTF-8, not JSON, a member twice in one object, deeper than [`DEPTH_MAX`].
 pub fn parse(bytes: &[u8]) -> Result<Value, Issues> {
+    parse_within(bytes, DEPTH_MAX)
+}
+
+/// Reads what this server has written: bodies that may nest up to [`DEPTH_MAX`], within others.
+///
+/// # Errors
+/// As [`parse`].
+pub(crate) fn parse_written(bytes: &[u8]) -> Result<Value, Issues> {
+    parse_within(bytes, DEPTH_MAX + FRAMES_DEPTH_MAX)
+}
+
+fn parse_within(bytes: &[u8], room: usize) -> Result<Value, Issues> {
     let bytes = without_bom(bytes);
     let result = match std::str::from_utf8(bytes) {
-        Ok(text) => Parser { text, at: 0, depth: 0 }.document(),
+        Ok(text) => Parser { text, at: 0, room }.document(),
         Err(error) => Err(Fault { at: error.valid_up_to(), what: What::NotUtf8 }),
     };
     result.map_err(|fault| fault.into_issue(bytes).into())
@@ -28,7 +43,7 @@ pub fn parse(bytes: &[u8]) -> Result<Value, Issues> {
 
 /// Decodes the inside of a JSON string that has escapes; none if it is not valid.
 pub(super) fn unescape(inside: &str) -> Option<String> {
-    let mut parser = Parser { text: inside, at: 0, depth: 0 };
+    let mut parser = Parser { text: inside, at: 0, room: 0 };
     let mut decoded = String::with_capacity(inside.len());
     while parser.at < inside.len() {
         let run = parser.plain_run();
@@ -45,7 +60,8 @@ pub(super) fn unescape(inside: &str) -> Option<String> {
 struct Parser<'a> {
     text: &'a str,
     at: usize,
-    depth: usize,
+    /// How much deeper it may nest.
+    room: usize,
 }
 
 struct Fault {
@@ -102,13 +118,13 @@ impl Parser<'_> {
         &mut self,
         parse: impl FnOnce(&mut Self) -> Result<Value, Fault>,
     ) -> Result<Value, Fault> {
-        if self.depth == DEPTH_MAX {
+        if self.room == 0 {
             return Err(Fault { at: self.at, what: What::TooDeep });
         }
-        self.depth += 1;
+        self.room -= 1;
         self.at += 1;
         let value = parse(self)?;
-        self.depth -= 1;
+        self.room += 1;
         Ok(value)
     }
 

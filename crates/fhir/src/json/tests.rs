@@ -53,6 +53,15 @@ fn nesting_is_bounded() {
 }
 
 #[test]
+fn the_deepest_body_can_be_read_again_within_what_is_written_around_it() {
+    let deepest = format!("{}{}", "[".repeat(DEPTH_MAX), "]".repeat(DEPTH_MAX));
+    let framed = format!("{{\"a\":[{{\"b\":{{\"c\":[{{\"d\":{{\"e\":[{deepest}]}}}}]}}}}]}}");
+    assert!(parse(framed.as_bytes()).is_err());
+    assert!(parse_written(framed.as_bytes()).is_ok());
+    assert!(parse_written("[".repeat(100_000).as_bytes()).is_err());
+}
+
+#[test]
 fn a_byte_order_mark_is_ignored_and_numbers_keep_their_digits() {
     let value = parse(b"\xEF\xBB\xBF{\"a\":1.00,\"b\":-0.10e+5}").unwrap();
     assert_eq!(value["a"].to_string(), "1.00");

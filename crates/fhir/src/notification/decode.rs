@@ -145,7 +145,7 @@ impl Status {
             let references = element.members.get("additionalContext").and_then(Value::as_array);
             let number = element.members.get("eventNumber");
             events.push(ReceivedEvent {
-                number: read_event_number(number, &element.at("eventNumber"), issues)?,
+                number: read_event_number(number, element.at("eventNumber"), issues)?,
                 timestamp: read_instant(element.members.get("timestamp")),
                 focus: element.members.get("focus").and_then(read_reference),
                 additional_context: references
@@ -279,7 +279,7 @@ fn value<'a>(parameter: &Element<'a>) -> Option<&'a Value> {
 
 fn read_event_number(
     value: Option<&Value>,
-    path: &str,
+    path: impl Into<String>,
     issues: &mut Issues,
 ) -> Option<EventNumber> {
     let number = value.and_then(read_number).and_then(EventNumber::new);

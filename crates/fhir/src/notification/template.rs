@@ -7,6 +7,8 @@ use cresset_definitions::FhirVersion;
 use cresset_model::{EventNumber, Notification, NotificationType, ResourceId};
 
 use super::render_notification;
+use crate::codec::Codec;
+use crate::format::Format;
 
 /// Largest notification that a template is made of; copying a larger one is most of its cost.
 const TEMPLATE_BYTES_MAX: usize = 64 * 1024;
@@ -60,6 +62,7 @@ impl NotificationTemplate {
     pub(crate) fn of(
         version: FhirVersion,
         notification: &Notification,
+        format: Format,
         salt: u128,
     ) -> Option<Self> {
         let [event] = notification.events.as_slice() else { return None };
@@ -82,6 +85,10 @@ impl NotificationTemplate {
         blank.events[0].number = EventNumber::new(stand_in)?;
         let mut bytes = Vec::new();
         render_notification(version, &blank, &mut bytes);
+        let bytes = match format {
+            Format::Json => bytes,
+            Format::Xml => Codec::of(version).xml_of_json(&bytes).ok()?,
+        };
         if bytes.len() > TEMPLATE_BYTES_MAX {
             return None;
         }
@@ -145,9 +152,12 @@ mod tests {
 
     #[test]
     fn a_filled_template_is_what_would_have_been_rendered() {
-        for version in FhirVersion::ALL {
+        for (version, format) in
+            FhirVersion::ALL.into_iter().flat_map(|one| Format::ALL.map(|format| (one, format)))
+        {
             for mut notification in whatever_it_says() {
-                let template = NotificationTemplate::of(version, &notification, 7 << 100 | 9);
+                let template =
+                    NotificationTemplate::of(version, &notification, format, 7 << 100 | 9);
                 let template = template.expect("one event");
                 notification.id = "0198-one".to_owned();
                 notification.status_id = "0198-two".to_owned();
@@ -156,6 +166,9 @@ mod tests {
                 notification.events[0].number = EventNumber::new(42).expect("a number");
                 let mut rendered = Vec::new();
                 render_notification(version, &notification, &mut rendered);
+                if format == Format::Xml {
+                    rendered = Codec::of(version).xml_of_json(&rendered).expect("JSON");
+                }
                 let filled = template.fill(&Blanks {
                     id: &notification.id,
                     status_id: &notification.status_id,
@@ -178,7 +191,7 @@ mod tests {
         };
         let none = Notification { events: Vec::new(), ..one };
         for other in [heartbeat, not_the_last, none] {
-            assert_eq!(NotificationTemplate::of(FhirVersion::R4, &other, 1), None);
+            assert_eq!(NotificationTemplate::of(FhirVersion::R4, &other, Format::Json, 1), None);
         }
     }
 }

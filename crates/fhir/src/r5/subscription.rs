@@ -73,15 +73,15 @@ impl Channel {
     fn parse(root: &Element<'_>, channel_type: Option<&ChannelType>, issues: &mut Issues) -> Self {
         let endpoint = root.string("endpoint", issues);
         if let Some(channel_type) = channel_type {
-            take(check_endpoint(channel_type, endpoint), &root.at("endpoint"), issues);
+            take(check_endpoint(channel_type, endpoint), root.at("endpoint"), issues);
         }
         let mime_type = root.string("contentType", issues).and_then(|text| {
             let parsed = parse_mime(FhirVersion::R5, channel_type, text);
-            take(parsed, &root.at("contentType"), issues)
+            take(parsed, root.at("contentType"), issues)
         });
         let content = root
             .string("content", issues)
-            .and_then(|text| take(parse_content(text), &root.at("content"), issues));
+            .and_then(|text| take(parse_content(text), root.at("content"), issues));
         Self {
             endpoint: endpoint.map(str::to_owned),
             headers: parse_headers(channel_type.unwrap_or(&ASSUMED_CHANNEL), root, issues),
@@ -101,7 +101,7 @@ fn bound<T>(
     parse: impl FnOnce(&Value) -> Result<T, Issue>,
     issues: &mut Issues,
 ) -> Option<T> {
-    take(parse(root.members.get(name)?), &root.at(name), issues)
+    take(parse(root.members.get(name)?), root.at(name), issues)
 }
 
 fn parse_channel_type(root: &Element<'_>, issues: &mut Issues) -> Option<ChannelType> {
@@ -159,7 +159,7 @@ fn parse_filter(
 ) -> Option<Filter> {
     check_members(definitions, "Subscription.filterBy", element, issues);
     let resource_type = element.string("resourceType", issues).and_then(|text| {
-        take(parse_filter_type(definitions, text), &element.at("resourceType"), issues)
+        take(parse_filter_type(definitions, text), element.at("resourceType"), issues)
     });
     let parameter = element.required("filterParameter", issues);
     let comparator = element.code("comparator", Comparator::from_code, issues);
@@ -176,7 +176,7 @@ fn parse_filter(
         modifier,
         value: value?.to_owned(),
     };
-    take(check_filter(definitions, filter), &element.path, issues)
+    take(check_filter(filter), &element.path, issues)
 }
 
 /// Sets `status`. R5 has no `Subscription.error` (TR-24): errors are told by `$status` only.

@@ -143,7 +143,7 @@ fn filters_have_a_comparator_or_a_modifier() {
     assert_eq!(subscription.filters[0].modifier, Some(Modifier::In));
     assert_eq!(subscription.filters[0].value, "a%2Cb", "a value is literal (RQ-FL-08)");
     assert_eq!(subscription.filters[1].parameter, "_id");
-    assert_eq!(subscription.filters[1].value, "1");
+    assert_eq!(subscription.filters[1].value, "Patient/1");
     assert_eq!(subscription.filters[2].value, "le1950");
 }
 

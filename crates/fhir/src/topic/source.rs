@@ -28,7 +28,7 @@ impl<'a> Source<'a> {
     /// Where a part of it stands, or would stand.
     pub(super) fn at(&self, name: &str) -> String {
         match self {
-            Self::Element(element) => element.at(name),
+            Self::Element(element) => element.at(name).into(),
             Self::Extensions { extensions, path } => extensions
                 .iter()
                 .find(|(extension, _)| is_named(extension, name))
@@ -45,7 +45,7 @@ impl<'a> Source<'a> {
                     let path = |index| format!("{}[{index}]", element.at(name));
                     items.iter().enumerate().map(|(index, item)| (item, path(index))).collect()
                 }
-                Some(value) => vec![(value, element.at(name))],
+                Some(value) => vec![(value, element.at(name).into())],
             },
             Self::Extensions { extensions, .. } => extensions
                 .iter()

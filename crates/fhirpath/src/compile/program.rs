@@ -1,9 +1,12 @@
 //! Programs: what the compiler makes and the evaluator runs.
 
+use std::collections::BTreeSet;
+
 use cresset_definitions::{Definitions, TypeDefinition};
 use regex::Regex;
 
 use crate::ast::{Arithmetic, Literal, Relation};
+use crate::direct::Direct;
 use crate::function::{Function, TypeOperation};
 use crate::members::MemberSet;
 use crate::types::{SystemType, TypeTest};
@@ -18,6 +21,8 @@ pub(crate) struct Program {
     /// How many variables it defines.
     pub(crate) slots: usize,
     pub(crate) expr: Expr,
+    /// The same in a simpler form, where there is one.
+    pub(crate) direct: Option<Direct>,
     /// The types of what it yields, where no boolean is among them.
     pub(crate) never_boolean: Option<String>,
     /// The types of FHIR that what it yields may have, where nothing else is possible.
@@ -26,6 +31,8 @@ pub(crate) struct Program {
     pub(crate) needed: Option<MemberSet>,
     /// Whether it may ask for other resources.
     pub(crate) resolves: bool,
+    /// The variables of the scope that it asks for.
+    pub(crate) externals: BTreeSet<String>,
 }
 
 pub(crate) enum Expr {

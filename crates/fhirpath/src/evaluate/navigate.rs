@@ -358,9 +358,12 @@ impl<'a> Evaluator<'_, 'a> {
         let Some(literal) = literal(item) else { return Ok(()) };
         self.budget.spend(1)?;
         let found = match literal.strip_prefix('#') {
-            Some(id) => self.contained(id),
+            Some(id) => self.contained(item, id)?,
             None => match self.context.resolver.resolve(literal) {
-                Resolution::Found(value) => Some(value),
+                Resolution::Found(value) => {
+                    self.resolved.push(value);
+                    Some(value)
+                }
                 Resolution::NotFound => None,
                 Resolution::Missing => return self.miss(literal),
             },
@@ -381,16 +384,6 @@ impl<'a> Evaluator<'_, 'a> {
             self.missing.push(literal.to_owned());
         }
         Ok(())
-    }
-
-    /// The resource with this id in the focus; without id the focus itself.
-    fn contained(&self, id: &str) -> Option<&'a Value> {
-        let root = self.context.focus?;
-        if id.is_empty() {
-            return Some(root);
-        }
-        let mut contained = root.get("contained")?.as_array()?.iter();
-        contained.find(|one| one.get("id").and_then(Value::as_str) == Some(id))
     }
 }
 

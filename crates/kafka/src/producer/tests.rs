@@ -22,6 +22,7 @@ fn config(server: ServerAddress) -> Config {
         login: None,
         client_id: "tests".to_owned(),
         connect_timeout: PATIENCE,
+        silence_max: Duration::ZERO,
         record_bytes_max: 1024,
     }
 }
@@ -82,6 +83,37 @@ async fn records_are_sent_at_the_same_time() {
     assert!(matches!(told, Err(Error::Interrupted)), "{told:?}");
     producer.send(&record("c"), PATIENCE).await.unwrap();
     assert_eq!(broker.connections(), 2);
+}
+
+#[tokio::test]
+async fn who_gives_up_early_leaves_the_connection_to_the_others() {
+    let broker = Broker::start().await;
+    broker.will([Deed::Wait]);
+    let producer = Producer::new(Config { silence_max: PATIENCE, ..config(broker.address()) });
+    let hasty = producer.clone();
+    let hasty = tokio::spawn(async move { hasty.send(&record("a"), Duration::from_secs(1)).await });
+    broker.until_seen(1).await;
+    let patient = producer.clone();
+    let patient = tokio::spawn(async move { patient.send(&record("b"), PATIENCE).await });
+    let told = hasty.await.unwrap();
+    assert!(matches!(told, Err(Error::TimedOut)), "{told:?}");
+    broker.go_on();
+    patient.await.unwrap().unwrap();
+    producer.send(&record("c"), PATIENCE).await.unwrap();
+    assert_eq!((broker.seen().len(), broker.connections()), (3, 1));
+}
+
+#[tokio::test]
+async fn nothing_in_the_clear_goes_to_a_broker_elsewhere_that_one_on_this_machine_names() {
+    // Of a network for documentation: nothing answers there.
+    let elsewhere = ServerAddress { host: "192.0.2.1".to_owned(), port: 9092 };
+    let broker = Broker::start().await;
+    broker.lead_to(elsewhere.clone());
+    let told = Producer::new(config(broker.address())).send(&record("a"), PATIENCE).await;
+    assert!(matches!(told, Err(Error::Exposed)), "{told:?}");
+    let with_password = Config { login: login(Mechanism::Plain, "pencil"), ..config(elsewhere) };
+    let told = Producer::new(with_password).send(&record("a"), PATIENCE).await;
+    assert!(matches!(told, Err(Error::Exposed)), "{told:?}");
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use crate::interactions::drawn_id;
 use crate::node::Node;
 use crate::patch::Patch;
 use crate::resources::{Condition, key, parse_id};
-use crate::search::SearchRequest;
+use crate::search::{SearchRequest, SearchTarget};
 
 /// The content type of a Binary that holds a JSON Patch.
 const JSON_PATCH: &str = "application/json-patch+json";
@@ -170,10 +170,16 @@ impl Node {
             }
             [resource_type] => {
                 let request = SearchRequest::parse(query);
-                return match self.search(caller, version, resource_type, &request).await {
-                    Ok(page) => {
-                        AnswerEntry { status: 200, resource: Some(page), ..AnswerEntry::default() }
-                    }
+                let target = match *resource_type {
+                    "" => SearchTarget::System,
+                    resource_type => SearchTarget::Type(resource_type),
+                };
+                return match self.search(caller, version, target, &request).await {
+                    Ok(found) => AnswerEntry {
+                        status: 200,
+                        resource: Some(found.body),
+                        ..AnswerEntry::default()
+                    },
                     Err(error) => failed(&error),
                 };
             }

@@ -3,51 +3,30 @@
 //! A host is what endpoints share: host name and port. Attempts that find no room wait in the queue
 //! of their host, as values, not as tasks (I6), so a host that hangs keeps its own waiting and no
 //! other's. Its breaker is `engine`'s; this keeps the queues and counts.
+//!
+//! No host takes a further place while it has as many as are free. A host alone is not bounded by that, and a few
+//! that hang all of a sudden, before anything speaks against them, share the places but never take the last ones.
+//! Hosts that never answered well, as far as is remembered, share half of them with those in trouble: names are cheap,
+//! and many that hang with one attempt each would take all.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cresset_engine::{Attempt, Breaker, Health, OUTCOME_GRACE, Pass, Permit};
-use cresset_model::{ChannelType, SubscriptionKey};
+use cresset_model::SubscriptionKey;
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
-use url::Url;
 
 use crate::config::DeliveryConfig;
-use crate::settings::Settings;
 
 /// Hosts that are remembered though nothing is sent to them or waits for them now.
 const HOSTS_IDLE_MAX: usize = 10_000;
 /// Entries of a queue below which nobody looks for those that are out of date.
 const WAITING_MIN: usize = 64;
 
-/// Name and port of an endpoint's host.
+/// What notifications are sent to: name and port of an endpoint's host, or the broker of a channel.
 pub(super) type HostName = Arc<str>;
-
-/// What the notifications of a subscription are sent to: the host of its endpoint, or the broker of
-/// its channel. Names of hosts end with a port, so the two cannot be confused.
-pub(super) fn target_of(settings: &Settings) -> HostName {
-    match settings.channel_type {
-        ChannelType::Kafka | ChannelType::Nats => settings.channel_type.code().into(),
-        ChannelType::Custom(_)
-        | ChannelType::Email
-        | ChannelType::Message
-        | ChannelType::RestHook
-        | ChannelType::Websocket => host_of(settings.endpoint.as_deref().unwrap_or_default()),
-    }
-}
-
-/// The name of the host that an endpoint has; the same for all that cannot be read, which never
-/// get as far as being sent.
-fn host_of(endpoint: &str) -> HostName {
-    let url = Url::parse(endpoint).ok();
-    let host = url.as_ref().and_then(|url| {
-        let port = url.port_or_known_default().unwrap_or_default();
-        Some(format!("{}:{port}", url.host_str()?))
-    });
-    host.unwrap_or_default().into()
-}
 
 /// The place that an attempt under way takes.
 #[derive(Debug, Clone)]
@@ -69,6 +48,8 @@ pub(super) enum Turn {
 
 struct Host {
     breaker: Breaker,
+    /// It has answered well once.
+    is_known: bool,
     running: usize,
     waiting: VecDeque<(SubscriptionKey, Attempt)>,
     /// When the queue is next rid of what is out of date.
@@ -81,13 +62,18 @@ struct Host {
 
 /// All hosts that attempts are under way to or wait for.
 pub(super) struct Hosts {
+    places_max: usize,
     per_host_max: usize,
     /// One host with a bound of its own: the relay of mails.
     relay: Option<(HostName, usize)>,
     suspects_max: usize,
     policy: cresset_engine::BreakerPolicy,
     hosts: FxHashMap<HostName, Host>,
-    /// Attempts under way to hosts that something speaks against.
+    /// Attempts under way.
+    running: usize,
+    /// When those that nobody speaks to are next forgotten.
+    shed_at: usize,
+    /// Attempts under way to hosts that something speaks against, or nothing for.
     suspects: usize,
     /// Hosts that wait for room among those.
     suspects_waiting: VecDeque<HostName>,
@@ -100,11 +86,14 @@ pub(super) struct Hosts {
 impl Hosts {
     pub(super) fn new(config: &DeliveryConfig) -> Self {
         Self {
+            places_max: config.concurrency_max.get(),
             per_host_max: config.concurrency_per_host_max.get(),
             relay: None,
             suspects_max: config.concurrency_max.get().div_ceil(2),
             policy: config.breaker,
             hosts: FxHashMap::default(),
+            running: 0,
+            shed_at: HOSTS_IDLE_MAX,
             suspects: 0,
             suspects_waiting: VecDeque::new(),
             released: VecDeque::new(),
@@ -184,16 +173,18 @@ impl Hosts {
         jitter: u32,
         now: Timestamp,
     ) -> Vec<(SubscriptionKey, Attempt)> {
+        self.running -= 1;
         if place.suspect {
             self.suspects -= 1;
             self.release_suspect();
         }
         let Some(host) = self.hosts.get_mut(&place.host) else { return Vec::new() };
         host.running -= 1;
+        host.is_known |= health == Health::Good;
         let opened = host.breaker.ended(place.pass, health, jitter, now);
         if !host.waiting.is_empty() {
             self.released.push_back(place.host.clone());
-        } else if host.running == 0 && !host.breaker.is_suspect() {
+        } else if host.running == 0 && !host.breaker.is_suspect() && !host.is_known {
             self.hosts.remove(&place.host);
             return Vec::new();
         }
@@ -213,11 +204,14 @@ impl Hosts {
             Some((relay, max)) if relay == name => *max,
             Some(_) | None => self.per_host_max,
         };
+        let free = self.places_max.saturating_sub(self.running);
         let Some(host) = self.hosts.get_mut(name) else { return Turn::Wait };
-        if host.running >= max {
+        // One that waits for this has places, and is looked at again when one of them is given back.
+        let has_its_share = host.running > 0 && host.running >= free;
+        if host.running >= max || has_its_share {
             return if host.breaker.is_open() { Turn::Barred } else { Turn::Wait };
         }
-        let suspect = host.breaker.is_suspect();
+        let suspect = host.breaker.is_suspect() || !host.is_known;
         if suspect && self.suspects >= self.suspects_max {
             if !std::mem::replace(&mut host.waits_for_suspects, true) {
                 self.suspects_waiting.push_back(name.clone());
@@ -227,6 +221,7 @@ impl Hosts {
         match host.breaker.permit(timeout + OUTCOME_GRACE, now) {
             Permit::Pass(pass) => {
                 host.running += 1;
+                self.running += 1;
                 self.suspects += usize::from(suspect);
                 Turn::Go(Place { host: name.clone(), pass, suspect })
             }
@@ -254,11 +249,9 @@ impl Hosts {
 
     /// Forgets what is known of hosts that nobody speaks to, when it is much.
     fn shed(&mut self) {
-        let busy = |host: &Host| host.running > 0 || !host.waiting.is_empty();
-        if self.hosts.len() > HOSTS_IDLE_MAX
-            && self.hosts.values().filter(|host| !busy(host)).count() > HOSTS_IDLE_MAX
-        {
-            self.hosts.retain(|_, host| busy(host));
+        if self.hosts.len() > self.shed_at {
+            self.hosts.retain(|_, host| host.running > 0 || !host.waiting.is_empty());
+            self.shed_at = HOSTS_IDLE_MAX.max(2 * self.hosts.len());
         }
     }
 }
@@ -267,6 +260,7 @@ impl Host {
     fn new(policy: cresset_engine::BreakerPolicy) -> Self {
         Self {
             breaker: Breaker::new(policy),
+            is_known: false,
             running: 0,
             waiting: VecDeque::new(),
             sweep_at: WAITING_MIN,

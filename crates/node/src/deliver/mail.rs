@@ -46,7 +46,8 @@ impl Sender {
         let Some(config) = &self.shared.config.email else {
             return Err(Unsent::Refused("the channel email is not switched on here".to_owned()));
         };
-        let settings = letter.settings.clone();
+        let addressee = letter.addressee.clone();
+        let settings = &addressee.settings;
         let endpoint = settings.endpoint.as_deref().unwrap_or_default();
         let recipient =
             Recipient::parse(endpoint).map_err(|refusal| Unsent::Refused(refusal.to_string()))?;
@@ -73,13 +74,10 @@ impl Sender {
         let Mailing { config, letter, form, unsubscribe, .. } = mailing;
         // Base64 takes four bytes for three, and a line end for every 76.
         let within = (config.message_bytes_max.saturating_sub(FRAME_BYTES)) / 7 * 5;
-        let (rendered, _room) = {
-            let _turn = self.turn(letter).await?;
-            let rendered = letter.render(&self.shared, Overflow::BareWithin(within)).await?;
-            let room = self.room(rendered.bytes.len()).await?;
-            (rendered, room)
-        };
-        let subject = email::subject_of(&letter.settings);
+        let mut room = self.room(letter).await?;
+        let rendered = letter.render(&self.shared, Overflow::BareWithin(within)).await?;
+        room.fit(rendered.bytes.len()).await?;
+        let subject = email::subject_of(&letter.addressee.settings);
         let subject = subject.unwrap_or_else(|| text::subject(letter.record.notification_type));
         let is_attached = form.attachment.is_some();
         let told = rendered.told.as_ref();
@@ -159,7 +157,7 @@ impl Mailing<'_> {
         let version = version_of(self.letter.live.base)
             .ok_or_else(|| Error::internal("a base without a version"))?;
         Ok(self.form.attachment.as_ref().map(|mime_type| Attachment {
-            file_name: "notification.json".to_owned(),
+            file_name: format!("notification.{}", self.letter.addressee.settings.format().file_ending()),
             content_type: format!("{mime_type}; fhirVersion={}", version.mime()),
             bytes,
         }))
@@ -196,7 +194,9 @@ fn was_not_delivered(outcome: &channel::Outcome) -> bool {
             FailureKind::Broker { .. }
             | FailureKind::DnsResolution
             | FailureKind::NoResponse(NoResponse::Connect | NoResponse::Tls)
+            | FailureKind::NoRoom
             | FailureKind::Refused
+            | FailureKind::RefusedAddress
             | FailureKind::Response { .. }
             | FailureKind::Smtp { .. } => true,
         },

@@ -61,6 +61,16 @@ impl Resting {
         }
     }
 
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The deadlines that stand in the heap.
+    pub(super) fn deadlines(&self) -> impl Iterator<Item = (Timestamp, SubscriptionKey)> + '_ {
+        self.0.iter().filter_map(|(key, left)| Some((unpack(left.deadline)?, *key)))
+    }
+
     /// Whether anything of this machine is remembered.
     pub(super) fn holds(&self, key: SubscriptionKey) -> bool {
         self.0.contains_key(&key)

@@ -1,45 +1,50 @@
 //! One attempt: the notification built, sent, judged and recorded.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use cresset_channel::{self as channel, FailureKind, Recipient, RestHook, SmtpSubject, Verdict};
-use cresset_engine::{Attempt, AttemptKind, Health, Outcome};
-use cresset_fhir::{Codec, MIME_TYPE_DEFAULT, MessageFrame};
+use cresset_channel::{
+    self as channel, FailureKind, Method, Recipient, RestHook, SmtpSubject, Verdict,
+};
+use cresset_engine::{Attempt, AttemptKind, Health, OUTCOME_GRACE, Outcome};
+use cresset_fhir::{Codec, Format, MessageFrame};
 use cresset_model::{
     ChannelType, NotificationType, PayloadContent, SubscriptionError, SubscriptionErrorCode,
     SubscriptionStatus, TraceContext,
 };
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::time::timeout;
 use url::Url;
 use uuid::Uuid;
 
 use crate::attempts::{AttemptOutcome, AttemptRecord, without_secrets};
 use crate::bases::version_of;
 use crate::deliver::Start;
+use crate::deliver::addressee::Addressee;
+use crate::deliver::room::{Held, NoRoom, Room};
 use crate::email::Quotas;
 use crate::error::Error;
 use crate::live::LiveSubscription;
-use crate::notify::{self, Overflow, Range, Rendered};
+use crate::notify::{self, CONTENT_BYTES_MAX, Dialect, Overflow, Range, Rendered};
+use crate::random::random;
 use crate::settings::Settings;
 use crate::shared::Shared;
 use crate::subscriptions::{IN_THE_CLEAR, is_in_the_clear};
 use crate::writer::WriterHandle;
 
-/// Notifications built, or waiting for room once built, at the same time: what the bound on bytes
-/// in flight is exceeded by at most.
-const BUILT_MAX: usize = 4;
-/// How long a notification waits for room among the bytes in flight before it is put off.
-const ROOM_TIME_MAX: Duration = Duration::from_secs(5);
-/// What bytes in flight are counted in.
-const ROOM_UNIT_BYTES: usize = 1024;
+/// Parts of an endpoint's path from which on they may be a secret rather than a word.
+const PATH_SECRET_LENGTH_MIN: usize = 16;
+
+/// Why an attempt has failed of which nothing is known.
+const LOST: &str = "the outcome of the attempt was lost";
 
 /// The operation that takes messages.
 const PROCESS_MESSAGE: &str = "/$process-message";
 
+mod classic;
 mod publish;
 
 use publish::Outgoing;
@@ -52,10 +57,18 @@ pub(crate) struct Sent {
     pub(super) health: Health,
 }
 
+impl Sent {
+    /// What came of an attempt of which nothing is known.
+    pub(super) fn lost() -> Self {
+        let outcome = retry(Some(SubscriptionErrorCode::NoResponse), LOST, None);
+        Self { outcome, health: Health::Unknown }
+    }
+}
+
 /// One attempt: what is to be sent, and the record of how that went.
 pub(crate) struct Letter {
     pub(super) live: Arc<LiveSubscription>,
-    pub(super) settings: Settings,
+    pub(super) addressee: Arc<Addressee>,
     pub(super) attempt: Attempt,
     range: Option<Range>,
     status: SubscriptionStatus,
@@ -71,17 +84,19 @@ pub(super) struct Sender {
     pub(super) writer: WriterHandle,
     pub(super) quotas: Quotas,
     rest_hook: Arc<RestHook>,
-    building: Semaphore,
-    room: Arc<Semaphore>,
-    room_max: u32,
+    room: Arc<Room>,
 }
 
 /// Why nothing was sent.
 pub(crate) enum Unsent {
     /// The receiver was asked to confirm before, and has until then.
     Asked(Timestamp),
+    /// The client has changed the subscription since the attempt began.
+    Changed,
     /// Something is wrong here.
     Failed(Error),
+    /// It took too long, and is given up; whether it was sent is not known.
+    Lost,
     /// Too many bytes are in flight.
     NoRoom,
     /// There is nothing left to send.
@@ -92,6 +107,12 @@ pub(crate) enum Unsent {
     Refused(String),
 }
 
+impl From<NoRoom> for Unsent {
+    fn from(NoRoom: NoRoom) -> Self {
+        Self::NoRoom
+    }
+}
+
 impl From<Error> for Unsent {
     fn from(error: Error) -> Self {
         Self::Failed(error)
@@ -100,65 +121,55 @@ impl From<Error> for Unsent {
 
 impl Sender {
     pub(super) fn new(shared: Arc<Shared>, writer: WriterHandle, rest_hook: Arc<RestHook>) -> Self {
-        let room = shared.config.delivery.bytes_in_flight_max.get().div_ceil(ROOM_UNIT_BYTES);
-        let room = room.min(Semaphore::MAX_PERMITS);
-        let room_max = u32::try_from(room).unwrap_or(u32::MAX);
-        let building = Semaphore::new(BUILT_MAX);
-        let (quotas, room) = (Quotas::default(), Arc::new(Semaphore::new(room)));
-        Self { shared, writer, quotas, rest_hook, building, room, room_max }
+        let room = Room::new(shared.config.delivery.bytes_in_flight_max.get());
+        Self { shared, writer, quotas: Quotas::default(), rest_hook, room }
     }
 
     /// Builds and sends one notification.
+    ///
+    /// It has ended by [`OUTCOME_GRACE`] after its timeout, whatever it waits for: the next attempt
+    /// of its subscription begins only then (I4), and its place is free again (I6).
     pub(super) async fn send(&self, start: Start) -> Sent {
         let mut letter = Letter::new(&self.shared, start);
-        let ended = match letter.settings.channel_type {
-            ChannelType::Email => self.mail(&mut letter).await,
+        let time_max = letter.attempt.timeout.saturating_add(OUTCOME_GRACE);
+        let ended = timeout(time_max, self.attempt(&mut letter)).await;
+        letter.ended(&self.shared, ended.unwrap_or(Err(Unsent::Lost)))
+    }
+
+    async fn attempt(&self, letter: &mut Letter) -> Result<channel::Outcome, Unsent> {
+        match letter.addressee.settings.channel_type {
+            ChannelType::Email => self.mail(letter).await,
             ChannelType::Custom(_)
             | ChannelType::Kafka
             | ChannelType::Message
             | ChannelType::Nats
             | ChannelType::RestHook
-            | ChannelType::Websocket => self.post(&mut letter).await,
-        };
-        letter.ended(&self.shared, ended)
+            | ChannelType::Websocket => self.post(letter).await,
+        }
     }
 
     /// Sends it by HTTP or to a broker.
     async fn post(&self, letter: &mut Letter) -> Result<channel::Outcome, Unsent> {
-        let (outgoing, _room) = {
-            let _turn = self.turn(letter).await?;
-            let outgoing = letter.outgoing(&self.shared).await?;
-            let room = self.room(outgoing.body_bytes()).await?;
-            (outgoing, room)
-        };
+        let mut room = self.room(letter).await?;
+        let outgoing = letter.outgoing(&self.shared).await?;
+        room.fit(outgoing.body_bytes()).await?;
         Ok(outgoing.attempt(&self.rest_hook).await)
     }
 
-    /// The turn to build a notification.
-    pub(super) async fn turn(&self, letter: &Letter) -> Result<Option<SemaphorePermit<'_>>, Error> {
-        // Only full resources can be large, so only they take turns.
-        Ok(match letter.settings.content {
-            PayloadContent::FullResource => {
-                Some(self.building.acquire().await.map_err(Error::internal)?)
-            }
-            PayloadContent::Empty | PayloadContent::IdOnly => None,
-        })
-    }
-
-    /// Room for so many bytes in flight.
-    pub(super) async fn room(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Unsent> {
-        let units = bytes.div_ceil(ROOM_UNIT_BYTES);
-        let units = u32::try_from(units).unwrap_or(u32::MAX).min(self.room_max);
-        let room = self.room.clone().acquire_many_owned(units);
-        let room = tokio::time::timeout(ROOM_TIME_MAX, room).await.map_err(|_| Unsent::NoRoom)?;
-        Ok(room.map_err(Error::internal)?)
+    /// Room to build the notification in.
+    pub(super) async fn room(&self, letter: &Letter) -> Result<Held, NoRoom> {
+        let bytes_max = match letter.addressee.settings.content {
+            PayloadContent::FullResource => CONTENT_BYTES_MAX,
+            PayloadContent::Empty | PayloadContent::IdOnly => 0,
+        };
+        self.room.take(&letter.addressee.host, bytes_max).await
     }
 }
 
 impl Letter {
     /// Takes on an attempt that begins now.
     pub(crate) fn new(shared: &Shared, start: Start) -> Self {
-        let Start { live, settings, attempt, status, nonce, run: _ } = start;
+        let Start { live, addressee, attempt, status, nonce, run: _ } = start;
         let range = match attempt.kind {
             AttemptKind::Events { first, last } => Some(Range { first, last }),
             AttemptKind::Handshake | AttemptKind::Heartbeat => None,
@@ -179,7 +190,7 @@ impl Letter {
             response: None,
         };
         let message = Message::new(&shared.config.base_url, &live, attempt, nonce);
-        Self { live, settings, attempt, range, status, message, record, confirm_by: None }
+        Self { live, addressee, attempt, range, status, message, record, confirm_by: None }
     }
 
     /// Builds what is to be sent by HTTP.
@@ -188,14 +199,20 @@ impl Letter {
         &mut self,
         shared: &Arc<Shared>,
     ) -> Result<channel::Request, Unsent> {
+        if self.addressee.settings.is_classic() {
+            return self.classic(shared).await;
+        }
         let body = self.body(shared).await?;
         self.addressed(shared, body)
     }
 
     /// Builds what is to be sent, for the channel that it is sent over.
     async fn outgoing(&mut self, shared: &Arc<Shared>) -> Result<Outgoing, Unsent> {
+        if self.addressee.settings.is_classic() {
+            return Ok(Outgoing::Http(Box::new(self.classic(shared).await?)));
+        }
         let body = self.body(shared).await?;
-        Ok(match self.settings.channel_type {
+        Ok(match self.addressee.settings.channel_type {
             ChannelType::Kafka | ChannelType::Nats => self.published(shared, body)?,
             ChannelType::Custom(_)
             | ChannelType::Email
@@ -213,7 +230,14 @@ impl Letter {
     ) -> Result<Rendered, Unsent> {
         let (live, kind) = (&self.live, self.record.notification_type);
         let events = self.range.map(|range| (range, overflow));
-        let built = notify::render(shared, live, kind, events, Some(self.status)).await?;
+        let wanted = (kind, Dialect::Fhir);
+        let built = notify::render(shared, live, wanted, events, Some(self.status)).await?;
+        // What is built reads what the client asks for now, and goes where it asked for then.
+        let state = live.state();
+        if state.gone || !self.addressee.is_of(&state) {
+            return Err(Unsent::Changed);
+        }
+        drop(state);
         built.ok_or(Unsent::Nothing)
     }
 
@@ -232,7 +256,7 @@ impl Letter {
     ) -> Sent {
         let sent = match ended {
             Ok(outcome) => {
-                note(&mut self.record, &outcome, &self.settings);
+                note(&mut self.record, &outcome, &self.addressee.settings);
                 let sent = judge(&outcome);
                 match (&sent.outcome, self.confirm_by) {
                     (Outcome::Success, Some(until)) => {
@@ -244,6 +268,10 @@ impl Letter {
             Err(Unsent::Asked(until)) => {
                 let outcome = Outcome::AwaitsConfirmation { until };
                 return Sent { outcome, health: Health::Unknown };
+            }
+            Err(Unsent::Changed) => {
+                self.record.detail = Some("the subscription was changed meanwhile".to_owned());
+                Sent { outcome: Outcome::Unsent, health: Health::Unknown }
             }
             Err(Unsent::Nothing) => {
                 return Sent { outcome: Outcome::Success, health: Health::Unknown };
@@ -262,6 +290,11 @@ impl Letter {
             Err(Unsent::NoRoom) => {
                 self.record.detail = Some("too many bytes are under way".to_owned());
                 Sent { outcome: Outcome::Unsent, health: Health::Unknown }
+            }
+            Err(Unsent::Lost) => {
+                self.record.detail = Some(LOST.to_owned());
+                self.record.outcome = AttemptOutcome::NoResponse;
+                Sent::lost()
             }
             Err(Unsent::Failed(error)) => {
                 let id = &self.live.id;
@@ -286,29 +319,41 @@ impl Letter {
     }
 
     fn addressed(&self, shared: &Shared, body: Bytes) -> Result<channel::Request, Unsent> {
-        let settings = &self.settings;
-        let endpoint = settings.endpoint.as_deref().unwrap_or_default();
+        let settings = &self.addressee.settings;
+        let endpoint = self.addressee.endpoint.clone();
+        let endpoint = endpoint.ok_or_else(|| Error::internal("an endpoint that is no URL"))?;
         let (endpoint, body) = match settings.channel_type {
             ChannelType::Message => {
-                let framed = self.framed(shared, endpoint, &body)?;
-                (message_endpoint(endpoint).map_err(Error::internal)?, framed)
+                let written = settings.endpoint.as_deref().unwrap_or_default();
+                (message_endpoint(endpoint), self.framed(shared, written, &body)?)
             }
             ChannelType::Custom(_)
             | ChannelType::Email
             | ChannelType::Kafka
             | ChannelType::Nats
             | ChannelType::RestHook
-            | ChannelType::Websocket => (Url::parse(endpoint).map_err(Error::internal)?, body),
+            | ChannelType::Websocket => (endpoint, body),
         };
+        self.request_to(shared, endpoint, body)
+    }
+
+    /// The request, if the endpoint may be sent this.
+    fn request_to(
+        &self,
+        shared: &Shared,
+        endpoint: Url,
+        body: Bytes,
+    ) -> Result<channel::Request, Unsent> {
+        let settings = &self.addressee.settings;
         let policy = &shared.config.subscriptions.endpoints;
         if is_in_the_clear(policy, settings.content, &endpoint) {
             return Err(Unsent::Refused(IN_THE_CLEAR.to_owned()));
         }
-        let mime_type = settings.mime_type.as_ref();
         let headers = settings.headers.iter();
         Ok(channel::Request {
+            method: Method::Post,
             endpoint,
-            content_type: mime_type.map_or(MIME_TYPE_DEFAULT, |one| one.as_str()).to_owned(),
+            content_type: Some(self.content_type()),
             headers: headers.map(|header| (header.name.clone(), header.value.clone())).collect(),
             body,
             deadline: self.attempt.timeout,
@@ -334,8 +379,12 @@ impl Letter {
             source: &shared.base_url(version),
             destination: endpoint,
         };
-        Codec::of(version).render_message(&frame, notification, &mut bytes);
-        Ok(Bytes::from(bytes))
+        let codec = Codec::of(version);
+        codec.render_message(&frame, notification, &mut bytes);
+        Ok(Bytes::from(match self.addressee.settings.format() {
+            Format::Json => bytes,
+            Format::Xml => codec.xml_of_json(&bytes).map_err(Error::internal)?,
+        }))
     }
 }
 
@@ -351,12 +400,15 @@ impl Message {
     /// What tells this message from others, whichever attempt brings it: a receiver that got it
     /// twice can know (RQ-ER-15).
     fn new(base_url: &str, live: &LiveSubscription, attempt: Attempt, nonce: Uuid) -> Self {
-        let what = match attempt.kind {
-            AttemptKind::Events { first, last } => format!("{first}-{last}"),
-            AttemptKind::Handshake | AttemptKind::Heartbeat => nonce.to_string(),
-        };
         // Hashed, since positions tell how busy the server is.
-        let hash: [u8; 32] = Sha256::digest(format!("{base_url} {} {what}", live.key)).into();
+        let hash: [u8; 32] = match attempt.kind {
+            AttemptKind::Events { first, last } => {
+                hash(format_args!("{base_url} {} {first}-{last}", live.key))
+            }
+            AttemptKind::Handshake | AttemptKind::Heartbeat => {
+                hash(format_args!("{base_url} {} {nonce}", live.key))
+            }
+        };
         let mut bytes = [0; 16];
         bytes.copy_from_slice(&hash[..16]);
         let uuid = uuid::Builder::from_custom_bytes(bytes).into_uuid();
@@ -369,25 +421,38 @@ impl Message {
 
     /// W3C trace context: one trace for all attempts, one span for each.
     fn traceparent(&self) -> Option<String> {
-        let mut span = [0; 8];
-        if getrandom::fill(&mut span).is_err() {
-            // Without randomness all attempts are one span.
-            span = [1; 8];
-        }
+        // Without randomness all attempts are one span.
+        let span = random().unwrap_or([1; 8]);
         Some(self.trace?.with_span(span).to_string())
     }
 }
 
+/// The hash of a text, without writing it down first.
+fn hash(text: fmt::Arguments<'_>) -> [u8; 32] {
+    struct Hasher(Sha256);
+
+    impl fmt::Write for Hasher {
+        fn write_str(&mut self, part: &str) -> fmt::Result {
+            self.0.update(part);
+            Ok(())
+        }
+    }
+
+    let mut hasher = Hasher(Sha256::new());
+    // Neither the hasher fails nor what is written.
+    let _written = fmt::Write::write_fmt(&mut hasher, text);
+    hasher.0.finalize().into()
+}
+
 /// Where messages for this endpoint are posted: the operation on the base, or the endpoint itself
 /// where it names the operation already (RQ-CH-80).
-fn message_endpoint(endpoint: &str) -> Result<Url, url::ParseError> {
-    let mut url = Url::parse(endpoint)?;
-    let path = url.path().trim_end_matches('/');
+fn message_endpoint(mut endpoint: Url) -> Url {
+    let path = endpoint.path().trim_end_matches('/');
     if !path.ends_with(PROCESS_MESSAGE) {
         let path = format!("{path}{PROCESS_MESSAGE}");
-        url.set_path(&path);
+        endpoint.set_path(&path);
     }
-    Ok(url)
+    endpoint
 }
 
 /// Writes down how an attempt went.
@@ -409,7 +474,8 @@ fn note(record: &mut AttemptRecord, outcome: &channel::Outcome, settings: &Setti
                 FailureKind::Broker { .. } => AttemptOutcome::ErrorResponse,
                 FailureKind::DnsResolution => AttemptOutcome::DnsResolution,
                 FailureKind::NoResponse(_) => AttemptOutcome::NoResponse,
-                FailureKind::Refused => AttemptOutcome::Refused,
+                FailureKind::NoRoom => AttemptOutcome::Unsent,
+                FailureKind::Refused | FailureKind::RefusedAddress => AttemptOutcome::Refused,
                 FailureKind::Response { status, .. } => {
                     record.http_status = Some(status);
                     AttemptOutcome::ErrorResponse
@@ -423,13 +489,21 @@ fn note(record: &mut AttemptRecord, outcome: &channel::Outcome, settings: &Setti
     }
     if settings.content != PayloadContent::FullResource {
         let endpoint = settings.endpoint.as_deref().unwrap_or_default();
-        let query = endpoint.split_once('?').map(|(_, query)| query);
         let mailbox = is_mail.then(|| Recipient::parse(endpoint).ok()).flatten();
         let headers = settings.headers.iter().map(|header| header.value.as_str());
-        let secrets = headers.chain(query).chain(mailbox.as_ref().map(Recipient::as_str));
+        let mailbox = mailbox.as_ref().map(Recipient::as_str);
+        let secrets = headers.chain(secrets_in(endpoint)).chain(mailbox);
         let text = outcome.text.as_ref();
         record.response = text.map(|text| without_secrets(text.as_str(), secrets));
     }
+}
+
+/// What of an endpoint may be a secret: its query, and the parts of its path that are no words.
+fn secrets_in(endpoint: &str) -> impl Iterator<Item = &str> {
+    let (path, query) = endpoint.split_once('?').unwrap_or((endpoint, ""));
+    // Scheme and host are before the third slash.
+    let parts = path.split('/').skip(3);
+    parts.filter(|part| part.len() >= PATH_SECRET_LENGTH_MIN).chain([query])
 }
 
 /// What an attempt's outcome means for the subscription (RQ-CH-26, RQ-ER-05) and for its host.
@@ -455,6 +529,9 @@ fn judge(outcome: &channel::Outcome) -> Sent {
         FailureKind::NoResponse(_) => {
             (retry(Some(SubscriptionErrorCode::NoResponse), &failure.detail, None), Health::Bad)
         }
+        FailureKind::NoRoom => (Outcome::Unsent, Health::Unknown),
+        // Names are moved and their servers err: the next answer may be another.
+        FailureKind::RefusedAddress => (retry(None, &failure.detail, None), Health::Unknown),
         FailureKind::Refused => {
             (Outcome::Refused { reason: reason(None, &failure.detail) }, Health::Unknown)
         }

@@ -57,7 +57,7 @@ pub(super) const NOTHING: ResourceChange<'_> = ResourceChange {
 };
 
 /// Refuses what depends on resources that the index does not find.
-pub(super) fn check_indexed(
+pub(crate) fn check_indexed(
     index: &SearchIndex,
     searches: impl Iterator<Item = (&'static str, &'static str)>,
 ) -> Result<(), Issue> {

@@ -44,6 +44,7 @@ pub(super) struct FaultyStore {
     next: Mutex<Option<Fault>>,
     lookups_fail: AtomicBool,
     search_fails: AtomicBool,
+    subscriptions_fail: AtomicBool,
 }
 
 impl FaultyStore {
@@ -59,6 +60,11 @@ impl FaultyStore {
     /// Has searches fail, and reads of patients and groups, which no test writes meanwhile.
     pub(super) fn fail_lookups(&self, fail: bool) {
         self.lookups_fail.store(fail, Ordering::Release);
+    }
+
+    /// Has reads of single subscriptions fail.
+    pub(super) fn fail_subscriptions(&self, fail: bool) {
+        self.subscriptions_fail.store(fail, Ordering::Release);
     }
 
     fn look_up(&self, concerned: bool) -> Result<(), StoreError> {
@@ -101,6 +107,12 @@ impl ChangeLog for FaultyStore {
 
 impl Store for FaultyStore {
     fn current(&self, keys: &[ResourceKey]) -> Result<Vec<Option<Change>>, StoreError> {
+        if self.subscriptions_fail.load(Ordering::Acquire)
+            && keys.iter().any(|key| key.resource_type.as_str() == "Subscription")
+        {
+            let source = Box::new(std::io::Error::other("planted"));
+            return Err(StoreError::Unavailable { source });
+        }
         self.look_up(
             keys.iter().any(|key| ["Group", "Patient"].contains(&key.resource_type.as_str())),
         )?;
@@ -345,7 +357,7 @@ fn endpoints() -> EndpointPolicy {
     }
 }
 
-fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config {
         base_url: "http://test".to_owned(),
         authentication: Authentication::None,

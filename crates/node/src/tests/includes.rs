@@ -162,6 +162,32 @@ async fn an_iterate_is_followed_from_what_goes_along_once_and_within_bounds() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn so_many_references_are_followed_and_no_more() {
+    let fixture = Fixture::new();
+    let mut topic = shaped();
+    let parts = topic["extension"].as_array_mut().unwrap();
+    parts.truncate(3);
+    parts.push(json!({"url": format!("{BASE}.notificationShape"), "extension": [
+        {"url": "resource", "valueUri": "Encounter"},
+        {"url": "include", "valueString": "Encounter:episode-of-care"},
+        {"url": "include", "valueString": "Encounter:patient"},
+    ]}));
+    fixture.put(&topic).await.unwrap();
+    let id = Fixture::id(&fixture.create(&wanted("id-only")).await.unwrap());
+    fixture.put(&patient("p")).await.unwrap();
+    // None of these is here: each costs a look, and at last there is none left for the patient.
+    for (number, has_patient) in [(999, true), (1_000, false)] {
+        let nobody = |n| json!({"reference": format!("EpisodeOfCare/{n}")});
+        let mut encounter = encounter(&format!("e{number}"), "planned", "p");
+        encounter["episodeOfCare"] = (0..number).map(nobody).collect();
+        fixture.put(&encounter).await.unwrap();
+        let bundle = fixture.events_bundle(&id, PayloadContent::IdOnly).await;
+        assert_eq!(!contexts(&bundle).pop().unwrap().is_empty(), has_patient, "{number}");
+        assert_eq!(has_error(&bundle), !has_patient, "{number}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_event_is_told_with_what_was_there_when_it_happened() {
     let fixture = Fixture::new();
     let id = subscribed(&fixture).await;

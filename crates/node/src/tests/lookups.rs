@@ -236,8 +236,9 @@ async fn what_could_never_be_answered_is_refused_when_it_is_asked_for() {
     ]});
     let refused = fixture.create(&topic("other", &[criteria])).await.unwrap_err();
     assert!(refused.to_string().contains("Procedure.encounter"), "{refused}");
-    let search = crate::SearchRequest::parse("patient.gender=female");
-    let refused = fixture.node.search(&admin(), FhirVersion::R4, "Encounter", &search).await;
+    let search = crate::SearchRequest::parse("_has:Procedure:encounter:code=a");
+    let target = crate::SearchTarget::Type("Encounter");
+    let refused = fixture.node.search(&admin(), FhirVersion::R4, target, &search).await;
     assert_eq!(refused.unwrap_err().kind(), Kind::Malformed);
 }
 

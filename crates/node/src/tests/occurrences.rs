@@ -115,8 +115,9 @@ async fn an_event_is_no_version_of_anything_and_nobody_finds_it() {
     // The index goes on behind it.
     fixture.put(&encounter("c", "planned", "p")).await.unwrap();
     let request = crate::SearchRequest::parse("status=planned");
-    let found = fixture.node.search(&admin(), FhirVersion::R4, "Encounter", &request).await;
-    let found: Value = serde_json::from_slice(&found.unwrap()).unwrap();
+    let target = crate::SearchTarget::Type("Encounter");
+    let found = fixture.node.search(&admin(), FhirVersion::R4, target, &request).await;
+    let found: Value = serde_json::from_slice(&found.unwrap().body).unwrap();
     assert_eq!(found["total"], json!(3));
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use cresset_definitions::FhirVersion;
 use cresset_model::{ClientName, EventNumber, IssueCode, ResourceId};
+use cresset_store::{Retention, Store as _};
 use serde_json::Value;
 
 use super::fixture::{Fixture, admin, encounter, topic};
@@ -241,4 +242,59 @@ async fn a_change_is_told_to_each_of_many_with_ids_and_numbers_of_its_own() {
     assert_eq!(names.len(), 6, "every id is used once");
     rest.dedup();
     assert_eq!(rest.len(), 1, "all else is the same: {rest:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_retention_forgets_before_it_is_sent_is_told() {
+    let fixture = Fixture::new();
+    fixture.create(&topic("any", &[])).await.unwrap();
+    let id = fixture.subscribe("any", &[]).await;
+    for encounter_id in ["a", "b", "c"] {
+        fixture.put(&encounter(encounter_id, "planned", "p")).await.unwrap();
+    }
+    let retention = Retention { events_per_subscription_max: Some(1), ..Retention::default() };
+    assert_eq!(fixture.store.forget(&retention, 1_000).unwrap().events, 2);
+    // What is in memory would still be sent.
+    let fixture = fixture.restart().await;
+    let mut socket = fixture.node.open_socket().unwrap();
+    socket.receive(&format!("bind-with-token {}", token(&fixture, &[&id]).await)).await;
+    assert_eq!(frame(&mut socket).await, ("handshake".to_owned(), 3));
+    assert_eq!(fixture.status(&id).2, [""; 0]);
+    assert_eq!(frame(&mut socket).await, ("event-notification".to_owned(), 3));
+    let errors = fixture.status(&id).2;
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    let told = "\"events 1 to 2 were older than what is kept before they could be sent\"";
+    assert!(errors[0].contains(told), "{errors:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_expires_leaves_its_subscription_to_other_sockets() {
+    let fixture = Fixture::new();
+    fixture.create(&topic("any", &[])).await.unwrap();
+    let (ends, stays) = (fixture.subscribe("any", &[]).await, fixture.subscribe("any", &[]).await);
+    let bind = async |socket: &mut Socket, id: &str| {
+        let token = token(&fixture, &[id]).await;
+        socket.receive(&format!("bind-with-token {token}")).await;
+        assert_eq!(frame(socket).await.0, "handshake");
+    };
+    let resend = async || {
+        let (since, until) = (EventNumber::new(1), EventNumber::new(1));
+        let query = ResendQuery { since, until, ..ResendQuery::default() };
+        let id = ResourceId::new(&ends).unwrap();
+        fixture.node.resend_events(&admin(), FhirVersion::R4, &id, query).await.map(|_| ())
+    };
+    fixture.put(&encounter("a", "planned", "p")).await.unwrap();
+    let mut socket = fixture.node.open_socket().unwrap();
+    bind(&mut socket, &ends).await;
+    assert_eq!(frame(&mut socket).await, ("event-notification".to_owned(), 1));
+    fixture.clock.set("2026-01-01T00:20:00Z".parse().unwrap());
+    bind(&mut socket, &stays).await;
+    assert_eq!(frame(&mut socket).await, ("event-notification".to_owned(), 1));
+    resend().await.unwrap();
+    fixture.clock.set("2026-01-01T00:31:00Z".parse().unwrap());
+    fixture.put(&encounter("b", "planned", "p")).await.unwrap();
+    assert_eq!(frame(&mut socket).await, ("event-notification".to_owned(), 2));
+    let mut other = fixture.node.open_socket().unwrap();
+    bind(&mut other, &ends).await;
+    resend().await.unwrap();
 }

@@ -134,20 +134,19 @@ fn read_modifier(
     };
     let code = parameter.code();
     let kind = parameter.kind();
-    let is_hierarchy = matches!(modifier, Some(Modifier::Above | Modifier::Below));
-    if is_hierarchy && kind == SearchKind::Reference && !may_have_parts(parameter, definitions) {
+    let is_hierarchy = matches!(modifier, Some(Modifier::Above | Modifier::Below))
+        && kind == SearchKind::Reference
+        && !parameter.is_canonical();
+    if is_hierarchy && !may_have_parts(parameter, definitions) {
         let text = format!("what `{code}` refers to has no parts that could be above or below");
         return Err(unsupported(text));
     }
-    match modifier.map_or(Support::Undefined, |modifier| support(modifier, kind)) {
-        Support::Supported => Ok((modifier, only)),
-        Support::Undefined => {
+    match modifier.is_some_and(|modifier| is_defined(modifier, kind)) {
+        true => Ok((modifier, only)),
+        false => {
             let text =
                 format!("`{code}` is a {} parameter and does not have this modifier", kind.code());
             Err(Issue::error(IssueCode::UnsupportedModifier, text).into())
-        }
-        Support::Unsupported => {
-            Err(unsupported(format!("this server does not support this modifier of `{code}`")))
         }
     }
 }
@@ -159,32 +158,21 @@ fn may_have_parts(parameter: &Parameter, definitions: &Definitions) -> bool {
     parameter.targets().is_empty() || parameter.targets().iter().any(has_parts)
 }
 
-/// What becomes of a modifier on a kind of parameter.
-enum Support {
-    Supported,
-    /// FHIR does not define it there.
-    Undefined,
-    /// FHIR defines it there, but it needs what this server does not have.
-    Unsupported,
-}
-
-fn support(modifier: Modifier, kind: SearchKind) -> Support {
+/// Whether FHIR defines a modifier on a kind of parameter.
+fn is_defined(modifier: Modifier, kind: SearchKind) -> bool {
     use SearchKind as Kind;
-    match (modifier, kind) {
+    matches!(
+        (modifier, kind),
         (Modifier::Missing, _)
-        | (Modifier::Above | Modifier::Below, Kind::Reference | Kind::Token | Kind::Uri)
-        | (Modifier::CodeText | Modifier::Not | Modifier::OfType, Kind::Token)
-        | (Modifier::Contains, Kind::String | Kind::Uri)
-        | (Modifier::Exact, Kind::String)
-        | (Modifier::Identifier | Modifier::Type, Kind::Reference)
-        | (Modifier::In | Modifier::NotIn, Kind::Reference | Kind::Token)
-        | (Modifier::Text, Kind::Reference | Kind::Token) => Support::Supported,
-        (Modifier::CodeText, Kind::Reference)
-        | (Modifier::In | Modifier::NotIn, Kind::Uri)
-        | (Modifier::Text, Kind::String)
-        | (Modifier::TextAdvanced, Kind::Reference | Kind::Token) => Support::Unsupported,
-        _ => Support::Undefined,
-    }
+            | (Modifier::Above | Modifier::Below, Kind::Reference | Kind::Token | Kind::Uri)
+            | (Modifier::CodeText | Modifier::TextAdvanced, Kind::Reference | Kind::Token)
+            | (Modifier::Contains, Kind::String | Kind::Uri)
+            | (Modifier::Exact, Kind::String)
+            | (Modifier::Identifier | Modifier::Type, Kind::Reference)
+            | (Modifier::In | Modifier::NotIn, Kind::Reference | Kind::Token)
+            | (Modifier::Not | Modifier::OfType, Kind::Token)
+            | (Modifier::Text, Kind::Reference | Kind::String | Kind::Token)
+    )
 }
 
 fn check_comparator(
@@ -215,9 +203,12 @@ fn read_set(
     let kind = parameter.kind();
     let about_sets = match modifier {
         None => parameter.is_membership(),
-        Some(Modifier::Above | Modifier::Below) => {
-            matches!(kind, SearchKind::Reference | SearchKind::Token)
+        // Versions of canonicals and MIME types are told from each other without a look elsewhere.
+        Some(Modifier::Above | Modifier::Below) if kind == SearchKind::Reference => {
+            !parameter.is_canonical()
         }
+        Some(Modifier::Above) => kind == SearchKind::Token,
+        Some(Modifier::Below) => kind == SearchKind::Token && !parameter.is_mime_type(),
         Some(modifier) => matches!(modifier, Modifier::In | Modifier::NotIn),
     };
     // `_list` has the id of a List; other references to sets have a type.

@@ -293,6 +293,91 @@ fn uris_are_found_as_fhir_defines() {
 }
 
 #[test]
+fn words_are_found_in_strings_and_in_texts_for_people() {
+    let patient = patient();
+    check(&patient, "name:text=eve maria", false);
+    check(&patient, "name:text=angstrom smith", true);
+    check(&patient, "name:text=\"Ångström-Smith\" OR nobody", true);
+    check(&patient, "name:text=angstrom NOT smith", false);
+    check(&patient, "name:text=nobody,evi", true);
+    check(&patient, "organization:text-advanced=hospital", true);
+    check(&patient, "organization:text-advanced=hospital NOT acme", false);
+    check(&patient, "organization:code-text=ACME", true);
+    check(&patient, "organization:code-text=hospital", false);
+    check(&patient, "identifier:text-advanced=record", true);
+    check(&patient, "gender:text-advanced=female", false);
+    check(&patient, "gender:code-text=FEM", true);
+    check(&patient, "gender:code-text=male", false);
+    let condition = json!({
+        "resourceType": "Condition",
+        "code": {"coding": [{"code": "735938006", "display": "Acute headache"}], "text": "Migraine"}
+    });
+    check(&condition, "code:text-advanced=headache", true);
+    check(&condition, "code:text-advanced=migraine", true);
+    check(&condition, "code:text-advanced=migraine AND headache", false);
+    check(&condition, "code:text=headache", false);
+    check(&condition, "code:text-advanced=735938006", false);
+    check(&condition, "code:code-text=7359", true);
+}
+
+#[test]
+fn versions_of_canonicals_are_above_and_below_others() {
+    let response = json!({
+        "resourceType": "QuestionnaireResponse", "questionnaire": "http://acme.org/q|1.1"
+    });
+    for (query, expected) in [
+        ("questionnaire:below=http://acme.org/q", true),
+        ("questionnaire:above=http://acme.org/q", true),
+        ("questionnaire:below=http://acme.org/q|1", true),
+        ("questionnaire:below=http://acme.org/q|1.1", true),
+        ("questionnaire:below=http://acme.org/q|1.1.0", false),
+        ("questionnaire:below=http://acme.org/q|2", false),
+        ("questionnaire:below=http://acme.org|1", false),
+        ("questionnaire:above=http://acme.org/q|1.0", true),
+        ("questionnaire:above=http://acme.org/q|1.1", false),
+        ("questionnaire:above=http://acme.org/q|1", false),
+        ("questionnaire:above=http://acme.org/q|0.9,http://acme.org/q|2", true),
+    ] {
+        for version in [FhirVersion::R4, FhirVersion::R4B, FhirVersion::R5] {
+            assert_eq!(matches(version, &response, query), Ok(expected), "{version:?} {query}");
+        }
+    }
+    let here = json!({
+        "resourceType": "QuestionnaireResponse",
+        "questionnaire": "http://example.org/fhir/Questionnaire/q|1.1"
+    });
+    check(&here, "questionnaire:below=Questionnaire/q|1", true);
+    check(&here, "questionnaire:above=http://example.org/fhir/Questionnaire/q|1.0", true);
+    assert_eq!(
+        refused("QuestionnaireResponse", "questionnaire:below=q"),
+        [IssueCode::InvalidSearchValue]
+    );
+    let patient = patient();
+    for (query, expected) in [
+        ("_profile:below=http://profiles.org/patient|2", true),
+        ("_profile:below=http://profiles.org/patient|1", false),
+        ("_profile:above=http://profiles.org/patient|1", true),
+    ] {
+        assert_eq!(matches(FhirVersion::R4, &patient, query), Ok(expected), "{query}");
+        assert_eq!(matches(FhirVersion::R5, &patient, query), Ok(expected), "{query}");
+    }
+}
+
+#[test]
+fn mime_types_are_below_their_kind() {
+    let document = json!({
+        "resourceType": "DocumentReference",
+        "content": [{"attachment": {"contentType": "text/xml; charset=UTF-8"}}]
+    });
+    check(&document, "contenttype=text/xml", false);
+    check(&document, "contenttype:below=text/xml", true);
+    check(&document, "contenttype:below=TEXT", true);
+    check(&document, "contenttype:below=image,text/plain", false);
+    let refused = refused("DocumentReference", "contenttype:below=text/xml; charset=UTF-8");
+    assert_eq!(refused, [IssueCode::InvalidSearchValue]);
+}
+
+#[test]
 fn escapes_make_separators_literal() {
     let group = json!({
         "resourceType": "Patient", "identifier": [{"system": "a|b", "value": "1,2\\3$"}]
@@ -351,9 +436,12 @@ fn what_fhir_does_not_define_is_refused() {
     check("birthdate:in=Group/1", Code::UnsupportedModifier);
     check("organization:below=1", Code::InvalidSearchValue);
     check("link:below=Patient/1", Code::UnsupportedSearch);
-    check("organization:code-text=1", Code::UnsupportedSearch);
-    check("gender:text-advanced=x", Code::UnsupportedSearch);
-    check("name:text=eve", Code::UnsupportedSearch);
+    check("organization:code-text=-", Code::InvalidSearchValue);
+    check("gender:text-advanced=(x", Code::InvalidSearchValue);
+    check("name:text=eve%20OR", Code::InvalidSearchValue);
+    check("name:text-advanced=eve", Code::UnsupportedModifier);
+    check("_profile:in=http://x", Code::UnsupportedModifier);
+    check("_profile:text=x", Code::UnsupportedModifier);
     check("_text=x", Code::UnsupportedSearch);
     check("_content=x", Code::UnsupportedSearch);
     for value in ["a", "a$5$6", "$5", "a$", "a$five", "x|y|z$5", r"a\$5"] {
@@ -478,6 +566,9 @@ fn keys_are_given_for_equality_only() {
     assert_eq!(keys("_id=1"), Some(1));
     assert_eq!(keys("_profile=http://x"), Some(1));
     assert_eq!(keys("_profile:below=http://x"), None);
+    assert_eq!(keys("_profile:below=http://x|1"), Some(1));
+    assert_eq!(keys("value-string:text=x"), None);
+    assert_eq!(keys("code:text-advanced=x"), None);
     assert_eq!(keys("value-string=x"), None);
     assert_eq!(keys("code:not=a"), None);
     assert_eq!(keys("code:text=a"), None);

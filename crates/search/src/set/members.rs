@@ -7,7 +7,8 @@ use crate::ProblemKind;
 use crate::reference::{Reference, Target};
 
 /// Whether the resource lists what the reference names. Periods are not looked at; members that are
-/// inactive and entries that are deleted are none.
+/// inactive and entries that are deleted are none. A reference by identifier, or to a contained
+/// resource, may be to anybody: on either side it leaves doubt.
 pub(super) fn contains(
     set: &Value,
     reference: &Reference<'_>,
@@ -30,18 +31,34 @@ pub(super) fn contains(
             return Err(ProblemKind::Unavailable("what it names lists no members"));
         }
     };
+    let mut doubt = !is_literal(reference.target);
     let entries = set.get(list).and_then(Value::as_array).into_iter().flatten();
     for entry in entries {
         reader.step()?;
-        let is_out = entry.get(without) == Some(&Value::Bool(true));
-        let listed = entry.get(member).and_then(|one| one.get("reference")).and_then(Value::as_str);
-        if let (false, Some(listed)) = (is_out, listed)
-            && names_the_same(reference.target, Target::parse(listed, reader.base_url))
-        {
+        if entry.get(without) == Some(&Value::Bool(true)) {
+            continue;
+        }
+        let Some(listed) = entry.get(member) else { continue };
+        let listed = listed.get("reference").and_then(Value::as_str);
+        let listed = listed.map_or(Target::Logical, |text| Target::parse(text, reader.base_url));
+        if names_the_same(reference.target, listed) {
             return Ok(true);
         }
+        doubt |= !is_literal(listed);
     }
-    Ok(false)
+    if doubt {
+        reader.doubt("who is listed, or may be, is not told by a reference")
+    } else {
+        Ok(false)
+    }
+}
+
+/// Whether a reference says by itself which resource it is to.
+fn is_literal(target: Target<'_>) -> bool {
+    match target {
+        Target::Local { .. } | Target::Url { .. } => true,
+        Target::Contained | Target::Logical => false,
+    }
 }
 
 /// Whether two references name one resource, in whatever version.

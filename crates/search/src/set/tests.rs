@@ -8,6 +8,8 @@ use smol_str::SmolStr;
 use crate::tests::{matches_among, scope};
 use crate::{Criteria, Lookup, Need, Problem, ProblemKind, ResourceValues};
 
+mod undecided;
+
 const ANIMALS: &str = "http://x.org/CodeSystem/animals";
 
 /// A code system of animals: nested, and with `parent` properties.
@@ -297,7 +299,7 @@ fn members_are_who_is_listed_and_not_out() {
         "member": [
             {"entity": {"reference": "http://example.org/fhir/Patient/eve"}},
             {"entity": {"reference": "Patient/out"}, "inactive": true},
-            {"entity": {"display": "somebody"}},
+            {"entity": {"display": "somebody"}, "inactive": true},
         ]
     }));
     let of =

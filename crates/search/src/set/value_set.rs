@@ -8,6 +8,7 @@ use serde_json::Value;
 use smol_str::SmolStr;
 
 use super::{IMPORT_DEPTH_MAX, SetReader};
+use crate::problem::Open;
 use crate::uri::split_version;
 use crate::{Need, ProblemKind};
 
@@ -17,21 +18,23 @@ const INCOMPLETE: [&str; 2] = [
     "http://hl7.org/fhir/StructureDefinition/valueset-unclosed",
 ];
 
-/// Whether a value set has a code of this system; `depth` counts the imports that led here.
+/// A code, and the system it is of; `None` for any, and then what is excluded does not count.
+pub(super) type Asked<'c> = (Option<&'c str>, &'c str);
+
+/// Whether a value set has a code; `depth` counts the imports that led here.
 pub(super) fn contains<'a>(
     reader: &mut SetReader<'_, 'a>,
     set: &'a Value,
-    system: &str,
-    code: &str,
+    asked: Asked<'_>,
     depth: u32,
 ) -> Result<bool, ProblemKind> {
     let defined = match set.get("compose") {
-        Some(compose) => defines(reader, compose, system, code, depth),
+        Some(compose) => defines(reader, compose, asked, depth),
         None => Err(ProblemKind::Unavailable("the ValueSet does not say which codes it has")),
     };
     match (defined, set.get("expansion")) {
         (Err(ProblemKind::Unavailable(reason)), Some(expansion)) => {
-            expands_to(reader, expansion, system, code)?.ok_or(ProblemKind::Unavailable(reason))
+            expands_to(reader, expansion, asked)?.ok_or(ProblemKind::Unavailable(reason))
         }
         (defined, _) => defined,
     }
@@ -41,43 +44,38 @@ pub(super) fn contains<'a>(
 fn defines<'a>(
     reader: &mut SetReader<'_, 'a>,
     compose: &'a Value,
-    system: &str,
-    code: &str,
+    asked: Asked<'_>,
     depth: u32,
 ) -> Result<bool, ProblemKind> {
-    Ok(any(reader, compose, "include", (system, code), depth)?
-        && !any(reader, compose, "exclude", (system, code), depth)?)
+    Ok(any(reader, compose, "include", asked, depth)?
+        && !(asked.0.is_some() && any(reader, compose, "exclude", asked, depth)?))
 }
 
-/// Whether one of the parts has the code. One that has decides, whatever another one's problem.
+/// Whether one of the parts has the code. One that has decides, whatever another one's problem;
+/// until then all of them say what they are missing, so that it is looked up at once.
 fn any<'a>(
     reader: &mut SetReader<'_, 'a>,
     compose: &'a Value,
     parts: &str,
-    (system, code): (&str, &str),
+    asked: Asked<'_>,
     depth: u32,
 ) -> Result<bool, ProblemKind> {
-    let mut undecided = None;
+    let mut open = Open::default();
     for part in list(compose, parts) {
-        match has(reader, part, system, code, depth) {
+        match has(reader, part, asked, depth) {
             Ok(true) => return Ok(true),
             Ok(false) => {}
-            Err(problem) => {
-                let missing = matches!(problem, ProblemKind::Missing(_));
-                if missing || undecided.is_none() {
-                    undecided = Some(problem);
-                }
-            }
+            Err(problem) => open.add(problem),
         }
     }
-    undecided.map_or(Ok(false), Err)
+    open.unless(false)
 }
 
+/// Whether a part has the code: its system has, and each value set that it imports.
 fn has<'a>(
     reader: &mut SetReader<'_, 'a>,
     part: &'a Value,
-    system: &str,
-    code: &str,
+    asked: Asked<'_>,
     depth: u32,
 ) -> Result<bool, ProblemKind> {
     let own = part.get("system").and_then(Value::as_str);
@@ -85,26 +83,40 @@ fn has<'a>(
         return Err(ProblemKind::Unavailable("the ValueSet includes what it does not name"));
     }
     if let Some(own) = own
-        && (own != system || !has_of_system(reader, part, system, code)?)
+        && (asked.0.is_some_and(|system| own != system)
+            || !has_of_system(reader, part, own, asked.1)?)
     {
         return Ok(false);
     }
+    let mut open = Open::default();
     for imported in list(part, "valueSet") {
-        reader.step()?;
-        let Some(imported) = imported.as_str() else {
-            return Err(ProblemKind::Malformed("ValueSet"));
-        };
-        if depth == IMPORT_DEPTH_MAX {
-            return Err(ProblemKind::Unavailable("value sets import each other too deep"));
-        }
-        let (url, version) = split_version(imported);
-        let need = Need::Canonical { resource_type: "ValueSet", url: SmolStr::new(url) };
-        let set = reader.latest(&need, version)?;
-        if !contains(reader, set, system, code, depth + 1)? {
-            return Ok(false);
+        match imports(reader, imported, asked, depth) {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            Err(problem) => open.add(problem),
         }
     }
-    Ok(true)
+    open.unless(true)
+}
+
+/// Whether an imported value set has the code.
+fn imports<'a>(
+    reader: &mut SetReader<'_, 'a>,
+    imported: &'a Value,
+    asked: Asked<'_>,
+    depth: u32,
+) -> Result<bool, ProblemKind> {
+    reader.step()?;
+    let Some(imported) = imported.as_str() else {
+        return Err(ProblemKind::Malformed("ValueSet"));
+    };
+    if depth == IMPORT_DEPTH_MAX {
+        return Err(ProblemKind::Unavailable("value sets import each other too deep"));
+    }
+    let (url, version) = split_version(imported);
+    let need = Need::Canonical { resource_type: "ValueSet", url: SmolStr::new(url) };
+    let set = reader.latest(&need, version)?;
+    contains(reader, set, asked, depth + 1)
 }
 
 /// Whether a part of this system has the code: it is listed, or all filters let it through, or the
@@ -164,8 +176,7 @@ fn needs_terminology() -> ProblemKind {
 fn expands_to(
     reader: &mut SetReader<'_, '_>,
     expansion: &Value,
-    system: &str,
-    code: &str,
+    (system, code): Asked<'_>,
 ) -> Result<Option<bool>, ProblemKind> {
     let mut listed: u64 = 0;
     let mut open = vec![expansion];
@@ -174,7 +185,8 @@ fn expands_to(
             reader.step()?;
             let text = |name: &str| one.get(name).and_then(Value::as_str);
             let is_member = one.get("abstract") != Some(&Value::Bool(true));
-            if is_member && text("system") == Some(system) && text("code") == Some(code) {
+            let is_of = system.is_none_or(|system| text("system") == Some(system));
+            if is_member && is_of && text("code") == Some(code) {
                 return Ok(Some(true));
             }
             listed += 1;

@@ -6,9 +6,9 @@ use cresset_definitions::FhirVersion;
 use serde_json::Value;
 
 use super::{scope, shared_data, unpacked};
+use crate::ResourceValues;
 use crate::extraction::Source;
 use crate::parameter::Extraction;
-use crate::{ResourceValues, SearchValue};
 
 /// All examples of a version; `None` if they are not there.
 fn examples(version: FhirVersion) -> Option<Vec<Value>> {
@@ -78,7 +78,7 @@ fn only_items_of_types_that_a_parameter_cannot_hold_are_skipped() {
                 let Ok(items) = expression.evaluate(&context) else { continue };
                 let source = Source { parameter, base_url: scope.base_url, resource };
                 for item in items.iter() {
-                    let mut values: Vec<SearchValue<'_>> = Vec::new();
+                    let mut values = crate::extraction::Values::new();
                     source.push(item, &mut values).unwrap();
                     if values.is_empty() && item.json().is_some() {
                         let is_resource = item.json().unwrap().get("resourceType").is_some();

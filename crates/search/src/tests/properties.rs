@@ -201,16 +201,22 @@ fn criterion() -> impl Strategy<Value = (&'static str, Option<&'static str>, Str
         (Just("subject"), Just(Some("Patient")), alternatives(Just("a".to_owned()))),
         (
             select(&["code", "identifier", "_tag", "status", "_id"][..]),
-            select(&[None, Some("not"), Some("text"), Some("code-text")][..]),
+            select(
+                &[None, Some("not"), Some("text"), Some("code-text"), Some("text-advanced")][..]
+            ),
             alternatives(token_text())
         ),
         (Just("identifier"), Just(Some("of-type")), alternatives(of_type)),
         (
             Just("value-string"),
-            select(&[None, Some("exact"), Some("contains")][..]),
+            select(&[None, Some("exact"), Some("contains"), Some("text")][..]),
             alternatives(escaped)
         ),
-        (Just("_profile"), select(&[None, Some("contains")][..]), alternatives(url)),
+        (
+            Just("_profile"),
+            select(&[None, Some("contains"), Some("above"), Some("below")][..]),
+            alternatives(url)
+        ),
         (
             select(&["code", "date", "subject", "value-string"][..]),
             Just(Some("missing")),

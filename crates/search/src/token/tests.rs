@@ -43,7 +43,43 @@ fn a_concept_is_each_of_its_codings_and_its_text() {
     assert!(found(TokenOperand::Text(text("a head").into())));
     assert!(found(TokenOperand::Text(text("emil").into())));
     assert!(!found(TokenOperand::Text(text("headache").into())));
-    assert!(found(TokenOperand::CodeText(text("1").into())));
+}
+
+#[test]
+fn a_code_is_found_by_its_start_as_text() {
+    let found = |searched: &str, code| {
+        let operand = TokenOperand::parse_code_text(searched);
+        let operand = operand.unwrap_or_else(|| panic!("{searched} is the start of a code"));
+        operand.matches(&Token::new(TokenSystem::Absent, code))
+    };
+    for code in ["en", "EN", "en-AU", "en-GB"] {
+        assert!(found("en", code) && found("EN", code), "{code}");
+    }
+    assert!(found("en-", "en-AU"));
+    assert!(!found("en-", "en"));
+    assert!(!found("enau", "en-AU"));
+    assert!(!found("AU", "en-AU"));
+    assert!(found("ménière", "MENIERE"));
+    assert_eq!(TokenOperand::parse_code_text(""), None);
+}
+
+#[test]
+fn a_mime_type_is_found_with_its_parameters_and_by_its_kind() {
+    let found = |searched: &str, code| {
+        let operand = TokenOperand::parse_mime_type(searched);
+        let operand = operand.unwrap_or_else(|| panic!("{searched} is a MIME type"));
+        operand.matches(&Token::new(TokenSystem::Absent, code))
+    };
+    for code in ["text/xml", "text/xml; charset=UTF-8", "text/xml;charset=UTF-8", "Text/XML ;a=b"] {
+        assert!(found("text/xml", code) && found("TEXT", code), "{code}");
+    }
+    for code in ["text/xml2", "text/plain", "application/xml", "text", ""] {
+        assert!(!found("text/xml", code), "{code}");
+    }
+    assert!(!found("text", "text2/xml"));
+    for text in ["", "/", "text/", "/xml", "text/xml; charset=UTF-8", "text/xml/x", "téxt"] {
+        assert_eq!(TokenOperand::parse_mime_type(text), None, "{text}");
+    }
 }
 
 #[test]

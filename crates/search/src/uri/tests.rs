@@ -35,8 +35,8 @@ fn below_and_above_go_along_whole_segments() {
 }
 
 #[test]
-fn urns_and_versions_have_nothing_above_or_below() {
-    for searched in ["urn:oid:1.2", "URN:uuid:x", "http://acme.org|1", ""] {
+fn urns_have_nothing_above_or_below() {
+    for searched in ["urn:oid:1.2", "URN:uuid:x", "|1", ""] {
         assert_eq!(UriOperand::new(UriTest::Below, searched), None, "{searched}");
         assert_eq!(UriOperand::new(UriTest::Above, searched), None, "{searched}");
     }
@@ -59,4 +59,19 @@ fn a_canonical_is_found_with_and_without_its_version() {
     let own = Uri::own("http://acme.org/topic", &resource);
     check(UriTest::Exact, "http://acme.org/topic|2", &own, true);
     check(UriTest::Exact, "http://acme.org/topic|3", &own, false);
+}
+
+#[test]
+fn versions_of_a_canonical_are_above_and_below_others() {
+    let value = Uri::canonical("http://acme.org/topic|1.1");
+    check(UriTest::Below, "http://acme.org/topic|1", &value, true);
+    check(UriTest::Below, "http://acme.org/topic|1.1", &value, true);
+    check(UriTest::Below, "http://acme.org/topic|2", &value, false);
+    check(UriTest::Below, "http://acme.org|1", &value, false);
+    check(UriTest::Above, "http://acme.org/topic|1.0", &value, true);
+    check(UriTest::Above, "http://acme.org/topic|1", &value, false);
+    check(UriTest::Above, "http://acme.org/topic|1.1", &value, false);
+    check(UriTest::Above, "http://acme.org/topic/x|1.0", &value, false);
+    check(UriTest::Below, "http://acme.org/topic|1", &Uri::plain("http://acme.org/topic"), false);
+    check(UriTest::Below, "urn:oid:1.2|1", &Uri::canonical("urn:oid:1.2|1.5"), true);
 }

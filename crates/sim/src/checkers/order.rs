@@ -1,5 +1,5 @@
-//! I4: attempts go in number order, one at a time; a retry repeats the same events and never
-//! overtakes.
+//! I4: attempts go in number order, one at a time whatever the clock does; a retry repeats the same
+//! events and never overtakes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,19 +9,12 @@ use super::no_loss::NoLoss;
 use super::{Checked, Violation};
 use crate::facts::{Facts, Subscription};
 
-/// After the timeout of an attempt, its outcome is waited for this long, in milliseconds.
-const GRACE: i64 = 10_000;
-
 /// An attempt as it leaves the node.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sent {
     pub(crate) key: SubscriptionKey,
     /// Names it.
     pub(crate) flight: u64,
-    /// By the clock of the node, in milliseconds.
-    pub(crate) at: i64,
-    /// How long it may take, in milliseconds.
-    pub(crate) timeout: i64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -38,8 +31,6 @@ struct Attempt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Known {
     Failed,
-    /// It was told so late that it may have counted as lost before.
-    Late,
     /// Nothing yet.
     Nothing,
     Succeeded,
@@ -54,8 +45,6 @@ pub(crate) struct Order {
     confirmed: BTreeMap<SubscriptionKey, u64>,
     /// Subscriptions that this node was asked to send something again for.
     resends: BTreeSet<SubscriptionKey>,
-    /// The latest time that the clock of this node has shown.
-    clock: i64,
     /// Last number of each subscription on each socket.
     sockets: BTreeMap<(u64, SubscriptionKey), u64>,
 }
@@ -69,12 +58,6 @@ impl Order {
         self.newest.clear();
         self.resends.clear();
         self.sockets.clear();
-        self.clock = 0;
-    }
-
-    /// The node's clock shows this.
-    pub(crate) fn clock(&mut self, now: i64) {
-        self.clock = self.clock.max(now);
     }
 
     /// Somebody asked for events to be sent again.
@@ -83,14 +66,12 @@ impl Order {
     }
 
     pub(super) fn sent(&mut self, sent: Sent, (first, last): (u64, u64), facts: &Facts) -> Checked {
-        self.clock(sent.at);
         let Some(subscription) = facts.subscriptions.get(&sent.key) else { return Ok(()) };
         let id = &subscription.id;
         let confirmed = self.confirmed.get(&sent.key).copied().unwrap_or(0);
         let before = self.newest.get(&sent.key).copied();
         if let Some(before) = &before
             && before.result == Known::Nothing
-            && self.clock < before.sent.at + before.sent.timeout + GRACE
         {
             let text =
                 format!("{first}-{last} of {id} go out beside {}-{}", before.first, before.last);
@@ -114,7 +95,6 @@ impl Order {
             let expected = match before.result {
                 Known::Succeeded => follows,
                 Known::Failed | Known::Nothing => repeats,
-                Known::Late => follows || repeats,
             };
             if !expected {
                 let Attempt { first: f, last: l, result, .. } = before;
@@ -138,12 +118,7 @@ impl Order {
         if newest.sent.flight != flight {
             return;
         }
-        let is_late = self.clock >= newest.sent.at + newest.sent.timeout + GRACE;
-        newest.result = match (succeeded, is_late) {
-            (false, _) => Known::Failed,
-            (true, false) => Known::Succeeded,
-            (true, true) => Known::Late,
-        };
+        newest.result = if succeeded { Known::Succeeded } else { Known::Failed };
         if succeeded {
             let confirmed = self.confirmed.entry(key).or_default();
             *confirmed = last.max(*confirmed);

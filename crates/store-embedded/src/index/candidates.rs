@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cresset_store::{Clause, Query};
+use cresset_store::Query;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::keys::{Lookup, after_start, lookup, type_posting};
@@ -11,6 +11,8 @@ use crate::fault::Fault;
 /// Documents that are collected for a condition that does not give them in order. One that gives
 /// more is no help in narrowing down.
 const COLLECTED_MAX: usize = 20_000;
+/// Documents that are so few that looking at each costs less than narrowing further down.
+const FEW: usize = 256;
 /// Documents that are read ahead of a posting.
 const AHEAD: usize = 128;
 
@@ -36,17 +38,39 @@ pub(super) struct Candidates {
     streams: Vec<Stream>,
 }
 
+/// What is looked up for a clause: documents with any of these.
+struct Access {
+    lookups: Vec<Lookup>,
+    /// How many documents there are, up to one more than [`FEW`]; that for those not counted.
+    size: usize,
+}
+
+impl Access {
+    fn is_posting(&self) -> bool {
+        self.lookups.iter().all(|lookup| matches!(lookup, Lookup::Posting(_)))
+    }
+}
+
 impl Candidates {
     /// Sets up the streams for a query, from the documents after `after` on.
+    ///
+    /// Few documents are looked at one by one rather than found in other streams too. Otherwise all
+    /// streams take part, those with the fewest documents first.
     pub(super) fn new(connection: &Connection, query: &Query, after: u64) -> Result<Self, Fault> {
+        let mut accesses = accesses(connection, query)?;
+        accesses.sort_by_key(|access| access.size);
+        if accesses.first().is_some_and(|first| first.size <= FEW) {
+            accesses.truncate(1);
+        }
         let mut streams = Vec::new();
-        for clause in query.clauses.iter().filter(|clause| !clause.negated) {
-            streams.extend(stream(connection, query, clause, after)?);
+        for access in &accesses {
+            streams.extend(stream(connection, query, access, after)?);
         }
         if streams.is_empty() {
             let all = Posting::new(type_posting(query.base, &query.resource_type));
             streams.push(Stream::Postings(vec![all]));
         }
+        streams.sort_by_key(|stream| matches!(stream, Stream::Postings(_)));
         Ok(Self { streams })
     }
 
@@ -88,31 +112,70 @@ pub(super) enum Next {
     GaveUp(u64),
 }
 
-/// The stream of a clause; none if the index cannot look all of its conditions up, or one gives
-/// too many documents.
+/// How the clauses are looked up, those that can be. What is asked of the same stretches is one.
+fn accesses(connection: &Connection, query: &Query) -> Result<Vec<Access>, Fault> {
+    let mut accesses: Vec<Access> = Vec::new();
+    for clause in query.clauses.iter().filter(|clause| !clause.negated) {
+        let lookups = clause.any.iter().map(|condition| lookup(query, condition));
+        let Some(lookups) = lookups.collect::<Option<Vec<_>>>() else { continue };
+        let known = accesses.iter_mut().find_map(|access| {
+            let ([Lookup::Stretch(known)], [Lookup::Stretch(meets)]) =
+                (access.lookups.as_mut_slice(), lookups.as_slice())
+            else {
+                return None;
+            };
+            Some((known.and(meets)?, known))
+        });
+        match known {
+            Some((both, known)) => *known = both,
+            None => {
+                let size = size(connection, &lookups)?;
+                accesses.push(Access { lookups, size });
+            }
+        }
+    }
+    Ok(accesses)
+}
+
+/// How many documents there are at these places, as [`Access::size`] tells it.
+fn size(connection: &Connection, lookups: &[Lookup]) -> Result<usize, Fault> {
+    let mut size = 0;
+    for lookup in lookups {
+        size += match lookup {
+            Lookup::Id(_) => 1,
+            Lookup::Posting(key) => connection
+                .prepare_cached(
+                    "SELECT count(*) FROM (SELECT 1 FROM posting WHERE key = ?1 LIMIT ?2)",
+                )?
+                .query_row(params![key, FEW + 1], |row| row.get(0))?,
+            Lookup::Starts(..) | Lookup::Stretch(_) => FEW + 1,
+        };
+        if size > FEW {
+            return Ok(FEW + 1);
+        }
+    }
+    Ok(size)
+}
+
+/// The stream of a clause; none if it gives too many documents.
 fn stream(
     connection: &Connection,
     query: &Query,
-    clause: &Clause,
+    access: &Access,
     after: u64,
 ) -> Result<Option<Stream>, Fault> {
-    let mut postings = Vec::new();
-    let mut others = Vec::new();
-    for condition in &clause.any {
-        match lookup(query, condition) {
-            None => return Ok(None),
-            Some(Lookup::Posting(key)) => postings.push(key),
-            Some(other) => others.push(other),
-        }
-    }
-    if others.is_empty() && !postings.is_empty() {
+    if access.is_posting() && !access.lookups.is_empty() {
+        let key = |lookup: &Lookup| match lookup {
+            Lookup::Posting(key) => Some(*key),
+            Lookup::Id(_) | Lookup::Starts(..) | Lookup::Stretch(_) => None,
+        };
+        let mut postings: Vec<i64> = access.lookups.iter().filter_map(key).collect();
         postings.sort_unstable();
         postings.dedup();
         return Ok(Some(Stream::Postings(postings.into_iter().map(Posting::new).collect())));
     }
-    others.extend(postings.into_iter().map(Lookup::Posting));
     let mut documents = BTreeSet::new();
-    for lookup in &others {
+    for lookup in &access.lookups {
         let all = collect(connection, query, lookup, after, &mut documents)?;
         if !all || documents.len() > COLLECTED_MAX {
             return Ok(None);
@@ -141,20 +204,8 @@ fn collect(
         Ok::<_, Fault>(count < limit)
     };
     match lookup {
-        Lookup::Bounds(parameter, from, to) => add(
-            "SELECT document FROM bound
-             WHERE parameter = ?1 AND value BETWEEN ?2 AND ?3 AND document > ?4 LIMIT ?5",
-            &[parameter, from, to, &after, &limit],
-        ),
         Lookup::Id(id) => {
-            let number: Option<u64> = connection
-                .prepare_cached(
-                    "SELECT number FROM resource WHERE base = ?1 AND type = ?2 AND id = ?3",
-                )?
-                .query_row(params![query.base.number(), query.resource_type.as_str(), id], |row| {
-                    row.get(0)
-                })
-                .optional()?;
+            let number = number_of(connection, query, id)?;
             documents.extend(number.filter(|number| *number > after));
             Ok(true)
         }
@@ -167,7 +218,30 @@ fn collect(
              WHERE parameter = ?1 AND text BETWEEN ?2 AND ?3 AND document > ?4 LIMIT ?5",
             &[parameter, prefix, &after_start(prefix), &after, &limit],
         ),
+        Lookup::Stretch(meets) => {
+            for (parameter, from, to) in meets.ranges() {
+                let all = add(
+                    "SELECT document FROM bound
+                     WHERE parameter = ?1 AND value BETWEEN ?2 AND ?3 AND document > ?4 LIMIT ?5",
+                    &[&parameter, &from, &to, &after, &limit],
+                )?;
+                if !all {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
     }
+}
+
+/// The number of the document with an id.
+fn number_of(connection: &Connection, query: &Query, id: &str) -> Result<Option<u64>, Fault> {
+    let number = connection
+        .prepare_cached("SELECT number FROM resource WHERE base = ?1 AND type = ?2 AND id = ?3")?
+        .query_row(params![query.base.number(), query.resource_type.as_str(), id], |row| {
+            row.get(0)
+        });
+    Ok(number.optional()?)
 }
 
 impl Stream {

@@ -5,9 +5,7 @@
 use std::ops::Bound;
 
 use cresset_model::{Base, ResourceType};
-use cresset_store::{Condition, IndexDocument, IndexedValue, Query, Span, Test, Within, clip};
-use rusqlite::ToSql;
-use rusqlite::types::ToSqlOutput;
+use cresset_store::{Condition, IndexDocument, IndexedValue, Query, Test, clip};
 
 use super::rows::nanoseconds;
 use crate::fault::Fault;
@@ -15,57 +13,15 @@ use crate::fault::Fault;
 /// Bytes of a text by which it is looked up.
 const START_BYTES_MAX: usize = 32;
 
-/// A value of a bound: a time or a number. Every parameter has values of one kind.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Value {
-    Integer(i64),
-    Real(f64),
-}
-
-impl Value {
-    fn rank(&self, other: &Self) -> std::cmp::Ordering {
-        match (self, other) {
-            (Self::Integer(a), Self::Integer(b)) => a.cmp(b),
-            (Self::Real(a), Self::Real(b)) => a.total_cmp(b),
-            (Self::Integer(_), Self::Real(_)) => std::cmp::Ordering::Less,
-            (Self::Real(_), Self::Integer(_)) => std::cmp::Ordering::Greater,
-        }
-    }
-}
-
-impl PartialEq for Value {
-    fn eq(&self, other: &Self) -> bool {
-        self.rank(other).is_eq()
-    }
-}
-
-impl Eq for Value {}
-
-impl PartialOrd for Value {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Value {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.rank(other)
-    }
-}
-
-impl ToSql for Value {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        match self {
-            Self::Integer(value) => value.to_sql(),
-            Self::Real(value) => value.to_sql(),
-        }
-    }
-}
+/// How long stretches may be that are kept together, in places. Where one begins that meets another
+/// is then known to a stretch of this length. Dates lie at microseconds: these are a point, a second,
+/// an hour, a day, some weeks, a year, some years, and anything else.
+const LENGTHS: [i64; 8] = [0, 1 << 20, 1 << 32, 1 << 37, 1 << 42, 1 << 45, 1 << 49, i64::MAX];
 
 /// One row of the index, without its document.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Key {
-    Bound(i64, Value),
+    Bound(i64, i64),
     Posting(i64),
     Start(i64, String),
 }
@@ -73,14 +29,40 @@ pub(super) enum Key {
 /// Where the documents are that may fulfil a condition.
 #[derive(Debug, Clone)]
 pub(super) enum Lookup {
-    /// The parameter's bounds between these, both included.
-    Bounds(i64, Value, Value),
     /// The document of this id.
     Id(String),
     /// Those with this posting.
     Posting(i64),
     /// Those with a text that starts so.
     Starts(i64, String),
+    /// Those that begin at or before a place and end at or after another.
+    Stretch(Meets),
+}
+
+/// Where stretches are that begin at or before `high` and end at or after `low`.
+#[derive(Debug, Clone)]
+pub(super) struct Meets {
+    /// Parameters of the bounds, each with the length of its stretches.
+    bounds: Vec<(i64, i64)>,
+    low: i64,
+    high: i64,
+}
+
+impl Meets {
+    /// Both at once, if they are about the same stretches: a document's values count as one.
+    pub(super) fn and(&self, other: &Self) -> Option<Self> {
+        let (low, high) = (self.low.max(other.low), self.high.min(other.high));
+        (self.bounds == other.bounds).then(|| Self { bounds: self.bounds.clone(), low, high })
+    }
+
+    /// Parameter, lowest and highest value of the bounds to look at.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = (i64, i64, i64)> {
+        self.bounds.iter().map(|(bound, length)| {
+            let from =
+                if *length == i64::MAX { i64::MIN } else { self.low.saturating_sub(*length) };
+            (*bound, from, self.high)
+        })
+    }
 }
 
 /// Hashes what belongs to one resource type of one base (FNV-1a, with the parts kept apart).
@@ -107,14 +89,33 @@ impl Hasher<'_> {
     }
 }
 
+impl Hasher<'_> {
+    /// The bound of a parameter's stretches of a length.
+    fn stretch(&self, parameter: &str, class: usize) -> i64 {
+        self.hash(STRETCH, &[parameter, &class.to_string()])
+    }
+}
+
+/// From the first to the last place of each parameter's stretches.
+#[derive(Default)]
+struct Hulls<'d>(Vec<(&'d str, i64, i64)>);
+
+impl<'d> Hulls<'d> {
+    fn add(&mut self, parameter: &'d str, low: i64, high: i64) {
+        match self.0.iter_mut().find(|(known, ..)| *known == parameter) {
+            Some(hull) => *hull = (parameter, hull.1.min(low), hull.2.max(high)),
+            None => self.0.push((parameter, low, high)),
+        }
+    }
+}
+
 const TYPE: &str = "type";
 const UPDATED: &str = "updated";
 const CODE: &str = "code";
 const REFERENCE: &str = "reference";
 const URL: &str = "url";
 const START: &str = "start";
-const LOW: &str = "low";
-const HIGH: &str = "high";
+const STRETCH: &str = "stretch";
 
 /// The posting that all documents of a type share.
 pub(super) fn type_posting(base: Base, resource_type: &ResourceType) -> i64 {
@@ -127,37 +128,29 @@ pub(super) fn keys_of(document: &IndexDocument) -> Result<Vec<Key>, Fault> {
     let hasher = Hasher { base: base.number(), resource_type: resource_type.as_str() };
     let mut keys = vec![
         Key::Posting(type_posting(base, resource_type)),
-        Key::Bound(hasher.hash(UPDATED, &[]), Value::Integer(nanoseconds(document.last_updated)?)),
+        Key::Bound(hasher.hash(UPDATED, &[]), nanoseconds(document.last_updated)?),
     ];
+    let mut hulls = Hulls::default();
     for row in &document.rows {
         let parameter = row.parameter.as_str();
         let posting = |kind, text| Key::Posting(hasher.hash(kind, &[parameter, clip(text)]));
-        let bounds = |low, high| {
-            [
-                Key::Bound(hasher.hash(LOW, &[parameter]), low),
-                Key::Bound(hasher.hash(HIGH, &[parameter]), high),
-            ]
-        };
         match &row.value {
-            IndexedValue::Date { low, high } => {
-                keys.extend(bounds(Value::Integer(*low), Value::Integer(*high)));
-            }
-            IndexedValue::Number { low, high } | IndexedValue::Quantity { low, high, .. } => {
-                // SQLite keeps no NaN; one is never within any bounds either.
-                if !low.is_nan() && !high.is_nan() {
-                    keys.extend(bounds(Value::Real(*low), Value::Real(*high)));
-                }
-            }
             IndexedValue::Reference { id, .. } => keys.push(posting(REFERENCE, id)),
             IndexedValue::ReferenceUrl(url) | IndexedValue::Uri(url) => {
                 keys.push(posting(URL, url));
             }
+            IndexedValue::Stretch { low, high } => hulls.add(parameter, *low, *high),
             IndexedValue::Text { folded, .. } => {
                 keys.push(Key::Start(hasher.hash(START, &[parameter]), start(folded)));
             }
             IndexedValue::Token { code, .. } => keys.push(posting(CODE, code)),
         }
     }
+    keys.extend(hulls.0.iter().map(|(parameter, low, high)| {
+        let length = high.saturating_sub(*low);
+        let class = LENGTHS.iter().position(|max| length <= *max).unwrap_or(LENGTHS.len() - 1);
+        Key::Bound(hasher.stretch(parameter, class), *low)
+    }));
     keys.sort_unstable();
     keys.dedup();
     Ok(keys)
@@ -175,54 +168,31 @@ pub(super) fn lookup(query: &Query, condition: &Condition) -> Option<Lookup> {
             };
             let (from, to) = (end(from, i64::MIN)?, end(to, i64::MAX)?);
             let updated = hasher.hash(UPDATED, &[]);
-            return Some(Lookup::Bounds(updated, Value::Integer(from), Value::Integer(to)));
+            return Some(Lookup::Stretch(Meets {
+                bounds: vec![(updated, 0)],
+                low: from,
+                high: to,
+            }));
         }
         Condition::Missing { .. } => return None,
         Condition::Value { parameter, test } => (parameter.as_str(), test),
     };
     let posting = |kind, text| Some(Lookup::Posting(hasher.hash(kind, &[parameter, clip(text)])));
     let starts = |text: &str| Some(Lookup::Starts(hasher.hash(START, &[parameter]), start(text)));
-    let bounds = |(end, from, to)| Some(Lookup::Bounds(hasher.hash(end, &[parameter]), from, to));
     match test {
-        Test::Date(within) => bounds(narrow(within, Value::Integer, i64::MIN, i64::MAX)?),
-        Test::Number(within) | Test::Quantity { within, .. } => {
-            bounds(narrow(within, Value::Real, f64::NEG_INFINITY, f64::INFINITY)?)
-        }
         Test::Reference { id, .. } => posting(REFERENCE, id),
         Test::ReferenceUrl(url) | Test::Uri(url) => posting(URL, url),
+        Test::Stretch { low, high } => {
+            let bound = |(class, length)| (hasher.stretch(parameter, class), length);
+            let bounds = LENGTHS.into_iter().enumerate().map(bound).collect();
+            Some(Lookup::Stretch(Meets { bounds, low: *low, high: *high }))
+        }
         Test::TextExact { folded, .. } => starts(folded),
         Test::TextPrefix(text) if text.is_empty() => None,
         Test::TextPrefix(text) => starts(text),
         Test::Token { code: Some(code), .. } => posting(CODE, code),
         Test::TextContains(_) | Test::Token { code: None, .. } | Test::UriPrefix(_) => None,
     }
-}
-
-/// The end of a range that is worth looking up, and between what: a lower end is never above the
-/// upper one, so each end is bounded by both spans.
-fn narrow<T: PartialOrd + Copy>(
-    within: &Within<T>,
-    value: impl Fn(T) -> Value,
-    min: T,
-    max: T,
-) -> Option<(&'static str, Value, Value)> {
-    let from = |span: &Span<T>| match span.from {
-        Bound::Excluded(bound) | Bound::Included(bound) => Some(bound),
-        Bound::Unbounded => None,
-    };
-    let to = |span: &Span<T>| match span.to {
-        Bound::Excluded(bound) | Bound::Included(bound) => Some(bound),
-        Bound::Unbounded => None,
-    };
-    let low = (from(&within.low), to(&within.low).or(to(&within.high)));
-    let high = (from(&within.high).or(from(&within.low)), to(&within.high));
-    let (end, (from, to)) = match (low, high) {
-        ((Some(_), Some(_)), _) => (LOW, low),
-        (_, (Some(_), Some(_)) | (Some(_), None) | (None, Some(_))) => (HIGH, high),
-        ((Some(_), None) | (None, Some(_)), (None, None)) => (LOW, low),
-        ((None, None), (None, None)) => return None,
-    };
-    Some((end, value(from.unwrap_or(min)), value(to.unwrap_or(max))))
 }
 
 /// The part of a text by which it is looked up.

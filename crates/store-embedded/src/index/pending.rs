@@ -105,13 +105,9 @@ impl Pending {
 /// What a document takes, about.
 fn bytes(document: &IndexDocument) -> usize {
     let text = |value: &IndexedValue| match value {
-        IndexedValue::Date { .. } | IndexedValue::Number { .. } => 0,
-        IndexedValue::Quantity { system, unit, .. } => {
-            system.as_ref().map_or(0, |text| text.len())
-                + unit.as_ref().map_or(0, |text| text.len())
-        }
         IndexedValue::Reference { resource_type, id } => resource_type.len() + id.len(),
         IndexedValue::ReferenceUrl(url) | IndexedValue::Uri(url) => url.len(),
+        IndexedValue::Stretch { .. } => 0,
         IndexedValue::Text { folded, exact } => folded.len() + exact.len(),
         IndexedValue::Token { system, code } => {
             system.as_ref().map_or(0, |text| text.len()) + code.len()

@@ -9,14 +9,12 @@ use smol_str::SmolStr;
 use crate::codec::{put_integer, put_text, take_byte, take_eight, take_integer, take_text};
 use crate::fault::Fault;
 
-const DATE: u8 = 1;
-const NUMBER: u8 = 2;
-const QUANTITY: u8 = 3;
-const REFERENCE: u8 = 4;
-const REFERENCE_URL: u8 = 5;
-const TEXT: u8 = 6;
-const TOKEN: u8 = 7;
-const URI: u8 = 8;
+const REFERENCE: u8 = 1;
+const REFERENCE_URL: u8 = 2;
+const STRETCH: u8 = 3;
+const TEXT: u8 = 4;
+const TOKEN: u8 = 5;
+const URI: u8 = 6;
 const NONE: u8 = 0;
 const SOME: u8 = 1;
 
@@ -39,23 +37,6 @@ pub(super) fn put_rows(rows: &[IndexRow]) -> Vec<u8> {
 fn put_value(blob: &mut Vec<u8>, value: &IndexedValue) {
     let text = |blob: &mut Vec<u8>, text: &str| put_text(blob, clip(text));
     match value {
-        IndexedValue::Date { low, high } => {
-            blob.push(DATE);
-            blob.extend(low.to_le_bytes());
-            blob.extend(high.to_le_bytes());
-        }
-        IndexedValue::Number { low, high } => {
-            blob.push(NUMBER);
-            blob.extend(low.to_le_bytes());
-            blob.extend(high.to_le_bytes());
-        }
-        IndexedValue::Quantity { low, high, system, unit } => {
-            blob.push(QUANTITY);
-            blob.extend(low.to_le_bytes());
-            blob.extend(high.to_le_bytes());
-            put_option(blob, system.as_deref());
-            put_option(blob, unit.as_deref());
-        }
         IndexedValue::Reference { resource_type, id } => {
             blob.push(REFERENCE);
             text(blob, resource_type);
@@ -64,6 +45,11 @@ fn put_value(blob: &mut Vec<u8>, value: &IndexedValue) {
         IndexedValue::ReferenceUrl(url) => {
             blob.push(REFERENCE_URL);
             text(blob, url);
+        }
+        IndexedValue::Stretch { low, high } => {
+            blob.push(STRETCH);
+            blob.extend(low.to_le_bytes());
+            blob.extend(high.to_le_bytes());
         }
         IndexedValue::Text { folded, exact } => {
             blob.push(TEXT);
@@ -104,20 +90,12 @@ pub(super) fn take_rows(mut blob: &[u8]) -> Result<Vec<IndexRow>, Fault> {
 
 fn take_value(blob: &mut &[u8]) -> Result<IndexedValue, Fault> {
     let integer = |blob: &mut &[u8]| Ok::<_, Fault>(i64::from_le_bytes(take_eight(blob)?));
-    let real = |blob: &mut &[u8]| Ok::<_, Fault>(f64::from_le_bytes(take_eight(blob)?));
     Ok(match take_byte(blob)? {
-        DATE => IndexedValue::Date { low: integer(blob)?, high: integer(blob)? },
-        NUMBER => IndexedValue::Number { low: real(blob)?, high: real(blob)? },
-        QUANTITY => IndexedValue::Quantity {
-            low: real(blob)?,
-            high: real(blob)?,
-            system: take_option(blob)?,
-            unit: take_option(blob)?,
-        },
         REFERENCE => {
             IndexedValue::Reference { resource_type: take_smol(blob)?, id: take_smol(blob)? }
         }
         REFERENCE_URL => IndexedValue::ReferenceUrl(take_smol(blob)?),
+        STRETCH => IndexedValue::Stretch { low: integer(blob)?, high: integer(blob)? },
         TEXT => IndexedValue::Text { folded: take_smol(blob)?, exact: take_smol(blob)? },
         TOKEN => IndexedValue::Token { system: take_option(blob)?, code: take_smol(blob)? },
         URI => IndexedValue::Uri(take_smol(blob)?),

@@ -2,13 +2,13 @@
 
 use std::ops::Bound;
 
-use cresset_model::{Base, Comparator, ResourceKey};
+use cresset_model::{Base, ResourceKey};
 use smol_str::SmolStr;
 
 use super::{Builder, Fixture, at, id, key, position, version};
 use crate::{
     Clause, Condition, Error, INDEX_ROWS_MAX, INDEX_VALUE_BYTES_MAX, IndexBatch, IndexDocument,
-    IndexRow, IndexedValue, Page, Query, SEARCH_SCAN_MAX, Store, SystemTest, Test, Total, Within,
+    IndexRow, IndexedValue, Page, Query, SEARCH_SCAN_MAX, Store, SystemTest, Test, Total,
 };
 
 fn row(parameter: &str, value: IndexedValue) -> IndexRow {
@@ -165,71 +165,42 @@ pub fn search_finds_references_and_uris(fixture: &mut impl Fixture) {
     check(store, vec![is("url", below)], &["d", "e"]);
 }
 
-/// Every comparator over dates, numbers and quantities, ends included.
-pub fn search_compares_ranges(fixture: &mut impl Fixture) {
-    let date = |low, high| row("date", IndexedValue::Date { low, high });
-    let number = |low, high| row("n", IndexedValue::Number { low, high });
-    let quantity = |low, high, unit: &str| {
-        let system = Some("u".into());
-        row("q", IndexedValue::Quantity { low, high, system, unit: Some(unit.into()) })
-    };
+/// By places in common, ends included, of one stretch and of several together, short and long.
+pub fn search_finds_stretches(fixture: &mut impl Fixture) {
+    let stretch = |low, high| row("date", IndexedValue::Stretch { low, high });
     let store = fixture.store();
     fill(
         store,
         vec![
-            document("Patient/a", 1, vec![date(10, 19), number(1.5, 2.5), quantity(1.0, 2.0, "g")]),
-            document(
-                "Patient/b",
-                2,
-                vec![date(15, 15), number(-0.5, 0.5), quantity(1.0, 2.0, "m")],
-            ),
-            document("Patient/c", 3, vec![date(i64::MIN, 5), number(f64::MIN, 0.0)]),
-            document("Patient/d", 4, vec![date(20, i64::MAX), number(7.0, f64::INFINITY)]),
-            document("Patient/e", 5, vec![date(10, 19), date(30, 39)]),
+            document("Patient/a", 1, vec![stretch(10, 19)]),
+            document("Patient/b", 2, vec![stretch(15, 15)]),
+            document("Patient/c", 3, vec![stretch(i64::MIN, 5)]),
+            document("Patient/d", 4, vec![stretch(20, i64::MAX)]),
+            document("Patient/e", 5, vec![stretch(10, 19), stretch(1 << 40, (1 << 40) + 9)]),
+            document("Patient/f", 6, vec![stretch(-(1 << 50), 1 << 50)]),
         ],
     );
-    let dates = |comparator, low, high| {
-        let any = Within::compare(comparator, low, high)
-            .into_iter()
-            .map(|within| Condition::Value { parameter: "date".into(), test: Test::Date(within) });
-        vec![Clause { any: any.collect(), negated: false }]
-    };
-    use Comparator::{Ap, Eb, Eq, Ge, Gt, Le, Lt, Ne, Sa};
-    for (comparator, expected) in [
-        (Eq, &["a", "b", "e"][..]),
-        (Ne, &["c", "d", "e"]),
-        (Gt, &["d", "e"]),
-        (Ge, &["a", "b", "d", "e"]),
-        (Lt, &["c"]),
-        (Le, &["a", "b", "c", "e"]),
-        (Sa, &["d", "e"]),
-        (Eb, &["c"]),
-        (Ap, &["a", "b", "e"]),
-    ] {
-        check(store, dates(comparator, 10, 19), expected);
+    let meets = |low, high| is("date", Test::Stretch { low, high });
+    for _ in 0..2 {
+        let store = fixture.store();
+        for (low, high, expected) in [
+            (10, 19, &["a", "b", "e", "f"][..]),
+            (16, 16, &["a", "e", "f"]),
+            (19, 20, &["a", "d", "e", "f"]),
+            (6, 9, &["f"]),
+            (i64::MIN, 5, &["c", "f"]),
+            (i64::MIN, i64::MIN, &["c"]),
+            (20, i64::MAX, &["d", "e", "f"]),
+            (1 << 51, i64::MAX, &["d"]),
+            (1 << 39, 1 << 40, &["d", "e", "f"]),
+        ] {
+            check(store, vec![meets(low, high)], expected);
+        }
+        // Several clauses may be met by several values.
+        check(store, vec![meets(i64::MIN, 12), meets(100, i64::MAX)], &["e", "f"]);
+        check(store, vec![meets(12, i64::MAX), meets(i64::MIN, 18)], &["a", "b", "e", "f"]);
+        fixture.reopen();
     }
-    check(store, dates(Eq, 15, 15), &["b"]);
-    check(store, dates(Ap, 15, 15), &["a", "b", "e"]);
-    check(store, dates(Ge, i64::MAX, i64::MAX), &[]);
-    check(store, dates(Sa, i64::MIN, 5), &["a", "b", "d", "e"]);
-    let numbers = |comparator, value: f64| {
-        let any = Within::compare(comparator, value, value)
-            .into_iter()
-            .map(|within| Condition::Value { parameter: "n".into(), test: Test::Number(within) });
-        vec![Clause { any: any.collect(), negated: false }]
-    };
-    check(store, numbers(Gt, 2.0), &["a", "d"]);
-    check(store, numbers(Gt, 2.5), &["d"]);
-    check(store, numbers(Lt, -0.5), &["c"]);
-    let quantities = |system, unit: Option<&str>| {
-        let within = Within::compare(Ap, 1.5, 1.5)[0];
-        let unit = unit.map(SmolStr::from);
-        vec![is("q", Test::Quantity { within, system, unit })]
-    };
-    check(store, quantities(SystemTest::Any, None), &["a", "b"]);
-    check(store, quantities(SystemTest::Any, Some("g")), &["a"]);
-    check(store, quantities(SystemTest::Is("u".into()), Some("m")), &["b"]);
-    check(store, quantities(SystemTest::Absent, Some("m")), &[]);
 }
 
 /// What needs no row of its own.

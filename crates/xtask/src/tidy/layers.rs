@@ -19,6 +19,8 @@ const RULES: &[Rule] = &[
     ),
     ("bench", None),
     ("channel", Some(&["kafka", "model"])),
+    // Published on its own.
+    ("client", Some(&[])),
     ("conformance", None),
     ("cresset", None),
     ("definitions", Some(&[])),

@@ -46,6 +46,8 @@ fn expected() -> Config {
             base_url: None,
             shutdown_grace: seconds(10),
             request_timeout: seconds(30),
+            cors_origins: Vec::new(),
+            medplum: true,
         },
         store: Store { kind: StoreKind::Embedded, directory: PathBuf::from("data") },
         limits: Limits {
@@ -90,7 +92,7 @@ fn expected() -> Config {
             connect_timeout: seconds(5),
             idle_connections_per_host_max: n(8),
             idle_connection_timeout: seconds(60),
-            https_only: false,
+            https_only: None,
             allow_local_endpoints: false,
             allow_addresses: Vec::new(),
             extra_ca_files: Vec::new(),

@@ -119,6 +119,11 @@ fn every_kind_of_value_says_what_would_be_right() {
              \"10.0.0.1/8\"",
         ),
         (
+            "[server]\ncors-origins = [\"https://example.org/app\"]",
+            "server.cors-origins: must be \"*\" or an origin such as \"https://app.example.org\", not \
+             \"https://example.org/app\"",
+        ),
+        (
             "[server]\nbase-url = \"ftp://example.org\"",
             "server.base-url: must be an http or https URL such as \"https://fhir.example.org\"",
         ),

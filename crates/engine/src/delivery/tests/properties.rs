@@ -161,7 +161,12 @@ impl World {
             }
             Step::Wait(seconds) => {
                 self.now += seconds;
-                self.input(Input::Tick);
+                let now = at(self.now);
+                match self.flight {
+                    // The caller ends an attempt that has taken too long.
+                    Some((_, Some(timeout_at))) if timeout_at <= now => self.end(retry()),
+                    Some(_) | None => self.input(Input::Tick),
+                }
             }
             Step::End(outcome) => self.end(outcome),
             Step::Start => {
@@ -301,8 +306,6 @@ impl World {
     }
 
     fn input(&mut self, input: Input) {
-        // The caller ends an attempt at its timeout; here it then loses the outcome.
-        self.flight.take_if(|(_, timeout_at)| timeout_at.is_some_and(|at_| at_ <= at(self.now)));
         let mut effects = Vec::new();
         self.delivery.handle(input.clone(), at(self.now), &mut effects);
         self.twin_does_the_same(input, &effects);

@@ -96,3 +96,74 @@ fn what_is_missing_is_listed_once_each() {
     // Without the resource an error means nothing.
     check("entry[2].item.resolve().id + ('a' | 'b')", Err(&["urn:uuid:5"]), &["urn:uuid:5"]);
 }
+
+#[test]
+fn what_an_expression_asks_for_is_known_however_it_is_written() {
+    let names = [("previous", Some("Encounter"))];
+    let scope = Scope::new(Definitions::of(FhirVersion::R5)).variables(&names).root("Encounter");
+    for (source, expected) in [
+        ("%previous.status = 'planned'", true),
+        (r"%`pre\u0076ious`.status = 'planned'", true),
+        ("status = '%previous'", false),
+    ] {
+        let expression = Expression::compile(source, &scope).unwrap_or_else(|e| panic!("{e}"));
+        assert_eq!(expression.asks_for("previous"), expected, "{source}");
+    }
+}
+
+#[test]
+fn a_contained_resource_is_the_one_of_the_resource_that_refers_to_it() {
+    let encounter = |gender: &str| {
+        json!({
+            "resourceType": "Encounter",
+            "contained": [{"resourceType": "Patient", "id": "p", "gender": gender}],
+            "subject": {"reference": "#p"},
+        })
+    };
+    let (before, after) = (encounter("male"), encounter("female"));
+    let bare = json!({"resourceType": "Encounter", "subject": {"reference": "#p"}});
+    let bundle =
+        json!({"resourceType": "Bundle", "entry": [{"resource": before}, {"resource": after}]});
+    let check = |source: &str, root: &'static str, states: [&Value; 2], expected: &str| {
+        let [previous, current] = states;
+        let names = [("previous", Some(root)), ("current", Some(root))];
+        let scope = Scope::new(Definitions::of(FhirVersion::R5)).variables(&names).root(root);
+        let expression = Expression::compile(source, &scope).unwrap_or_else(|e| panic!("{e}"));
+        let variables = [("previous", Some(previous)), ("current", Some(current))];
+        let context = Context { variables: &variables, ..Context::new(Some(current), root) };
+        let found = expression.evaluate(&context).unwrap();
+        assert_eq!(found.iter().map(show).collect::<Vec<_>>(), [expected], "{source}");
+    };
+    for (source, expected) in [
+        ("%previous.subject.resolve().gender", "male"),
+        ("%previous.subject.reference.resolve().gender", "male"),
+        ("%current.subject.resolve().gender", "female"),
+        ("subject.resolve().gender", "female"),
+    ] {
+        check(source, "Encounter", [&before, &after], expected);
+    }
+    check("%previous.subject.resolve().exists().not()", "Encounter", [&before, &bare], "false");
+    check("%current.subject.resolve().exists().not()", "Encounter", [&before, &bare], "true");
+    let entry = "entry[1].resource.ofType(Encounter).subject.resolve().gender";
+    check(entry, "Bundle", [&bundle, &bundle], "female");
+}
+
+#[test]
+fn a_contained_resource_of_one_that_was_resolved_is_found_in_that_one() {
+    let patient = json!({
+        "resourceType": "Patient", "managingOrganization": {"reference": "#o"},
+        "contained": [{"resourceType": "Organization", "id": "o", "name": "theirs"}],
+    });
+    let list = json!({
+        "resourceType": "List", "subject": {"reference": "Patient/1"},
+        "contained": [{"resourceType": "Organization", "id": "o", "name": "ours"}],
+    });
+    let known = Known { patient, asked: RefCell::default() };
+    let scope = Scope::new(Definitions::of(FhirVersion::R4B)).root("List");
+    let source = "subject.resolve().ofType(Patient).managingOrganization.resolve().ofType(Organization).name";
+    let expression = Expression::compile(source, &scope).unwrap_or_else(|e| panic!("{e}"));
+    let resolver = &known;
+    let context = Context { resolver: &resolver, ..Context::new(Some(&list), "List") };
+    let found = expression.evaluate(&context).unwrap();
+    assert_eq!(found.iter().map(show).collect::<Vec<_>>(), ["theirs"]);
+}

@@ -44,6 +44,8 @@ pub(super) enum Deed {
     Close,
     /// Neither it nor what comes after it on the connection is ever answered.
     Hang,
+    /// It is answered after [`Broker::go_on`], and so is what comes after it on the connection.
+    Wait,
 }
 
 /// A record as it came.
@@ -61,6 +63,7 @@ struct State {
     seen: Vec<Seen>,
     /// Told of each record that is seen.
     news: Arc<Notify>,
+    go_on: Arc<Notify>,
     connections: usize,
     leader: Option<ServerAddress>,
     greeting: &'static [u8],
@@ -158,6 +161,11 @@ impl Broker {
         lock(&self.state).pretends = true;
     }
 
+    /// Answers what waits for it.
+    pub(super) fn go_on(&self) {
+        lock(&self.state).go_on.notify_one();
+    }
+
     pub(super) fn seen(&self) -> Vec<Seen> {
         lock(&self.state).seen.clone()
     }
@@ -216,6 +224,11 @@ async fn serve(
                     Deed::Hang => {
                         hangs = true;
                         Bytes::new()
+                    }
+                    Deed::Wait => {
+                        let go_on = lock(state).go_on.clone();
+                        go_on.notified().await;
+                        framed(&written(&request, 0), version, id)
                     }
                 }
             }

@@ -19,10 +19,14 @@ fn at(seconds: i64) -> Timestamp {
 
 /// Four attempts at once, two to a host, two to hosts in trouble; dead after two failures, for 5 s.
 fn hosts() -> Hosts {
+    hosts_with(4, 2)
+}
+
+fn hosts_with(places: usize, places_per_host: usize) -> Hosts {
     Hosts::new(&DeliveryConfig {
         retry: RetryPolicy::default(),
-        concurrency_max: NonZeroUsize::new(4).unwrap(),
-        concurrency_per_host_max: NonZeroUsize::new(2).unwrap(),
+        concurrency_max: NonZeroUsize::new(places).unwrap(),
+        concurrency_per_host_max: NonZeroUsize::new(places_per_host).unwrap(),
         bytes_in_flight_max: NonZeroUsize::MIN,
         breaker: BreakerPolicy {
             failures_max: NonZeroU32::new(2).unwrap(),
@@ -40,7 +44,7 @@ fn hosts() -> Hosts {
 }
 
 fn host(name: &str) -> HostName {
-    host_of(&format!("http://{name}/hook"))
+    name.into()
 }
 
 /// An attempt of a subscription.
@@ -92,21 +96,16 @@ fn ended(hosts: &mut Hosts, place: &Place, health: Health, seconds: i64) -> Vec<
     barred.iter().map(|(key, _)| key.position().get()).collect()
 }
 
-#[test]
-fn a_host_is_name_and_port() {
-    for (endpoint, expected) in [
-        ("https://A.test/x?y", "a.test:443"),
-        ("http://a.test:8080/", "a.test:8080"),
-        ("http://[::1]/", "[::1]:80"),
-        ("nonsense", ""),
-    ] {
-        assert_eq!(&*host_of(endpoint), expected);
-    }
+/// Has a host answer well once.
+fn know(hosts: &mut Hosts, name: &str) {
+    let place = go(hosts, name, 1, 0);
+    ended(hosts, &place, Health::Good, 0);
 }
 
 #[test]
 fn a_host_has_so_many_places_and_the_rest_wait_in_their_order() {
     let mut hosts = hosts();
+    know(&mut hosts, "other");
     let first = go(&mut hosts, "slow", 1, 0);
     go(&mut hosts, "slow", 2, 0);
     for number in 3..6 {
@@ -120,6 +119,46 @@ fn a_host_has_so_many_places_and_the_rest_wait_in_their_order() {
     assert!(matches!(offer(&mut hosts, "slow", 6, 1), Turn::Wait), "behind those that wait");
     ended(&mut hosts, &next[0].1, Health::Good, 2);
     assert_eq!(numbers(&released(&mut hosts, 2)), [4]);
+}
+
+#[test]
+fn hosts_that_hang_all_of_a_sudden_do_not_take_the_last_places() {
+    let mut hosts = hosts_with(16, 8);
+    ["a", "b", "c", "d", "well"].iter().for_each(|name| know(&mut hosts, name));
+    let mut places = Vec::new();
+    for name in ["a", "b", "c", "d"] {
+        let asked = (1..=8).map(|number| offer(&mut hosts, name, number, 0));
+        let gone: Vec<_> = asked
+            .filter_map(|turn| match turn {
+                Turn::Go(place) => Some(place),
+                Turn::Wait | Turn::Barred => None,
+            })
+            .collect();
+        places.push(gone);
+    }
+    assert_eq!(places.iter().map(Vec::len).collect::<Vec<_>>(), [8, 4, 2, 1]);
+    let well = go(&mut hosts, "well", 1, 0);
+    ended(&mut hosts, &well, Health::Good, 0);
+    assert_eq!(numbers(&released(&mut hosts, 0)), [] as [u64; 0]);
+    for place in &places[0] {
+        ended(&mut hosts, place, Health::Good, 1);
+    }
+    ended(&mut hosts, &places[1][0], Health::Good, 1);
+    assert_eq!(numbers(&released(&mut hosts, 1)), [5, 6, 7, 8], "there are free ones");
+}
+
+#[test]
+fn names_that_nobody_has_heard_of_leave_room_for_hosts_that_answered() {
+    let mut hosts = hosts_with(16, 8);
+    know(&mut hosts, "well");
+    let new: Vec<_> =
+        (1..=20).map(|number| offer(&mut hosts, &format!("new-{number}"), number, 0)).collect();
+    let gone = |turn: &&Turn| matches!(turn, Turn::Go(_));
+    assert_eq!(new.iter().filter(gone).count(), 8);
+    (1..=4).for_each(|number| drop(go(&mut hosts, "well", number, 0)));
+    let Some(Turn::Go(first)) = new.first() else { panic!("it has a place") };
+    ended(&mut hosts, first, Health::Good, 1);
+    assert_eq!(numbers(&released(&mut hosts, 1)), [9], "one after the other");
 }
 
 #[test]
@@ -143,6 +182,7 @@ fn a_dead_host_keeps_its_own_waiting_until_a_probe_succeeds() {
 #[test]
 fn hosts_in_trouble_together_leave_room_for_the_others() {
     let mut hosts = hosts();
+    know(&mut hosts, "well");
     for name in ["a", "b", "c"] {
         let place = go(&mut hosts, name, 1, 0);
         // Kept by another attempt, and one failure so that it is suspect.
@@ -198,7 +238,10 @@ fn hosts_that_nobody_speaks_to_are_forgotten() {
     let mut hosts = hosts();
     let place = go(&mut hosts, "well", 1, 0);
     ended(&mut hosts, &place, Health::Good, 0);
-    assert!(hosts.hosts.is_empty());
+    assert!(hosts.hosts[&host("well")].is_known);
+    let place = go(&mut hosts, "unknown", 1, 0);
+    ended(&mut hosts, &place, Health::Unknown, 0);
+    assert!(!hosts.hosts.contains_key(&host("unknown")));
     for number in 0..=HOSTS_IDLE_MAX + 10 {
         let place = go(&mut hosts, &format!("dead-{number}"), 1, 0);
         ended(&mut hosts, &place, Health::Bad, 0);

@@ -56,7 +56,7 @@ impl Letter {
     /// The notification as a message for the broker of the channel.
     pub(super) fn published(&self, shared: &Shared, body: Bytes) -> Result<Outgoing, Error> {
         let Brokers { kafka, nats } = &shared.brokers;
-        let built = match self.settings.channel_type {
+        let built = match self.addressee.settings.channel_type {
             ChannelType::Kafka => kafka.as_ref().map(|kafka| {
                 let publication = self.publication(shared, kafka.policy(), body)?;
                 Ok(publication.map(|one| Outgoing::Kafka(kafka.clone(), Box::new(one))))
@@ -83,7 +83,7 @@ impl Letter {
         policy: &BrokerPolicy,
         body: Bytes,
     ) -> Result<Result<Publication, String>, Error> {
-        let (live, settings) = (&self.live, &self.settings);
+        let (live, settings) = (&self.live, &self.addressee.settings);
         let endpoint = settings.endpoint.as_deref();
         let destination = match policy.destination(live.owner.as_str(), endpoint) {
             Ok(destination) => destination.to_owned(),

@@ -59,6 +59,20 @@ fn an_answer_is_judged_for_the_subscription_and_for_the_host() {
 }
 
 #[test]
+fn a_name_that_leads_nowhere_allowed_now_is_tried_again_and_want_of_room_is_nobodys_fault() {
+    for (kind, outcome) in [
+        (FailureKind::NoRoom, "unsent"),
+        (FailureKind::Refused, "refused"),
+        (FailureKind::RefusedAddress, "retry"),
+    ] {
+        let failure = channel::Failure { kind, detail: String::new() };
+        let verdict = Verdict::Failure(failure);
+        let sent = judge(&channel::Outcome { verdict, duration: Duration::ZERO, text: None });
+        assert_eq!((word(&sent.outcome), sent.health), (outcome, Health::Unknown), "{kind:?}");
+    }
+}
+
+#[test]
 fn a_message_goes_to_the_operation_of_the_endpoint() {
     for (endpoint, expected) in [
         ("https://a.test", "https://a.test/$process-message"),
@@ -68,7 +82,7 @@ fn a_message_goes_to_the_operation_of_the_endpoint() {
         ("https://a.test/fhir/$process-message", "https://a.test/fhir/$process-message"),
         ("https://a.test/fhir/$process-message?x", "https://a.test/fhir/$process-message?x"),
     ] {
-        assert_eq!(message_endpoint(endpoint).unwrap().as_str(), expected);
+        assert_eq!(message_endpoint(Url::parse(endpoint).unwrap()).as_str(), expected);
     }
 }
 
@@ -81,4 +95,15 @@ fn a_traceparent_has_the_form_of_the_standard_and_another_span_each_time() {
     assert!(!one.contains("b7ad6b7169203331"), "a span of its own");
     assert_eq!(one.len(), 55);
     assert_ne!(one, two);
+}
+
+#[test]
+fn the_query_and_long_parts_of_the_path_may_be_secrets() {
+    for (endpoint, expected) in [
+        ("https://a-host-with-a-long-name.test/fhir?key=1", vec!["key=1"]),
+        ("https://a.test/hooks/T0123456789abcdef/x", vec!["T0123456789abcdef", ""]),
+        ("app@example.org", vec![""]),
+    ] {
+        assert_eq!(secrets_in(endpoint).collect::<Vec<_>>(), expected, "{endpoint}");
+    }
 }

@@ -1,0 +1,6 @@
+export { Backoff } from "./backoff.js";
+export { Client, RefusedError, parseCapabilities, subscription } from "./client.js";
+export { Listener } from "./listener.js";
+export { InvalidNotification, parseNotification, resourceOf } from "./notification.js";
+export { Fault, Sequence } from "./sequence.js";
+export { verify } from "./signature.js";

@@ -1,0 +1,45 @@
+import assert from "node:assert/strict";
+import { createHmac, generateKeyPairSync, sign } from "node:crypto";
+import { test } from "node:test";
+import { verify } from "../src/index.js";
+
+const KEY = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=";
+const AT = 1_614_265_330;
+const content = (body) => `m.${AT}.${body}`;
+const symmetric = (body) => `v1,${createHmac("sha256", "0123456789abcdef0123456789abcdef").update(content(body)).digest("base64")}`;
+const headers = (signature) => new Headers({ "webhook-id": "m", "webhook-timestamp": String(AT), "webhook-signature": signature });
+
+test("the specification's example is valid", async () => {
+  const given = new Headers({
+    "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+    "webhook-timestamp": "1614265330",
+    "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
+  });
+  const key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+  assert.equal(await verify([key], given, '{"test": 2432232314}', { now: AT }), "msg_p5jXN8AQM9LWM0D4loKWxJek");
+});
+
+test("any known key may have signed, now, and nothing else is trusted", async () => {
+  const pair = generateKeyPairSync("ed25519");
+  const raw = pair.publicKey.export({ format: "jwk" }).x;
+  const publicKey = `whpk_${Buffer.from(raw, "base64url").toString("base64")}`;
+  const asymmetric = `v1a,${sign(null, Buffer.from(content("body")), pair.privateKey).toString("base64")}`;
+  const both = `${symmetric("body")} ${asymmetric}`;
+  for (const [keys, signature, body, now, expect] of [
+    [[KEY], both, "body", AT, "m"],
+    [[publicKey], both, "body", AT, "m"],
+    [[publicKey, KEY], symmetric("body"), "body", AT, "m"],
+    [[publicKey], symmetric("body"), "body", AT, undefined],
+    [[KEY], both, "bodx", AT, undefined],
+    [[KEY], both, "body", AT + 300, "m"],
+    [[KEY], both, "body", AT + 301, undefined],
+    [[KEY], both, "body", AT - 301, undefined],
+    [[], both, "body", AT, undefined],
+    [[KEY], "v1,%%", "body", AT, undefined],
+    [[KEY], `${"v1,AAAA ".repeat(16)}${both}`, "body", AT, undefined],
+  ]) {
+    assert.equal(await verify(keys, headers(signature), body, { now }), expect, `${signature} ${body} ${now}`);
+  }
+  assert.equal(await verify([KEY], new Headers(), "body", { now: AT }), undefined);
+  await assert.rejects(verify(["whsec_AAAA"], headers(both), "body", { now: AT }), TypeError);
+});

@@ -1,0 +1,132 @@
+//! Search: of a type, of a patient's compartment, of the whole base; by GET and by POST.
+
+use axum::body::Body;
+use axum::extract::{Path, State};
+use axum::http::{HeaderMap, header};
+use axum::response::Response;
+use cresset_definitions::FhirVersion;
+use cresset_model::IssueCode;
+use cresset_node::{Error, Kind, SearchRequest, SearchTarget};
+
+use crate::context::{Answer, Context, Request, read_body, version_of};
+use crate::outcome::Refusal;
+use crate::{negotiate, respond};
+
+/// `GET [base]/[type]`
+pub(crate) async fn of_type(
+    State(context): State<Context>,
+    Path((version, resource_type)): Path<(String, String)>,
+    request: Request,
+) -> Answer<Response> {
+    by_get(&context, version_of(&version)?, SearchTarget::Type(&resource_type), &request).await
+}
+
+/// `POST [base]/[type]/_search`
+pub(crate) async fn of_type_by_post(
+    State(context): State<Context>,
+    Path((version, resource_type)): Path<(String, String)>,
+    request: Request,
+    body: Body,
+) -> Answer<Response> {
+    let target = SearchTarget::Type(&resource_type);
+    by_post(&context, version_of(&version)?, target, (&request, body)).await
+}
+
+/// `GET [base]`
+pub(crate) async fn of_system(
+    State(context): State<Context>,
+    Path(version): Path<String>,
+    request: Request,
+) -> Answer<Response> {
+    by_get(&context, version_of(&version)?, SearchTarget::System, &request).await
+}
+
+/// `POST [base]/_search`
+pub(crate) async fn of_system_by_post(
+    State(context): State<Context>,
+    Path(version): Path<String>,
+    request: Request,
+    body: Body,
+) -> Answer<Response> {
+    by_post(&context, version_of(&version)?, SearchTarget::System, (&request, body)).await
+}
+
+/// `GET [base]/Patient/[id]/[type]`; `*` for all types.
+pub(crate) async fn of_compartment(
+    context: &Context,
+    version: FhirVersion,
+    (compartment, id, resource_type): (&str, &str, &str),
+    request: &Request,
+) -> Answer<Response> {
+    by_get(context, version, in_compartment(compartment, id, resource_type)?, request).await
+}
+
+/// `POST [base]/Patient/[id]/[type]/_search`
+pub(crate) async fn of_compartment_by_post(
+    State(context): State<Context>,
+    Path((version, compartment, id, resource_type)): Path<(String, String, String, String)>,
+    request: Request,
+    body: Body,
+) -> Answer<Response> {
+    let target = in_compartment(&compartment, &id, &resource_type)?;
+    by_post(&context, version_of(&version)?, target, (&request, body)).await
+}
+
+fn in_compartment<'t>(
+    compartment: &str,
+    patient: &'t str,
+    resource_type: &'t str,
+) -> Result<SearchTarget<'t>, Error> {
+    if compartment != "Patient" {
+        let text = "the only compartments here are those of Patients";
+        return Err(Error::of(Kind::NotFound, IssueCode::UnknownPath, text));
+    }
+    let resource_type = (resource_type != "*").then_some(resource_type);
+    Ok(SearchTarget::Compartment { patient, resource_type })
+}
+
+async fn by_get(
+    context: &Context,
+    version: FhirVersion,
+    target: SearchTarget<'_>,
+    request: &Request,
+) -> Answer<Response> {
+    let caller = request.caller(context, version)?;
+    let search = SearchRequest {
+        parameters: request.parameters(),
+        lenient: negotiate::is_lenient(&request.headers),
+    };
+    let answer = context.node.search(&caller, version, target, &search).await?;
+    if is_known(&request.headers, &answer.etag) {
+        return Ok(respond::search_not_modified(&answer.etag));
+    }
+    Ok(respond::search(version, answer))
+}
+
+async fn by_post(
+    context: &Context,
+    version: FhirVersion,
+    target: SearchTarget<'_>,
+    (request, body): (&Request, Body),
+) -> Answer<Response> {
+    let caller = request.caller(context, version)?;
+    let content_type = negotiate::text(&request.headers, header::CONTENT_TYPE).unwrap_or_default();
+    if !content_type.starts_with("application/x-www-form-urlencoded") {
+        let text = "send the search as application/x-www-form-urlencoded";
+        let code = IssueCode::UnsupportedMediaType;
+        return Err(Refusal(Error::of(Kind::UnsupportedMediaType, code, text)));
+    }
+    let bytes = read_body(context, &request.headers, body).await?;
+    let mut parameters = request.parameters();
+    parameters.extend(SearchRequest::parse(&String::from_utf8_lossy(&bytes)).parameters);
+    let search = SearchRequest { parameters, lenient: negotiate::is_lenient(&request.headers) };
+    let answer = context.node.search(&caller, version, target, &search).await?;
+    Ok(respond::search(version, answer))
+}
+
+/// Whether the client has the answer with this entity tag (`If-None-Match`, compared weakly).
+fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
+    let tags = negotiate::text(headers, header::IF_NONE_MATCH).unwrap_or_default();
+    tags.split(',').any(|tag| opaque(tag) == opaque(etag))
+}

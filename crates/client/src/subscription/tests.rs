@@ -1,0 +1,65 @@
+use serde_json::json;
+
+use super::*;
+
+fn full(channel_type: ChannelType) -> Subscription {
+    Subscription {
+        id: Some("a".to_owned()),
+        status: SubscriptionStatus::Active,
+        reason: Some("a test".to_owned()),
+        end: Some("2030-01-01T00:00:00Z".to_owned()),
+        filters: vec!["Encounter?patient=Patient/1".parse().expect("a filter")],
+        channel_type,
+        headers: vec![("Authorization".to_owned(), "Bearer: x".to_owned())],
+        heartbeat_period: Some(60),
+        timeout: Some(10),
+        content: PayloadContent::FullResource,
+        max_count: Some(5),
+        ..Subscription::rest_hook("http://example.org/topic", "https://example.org/hook")
+    }
+}
+
+#[test]
+fn a_subscription_reads_back_as_it_was_written_in_each_version() {
+    for version in FhirVersion::ALL {
+        for system in [None, Some("https://example.org/channels".to_owned())] {
+            let code = if system.is_none() { "rest-hook" } else { "queue" }.to_owned();
+            let subscription = full(ChannelType { system, code });
+            let resource = subscription.render(version);
+            assert_eq!(Subscription::parse(version, &resource), Ok(subscription), "{version}");
+        }
+    }
+}
+
+#[test]
+fn the_guides_example_is_read() {
+    let resource = json!({
+        "resourceType": "Subscription", "id": "m", "status": "active", "reason": "r",
+        "criteria": "http://hl7.org/SubscriptionTopic/admission",
+        "_criteria": {"extension": [{
+            "url": format!("{GUIDE}/backport-filter-criteria"),
+            "valueString": "Observation?subject=Patient/123",
+        }]},
+        "channel": {"type": "rest-hook", "endpoint": "https://example.org/e", "payload": JSON},
+    });
+    let read = Subscription::parse(FhirVersion::R4, &resource).expect("a subscription");
+    assert_eq!(read.topic, "http://hl7.org/SubscriptionTopic/admission");
+    assert_eq!(read.filters[0].to_string(), "Observation?subject=Patient/123");
+    assert_eq!(read.content, PayloadContent::Empty);
+}
+
+#[test]
+fn what_is_no_subscription_to_a_topic_is_told_by_element() {
+    let query = json!({
+        "resourceType": "Subscription", "status": "active", "criteria": "Observation?code=1",
+        "channel": {"type": "rest-hook"},
+    });
+    for (version, resource, element) in [
+        (FhirVersion::R4, query.clone(), "criteria"),
+        (FhirVersion::R5, query, "topic"),
+        (FhirVersion::R5, json!({"resourceType": "Patient"}), "resourceType"),
+        (FhirVersion::R5, json!({"resourceType": "Subscription", "status": "new"}), "status"),
+    ] {
+        assert_eq!(Subscription::parse(version, &resource), Err(InvalidSubscription(element)));
+    }
+}

@@ -1,0 +1,99 @@
+//! Programs of others that the test command has installed (`cargo xtask test`): run with a deadline.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+
+use crate::server::binary;
+use crate::wait::until;
+
+/// Runs a script of `clients/npm` with Node; gives what it prints.
+///
+/// # Panics
+/// If it fails, or does not end in time.
+pub async fn node(script: &str, arguments: &[&str]) -> String {
+    let mut command = Command::new("node");
+    // A websocket as browsers have it, which later versions have without being asked.
+    command.args(["--experimental-websocket", "--no-warnings"]);
+    command.arg(scripts().join("npm").join(script)).args(arguments);
+    command.env("NODE_PATH", installed().join("npm/node_modules"));
+    output(command, script).await
+}
+
+/// Runs a script of `clients/python`; gives what it prints.
+///
+/// # Panics
+/// If it fails, or does not end in time.
+pub async fn python(script: &str, arguments: &[&str]) -> String {
+    let mut command = Command::new(installed().join("python/bin/python"));
+    command.arg(scripts().join("python").join(script)).args(arguments);
+    output(command, script).await
+}
+
+/// A page in Chromium without a window; closed when dropped.
+pub struct Chromium {
+    _running: Running,
+    /// What the browser writes down of itself.
+    _profile: TempDir,
+}
+
+impl Chromium {
+    /// Opens a page.
+    ///
+    /// # Panics
+    /// If Chromium is missing.
+    pub fn open(url: &str) -> Self {
+        let profile = tempfile::tempdir().expect("a temporary folder");
+        let child = Command::new("chromium")
+            .args(["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"])
+            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .args(["--remote-debugging-port=0", url])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("chromium starts; `cargo xtask test` installs it");
+        Self { _running: Running(child), _profile: profile }
+    }
+}
+
+/// Where the test command installs clients of others.
+fn installed() -> PathBuf {
+    let binary = binary();
+    binary.ancestors().nth(2).expect("target/<profile>/cresset").join("clients")
+}
+
+/// Where their scripts are.
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("clients")
+}
+
+/// A process that does not outlive the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // One that has ended already is as good.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+async fn output(mut command: Command, name: &str) -> String {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let [out, err] = ["out", "err"].map(|name| folder.path().join(name));
+    let file = |path: &Path| File::create(path).expect("a temporary file");
+    command.stdin(Stdio::null()).stdout(file(&out)).stderr(file(&err));
+    let started = command.spawn();
+    let mut child = Running(started.unwrap_or_else(|error| {
+        panic!("{name} cannot be run ({error}); `cargo xtask test` installs what it needs")
+    }));
+    let what = format!("{name} ends");
+    let status =
+        until(&what, || std::future::ready(child.0.try_wait().expect("the process is ours"))).await;
+    let text = |path: &Path| fs::read_to_string(path).unwrap_or_default();
+    assert!(status.success(), "{name}: {}\n{}", text(&err), text(&out));
+    text(&out)
+}

@@ -1,0 +1,143 @@
+//! The loop without a runtime: what it starts, and what it remembers.
+
+use std::num::NonZeroU32;
+
+use cresset_model::{Base, Canonical, ClientName, Position, ResourceId, Subscription};
+use cresset_store::MemoryStore;
+
+use super::send::{Letter, Unsent};
+use super::*;
+use crate::clock::Clock;
+use crate::notify::Overflow;
+use crate::shared::Brokers;
+use crate::tests::fixture::config;
+
+const START: Timestamp = Timestamp::constant(1_800_000_000, 0);
+const HEARTBEAT: Duration = Duration::from_secs(60);
+
+/// A loop with so many active subscriptions with heartbeats, and its clock.
+struct Rig {
+    delivery: DeliveryLoop,
+    clock: Clock,
+}
+
+fn at(seconds: u64) -> Timestamp {
+    after(START, Duration::from_secs(seconds))
+}
+
+fn asked() -> Subscription {
+    Subscription {
+        status: SubscriptionStatus::Active,
+        topic: Canonical::new("http://example.org/topic"),
+        end: Some(at(365 * 24 * 60 * 60)),
+        filters: Vec::new(),
+        channel_type: ChannelType::RestHook,
+        endpoint: Some("http://127.0.0.1:9/hook".to_owned()),
+        headers: Vec::new(),
+        heartbeat_period: Some(HEARTBEAT),
+        timeout: None,
+        max_count: NonZeroU32::new(3),
+        retry_period: None,
+        mime_type: None,
+        content: cresset_model::PayloadContent::IdOnly,
+    }
+}
+
+impl Rig {
+    fn new(subscriptions: u64) -> Self {
+        let clock = Clock::manual(START);
+        let store = Arc::new(MemoryStore::default());
+        let shared = Arc::new(Shared::new(config(), Brokers::default(), store, clock.clone()));
+        for number in 1..=subscriptions {
+            let live = LiveSubscription::new(
+                SubscriptionKey::created_at(Position::new(number).unwrap()),
+                (Base::new(1), ResourceId::new(&format!("s{number}")).unwrap()),
+                Arc::new(ClientName::new("app").unwrap()),
+                (shared.settings.share(asked()), SubscriptionStatus::Active),
+                START,
+            );
+            shared.live.insert(Arc::new(live));
+        }
+        let mut draw = 0_u32;
+        let jitter = move || {
+            // Every value once, far from the one before it.
+            draw = draw.wrapping_add(2_654_435_769);
+            draw
+        };
+        Self { delivery: DeliveryLoop::new(shared, Box::new(jitter)), clock }
+    }
+
+    /// What is sent once the clock shows this.
+    fn at(&mut self, now: Timestamp) -> Vec<Start> {
+        self.clock.set(now);
+        self.delivery.enqueue_deadlines();
+        self.delivery.start();
+        self.delivery.starts.drain(..).collect()
+    }
+
+    fn ended(&mut self, start: &Start, outcome: Outcome) {
+        let sent = Sent { outcome, health: Health::Good };
+        self.delivery.attempt_ended(start.run, Some(sent));
+    }
+}
+
+#[test]
+fn heartbeats_after_a_restart_are_spread_over_their_period() {
+    let mut rig = Rig::new(1_000);
+    let mut quarters = [0; 4];
+    for (quarter, count) in (1..).zip(&mut quarters) {
+        let now = at(quarter * 15);
+        let mut started = rig.at(now);
+        while !started.is_empty() {
+            *count += started.len();
+            started.iter().for_each(|start| rig.ended(start, Outcome::Success));
+            // What waited for their places.
+            started = rig.at(now);
+        }
+    }
+    assert!(quarters.iter().all(|count| (200..300).contains(count)), "{quarters:?}");
+}
+
+#[test]
+fn deadlines_that_others_took_the_place_of_do_not_pile_up() {
+    let mut rig = Rig::new(1);
+    let mut heartbeats = 0;
+    for minute in 1..5_000 {
+        for start in rig.at(at(minute * 60)) {
+            heartbeats += 1;
+            rig.ended(&start, Outcome::Success);
+        }
+    }
+    assert!(heartbeats > 4_000, "{heartbeats}");
+    let kept = rig.delivery.heap.len();
+    assert!(kept <= DEADLINES_OLD_MAX + 3, "{kept} entries for one subscription");
+}
+
+#[test]
+fn an_attempt_under_way_is_the_only_one_whatever_the_clock_shows() {
+    let mut rig = Rig::new(1);
+    let started = rig.at(at(60));
+    assert_eq!(started.len(), 1);
+    assert!(rig.at(at(24 * 60 * 60)).is_empty(), "the clock jumps");
+    rig.delivery.attempt_ended(started[0].run, None);
+    let mut again = rig.at(at(24 * 60 * 60));
+    assert!(again.is_empty(), "a task that died is a failure like others");
+    again = rig.at(at(24 * 60 * 60 + 6));
+    assert_eq!(again.len(), 1);
+}
+
+#[tokio::test]
+async fn what_was_begun_before_a_change_is_not_sent_as_the_client_asks_since() {
+    let mut rig = Rig::new(1);
+    let mut started = rig.at(at(60));
+    let start = started.pop().unwrap();
+    let (shared, live) = (rig.delivery.shared.clone(), start.live.clone());
+    let letter = Letter::new(&shared, start);
+    assert!(letter.render(&shared, Overflow::Bare).await.is_ok());
+    let content = cresset_model::PayloadContent::FullResource;
+    let endpoint = Some("https://example.org/hook".to_owned());
+    let settings = shared.settings.share(Subscription { content, endpoint, ..asked() });
+    live.state().take_settings(settings, SubscriptionStatus::Active, at(60));
+    let rendered = letter.render(&shared, Overflow::Bare).await;
+    assert!(matches!(rendered, Err(Unsent::Changed)));
+}

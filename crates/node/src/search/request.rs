@@ -1,0 +1,332 @@
+//! A search as it came in, and as it is understood.
+
+use cresset_definitions::Definitions;
+use cresset_model::{Issue, IssueCode, Issues, Severity, split_modifier};
+use cresset_search::{Criterion, Lookup, Problem, ResourceValues, Scope, Test, all_match};
+
+use super::type_named;
+use super::wanted::{CURSOR, Wanted, invalid, parse_types};
+use crate::caller::{Caller, Right};
+use crate::draft::check_indexed;
+use crate::error::{Error, Kind};
+use crate::resources::require_read;
+use crate::shared::Shared;
+
+/// Search parameters in one request (I10).
+const PARAMETERS_MAX: usize = 100;
+/// Parameters about the form of the answer that every request may carry.
+const FORM: [&str; 2] = ["_format", "_pretty"];
+
+/// A search as it came in.
+#[derive(Debug, Clone, Default)]
+pub struct SearchRequest {
+    /// Names and values, decoded, in order.
+    pub parameters: Vec<(String, String)>,
+    /// Ignore parameters that are not known instead of refusing (`Prefer: handling=lenient`).
+    pub lenient: bool,
+}
+
+impl SearchRequest {
+    /// Reads a query string or a form body; a plus sign is a space there.
+    pub fn parse(query: &str) -> Self {
+        let parameters = url::form_urlencoded::parse(query.as_bytes())
+            .map(|(name, value)| (name.into_owned(), value.into_owned()))
+            .collect();
+        Self { parameters, lenient: false }
+    }
+}
+
+/// What is searched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SearchTarget<'t> {
+    /// The resources of a type that belong to a patient's compartment.
+    Compartment {
+        /// The patient's id.
+        patient: &'t str,
+        /// The type; all that may belong to one where it is none.
+        resource_type: Option<&'t str>,
+    },
+    /// Resources of all types, or of those in `_type`.
+    System,
+    /// Resources of a type.
+    Type(&'t str),
+}
+
+/// What is asked of the resources of one type.
+pub(super) struct Asking {
+    pub(super) resource_type: &'static str,
+    /// All must hold.
+    pub(super) criteria: Vec<Criterion>,
+    /// One must hold, if there are any.
+    pub(super) compartment: Vec<Criterion>,
+}
+
+impl Asking {
+    /// Nothing yet.
+    pub(super) fn new(resource_type: &'static str) -> Self {
+        Self { resource_type, criteria: Vec::new(), compartment: Vec::new() }
+    }
+
+    /// Whether every resource of the type fits.
+    pub(super) fn is_everything(&self) -> bool {
+        self.criteria.is_empty() && self.compartment.is_empty()
+    }
+
+    pub(super) fn matches(
+        &self,
+        values: &ResourceValues<'_>,
+        lookup: &Lookup<'_>,
+    ) -> Result<bool, Problem> {
+        // These ask of the resource alone; one that cannot be read does not hold.
+        let belongs = |one: &Criterion| one.matches(values, lookup).unwrap_or(false);
+        if !self.compartment.is_empty() && !self.compartment.iter().any(belongs) {
+            return Ok(false);
+        }
+        all_match(&self.criteria, values, lookup)
+    }
+}
+
+/// A search as it is understood.
+pub(super) struct Asked {
+    pub(super) askings: Vec<Asking>,
+    pub(super) wanted: Wanted,
+    /// Where the search is, below the base.
+    pub(super) path: String,
+    /// What the self link says.
+    pub(super) used: Vec<(String, String)>,
+    /// What was ignored.
+    pub(super) warnings: Issues,
+}
+
+impl Asked {
+    /// Reads a request.
+    ///
+    /// # Errors
+    /// As `Node::search`.
+    pub(super) fn read(
+        shared: &Shared,
+        caller: &Caller,
+        scope: &Scope<'_>,
+        target: SearchTarget<'_>,
+        request: &SearchRequest,
+    ) -> Result<Self, Error> {
+        if request.parameters.len() > PARAMETERS_MAX {
+            let text = format!("a search may have at most {PARAMETERS_MAX} parameters");
+            return Err(Error::of(Kind::Malformed, IssueCode::UnsupportedSearch, text));
+        }
+        let Place { path, askings, are_named } = Place::of(caller, scope, target, request)?;
+        let wanted = Wanted::new(&shared.config.limits);
+        let (used, warnings) = (Vec::new(), Issues::default());
+        let mut reader = Reader { shared, caller, scope, are_named };
+        let mut asked = Self { askings, wanted, path, used, warnings };
+        let mut issues = Issues::default();
+        for (name, value) in &request.parameters {
+            if FORM.contains(&name.as_str()) {
+                continue;
+            }
+            match reader.read(&mut asked, target, (name, value))? {
+                Ok(()) if name == CURSOR => {}
+                Ok(()) => asked.used.push((name.clone(), value.clone())),
+                Err(found) => issues.0.extend(found.0.into_iter().map(|one: Issue| {
+                    if one.expression.is_none() { one.at(name.clone()) } else { one }
+                })),
+            }
+        }
+        issues.0.extend(asked.wanted.check().err().into_iter().flat_map(|issues| issues.0));
+        reader.check_includes(&asked)?;
+        let is_ignorable = |issue: &Issue| {
+            request.lenient
+                && matches!(
+                    issue.code,
+                    IssueCode::UnknownSearchParameter | IssueCode::UnsupportedSearch
+                )
+        };
+        if !issues.0.iter().all(is_ignorable) {
+            return Err(Error::new(Kind::Malformed, issues));
+        }
+        let ignored = |issue| Issue { severity: Severity::Warning, ..issue };
+        asked.warnings = Issues(issues.0.into_iter().map(ignored).collect());
+        Ok(asked)
+    }
+}
+
+/// The types that are searched.
+struct Place {
+    /// Below the base.
+    path: String,
+    askings: Vec<Asking>,
+    /// The request names the types, so that each must have every parameter.
+    are_named: bool,
+}
+
+impl Place {
+    fn of(
+        caller: &Caller,
+        scope: &Scope<'_>,
+        target: SearchTarget<'_>,
+        request: &SearchRequest,
+    ) -> Result<Self, Error> {
+        let definitions = scope.parameters.definitions();
+        match target {
+            SearchTarget::Compartment { patient, resource_type } => {
+                Self::of_compartment(caller, scope, patient, resource_type)
+            }
+            SearchTarget::System => {
+                let types = named_types(caller, definitions, request)?;
+                let are_named = types.is_some();
+                let types = types.unwrap_or_else(|| all_types(caller, definitions));
+                let askings = types.into_iter().map(Asking::new).collect();
+                Ok(Self { path: String::new(), askings, are_named })
+            }
+            SearchTarget::Type(resource_type) => {
+                let resource_type = type_named(definitions.version(), resource_type)?;
+                require_read(caller, resource_type)?;
+                let askings = vec![Asking::new(resource_type)];
+                Ok(Self { path: format!("/{resource_type}"), askings, are_named: true })
+            }
+        }
+    }
+
+    fn of_compartment(
+        caller: &Caller,
+        scope: &Scope<'_>,
+        patient: &str,
+        resource_type: Option<&str>,
+    ) -> Result<Self, Error> {
+        caller.require(Right::Read)?;
+        let definitions = scope.parameters.definitions();
+        let (shown, types) = match resource_type {
+            Some(one) => (one, vec![type_named(definitions.version(), one)?]),
+            None => ("*", all_types(caller, definitions)),
+        };
+        let askings = types.into_iter().filter_map(|resource_type| {
+            let compartment = compartment(scope, resource_type, patient);
+            (!compartment.is_empty()).then(|| Asking { compartment, ..Asking::new(resource_type) })
+        });
+        let askings: Vec<Asking> = askings.collect();
+        if askings.is_empty() {
+            let text = "resources of this type belong to no patient's compartment";
+            return Err(Error::of(Kind::NotFound, IssueCode::UnknownPath, text));
+        }
+        let path = format!("/Patient/{patient}/{shown}");
+        Ok(Self { path, askings, are_named: resource_type.is_some() })
+    }
+}
+
+/// The types in `_type`; none if there is no such parameter.
+fn named_types(
+    caller: &Caller,
+    definitions: &Definitions,
+    request: &SearchRequest,
+) -> Result<Option<Vec<&'static str>>, Error> {
+    let mut of_name = request.parameters.iter().filter(|(name, _)| name == "_type");
+    let types = match (of_name.next(), of_name.next()) {
+        (None, _) => return Ok(None),
+        (Some((_, value)), None) => parse_types(definitions, value),
+        (Some(_), Some(_)) => Err(invalid("`_type` may be there once")),
+    };
+    let mut named: Vec<&'static str> = Vec::new();
+    for one in types.map_err(|issues| Error::new(Kind::Malformed, issues))? {
+        let one = type_named(definitions.version(), &one)?;
+        require_read(caller, one)?;
+        if !named.contains(&one) {
+            named.push(one);
+        }
+    }
+    Ok(Some(named))
+}
+
+/// The types that the caller may search.
+fn all_types(caller: &Caller, definitions: &Definitions) -> Vec<&'static str> {
+    let all = definitions.resource_types().filter(|one| *one != "SubscriptionStatus");
+    all.filter(|one| require_read(caller, one).is_ok()).collect()
+}
+
+/// What has to hold of a resource of a patient's compartment: one of these.
+fn compartment(scope: &Scope<'_>, resource_type: &str, patient: &str) -> Vec<Criterion> {
+    let codes = scope.parameters.definitions().patient_compartment(resource_type);
+    let refers = |code: &&str| {
+        let value = format!("Patient/{}", cresset_search::escape(patient));
+        Criterion::new(scope, resource_type, code, None, None, &value).ok()
+    };
+    codes.iter().filter_map(refers).collect()
+}
+
+struct Reader<'r> {
+    shared: &'r Shared,
+    caller: &'r Caller,
+    scope: &'r Scope<'r>,
+    /// The request names the types, so that each must have every parameter.
+    are_named: bool,
+}
+
+impl Reader<'_> {
+    /// Reads one parameter; the outer error is no question of its form.
+    fn read(
+        &mut self,
+        asked: &mut Asked,
+        target: SearchTarget<'_>,
+        (name, value): (&str, &str),
+    ) -> Result<Result<(), Issues>, Error> {
+        if name == "_type" && target == SearchTarget::System {
+            return Ok(Ok(()));
+        }
+        let types: Vec<_> = asked.askings.iter().map(|asking| asking.resource_type).collect();
+        let count_max = self.shared.config.limits.search_count_max;
+        if let Some(read) = asked.wanted.read(self.scope, &types, (name, value), count_max) {
+            return Ok(read);
+        }
+        let mut issues = Issues::default();
+        let (mut kept, mut left) = (Vec::with_capacity(asked.askings.len()), Vec::new());
+        for mut asking in std::mem::take(&mut asked.askings) {
+            match self.criterion(asking.resource_type, name, value) {
+                Ok(criterion) => {
+                    self.check_rights(&criterion)?;
+                    asking.criteria.push(criterion);
+                    kept.push(asking);
+                }
+                Err(found) if self.are_named => {
+                    issues.0.extend(found.0);
+                    kept.push(asking);
+                }
+                // A search of all types is one of those that have the parameter.
+                Err(found) => {
+                    issues = found;
+                    left.push(asking);
+                }
+            }
+        }
+        let is_read = if self.are_named { issues.0.is_empty() } else { !kept.is_empty() };
+        asked.askings = if kept.is_empty() { left } else { kept };
+        Ok(if is_read { Ok(()) } else { Err(issues) })
+    }
+
+    fn criterion(&self, resource_type: &str, name: &str, value: &str) -> Result<Criterion, Issues> {
+        let (code, modifier) = split_modifier(name);
+        let criterion = Criterion::new(self.scope, resource_type, code, modifier, None, value)?;
+        check_indexed(&self.shared.config.search.index, criterion.searches().into_iter())?;
+        Ok(criterion)
+    }
+
+    /// Refuses what would tell of resources that the caller may not read.
+    fn check_rights(&self, criterion: &Criterion) -> Result<(), Error> {
+        match criterion.test() {
+            Test::Any(_) | Test::Missing(_) | Test::None(_) => Ok(()),
+            Test::Chained(criteria) => criteria.iter().try_for_each(|(resource_type, inner)| {
+                require_read(self.caller, resource_type)?;
+                self.check_rights(inner)
+            }),
+            Test::Has(has) => {
+                require_read(self.caller, has.resource_type())?;
+                self.check_rights(has.criterion())
+            }
+            Test::In(_) | Test::NotIn(_) => self.caller.require(Right::Read),
+        }
+    }
+
+    /// Refuses includes of types that the caller may not read.
+    fn check_includes(&self, asked: &Asked) -> Result<(), Error> {
+        let mut types = asked.wanted.includes.iter().flat_map(|rule| rule.named_types());
+        types.try_for_each(|resource_type| require_read(self.caller, resource_type))
+    }
+}

@@ -1,0 +1,61 @@
+//! Installs the clients of others that the conformance tests run, in the versions that
+//! `crates/conformance/clients` pins, into `target/clients`.
+//!
+//! No script of a package is run while it is installed. A copy of the list of versions beside what was
+//! installed tells whether that is still what is wanted.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, Result};
+
+use crate::{process, workspace};
+
+/// Where the lists of versions are.
+const LISTS: &str = "crates/conformance/clients";
+
+/// Installs what is missing or of other versions.
+pub(crate) fn install() -> Result<()> {
+    npm().context("the npm packages of crates/conformance/clients/npm")?;
+    python().context("the Python packages of crates/conformance/clients/python")
+}
+
+fn target() -> PathBuf {
+    workspace::root().join("target/clients")
+}
+
+fn npm() -> Result<()> {
+    let folder = target().join("npm");
+    let list = workspace::read(&format!("{LISTS}/npm/package-lock.json"))?;
+    let installed = folder.join("installed.json");
+    if fs::read_to_string(&installed).is_ok_and(|one| one == list) {
+        return Ok(());
+    }
+    fs::create_dir_all(&folder)?;
+    for name in ["package.json", "package-lock.json"] {
+        fs::write(folder.join(name), workspace::read(&format!("{LISTS}/npm/{name}"))?)?;
+    }
+    let folder_text = folder.display().to_string();
+    // Without what is optional: other platforms' parts, many times the size of the rest.
+    let npm =
+        ["npm", "ci", "--prefix", &folder_text, "--ignore-scripts", "--no-audit", "--no-fund"];
+    process::run(&[&npm[..], &["--omit=optional", "--omit=peer"]].concat())?;
+    Ok(fs::write(installed, list)?)
+}
+
+fn python() -> Result<()> {
+    let folder = target().join("python");
+    let list = workspace::read(&format!("{LISTS}/python/requirements.txt"))?;
+    let installed = folder.join("installed.txt");
+    if fs::read_to_string(&installed).is_ok_and(|one| one == list) {
+        return Ok(());
+    }
+    let folder_text = folder.display().to_string();
+    process::run(&["python3", "-m", "venv", "--clear", &folder_text])?;
+    let requirements = workspace::root().join(LISTS).join("python/requirements.txt");
+    let requirements = requirements.display().to_string();
+    let pip = folder.join("bin/pip").display().to_string();
+    let options = ["--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
+    process::run(&[&[pip.as_str(), "install"], &options[..], &["-r", &requirements]].concat())?;
+    Ok(fs::write(installed, list)?)
+}
