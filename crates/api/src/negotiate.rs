@@ -3,8 +3,9 @@
 use axum::http::{HeaderMap, HeaderName, header};
 use cresset_definitions::FhirVersion;
 use cresset_fhir::Format;
-use cresset_model::{IssueCode, VersionId};
+use cresset_model::{Change, IssueCode, VersionId};
 use cresset_node::{Condition, Error, Kind};
+use jiff::fmt::rfc2822;
 
 /// What a client wants back from a write (`Prefer: return=`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,6 +183,21 @@ pub(crate) fn etag_version(etag: &str) -> Option<VersionId> {
     let quoted = etag.strip_prefix("W/").unwrap_or(etag);
     let number = quoted.strip_prefix('"')?.strip_suffix('"')?;
     VersionId::new(number.parse().ok()?)
+}
+
+/// Whether a reader has this version already: `If-None-Match`, or else `If-Modified-Since`.
+pub(crate) fn is_known(headers: &HeaderMap, change: &Change) -> bool {
+    let is_listed = |value: &str| {
+        value.trim() == "*"
+            || value.split(',').filter_map(etag_version).any(|one| one == change.version)
+    };
+    if headers.contains_key(header::IF_NONE_MATCH) {
+        return text(headers, header::IF_NONE_MATCH).is_some_and(is_listed);
+    }
+    let since = text(headers, header::IF_MODIFIED_SINCE);
+    let since = since.and_then(|date| rfc2822::DateTimeParser::new().parse_timestamp(date).ok());
+    // The header has whole seconds.
+    since.is_some_and(|since| change.at.as_second() <= since.as_second())
 }
 
 #[cfg(test)]

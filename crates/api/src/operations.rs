@@ -19,6 +19,7 @@ use jiff::Timestamp;
 use crate::context::{Answer, Context, Request, version_of};
 use crate::outcome::Refusal;
 use crate::resources::unknown_operation;
+use crate::validate::validate;
 use crate::{respond, search};
 
 /// Ids that one call may name.
@@ -43,6 +44,10 @@ pub(crate) async fn on_type(
     let caller = request.caller(&context, version)?;
     if is_notify_event(version, &resource_type, &name) {
         return notify_event(&context, version, None, &caller, (&request, body)).await;
+    }
+    if name == "$validate" {
+        let target = (resource_type.as_str(), None);
+        return validate(&context, version, target, (&request, body)).await;
     }
     let parameters = input(&context, version, &request, body).await?;
     type_level(&context, version, &resource_type, &name, &caller, parameters).await
@@ -94,6 +99,10 @@ pub(crate) async fn on_instance(
     }
     if is_notify_event(version, &resource_type, &name) {
         return notify_event(&context, version, Some(&id), &caller, (&request, body)).await;
+    }
+    if name == "$validate" {
+        let target = (resource_type.as_str(), Some(id.as_str()));
+        return validate(&context, version, target, (&request, body)).await;
     }
     let parameters = input(&context, version, &request, body).await?;
     instance_level(&context, version, (&resource_type, &id), &name, &caller, parameters).await

@@ -5,17 +5,13 @@ use axum::extract::{Path, State};
 use axum::http::header;
 use axum::response::Response;
 use cresset_definitions::FhirVersion;
-use cresset_fhir::{HistoryEntry, HistoryPage, render_history};
-use cresset_model::{IssueCode, VersionId};
-use cresset_node::{Error, HISTORY_PAGE_MAX, Kind, Representation};
+use cresset_model::IssueCode;
+use cresset_node::{Error, Kind, Representation};
 
 use crate::context::{Answer, Context, Request, version_of};
 use crate::negotiate::{self, Return};
 use crate::outcome::Refusal;
 use crate::{operations, respond};
-
-/// Versions on a page of a history when the client names no `_count`.
-const HISTORY_COUNT_DEFAULT: usize = 100;
 
 /// `GET [base]/metadata`
 pub(crate) async fn metadata(
@@ -43,7 +39,8 @@ pub(crate) async fn bundle(
     let explicit = request.headers.contains_key("prefer");
     let representation = match negotiate::wanted_return(&request.headers) {
         Return::Representation if explicit => Representation::Full,
-        Return::Representation | Return::Minimal | Return::Outcome => Representation::None,
+        Return::Outcome => Representation::Outcome,
+        Return::Minimal | Return::Representation => Representation::None,
     };
     let answer = context.node.bundle(&caller, version, bytes, representation).await?;
     Ok(respond::json(version, answer))
@@ -58,13 +55,15 @@ pub(crate) async fn create(
 ) -> Answer<Response> {
     let version = version_of(&version)?;
     let caller = request.caller(&context, version)?;
-    if request.headers.contains_key("if-none-exist") {
-        let text = "conditional create is not supported";
-        let code = IssueCode::UnsupportedSearch;
-        return Err(Refusal(Error::of(Kind::Unprocessable, code, text)));
-    }
     let bytes = request.json_body(&context, version, body).await?;
-    let written = context.node.create(&caller, version, &resource_type, bytes).await?;
+    let written = match request.headers.get("if-none-exist") {
+        Some(criteria) => {
+            let criteria = criteria.to_str().map_err(|_| unreadable_criteria())?;
+            let target = (resource_type.as_str(), criteria);
+            context.node.create_unless_found(&caller, version, target, bytes).await?
+        }
+        None => context.node.create(&caller, version, &resource_type, bytes).await?,
+    };
     let base_url = context.node.base_url_of(version);
     let wanted = negotiate::wanted_return(&request.headers);
     Ok(respond::written(version, &base_url, &written, wanted))
@@ -82,9 +81,7 @@ pub(crate) async fn read(
     }
     let caller = request.caller(&context, version)?;
     let change = context.node.read(&caller, version, &resource_type, &id).await?;
-    let known =
-        negotiate::text(&request.headers, header::IF_NONE_MATCH).and_then(negotiate::etag_version);
-    if known == Some(change.version) {
+    if negotiate::is_known(&request.headers, &change) {
         return Ok(respond::not_modified(&change));
     }
     Ok(respond::resource(version, &change))
@@ -135,72 +132,9 @@ pub(crate) async fn delete(
     Ok(respond::written(version, &base_url, &written, Return::Minimal))
 }
 
-/// `GET [base]/[type]/[id]/_history`
-pub(crate) async fn history(
-    State(context): State<Context>,
-    Path((version, resource_type, id)): Path<(String, String, String)>,
-    request: Request,
-) -> Answer<Response> {
-    let version = version_of(&version)?;
-    let caller = request.caller(&context, version)?;
-    let page = history_page(&request)?;
-    let target = (resource_type.as_str(), id.as_str());
-    let found = context.node.history(&caller, version, target, page.before, page.count).await?;
-    let base_url = context.node.base_url_of(version);
-    let url = |before: Option<VersionId>| {
-        let before = before.map(|before| format!("&_before={before}")).unwrap_or_default();
-        format!("{base_url}/{resource_type}/{id}/_history?_count={}{before}", page.count)
-    };
-    let entries: Vec<HistoryEntry<'_>> = found
-        .changes
-        .iter()
-        .map(|change| HistoryEntry {
-            resource_type: &change.key.resource_type,
-            id: &change.key.id,
-            version: change.version,
-            interaction: change.interaction,
-            at: change.at,
-            body: &change.body,
-        })
-        .collect();
-    let next_url = found.before.map(|before| url(Some(before)));
-    let bundle = render_history(&HistoryPage {
-        base_url: &base_url,
-        self_url: &url(page.before),
-        next_url: next_url.as_deref(),
-        total: Some(found.total),
-        entries: &entries,
-    });
-    Ok(respond::json(version, bundle))
-}
-
-/// The part of a history that a request asks for.
-struct Page {
-    count: usize,
-    before: Option<VersionId>,
-}
-
-fn history_page(request: &Request) -> Result<Page, Error> {
-    let mut page = Page { count: HISTORY_COUNT_DEFAULT, before: None };
-    for (name, value) in request.parameters() {
-        let bad = || {
-            let text =
-                format!("`{name}` is not a parameter of an instance's history, or has a bad value");
-            Error::of(Kind::Malformed, IssueCode::InvalidParameter, text)
-        };
-        match name.as_str() {
-            "_count" => {
-                page.count = value.parse::<usize>().map_err(|_| bad())?.clamp(1, HISTORY_PAGE_MAX);
-            }
-            "_before" => {
-                let number = value.parse().ok().and_then(VersionId::new);
-                page.before = Some(number.ok_or_else(bad)?);
-            }
-            "_format" | "_pretty" => {}
-            _ => return Err(bad()),
-        }
-    }
-    Ok(page)
+fn unreadable_criteria() -> Error {
+    let text = "If-None-Exist must be search parameters in ASCII, such as identifier=system|value";
+    Error::of(Kind::Malformed, IssueCode::InvalidPrecondition, text)
 }
 
 /// For handlers that need to name the version in a refusal.

@@ -65,18 +65,20 @@ pub(crate) fn written(
     let status = match written.effect {
         Effect::Created => StatusCode::CREATED,
         Effect::Deleted | Effect::Untouched => StatusCode::NO_CONTENT,
-        Effect::Updated => StatusCode::OK,
+        Effect::Found | Effect::Updated => StatusCode::OK,
     };
     let change = match written.effect {
-        Effect::Created | Effect::Deleted | Effect::Updated => written.change.as_deref(),
+        Effect::Created | Effect::Deleted | Effect::Found | Effect::Updated => {
+            written.change.as_deref()
+        }
         Effect::Untouched => None,
     };
     let body = match (written.effect, wanted) {
         (Effect::Deleted | Effect::Untouched, _) | (_, Return::Minimal) => None,
-        (Effect::Created | Effect::Updated, Return::Representation) => {
+        (Effect::Created | Effect::Found | Effect::Updated, Return::Representation) => {
             change.map(|change| change.body.clone())
         }
-        (Effect::Created | Effect::Updated, Return::Outcome) => {
+        (Effect::Created | Effect::Found | Effect::Updated, Return::Outcome) => {
             Some(Bytes::from(render_outcome(&told(&written.warnings))))
         }
     };

@@ -13,8 +13,8 @@ use cresset_node::{Error, Kind};
 use crate::context::{BODIES_KIB_MAX, Context};
 use crate::outcome::Refusal;
 use crate::{
-    admin, fallback, formats, health, mail_links, medplum, operations, resources, search, web,
-    websocket,
+    admin, fallback, formats, health, history, mail_links, medplum, operations, patch, resources,
+    search, web, websocket,
 };
 
 /// All routes of the server.
@@ -48,16 +48,26 @@ fn routes(context: Context) -> Router {
         .route("/{version}/_search", post(search::of_system_by_post))
         .route("/{version}/metadata", get(resources::metadata))
         .route("/{version}/ws", any(websocket::upgrade))
-        .route("/{version}/{type}", get(search::of_type).post(resources::create))
+        .route("/{version}/_history", get(history::of_base))
+        .route("/{version}/{type}/_history", get(history::of_type))
+        .route(
+            "/{version}/{type}",
+            get(search::of_type)
+                .post(resources::create)
+                .put(patch::update_found)
+                .patch(patch::patch_found)
+                .delete(patch::delete_found),
+        )
         .route("/{version}/{type}/_search", post(search::of_type_by_post))
         .route(
             "/{version}/{type}/{id}",
             get(resources::read)
                 .put(resources::update)
+                .patch(patch::patch)
                 .delete(resources::delete)
                 .post(operations::on_type),
         )
-        .route("/{version}/{type}/{id}/_history", get(resources::history))
+        .route("/{version}/{type}/{id}/_history", get(history::of_instance))
         .route("/{version}/{type}/{id}/_history/{number}", get(resources::read_version))
         .route(
             "/{version}/{type}/{id}/{operation}",

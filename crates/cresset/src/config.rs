@@ -31,6 +31,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cresset_channel::{HostConfig, InvalidSigningKey, IpNet, ProxyUrl, SigningKey};
+use cresset_node::ValidationLevel;
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
@@ -63,6 +64,7 @@ pub(crate) struct Config {
     pub(crate) recovery: Recovery,
     pub(crate) retention: Retention,
     pub(crate) search: Search,
+    pub(crate) validation: Validation,
     pub(crate) log: Log,
 }
 
@@ -234,6 +236,12 @@ pub(crate) enum SearchIndex {
     None,
 }
 
+/// `[validation]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Validation {
+    pub(crate) level: ValidationLevel,
+}
+
 /// `[log]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Log {
@@ -366,6 +374,7 @@ impl Config {
             recovery: Recovery::read(reader),
             retention: Retention::read(reader),
             search: Search::read(reader),
+            validation: Validation::read(reader),
             log: Log::read(reader),
         }
     }
@@ -579,6 +588,17 @@ impl Search {
             index: reader.required("search.index", &value::search_index(1000)),
             wait_max: reader.required("search.wait-max", &duration("100ms", "1m")),
         }
+    }
+}
+
+impl Validation {
+    fn read(reader: &mut Reader) -> Self {
+        const LEVELS: &[(&str, ValidationLevel)] = &[
+            ("lenient", ValidationLevel::Lenient),
+            ("off", ValidationLevel::Off),
+            ("strict", ValidationLevel::Strict),
+        ];
+        Self { level: reader.required("validation.level", &choice(LEVELS)) }
     }
 }
 

@@ -302,6 +302,7 @@ fn node_config(config: &Config, base_url: String) -> anyhow::Result<cresset_node
             },
             wait_max: config.search.wait_max,
         },
+        validation: config.validation.level,
     })
 }
 

@@ -9,6 +9,10 @@ use crate::instant::instant;
 use crate::json::{ObjectWriter, write_object};
 use crate::urls;
 
+/// What patches may be: JSON Patch, and FHIRPath Patch in both formats of FHIR.
+const PATCH_FORMATS: [&str; 3] =
+    ["application/json-patch+json", "application/fhir+json", "application/fhir+xml"];
+
 /// What a server offers on one base.
 #[derive(Debug, Clone)]
 pub struct CapabilityFacts<'f> {
@@ -26,7 +30,7 @@ pub struct CapabilityFacts<'f> {
     pub websocket_url: Option<&'f str>,
     /// How clients are authenticated, for people.
     pub security: Option<&'f str>,
-    /// Whether batch and transaction are supported.
+    /// Whether batch, transaction and the history of the base are supported.
     pub transactions: bool,
     /// Whether resources of all types can be searched at once.
     pub system_search: bool,
@@ -158,6 +162,7 @@ pub(crate) fn render_capability_statement(
         });
         o.string("fhirVersion", version.full());
         o.strings("format", ["application/fhir+json", "json", "application/fhir+xml", "xml"]);
+        o.strings("patchFormat", PATCH_FORMATS);
         o.strings("implementationGuide", backport(version).then_some(urls::IMPLEMENTATION_GUIDE));
         o.array("rest", |a| a.object(|o| rest(version, facts, o)));
     });
@@ -215,7 +220,10 @@ fn rest(version: FhirVersion, facts: &CapabilityFacts<'_>, o: &mut ObjectWriter<
             a.object(|o| write_resource(version, facts, resource, o));
         }
     });
-    let bundles: &[&str] = if facts.transactions { &["batch", "transaction"] } else { &[] };
+    let bundles: &[&str] = match facts.transactions {
+        true => &["transaction", "batch", "history-system"],
+        false => &[],
+    };
     let search: &[&str] = if facts.system_search { &["search-system"] } else { &[] };
     o.array("interaction", |a| {
         for code in bundles.iter().chain(search) {
@@ -246,6 +254,13 @@ fn write_resource(
     o.string("versioning", "versioned-update");
     o.boolean("readHistory", resource.interactions.contains(&TypeInteraction::Vread));
     o.boolean("updateCreate", resource.update_create);
+    o.boolean("conditionalCreate", true);
+    o.string("conditionalRead", "full-support");
+    o.boolean("conditionalUpdate", true);
+    if !backport(version) {
+        o.boolean("conditionalPatch", true);
+    }
+    o.string("conditionalDelete", "single");
     o.strings("searchInclude", resource.search_includes.iter().map(String::as_str));
     o.strings("searchRevInclude", resource.search_rev_includes.iter().map(String::as_str));
     o.array("searchParam", |a| {
@@ -257,25 +272,32 @@ fn write_resource(
             });
         }
     });
-    if facts.notify_event && resource.resource_type == Codec::of(version).topic_type() {
-        o.array("operation", |a| {
+    o.array("operation", |a| {
+        for (name, definition) in operations_on(version, facts, resource.resource_type) {
             a.object(|o| {
-                o.string("name", "notify-event");
-                let definition = format!("{}-notify-event", resource.resource_type);
-                o.string("definition", &format!("{}{definition}", urls::OPERATION_OWN));
+                o.string("name", name);
+                o.string("definition", &definition);
             });
-        });
+        }
+    });
+}
+
+/// The operations on a type, with the canonical URLs of their definitions.
+fn operations_on(
+    version: FhirVersion,
+    facts: &CapabilityFacts<'_>,
+    resource_type: &str,
+) -> Vec<(&'static str, String)> {
+    let mut operations = vec![("validate", urls::OPERATION_VALIDATE.to_owned())];
+    if facts.notify_event && resource_type == Codec::of(version).topic_type() {
+        let definition = format!("{}{resource_type}-notify-event", urls::OPERATION_OWN);
+        operations.push(("notify-event", definition));
     }
-    if subscription {
-        o.array("operation", |a| {
-            for operation in facts.operations {
-                a.object(|o| {
-                    o.string("name", operation.name());
-                    o.string("definition", &definition(version, *operation));
-                });
-            }
-        });
+    if resource_type == "Subscription" {
+        let own = facts.operations.iter().map(|one| (one.name(), definition(version, *one)));
+        operations.extend(own);
     }
+    operations
 }
 
 /// The topics, in R4 only: it has no topic resource to be searched (RQ-CF-05).

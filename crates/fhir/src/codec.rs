@@ -1,5 +1,7 @@
 //! One codec per FHIR version: the façade over everything that differs between them.
 
+use std::collections::BTreeSet;
+
 use cresset_definitions::{Definitions, FhirVersion};
 use cresset_model::{
     Issue, IssueCode, Issues, Notification, ResourceId, Subscription, SubscriptionStatus, Topic,
@@ -13,7 +15,7 @@ use crate::notification::{
     NotificationTemplate, ReceivedNotification, decode_notification, render_notification,
     render_status_searchset,
 };
-use crate::references::{Targets, rewrite_references};
+use crate::references::{Targets, conditional_references, rewrite_references};
 use crate::resource::{ParsedResource, parse_resource};
 use crate::validation::validate;
 use crate::values::SubscriptionValues;
@@ -194,6 +196,11 @@ impl Codec {
         targets: &Targets,
     ) -> Option<Vec<u8>> {
         rewrite_references(Definitions::of(self.version), bytes, full_url, targets)
+    }
+
+    /// The conditional references in a resource of a transaction (`Patient?identifier=…`), each once.
+    pub fn conditional_references(&self, resource: &Value) -> BTreeSet<String> {
+        conditional_references(Definitions::of(self.version), resource)
     }
 
     /// Writes the CapabilityStatement.

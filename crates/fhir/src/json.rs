@@ -2,13 +2,15 @@
 //!
 //! A resource is kept as the bytes it came in. What the server must change (`id`, `meta`, a
 //! status) is spliced in; what it says itself is written by a small writer that can splice stored
-//! bytes. Nothing is ever parsed and serialised again, so decimals (`1.00`), element order,
-//! unknown elements and white space survive.
+//! bytes. Nothing but what a patch comes to is ever parsed and serialised again, and that in the
+//! order it came in, so decimals (`1.00`), element order, unknown elements and white space survive.
 //!
 //! Knows nothing of FHIR but the members that every resource has. Bounds: [`DEPTH_MAX`].
 //! Tests: `json/tests.rs`.
 
+mod like;
 mod parser;
+mod patch;
 mod pretty;
 mod scan;
 mod splice;
@@ -17,8 +19,10 @@ mod writer;
 #[cfg(test)]
 mod tests;
 
+pub use like::render_like;
 pub(crate) use parser::parse_written;
 pub use parser::{DEPTH_MAX, parse};
+pub use patch::{PATCH_OPERATIONS_MAX, apply_patch};
 pub use pretty::pretty;
 pub(crate) use scan::{Object, elements, object};
 pub(crate) use splice::{Edits, quoted};

@@ -5,10 +5,11 @@
 //! element is of which type is told by `definitions`, so an identifier that looks like a full URL
 //! stays.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use cresset_definitions::Definitions;
+use serde_json::Value;
 
 use crate::json::{Edits, elements, object, parse, quoted, without_bom};
 
@@ -77,6 +78,38 @@ pub(crate) fn rewrite_references(
     rewrite.value(0..bytes.len(), "Resource");
     let edits = rewrite.edits;
     (!edits.is_empty()).then(|| edits.apply(bytes))
+}
+
+/// The references that are searches: a type that the version defines, and criteria behind a `?`.
+///
+/// Recursion is bounded by the depth of the JSON, which the parser bounds.
+pub(crate) fn conditional_references(
+    definitions: &Definitions,
+    resource: &Value,
+) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    collect_conditional(definitions, resource, &mut found);
+    found
+}
+
+fn collect_conditional(definitions: &Definitions, value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::Array(items) => {
+            items.iter().for_each(|item| collect_conditional(definitions, item, found));
+        }
+        Value::Object(members) => {
+            for (name, member) in members {
+                let reference = member.as_str().filter(|_| name == "reference");
+                match reference.and_then(|text| text.split_once('?')) {
+                    Some((type_name, _)) if definitions.is_resource(type_name) => {
+                        found.extend(member.as_str().map(str::to_owned));
+                    }
+                    Some(_) | None => collect_conditional(definitions, member, found),
+                }
+            }
+        }
+        Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 struct Rewrite<'r> {

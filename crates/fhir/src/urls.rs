@@ -100,3 +100,6 @@ pub(crate) const RESOURCE_TYPES: &str = "http://hl7.org/fhir/resource-types";
 
 /// System of our issue codes in `OperationOutcome.issue.details`.
 pub const ISSUE_CODE_SYSTEM: &str = "https://cresset.dev/errors";
+/// The definition of `$validate`.
+pub(crate) const OPERATION_VALIDATE: &str =
+    "http://hl7.org/fhir/OperationDefinition/Resource-validate";

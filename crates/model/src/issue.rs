@@ -34,10 +34,14 @@ pub enum IssueKind {
     Invalid,
     /// `login`
     Login,
+    /// `multiple-matches`
+    MultipleMatches,
     /// `not-found`
     NotFound,
     /// `not-supported`
     NotSupported,
+    /// `processing`
+    Processing,
     /// `required`
     Required,
     /// `security`
@@ -71,8 +75,10 @@ impl IssueKind {
             Self::Informational => "informational",
             Self::Invalid => "invalid",
             Self::Login => "login",
+            Self::MultipleMatches => "multiple-matches",
             Self::NotFound => "not-found",
             Self::NotSupported => "not-supported",
+            Self::Processing => "processing",
             Self::Required => "required",
             Self::Security => "security",
             Self::Structure => "structure",
@@ -225,6 +231,16 @@ issue_codes! {
     SearchTooCostly = "S0057", TooCostly;
     /// A search did not find or show everything, and says what is left out.
     SearchIncomplete = "S0058", Informational;
+    /// What was asked to be checked against a profile was checked against the base definitions only.
+    ProfileNotChecked = "S0060", NotSupported;
+    /// Several resources fit a condition that must single out one.
+    SeveralMatches = "S0061", MultipleMatches;
+    /// A patch cannot be read.
+    InvalidPatch = "S0062", Invalid;
+    /// A patch cannot be applied to the resource as it is.
+    PatchNotApplicable = "S0063", Processing;
+    /// A patch has more operations, or makes more, than a request may.
+    PatchTooCostly = "S0064", TooCostly;
     /// The channel is one of this server's, and its operator has not switched it on.
     ChannelNotConfigured = "S0070", NotSupported;
 }

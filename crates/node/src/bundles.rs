@@ -1,49 +1,52 @@
 //! Batch and transaction bundles.
 //!
 //! A transaction is one job of the writer: all its changes happen together or not at all, one
-//! event per entry. The entries of a batch are jobs of their own that share disk flushes.
+//! event per entry. The entries of a batch are jobs of their own that share disk flushes. Bundles
+//! are read on threads that may block, since a large one takes too long for those that serve
+//! everybody.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use cresset_definitions::FhirVersion;
-use cresset_fhir::{
-    AnswerEntry, BundleKind, Codec, Method, RequestEntry, Targets, json, parse_bundle,
-    render_batch_response,
-};
-use cresset_model::{Change, Issue, IssueCode, Issues, ResourceId, ResourceKey, VersionId};
-use uuid::Uuid;
+use cresset_fhir::{AnswerEntry, BundleKind, Method, json, parse_bundle, render_batch_response};
+use cresset_model::{IssueCode, Issues};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
 use crate::caller::Caller;
 use crate::error::{Error, Kind};
-use crate::intent::{Action, Effect, Intent, Precondition, Written};
+use crate::intent::{Action, Intent, Precondition, Work, Written};
+use crate::interactions::{Target, drawn_id};
 use crate::node::Node;
-use crate::resources::{check_delete, intent, key, parse_id};
-use crate::search::{SearchRequest, SearchTarget};
+use crate::resources::{check_delete, intent, key, precondition};
 use crate::writer::Pending;
 
-/// Whether writes in a bundle give the resource back.
+mod entry;
+mod transaction;
+
+use entry::{Asked, Of, WriteEntry, done, failed};
+
+/// Entries of a batch with conditions or patches that are under way at once: each is prepared on
+/// what it finds, and shares disk flushes with the others.
+const CONDITIONAL_CONCURRENCY: usize = 16;
+
+/// What writes in a bundle give back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Representation {
-    /// Yes.
+    /// The resource.
     Full,
-    /// No, only location and version.
+    /// Location and version only.
     None,
+    /// An OperationOutcome.
+    Outcome,
 }
 
-/// An entry that was understood.
-enum Step {
-    /// A GET of this URL.
-    Read(String),
-    /// A change; its place among those of a transaction.
-    Write { order: u8, intent: Intent },
-}
+/// An entry of a batch that was understood, and its resource.
+type BatchEntry = Result<(Asked, Option<Bytes>), Error>;
 
-/// A bundle that was understood.
-struct Plan {
-    kind: BundleKind,
-    /// What each entry asks for. A transaction has no entry that was refused.
-    steps: Vec<Result<Step, Error>>,
+fn malformed(issues: Issues) -> Error {
+    Error::new(Kind::Malformed, issues)
 }
 
 impl Node {
@@ -59,131 +62,79 @@ impl Node {
         bytes: Bytes,
         representation: Representation,
     ) -> Result<Vec<u8>, Error> {
-        let (node, by) = (self.clone(), caller.clone());
-        // Parsing a large bundle takes too long for the threads that serve everybody.
-        let plan = tokio::task::spawn_blocking(move || node.plan_bundle(&by, version, &bytes));
-        let Plan { kind, steps } = plan.await.map_err(Error::internal)??;
+        let (node, read) = (self.clone(), bytes.clone());
+        let (kind, entries) = self.shared.work(move || node.read_bundle(version, &read)).await?;
         let answers = match kind {
-            BundleKind::Batch => self.batch(caller, version, steps, representation).await,
+            BundleKind::Batch => self.batch(caller, version, entries, representation).await?,
             BundleKind::Transaction => {
-                let steps: Result<Vec<_>, Error> = steps.into_iter().collect();
-                self.transaction(caller, version, steps?, representation).await?
+                self.transaction(caller, version, bytes, representation).await?
             }
         };
         Ok(render_batch_response(kind, &answers))
     }
 
-    /// Reads a bundle and prepares its changes. Takes milliseconds for a large one.
-    fn plan_bundle(
+    /// Reads a bundle; of a transaction only that it is one within the bounds.
+    fn read_bundle(
         &self,
-        caller: &Caller,
         version: FhirVersion,
         bytes: &Bytes,
-    ) -> Result<Plan, Error> {
-        let malformed = |issues| Error::new(Kind::Malformed, issues);
+    ) -> Result<(BundleKind, Vec<BatchEntry>), Error> {
         let value = json::parse(bytes).map_err(malformed)?;
         let bundle = parse_bundle(&value, bytes).map_err(malformed)?;
-        if bundle.entries.len() > self.shared.config.limits.bundle_entries_max {
-            let max = self.shared.config.limits.bundle_entries_max;
+        let max = self.shared.config.limits.bundle_entries_max;
+        if bundle.entries.len() > max {
             let text = format!("a bundle may have at most {max} entries");
             return Err(Error::of(Kind::TooLarge, IssueCode::InvalidBundle, text));
         }
-        let kind = bundle.kind;
-        let steps = match kind {
-            BundleKind::Batch => {
-                let steps = bundle.entries.into_iter().map(|entry| {
-                    let entry = entry.map_err(malformed)?;
-                    let target = target(version, &entry)?;
-                    let bytes = entry.resource.as_ref();
-                    let bytes = bytes.map(|resource| Bytes::copy_from_slice(resource.bytes));
-                    self.step(caller, version, &entry, target, bytes)
-                });
-                steps.collect()
-            }
-            BundleKind::Transaction => {
-                let entries: Result<Vec<_>, Issues> = bundle.entries.into_iter().collect();
-                self.plan_transaction(caller, version, &entries.map_err(malformed)?)?
-            }
-        };
-        Ok(Plan { kind, steps })
-    }
-
-    fn plan_transaction(
-        &self,
-        caller: &Caller,
-        version: FhirVersion,
-        entries: &[RequestEntry<'_>],
-    ) -> Result<Vec<Result<Step, Error>>, Error> {
-        let mut targets = Targets::new();
-        let mut wanted = Vec::with_capacity(entries.len());
-        for (index, entry) in entries.iter().enumerate() {
-            let target = target(version, entry).map_err(|error| located(error, index))?;
-            if let (Some(full_url), Some((key, _))) = (entry.full_url, &target) {
-                targets.insert(full_url, key.to_string());
-            }
-            wanted.push(target);
+        if bundle.kind == BundleKind::Transaction {
+            return Ok((bundle.kind, Vec::new()));
         }
-        check_distinct(&wanted)?;
-        let steps = entries.iter().zip(wanted).enumerate().map(|(index, (entry, target))| {
-            let bytes = rewritten(version, entry, &targets);
-            let step = self.step(caller, version, entry, target, bytes);
-            step.map(Ok).map_err(|error| located(error, index))
+        let entries = bundle.entries.into_iter().map(|entry| -> BatchEntry {
+            let entry = entry.map_err(malformed)?;
+            let resource = entry.resource.as_ref();
+            let resource = resource.map(|resource| Bytes::copy_from_slice(resource.bytes));
+            Ok((Asked::parse(version, &entry)?, resource))
         });
-        steps.collect()
-    }
-
-    /// What an entry asks for. `bytes` is its resource as it is to be stored.
-    fn step(
-        &self,
-        caller: &Caller,
-        version: FhirVersion,
-        entry: &RequestEntry<'_>,
-        target: Option<Target>,
-        bytes: Option<Bytes>,
-    ) -> Result<Step, Error> {
-        let Some((key, precondition)) = target else {
-            return Ok(Step::Read(entry.url.to_owned()));
-        };
-        let action = match bytes {
-            Some(bytes) => {
-                let id = (entry.method == Method::Put).then_some(&key.id);
-                Action::Put(Box::new(self.prepare(caller, version, &key, id, bytes)?))
-            }
-            None => {
-                check_delete(caller, &key)?;
-                Action::Delete
-            }
-        };
-        let intent = intent(caller, key, action, precondition);
-        Ok(Step::Write { order: order(entry.method), intent })
+        Ok((bundle.kind, entries.collect()))
     }
 
     async fn batch(
-        &self,
+        self: &Arc<Self>,
         caller: &Caller,
         version: FhirVersion,
-        steps: Vec<Result<Step, Error>>,
+        entries: Vec<BatchEntry>,
         representation: Representation,
-    ) -> Vec<AnswerEntry> {
-        let mut answers: Vec<Option<AnswerEntry>> = Vec::with_capacity(steps.len());
+    ) -> Result<Vec<AnswerEntry>, Error> {
+        let mut answers: Vec<Option<AnswerEntry>> = entries.iter().map(|_| None).collect();
         let mut pending: Vec<(usize, Pending)> = Vec::new();
+        let mut others = JoinSet::new();
         let mut reads = Vec::new();
-        for (index, step) in steps.into_iter().enumerate() {
-            let answer = match step {
-                Err(error) => Some(failed(&error)),
-                Ok(Step::Read(url)) => {
-                    reads.push((index, url));
-                    None
+        let room = Arc::new(Semaphore::new(CONDITIONAL_CONCURRENCY));
+        for (index, entry) in entries.into_iter().enumerate() {
+            let (write, bytes) = match entry {
+                Err(error) => {
+                    answers[index] = Some(failed(&error));
+                    continue;
                 }
-                Ok(Step::Write { intent, .. }) => match self.writer.submit(vec![intent]).await {
-                    Ok(job) => {
-                        pending.push((index, job));
-                        None
-                    }
-                    Err(error) => Some(failed(&error)),
-                },
+                Ok((Asked::Read(entry), _)) => {
+                    reads.push((index, entry));
+                    continue;
+                }
+                Ok((Asked::Write(write), bytes)) => (write, bytes),
             };
-            answers.push(answer);
+            let is_plain = !matches!(write.of, Of::Found(_)) && write.method != Method::Patch;
+            if is_plain {
+                match self.submit_entry(caller, version, write, bytes).await {
+                    Ok(job) => pending.push((index, job)),
+                    Err(error) => answers[index] = Some(failed(&error)),
+                }
+                continue;
+            }
+            let (node, by, room) = (self.clone(), caller.clone(), room.clone());
+            others.spawn(async move {
+                let _place = room.acquire_owned().await;
+                (index, node.conditional_entry(&by, version, write, bytes).await)
+            });
         }
         for (index, job) in pending {
             let written = job.wait().await.map(|mut written| written.pop());
@@ -193,212 +144,88 @@ impl Node {
                 Err(error) => failed(&error),
             });
         }
-        for (index, url) in reads {
-            answers[index] = Some(self.read_entry(caller, version, &url).await);
+        while let Some(ended) = others.join_next().await {
+            let (index, written) = ended.map_err(Error::internal)?;
+            answers[index] = Some(match written {
+                Ok(written) => done(&written, representation),
+                Err(error) => failed(&error),
+            });
         }
-        answers.into_iter().flatten().collect()
-    }
-
-    async fn transaction(
-        &self,
-        caller: &Caller,
-        version: FhirVersion,
-        steps: Vec<Step>,
-        representation: Representation,
-    ) -> Result<Vec<AnswerEntry>, Error> {
-        let mut answers: Vec<Option<AnswerEntry>> = steps.iter().map(|_| None).collect();
-        let mut reads = Vec::new();
-        let mut writes = Vec::new();
-        for (index, step) in steps.into_iter().enumerate() {
-            match step {
-                Step::Read(url) => reads.push((index, url)),
-                Step::Write { order, intent } => writes.push((order, index, intent)),
-            }
-        }
-        // FHIR's order: deletes, creates, updates; within these as they stand.
-        writes.sort_by_key(|(order, index, _)| (*order, *index));
-        let (indices, intents): (Vec<usize>, Vec<Intent>) =
-            writes.into_iter().map(|(_, index, intent)| (index, intent)).unzip();
-        let written = match intents.is_empty() {
-            true => Vec::new(),
-            false => self.writer.write(intents).await.map_err(|error| {
-                match error.intent().and_then(|intent| indices.get(intent)) {
-                    Some(index) => located(error, *index),
-                    None => error,
-                }
-            })?,
-        };
-        for (index, written) in indices.into_iter().zip(&written) {
-            answers[index] = Some(done(written, representation));
-        }
-        for (index, url) in reads {
-            answers[index] = Some(self.read_entry(caller, version, &url).await);
+        for (index, entry) in reads {
+            answers[index] = Some(self.read_entry(caller, version, &entry).await);
         }
         Ok(answers.into_iter().flatten().collect())
     }
 
-    /// Answers a GET entry: a read, a version read or a search.
-    async fn read_entry(&self, caller: &Caller, version: FhirVersion, url: &str) -> AnswerEntry {
-        let (path, query) = url.split_once('?').unwrap_or((url, ""));
-        let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
-        let read = match parts.as_slice() {
-            [resource_type, id] => self.read(caller, version, resource_type, id).await,
-            [resource_type, id, "_history", number] => {
-                self.read_version(caller, version, resource_type, id, number).await
-            }
-            [resource_type] => {
-                let request = SearchRequest::parse(query);
-                let target = match *resource_type {
-                    "" => SearchTarget::System,
-                    resource_type => SearchTarget::Type(resource_type),
-                };
-                return match self.search(caller, version, target, &request).await {
-                    Ok(found) => AnswerEntry {
-                        status: 200,
-                        resource: Some(found.body),
-                        ..AnswerEntry::default()
-                    },
-                    Err(error) => failed(&error),
-                };
-            }
-            _ => {
-                let text = "a bundle can read, read versions and search";
-                Err(Error::of(Kind::NotFound, IssueCode::UnknownPath, text))
-            }
+    /// Hands a write without conditions on others to the writer.
+    async fn submit_entry(
+        self: &Arc<Self>,
+        caller: &Caller,
+        version: FhirVersion,
+        write: WriteEntry,
+        bytes: Option<Bytes>,
+    ) -> Result<Pending, Error> {
+        let (node, by) = (self.clone(), caller.clone());
+        let intent = move || node.plain_intent(&by, version, write, bytes);
+        self.writer.submit(Work::of(self.shared.work(intent).await?)).await
+    }
+
+    /// What an entry that is neither conditional nor a patch has the writer do.
+    fn plain_intent(
+        &self,
+        caller: &Caller,
+        version: FhirVersion,
+        write: WriteEntry,
+        bytes: Option<Bytes>,
+    ) -> Result<Intent, Error> {
+        let (id, asked) = match write.of {
+            Of::Id(id) => (Some(id), precondition(write.condition)),
+            Of::Found(_) | Of::New => (None, Precondition::Fresh),
         };
-        match read {
-            Ok(change) => AnswerEntry {
-                status: 200,
-                version: Some(change.version),
-                last_modified: Some(change.at),
-                resource: Some(change.body.to_vec()),
-                ..AnswerEntry::default()
-            },
-            Err(error) => failed(&error),
+        let named = match &id {
+            Some(id) => id.clone(),
+            None => drawn_id()?,
+        };
+        let key = key(version, write.resource_type.as_str(), named)?;
+        let Some(bytes) = bytes else {
+            check_delete(caller, &key)?;
+            return Ok(intent(caller, key, Action::Delete, asked));
+        };
+        let body = self.prepare(caller, version, &key, id.as_ref(), bytes)?;
+        Ok(intent(caller, key, Action::Put(Box::new(body)), asked))
+    }
+
+    /// Carries out an entry that is conditional, or a patch.
+    async fn conditional_entry(
+        self: &Arc<Self>,
+        caller: &Caller,
+        version: FhirVersion,
+        write: WriteEntry,
+        bytes: Option<Bytes>,
+    ) -> Result<Written, Error> {
+        let WriteEntry { method, resource_type, of, condition } = write;
+        let bytes = bytes.unwrap_or_default();
+        let name = resource_type.as_str();
+        let target = match of {
+            Of::Found(query) => Target::Query(query),
+            Of::Id(id) => Target::Id(id.to_string()),
+            Of::New => return Err(Error::internal("a create without a condition")),
+        };
+        match (method, &target) {
+            (Method::Patch, _) => {
+                let patch = entry::patch(&json::parse(&bytes).map_err(malformed)?)?;
+                self.patch(caller, version, (name, target), condition, patch).await
+            }
+            (Method::Post, Target::Query(query)) => {
+                self.create_unless_found(caller, version, (name, query), bytes).await
+            }
+            (Method::Put, Target::Query(query)) => {
+                self.update_found(caller, version, (name, query), condition, bytes).await
+            }
+            (_, Target::Query(query)) => {
+                self.delete_found(caller, version, (name, query), condition).await
+            }
+            (_, Target::Id(_)) => Err(Error::internal("an entry without a condition")),
         }
-    }
-}
-
-fn order(method: Method) -> u8 {
-    match method {
-        Method::Delete => 0,
-        Method::Post => 1,
-        Method::Patch | Method::Put => 2,
-        Method::Get | Method::Head => 3,
-    }
-}
-
-/// The resource that an entry writes, and what must hold of it.
-type Target = (ResourceKey, Precondition);
-
-/// What an entry writes; none if it reads.
-fn target(version: FhirVersion, entry: &RequestEntry<'_>) -> Result<Option<Target>, Error> {
-    if matches!(entry.method, Method::Get | Method::Head) {
-        return Ok(None);
-    }
-    let unsupported = |text: &str| Error::of(Kind::Unprocessable, IssueCode::InvalidBundle, text);
-    if entry.if_none_exist.is_some() || entry.url.contains('?') {
-        return Err(unsupported("conditional create, update and delete are not supported"));
-    }
-    let parts: Vec<&str> = entry.url.trim_matches('/').split('/').collect();
-    match (entry.method, parts.as_slice()) {
-        (Method::Post, [resource_type]) => {
-            let id = ResourceId::new(&Uuid::now_v7().to_string()).map_err(Error::internal)?;
-            Ok(Some((key(version, resource_type, id)?, Precondition::Fresh)))
-        }
-        (Method::Delete | Method::Put, [resource_type, id]) => {
-            Ok(Some((key(version, resource_type, parse_id(id)?)?, precondition(entry)?)))
-        }
-        (Method::Patch, _) => Err(unsupported("PATCH is not supported")),
-        _ => Err(unsupported("the URL of the entry does not fit its method")),
-    }
-}
-
-fn precondition(entry: &RequestEntry<'_>) -> Result<Precondition, Error> {
-    let unreadable = || {
-        let text = "ifMatch must be an ETag such as W/\"3\", ifNoneMatch must be *";
-        Error::of(Kind::Malformed, IssueCode::InvalidPrecondition, text)
-    };
-    if let Some(etag) = entry.if_match {
-        let number = etag.trim().trim_start_matches("W/").trim_matches('"').parse().ok();
-        return number.and_then(VersionId::new).map(Precondition::Version).ok_or_else(unreadable);
-    }
-    match entry.if_none_match {
-        Some("*") => Ok(Precondition::Absent),
-        Some(_) => Err(unreadable()),
-        None => Ok(Precondition::None),
-    }
-}
-
-/// The entry's resource with references to other entries made to references to resources.
-fn rewritten(version: FhirVersion, entry: &RequestEntry<'_>, targets: &Targets) -> Option<Bytes> {
-    let resource = entry.resource.as_ref()?;
-    let rewritten = Codec::of(version).rewrite_references(resource.bytes, entry.full_url, targets);
-    Some(match rewritten {
-        Some(bytes) => Bytes::from(bytes),
-        None => Bytes::copy_from_slice(resource.bytes),
-    })
-}
-
-/// Two entries of a transaction may not write the same resource.
-fn check_distinct(wanted: &[Option<Target>]) -> Result<(), Error> {
-    let mut seen: Vec<&ResourceKey> = wanted.iter().flatten().map(|(key, _)| key).collect();
-    seen.sort_unstable();
-    match seen.windows(2).find(|pair| pair[0] == pair[1]) {
-        Some(pair) => {
-            let text = format!("two entries of the transaction write {}", pair[0]);
-            Err(Error::of(Kind::Malformed, IssueCode::InvalidBundle, text))
-        }
-        None => Ok(()),
-    }
-}
-
-/// The same error, its issues placed in the bundle.
-fn located(error: Error, index: usize) -> Error {
-    let place = format!("Bundle.entry[{index}]");
-    let issues = error.issues().0.iter().map(|issue| Issue {
-        expression: Some(match &issue.expression {
-            // `Patient.name` becomes `Bundle.entry[3].resource.name`.
-            Some(path) => match path.split_once('.') {
-                Some((_, rest)) => format!("{place}.resource.{rest}"),
-                None => format!("{place}.resource"),
-            },
-            None => place.clone(),
-        }),
-        ..issue.clone()
-    });
-    Error::new(error.kind(), Issues(issues.collect()))
-}
-
-fn failed(error: &Error) -> AnswerEntry {
-    AnswerEntry {
-        status: error.kind().http_status(),
-        outcome: Some(error.issues().clone()),
-        ..AnswerEntry::default()
-    }
-}
-
-fn done(written: &Written, representation: Representation) -> AnswerEntry {
-    let status = match written.effect {
-        Effect::Created => 201,
-        Effect::Updated => 200,
-        Effect::Deleted | Effect::Untouched => 204,
-    };
-    let change: Option<&Arc<Change>> = match written.effect {
-        Effect::Created | Effect::Updated => written.change.as_ref(),
-        Effect::Deleted | Effect::Untouched => None,
-    };
-    let resource = match representation {
-        Representation::Full => change.map(|change| change.body.to_vec()),
-        Representation::None => None,
-    };
-    let warnings = &written.warnings;
-    AnswerEntry {
-        status,
-        location: change.map(|change| format!("{}/_history/{}", change.key, change.version)),
-        version: change.map(|change| change.version),
-        last_modified: change.map(|change| change.at),
-        resource,
-        outcome: (!warnings.0.is_empty()).then(|| warnings.clone()),
     }
 }

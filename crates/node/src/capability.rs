@@ -14,10 +14,12 @@ use crate::node::Node;
 use crate::search::is_reference as is_include;
 
 /// What can be done with every type.
-const INTERACTIONS: [TypeInteraction; 7] = [
+const INTERACTIONS: [TypeInteraction; 9] = [
     TypeInteraction::Create,
     TypeInteraction::Delete,
     TypeInteraction::HistoryInstance,
+    TypeInteraction::HistoryType,
+    TypeInteraction::Patch,
     TypeInteraction::Read,
     TypeInteraction::SearchType,
     TypeInteraction::Update,

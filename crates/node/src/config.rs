@@ -35,6 +35,8 @@ pub struct Config {
     pub retention: RetentionConfig,
     /// REST search.
     pub search: SearchConfig,
+    /// What happens to resources whose form is wrong.
+    pub validation: ValidationLevel,
 }
 
 /// Bounds of requests and of what clients may hold.
@@ -159,4 +161,15 @@ pub enum SearchIndex {
     Listed(Vec<String>),
     /// None; only `_id` and `_lastUpdated` can be searched.
     None,
+}
+
+/// What happens to a resource that a client writes and whose form is not that of its version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ValidationLevel {
+    /// It is stored; the answer tells what is wrong as warnings.
+    Lenient,
+    /// It is not looked at.
+    Off,
+    /// It is refused, with all that is wrong.
+    Strict,
 }

@@ -3,6 +3,7 @@
 //! The writer makes one `Draft` per group. Nothing here is durable or visible until the store has
 //! appended the group; a request that is refused is taken back alone, a group that fails whole.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,6 +21,7 @@ use smol_str::SmolStr;
 
 use crate::bases::version_of;
 use crate::catalogs::{Catalogs, LOOKUP_ROUNDS_MAX, NEVER_A_FOCUS};
+use crate::conditional::{Assumption, Watch, stale};
 use crate::config::{Limits, SearchIndex};
 use crate::error::{Error, Kind};
 use crate::intent::{Action, Body, Effect, Intent, Precondition, Role, StatusChange, Written};
@@ -77,6 +79,9 @@ pub(crate) struct Draft<'w> {
     effects: Vec<LiveEffect>,
     begun: FxHashMap<(Base, ResourceId), Arc<LiveSubscription>>,
     group_indexes: GroupIndexes,
+    watch: Watch,
+    /// How many of the changes it has seen.
+    watch_seen: usize,
 }
 
 /// Where a draft stood; see [`Draft::rollback`].
@@ -128,6 +133,8 @@ impl<'w> Draft<'w> {
             effects: Vec::new(),
             begun: FxHashMap::default(),
             group_indexes: GroupIndexes::default(),
+            watch: Watch::default(),
+            watch_seen: 0,
         }
     }
 
@@ -179,14 +186,34 @@ impl<'w> Draft<'w> {
         Finished { group: self.group, changes: self.changes, effects: self.effects }
     }
 
+    /// Takes note of what all writes of the group were prepared on, in order.
+    pub(crate) fn watch<'a>(&mut self, assumptions: impl Iterator<Item = &'a Assumption>) {
+        self.watch = Watch::new(assumptions, self.first, &self.shared.recent);
+    }
+
+    /// Refuses a write that was prepared on what is so no more: the assumptions at these places.
+    ///
+    /// It is asked before anything of the write is decided, so what it has seen is never rolled back.
+    pub(crate) fn check(&mut self, places: Range<usize>) -> Result<(), Error> {
+        if places.is_empty() {
+            return Ok(());
+        }
+        for kept in &self.changes[self.watch_seen..] {
+            self.watch.see(&kept.change);
+        }
+        self.watch_seen = self.changes.len();
+        if self.watch.holds(places) { Ok(()) } else { Err(stale()) }
+    }
+
     /// Decides one intent: what it does, and which subscriptions it is an event for.
     pub(crate) fn decide(&mut self, intent: Intent) -> Result<Written, Error> {
         self.take_trace(intent.trace);
         let current = match intent.precondition {
             Precondition::Fresh => None,
-            Precondition::Absent | Precondition::None | Precondition::Version(_) => {
-                self.overlay.current(self.store, &intent.key)?
-            }
+            Precondition::Absent
+            | Precondition::None
+            | Precondition::Unchanged(_)
+            | Precondition::Version(_) => self.overlay.current(self.store, &intent.key)?,
         };
         self.check_owner(&intent, current.as_deref())?;
         self.check_topic(&intent)?;
@@ -280,7 +307,7 @@ impl<'w> Draft<'w> {
         let interaction =
             if previous.is_some() { Interaction::Update } else { Interaction::Create };
         let effect = if previous.is_some() { Effect::Updated } else { Effect::Created };
-        let Body { bytes, mut value, role, rows } = body;
+        let Body { bytes, mut value, role, rows, warnings: mut told } = body;
         let (change, warnings) = match role {
             Role::Plain => {
                 // A `Basic` that was a topic and is one no more.
@@ -308,7 +335,8 @@ impl<'w> Draft<'w> {
         {
             kept.rows = rows;
         }
-        Ok(Written { change: Some(change), effect, warnings })
+        told.0.extend(warnings.0);
+        Ok(Written { change: Some(change), effect, warnings: told })
     }
 
     /// Makes a status change of the server's own a new version of the Subscription.
@@ -513,6 +541,10 @@ fn check_precondition(intent: &Intent, current: Option<&Change>) -> Result<(), E
             let text = format!("{} exists already", intent.key);
             Err(Error::of(Kind::VersionMismatch, IssueCode::VersionMismatch, text))
         }
+        Precondition::Unchanged(known) if alive.is_some_and(|alive| alive.version == known) => {
+            Ok(())
+        }
+        Precondition::Unchanged(_) => Err(stale()),
         Precondition::Version(asked) => match alive {
             Some(alive) if alive.version == asked => Ok(()),
             Some(alive) => {

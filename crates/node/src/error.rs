@@ -56,6 +56,8 @@ pub struct Error {
     issues: Issues,
     /// Which of the wanted changes it is about, if they were several.
     intent: Option<usize>,
+    /// Whether the change was prepared on what is so no more, and may be prepared anew.
+    is_stale: bool,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
@@ -86,12 +88,22 @@ impl Kind {
 impl Error {
     /// An error of this kind with these issues.
     pub fn new(kind: Kind, issues: impl Into<Issues>) -> Self {
-        Self { kind, issues: issues.into(), intent: None, source: None }
+        Self { kind, issues: issues.into(), intent: None, is_stale: false, source: None }
     }
 
     /// The same error, about this one of several changes that were wanted together.
     pub(crate) fn of_intent(self, index: usize) -> Self {
         Self { intent: Some(index), ..self }
+    }
+
+    /// The same error, for a change that was prepared on what is so no more.
+    pub(crate) fn as_stale(self) -> Self {
+        Self { is_stale: true, ..self }
+    }
+
+    /// Whether preparing the change anew may help.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.is_stale
     }
 
     /// Which of several changes that were wanted together it is about, if it is about one.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use crate::catalogs::Catalogs;
+use crate::conditional::Assumption;
 use crate::error::Error;
 
 /// A change that somebody wants, read and checked as far as possible.
@@ -36,6 +37,22 @@ pub(crate) struct Intent {
     pub(crate) trace: Option<TraceContext>,
 }
 
+/// Changes that happen together or not at all, and what they were prepared on.
+#[derive(Debug, Default)]
+pub(crate) struct Work {
+    /// The changes, in order.
+    pub(crate) intents: Vec<Intent>,
+    /// What must hold before the first of them.
+    pub(crate) assumptions: Vec<Assumption>,
+}
+
+impl Work {
+    /// One change that was prepared on nothing.
+    pub(crate) fn of(intent: Intent) -> Self {
+        Self { intents: vec![intent], assumptions: Vec::new() }
+    }
+}
+
 /// What to do with a resource.
 #[derive(Debug)]
 pub(crate) enum Action {
@@ -56,6 +73,8 @@ pub(crate) struct Body {
     pub(crate) role: Role,
     /// What the search index is to hold of it, if the bytes are stored as they are here.
     pub(crate) rows: Option<Arc<[IndexRow]>>,
+    /// What is to be told of its form.
+    pub(crate) warnings: Issues,
 }
 
 /// What a resource means to the catalog.
@@ -76,6 +95,8 @@ pub(crate) enum Precondition {
     None,
     /// It has this version (`If-Match`).
     Version(VersionId),
+    /// It has this version, which the change was prepared on.
+    Unchanged(VersionId),
     /// There is none (`If-None-Match: *`).
     Absent,
     /// The server has just drawn the id; nothing can be there.
@@ -85,7 +106,7 @@ pub(crate) enum Precondition {
 /// What became of an intent.
 #[derive(Debug, Clone)]
 pub struct Written {
-    /// The change, durable. For `Untouched`: the newest change there was before, if any.
+    /// The change, durable. For `Found` and `Untouched`: the newest change there was before, if any.
     pub change: Option<Arc<Change>>,
     /// What was done.
     pub effect: Effect,
@@ -100,6 +121,8 @@ pub enum Effect {
     Created,
     /// It was deleted.
     Deleted,
+    /// There was one already, of a conditional create.
+    Found,
     /// There was nothing to do: deleting what is not there.
     Untouched,
     /// It was changed.
@@ -150,7 +173,7 @@ pub(crate) enum Job {
     /// An event that is no change.
     Notify { intent: Box<EventIntent>, reply: oneshot::Sender<Result<Notified, Error>> },
     /// Changes that happen together or not at all.
-    Write { intents: Vec<Intent>, reply: oneshot::Sender<Result<Vec<Written>, Error>> },
+    Write { work: Work, reply: oneshot::Sender<Result<Vec<Written>, Error>> },
     /// Bookkeeping; the reply tells that it is durable.
     Record { records: Vec<Record>, reply: Option<oneshot::Sender<Result<(), Error>>> },
     /// The server's own change of a subscription's status.

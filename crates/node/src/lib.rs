@@ -20,6 +20,7 @@ mod capability;
 mod catalogs;
 mod catch_up;
 mod clock;
+mod conditional;
 mod config;
 mod cursors;
 mod deliver;
@@ -30,9 +31,11 @@ mod error;
 mod explain;
 mod frames;
 mod hint;
+mod history;
 mod includes;
 mod indexer;
 mod intent;
+mod interactions;
 mod live;
 mod load;
 mod node;
@@ -41,6 +44,7 @@ mod notify_event;
 mod occurrence;
 mod overlay;
 mod parsed;
+mod patch;
 mod random;
 mod recent;
 mod recovery;
@@ -62,6 +66,7 @@ mod topic_check;
 mod topics;
 mod trigger_problems;
 mod upkeep;
+mod validate;
 mod writer;
 
 #[cfg(test)]
@@ -73,16 +78,19 @@ pub use caller::{Authentication, Caller, Right, Rights, TokenHash};
 pub use clock::Clock;
 pub use config::{
     Config, DeliveryConfig, Limits, MessageEvent, RecoveryConfig, RetentionConfig, SearchConfig,
-    SearchIndex, SubscriptionConfig, TopicConfig, WebsocketConfig,
+    SearchIndex, SubscriptionConfig, TopicConfig, ValidationLevel, WebsocketConfig,
 };
 pub use delivery_figures::{DeliveryFigures, StatusFigures, SubscriptionAttempts};
 pub use email::{EmailConfig, LinkKey, MailLink, MailLinkState};
 pub use error::{Error, Kind};
+pub use history::{HISTORY_PAGE_MAX, HistoryOf, HistoryPage, HistoryQuery};
 pub use intent::{Effect, Written};
+pub use interactions::Target;
 pub use node::{Node, Stopper};
+pub use patch::Patch;
 pub use recovery::{RECOVERED_SUBSCRIPTIONS_MAX, Recovery, RecoverySubject};
 pub use resend::{RESEND_EVENTS_MAX, ResendQuery};
-pub use resources::{Condition, HISTORY_PAGE_MAX, HistoryPage};
+pub use resources::Condition;
 pub use search::{SearchAnswer, SearchRequest, SearchTarget};
 pub use shared::Brokers;
 pub use socket::{Socket, SocketOutput};
@@ -91,3 +99,4 @@ pub use stepped::{Sending, SteppedNode};
 pub use subscriptions::{EVENTS_PER_ANSWER_MAX, EventsQuery, STATUSES_PER_ANSWER_MAX};
 pub use topic_check::{TopicCheck, Versions, check_topic};
 pub use topics::{CONFIGURATION, TopicFile, TopicProblem};
+pub use validate::{ValidationInput, ValidationMode};

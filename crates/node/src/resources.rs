@@ -1,11 +1,11 @@
-//! Resources: read, version read, history, create, update, delete.
+//! Resources: read, version read, create, update, delete.
 
 use bytes::Bytes;
 use cresset_definitions::{Definitions, FhirVersion};
 use cresset_fhir::Codec;
 use cresset_model::{
-    Change, Interaction, Issue, IssueCode, PayloadContent, ResourceId, ResourceKey, ResourceType,
-    VersionId,
+    Change, Interaction, Issue, IssueCode, Issues, PayloadContent, ResourceId, ResourceKey,
+    ResourceType, VersionId,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -13,12 +13,10 @@ use uuid::Uuid;
 use crate::bases::base_of;
 use crate::caller::{Caller, Right};
 use crate::error::{Error, Kind};
+use crate::history::HISTORY_PAGE_MAX;
 use crate::intent::{Action, Body, Intent, Precondition, Role, Written};
 use crate::node::Node;
 use crate::{indexer, subscriptions};
-
-/// Versions on a page of an instance's history at most.
-pub const HISTORY_PAGE_MAX: usize = 1_000;
 
 /// What a client makes its update or delete conditional on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,17 +28,6 @@ pub enum Condition {
     /// Nothing.
     #[default]
     None,
-}
-
-/// A page of an instance's history, newest first.
-#[derive(Debug, Clone)]
-pub struct HistoryPage {
-    /// The versions.
-    pub changes: Vec<Change>,
-    /// Continue below this version, if there is more.
-    pub before: Option<VersionId>,
-    /// How many versions there are.
-    pub total: u64,
 }
 
 impl Node {
@@ -89,35 +76,6 @@ impl Node {
             return Err(Error::gone(format!("{}/_history/{number}", change.key)));
         }
         Ok(change)
-    }
-
-    /// Versions of a resource, newest first, at most `count` of them below `before`.
-    ///
-    /// # Errors
-    /// `NotFound` if there never was one that the caller may know of.
-    pub async fn history(
-        &self,
-        caller: &Caller,
-        version: FhirVersion,
-        (resource_type, id): (&str, &str),
-        before: Option<VersionId>,
-        count: usize,
-    ) -> Result<HistoryPage, Error> {
-        let key = self.readable(caller, version, resource_type, id)?;
-        let wanted = key.clone();
-        let limit = count.clamp(1, HISTORY_PAGE_MAX);
-        let (newest, changes) = self
-            .shared
-            .read(move |store| {
-                let newest = store.current(std::slice::from_ref(&wanted))?.pop().flatten();
-                Ok((newest, store.history(&wanted, before, limit)?))
-            })
-            .await?;
-        let newest = newest.ok_or_else(|| Error::not_found(&key))?;
-        self.check_visible(caller, &newest).await?;
-        let last = changes.last().map(|change| change.version);
-        let before = last.filter(|last| last.get() > 1);
-        Ok(HistoryPage { changes, before, total: newest.version.get() })
     }
 
     /// Creates a resource under a new id.
@@ -206,11 +164,13 @@ impl Node {
         if let Some(id) = id {
             check_same_id(&key.resource_type, id, parsed.id.as_ref())?;
         }
-        self.give_role(caller, version, bytes, parsed.value)
+        let mut body = self.give_role(caller, version, bytes, parsed.value)?;
+        body.warnings = self.check_form(version, &body.value)?;
+        Ok(body)
     }
 
     /// What the body is to the catalog, and whether the caller may write such a thing.
-    pub(crate) fn give_role(
+    fn give_role(
         &self,
         caller: &Caller,
         version: FhirVersion,
@@ -231,7 +191,7 @@ impl Node {
                 None => bytes,
             };
             let role = Role::Subscription(Box::new(subscription));
-            return Ok(Body { bytes, value, role, rows: None });
+            return Ok(Body { bytes, value, role, rows: None, warnings: Issues::default() });
         }
         if codec.is_topic(&value) {
             caller.require(Right::Topics)?;
@@ -239,11 +199,12 @@ impl Node {
                 .parse_topic(&value)
                 .map_err(|issues| Error::new(Kind::Unprocessable, issues))?;
             let rows = Some(indexer::rows_of(&self.shared, version, &value).into());
-            return Ok(Body { bytes, value, role: Role::Topic(Box::new(topic)), rows });
+            let role = Role::Topic(Box::new(topic));
+            return Ok(Body { bytes, value, role, rows, warnings: Issues::default() });
         }
         caller.require(Right::Write)?;
         let rows = Some(indexer::rows_of(&self.shared, version, &value).into());
-        Ok(Body { bytes, value, role: Role::Plain, rows })
+        Ok(Body { bytes, value, role: Role::Plain, rows, warnings: Issues::default() })
     }
 
     async fn write_one(&self, intent: Intent) -> Result<Written, Error> {
@@ -287,6 +248,18 @@ impl Node {
             Some(owner) if caller.sees(&owner) => Ok(()),
             Some(_) | None => Err(Error::not_found(&change.key)),
         }
+    }
+
+    /// Whether the caller may know of a version of a resource. Blocks.
+    pub(crate) fn is_visible(&self, caller: &Caller, key: &ResourceKey) -> Result<bool, Error> {
+        if key.resource_type.as_str() != "Subscription" || caller.is_admin() {
+            return Ok(true);
+        }
+        if let Some(live) = self.shared.live.find(key.base, &key.id) {
+            return Ok(caller.sees(&live.owner));
+        }
+        let owner = creator(self.shared.store.as_ref(), key)?;
+        Ok(owner.is_some_and(|owner| caller.sees(&owner)))
     }
 }
 

@@ -200,17 +200,26 @@ impl Shared {
         T: Send + 'static,
         F: FnOnce(&dyn Store) -> Result<T, cresset_store::Error> + Send + 'static,
     {
+        let shared = self.clone();
+        self.work(move || Ok(ask(shared.store.as_ref())?)).await
+    }
+
+    /// Does what blocks or takes long on a thread that may; at most `reads_max` at the same time.
+    pub(crate) async fn work<T, F>(&self, piece: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, Error> + Send + 'static,
+    {
         if self.reads_in_place {
-            return Ok(ask(self.store.as_ref())?);
+            return piece();
         }
         let permit = self.reads.clone().acquire_owned().await.map_err(Error::internal)?;
-        let shared = self.clone();
         let answer = tokio::task::spawn_blocking(move || {
-            // Held until the read has ended, also when nobody waits for it any more.
+            // Held until it has ended, also when nobody waits for it any more.
             let _permit = permit;
-            ask(shared.store.as_ref())
+            piece()
         });
-        Ok(answer.await.map_err(Error::internal)??)
+        answer.await.map_err(Error::internal)?
     }
 
     /// Tells everybody who may send for this subscription that it was changed.

@@ -192,7 +192,16 @@ fn read_file(version: FhirVersion, file: &TopicFile) -> Result<(ResourceId, Body
         let value = json::parse(&bytes)?;
         (bytes, value)
     };
-    Ok((id, Body { bytes, value, role: Role::Topic(Box::new(topic)), rows: None }))
+    Ok((
+        id,
+        Body {
+            bytes,
+            value,
+            role: Role::Topic(Box::new(topic)),
+            rows: None,
+            warnings: Issues::default(),
+        },
+    ))
 }
 
 /// An id for a topic that has none: the last part of its URL.

@@ -16,9 +16,10 @@ use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::catalogs::Catalogs;
+use crate::conditional::Assumption;
 use crate::draft::{Draft, Finished, LiveEffect};
 use crate::error::{Error, Kind};
-use crate::intent::{EventIntent, Intent, Job, Notified, StatusChange, Written};
+use crate::intent::{EventIntent, Intent, Job, Notified, StatusChange, Work, Written};
 use crate::load::load;
 use crate::shared::Shared;
 
@@ -40,13 +41,13 @@ impl WriterHandle {
     ///
     /// Cancel safety: dropping the future does not take the request back.
     pub(crate) async fn write(&self, intents: Vec<Intent>) -> Result<Vec<Written>, Error> {
-        self.submit(intents).await?.wait().await
+        self.submit(Work { intents, assumptions: Vec::new() }).await?.wait().await
     }
 
     /// Hands over changes without waiting for them, so that several can share a flush.
-    pub(crate) async fn submit(&self, intents: Vec<Intent>) -> Result<Pending, Error> {
+    pub(crate) async fn submit(&self, work: Work) -> Result<Pending, Error> {
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Write { intents, reply }).await?;
+        self.send(Job::Write { work, reply }).await?;
         Ok(Pending(answer))
     }
 
@@ -280,7 +281,7 @@ impl Writer {
     ) -> Option<Finished> {
         let mut draft = Draft::new(&self.shared, &mut self.catalogs, self.next, self.last_at);
         let wanted = jobs.iter().flat_map(|job| match job {
-            Job::Write { intents, .. } => intents.as_slice(),
+            Job::Write { work, .. } => work.intents.as_slice(),
             Job::Catalogs { .. }
             | Job::Notify { .. }
             | Job::Record { .. }
@@ -293,6 +294,8 @@ impl Writer {
             self.refuse_all(jobs);
             return None;
         }
+        draft.watch(jobs.iter().flat_map(assumptions_of));
+        let mut watched = 0;
         for job in jobs {
             match job {
                 Job::Notify { intent, reply } => {
@@ -325,9 +328,13 @@ impl Writer {
                     }
                 }
                 Job::Catalogs { .. } | Job::Stop => {}
-                Job::Write { intents, reply } => {
+                Job::Write { work, reply } => {
                     let mark = draft.mark();
+                    let places = watched..watched + work.assumptions.len();
+                    watched = places.end;
                     let written = contained(|| {
+                        draft.check(places)?;
+                        let Work { intents, .. } = work;
                         let decided = intents.into_iter().enumerate().map(|(index, intent)| {
                             draft.decide(intent).map_err(|error| error.of_intent(index))
                         });
@@ -452,9 +459,20 @@ fn gather(first: Job, jobs: &mut mpsc::Receiver<Job>) -> (Vec<Job>, bool) {
     (group, false)
 }
 
+fn assumptions_of(job: &Job) -> &[Assumption] {
+    match job {
+        Job::Write { work, .. } => &work.assumptions,
+        Job::Catalogs { .. }
+        | Job::Notify { .. }
+        | Job::Record { .. }
+        | Job::Status(_)
+        | Job::Stop => &[],
+    }
+}
+
 fn entries_of(job: &Job) -> usize {
     match job {
-        Job::Write { intents, .. } => intents.len(),
+        Job::Write { work, .. } => work.intents.len(),
         Job::Notify { .. } | Job::Record { .. } | Job::Status(_) => 1,
         Job::Catalogs { .. } | Job::Stop => 0,
     }

@@ -7,7 +7,7 @@ use cresset_channel::{AddressPolicy, EndpointPolicy};
 use cresset_engine::{BreakerPolicy, RetryPolicy, RetrySchedule};
 use cresset_node::{
     Authentication, Config, DeliveryConfig, Limits, MessageEvent, RecoveryConfig, RetentionConfig,
-    SearchConfig, SearchIndex, SubscriptionConfig, TopicConfig, WebsocketConfig,
+    SearchConfig, SearchIndex, SubscriptionConfig, TopicConfig, ValidationLevel, WebsocketConfig,
 };
 
 use crate::prng::Prng;
@@ -166,6 +166,7 @@ impl Scenario {
                 events_per_subscription_max: 1_000_000,
             },
             search: SearchConfig { index: SearchIndex::All, wait_max: Duration::from_secs(10) },
+            validation: ValidationLevel::Strict,
         }
     }
 

@@ -1,6 +1,6 @@
 //! REST on single resources: read, vread, create, update, delete, history, and their headers.
 
-use cresset_conformance::{Server, Version, patient};
+use cresset_conformance::{Options, Server, Version, patient};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -176,11 +176,9 @@ async fn what_is_not_there_is_told_as_fhir_has_it() {
     for base in server.bases() {
         base.save(&patient("p")).await;
         for (method, path) in [
-            (Method::PATCH, "Patient/p"),
             (Method::POST, "Patient/p"),
-            (Method::PUT, "Patient"),
-            (Method::DELETE, "Patient"),
             (Method::DELETE, "metadata"),
+            (Method::PATCH, "metadata"),
             (Method::PUT, "Patient/p/_history"),
         ] {
             let reply = base.request(method, path).json(&patient("p")).send().await;
@@ -251,7 +249,8 @@ const ODD: &str = "{\n\t\"zeta\" : [ 1.00, 1e-7, -0.0, 100000000000000000000.000
 
 #[tokio::test]
 async fn a_resource_comes_back_byte_for_byte_apart_from_id_and_meta() {
-    let server = Server::start().await;
+    // Strict, it would be refused for what is odd about it.
+    let server = Server::start_with(Options::default().set("validation.level", "lenient")).await;
     for base in server.bases() {
         let created = base.request(Method::POST, "Observation").body(ODD).send().await.expect(201);
         let location = created.header("location").to_owned();
@@ -272,7 +271,7 @@ async fn an_id_and_meta_that_are_there_are_changed_in_their_place() {
     let server = Server::start().await;
     for base in server.bases() {
         let sent = "{\"resourceType\":\"Patient\", \"active\": true, \"meta\" : {\"tag\":[{\"code\":\
-            \"x\"}] , \"versionId\":\"77\",\"lastUpdated\":\"2001-02-03T04:05:06Z\", \"odd\":1.0},\
+            \"x\"}] , \"versionId\":\"77\",\"lastUpdated\":\"2001-02-03T04:05:06Z\", \"source\":\"urn:x\"},\
             \"id\":\"odd-one\" }";
         let request = base.request(Method::PUT, "Patient/odd-one").body(sent);
         let answered = request.send().await.expect(201);
@@ -325,8 +324,7 @@ async fn a_method_that_is_not_there_names_those_that_are() {
     let server = Server::start().await;
     for base in server.bases() {
         for (method, path, allowed) in [
-            (Method::DELETE, "Patient", "POST"),
-            (Method::PATCH, "Patient/p", "PUT"),
+            (Method::DELETE, "Patient/p/_history", "GET"),
             (Method::POST, "metadata", "GET"),
             (Method::PUT, "Patient/p/_history", "GET"),
         ] {

@@ -84,7 +84,7 @@ async fn a_transaction_rewrites_references_and_gives_an_event_for_each_entry() {
         father["fullUrl"] = urn(1).into();
         let mut child = patient("x");
         child["link"] = json!([{"other": {"reference": urn(1)}, "type": "seealso"}]);
-        child["text"] = json!({"status": "generated", "div": "<div>no link</div>"});
+        child["text"] = json!({"status": "generated", "div": "<div xmlns=\"http://www.w3.org/1999/xhtml\">no link</div>"});
         let mut child = entry("POST", "Patient", Some(child));
         child["fullUrl"] = urn(2).into();
         let list = json!({

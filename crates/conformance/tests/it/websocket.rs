@@ -406,7 +406,7 @@ async fn a_reader_that_does_not_read_costs_no_memory_and_misses_nothing() {
     let mut large = patient("large");
     large["text"] = serde_json::json!({
         "status": "generated",
-        "div": format!("<div>{}</div>", "x".repeat(100_000)),
+        "div": format!("<div xmlns=\"http://www.w3.org/1999/xhtml\">{}</div>", "x".repeat(100_000)),
     });
     base.save(&large).await;
     let before = server.memory_bytes();

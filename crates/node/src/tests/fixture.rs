@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use crate::{
     Authentication, Caller, Clock, Condition, Config, DeliveryConfig, Effect, Error, EventsQuery,
     Limits, MessageEvent, Node, RecoveryConfig, RetentionConfig, Right, SearchConfig, SearchIndex,
-    Stopper, SubscriptionConfig, TopicConfig, WebsocketConfig, Written,
+    Stopper, SubscriptionConfig, TopicConfig, ValidationLevel, WebsocketConfig, Written,
 };
 
 /// What the next append does instead.
@@ -411,6 +411,7 @@ pub(crate) fn config() -> Config {
             ),
             wait_max: Duration::from_secs(10),
         },
+        validation: ValidationLevel::Strict,
     }
 }
 

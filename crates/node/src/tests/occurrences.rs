@@ -6,7 +6,7 @@ use cresset_model::{Canonical, ClientName, Coding, PayloadContent};
 use serde_json::{Value, json};
 
 use super::fixture::{Fault, Fixture, admin, encounter, topic};
-use crate::{Caller, Error, Kind, Right};
+use crate::{Caller, Error, HistoryOf, HistoryQuery, Kind, Right};
 
 /// A topic on Encounters that are told to be admitted, and not on their changes.
 fn admissions() -> Value {
@@ -101,9 +101,15 @@ async fn an_event_is_no_version_of_anything_and_nobody_finds_it() {
     let fixture = prepared().await;
     fixture.subscribe("any", &[]).await;
     notify(&fixture, event("Encounter/a", &[])).await.unwrap();
-    let target = ("Encounter", "a");
-    let history = fixture.node.history(&admin(), FhirVersion::R4, target, None, 10).await.unwrap();
-    assert_eq!((history.changes.len(), history.total), (1, 1));
+    let of = HistoryOf::Instance("Encounter", "a");
+    let query = HistoryQuery { count: 10, ..HistoryQuery::default() };
+    let history = fixture.node.history(&admin(), FhirVersion::R4, of, query).await.unwrap();
+    assert_eq!((history.changes.len(), history.total), (1, Some(1)));
+    // Nor does the history of the base show what is no change.
+    let all =
+        fixture.node.history(&admin(), FhirVersion::R4, HistoryOf::Base, query).await.unwrap();
+    assert!(all.changes.iter().all(|change| !change.body.is_empty()));
+    assert!(all.changes.iter().any(|change| change.key.to_string() == "Encounter/a"));
     let page = fixture.node.read(&admin(), FhirVersion::R4, "CressetOccurrence", "x").await;
     assert_eq!(page.unwrap_err().kind(), Kind::NotFound);
     // The index goes on behind it.

@@ -12,8 +12,8 @@ use super::super::brokers::{Connection, Kafka, Nats};
 use super::super::reader::Reader;
 use super::super::{
     Auth, Config, DEFAULT, Delivery, Email, Limits, Log, LogFormat, Message, Recovery, RestHook,
-    Retention, Search, SearchIndex, Server, Store, StoreKind, Subscriptions, Topics, Websocket,
-    defaults, reference,
+    Retention, Search, SearchIndex, Server, Store, StoreKind, Subscriptions, Topics, Validation,
+    Websocket, defaults, reference,
 };
 use super::{flags, load_with};
 
@@ -171,6 +171,7 @@ fn expected() -> Config {
             ),
             wait_max: seconds(5),
         },
+        validation: Validation { level: cresset_node::ValidationLevel::Strict },
         log: Log { format: LogFormat::Pretty, level: LevelFilter::INFO, targets: Vec::new() },
     }
 }

@@ -1,0 +1,151 @@
+//! PATCH: JSON Patch and FHIRPath Patch.
+//!
+//! A patch is applied to the version that is read, outside of the writer, and what comes out is
+//! checked like any update. The writer takes it only if that version is still the newest; else it is
+//! applied anew, as often as a condition is looked up anew ([`crate::conditional`]).
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cresset_definitions::FhirVersion;
+use cresset_fhir::json;
+use cresset_model::{IssueCode, ResourceKey};
+use serde_json::Value;
+
+use crate::caller::Caller;
+use crate::conditional::Assumption;
+use crate::draft::is_alive;
+use crate::error::{Error, Kind};
+use crate::intent::{Action, Intent, Precondition, Work, Written};
+use crate::interactions::{Plan, Target, single};
+use crate::node::Node;
+use crate::resources::{
+    Condition, check_delete, intent, key, parse_id, precondition, require_read,
+};
+
+mod fhirpath;
+
+/// A patch that was read.
+#[derive(Debug, Clone)]
+pub enum Patch {
+    /// Parameters of FHIRPath Patch.
+    FhirPath(Value),
+    /// The operations of a JSON Patch (RFC 6902).
+    Json(Value),
+}
+
+impl Patch {
+    /// Reads a patch.
+    ///
+    /// # Errors
+    /// `Malformed` if it is no JSON.
+    pub fn parse(bytes: &[u8], is_json_patch: bool) -> Result<Self, Error> {
+        let value = json::parse(bytes).map_err(|issues| Error::new(Kind::Malformed, issues))?;
+        Ok(if is_json_patch { Self::Json(value) } else { Self::FhirPath(value) })
+    }
+
+    /// Applies it.
+    fn apply(&self, version: FhirVersion, resource: &mut Value) -> Result<(), Error> {
+        let applied = match self {
+            Self::FhirPath(parameters) => fhirpath::apply(version, resource, parameters),
+            Self::Json(operations) => json::apply_patch(resource, operations),
+        };
+        applied.map_err(|issues| {
+            let is_invalid = issues.0.iter().any(|one| one.code == IssueCode::InvalidPatch);
+            let kind = if is_invalid { Kind::Malformed } else { Kind::Unprocessable };
+            Error::new(kind, issues)
+        })
+    }
+}
+
+impl Node {
+    /// Patches the resource with this id, or the one that the criteria find.
+    ///
+    /// # Errors
+    /// As [`Self::update`]; `Malformed` for what is no patch; `Unprocessable` for one that cannot be
+    /// applied, or whose result is no good resource; `NotFound` and `Gone` where there is nothing to
+    /// patch; `VersionMismatch` if the criteria find several.
+    pub async fn patch(
+        self: &Arc<Self>,
+        caller: &Caller,
+        version: FhirVersion,
+        (resource_type, target): (&str, Target),
+        condition: Condition,
+        patch: Patch,
+    ) -> Result<Written, Error> {
+        let asked = precondition(condition);
+        let by = caller.clone();
+        match target {
+            Target::Id(id) => {
+                let key = key(version, resource_type, parse_id(&id)?)?;
+                self.settle_one(move |node| {
+                    let intent = node.patched(&by, version, &key, asked, &patch)?;
+                    Ok(Plan { work: Work::of(intent), rest: None })
+                })
+                .await
+            }
+            Target::Query(query) => {
+                let selector = self.selector(version, resource_type, &query)?;
+                self.settle_one(move |node| {
+                    let selection = node.selected(&by, &selector)?;
+                    let found = single(&selection)?.ok_or_else(nothing_found)?;
+                    let intents = vec![node.patched(&by, version, found, asked, &patch)?];
+                    let assumptions = vec![Assumption { selector: selector.clone(), selection }];
+                    Ok(Plan { work: Work { intents, assumptions }, rest: None })
+                })
+                .await
+            }
+        }
+    }
+
+    /// The update that a patch comes to, on the version there is now. Blocks.
+    pub(crate) fn patched(
+        &self,
+        caller: &Caller,
+        version: FhirVersion,
+        key: &ResourceKey,
+        asked: Precondition,
+        patch: &Patch,
+    ) -> Result<Intent, Error> {
+        check_delete(caller, key)?;
+        // Whether a patch can be applied tells what the resource holds.
+        require_read(caller, key.resource_type.as_str())?;
+        let current = self.shared.store.current(std::slice::from_ref(key))?.pop().flatten();
+        let current = current.ok_or_else(|| Error::not_found(key))?;
+        if !self.is_visible(caller, key)? {
+            return Err(Error::not_found(key));
+        }
+        if !is_alive(Some(&current)) {
+            return Err(Error::gone(key));
+        }
+        match asked {
+            Precondition::Version(asked) if asked != current.version => {
+                let text = format!("{key} has version {}, not {asked}", current.version);
+                return Err(Error::of(Kind::VersionMismatch, IssueCode::VersionMismatch, text));
+            }
+            Precondition::Absent => {
+                let text = format!("{key} exists already");
+                return Err(Error::of(Kind::VersionMismatch, IssueCode::VersionMismatch, text));
+            }
+            Precondition::Fresh
+            | Precondition::None
+            | Precondition::Unchanged(_)
+            | Precondition::Version(_) => {}
+        }
+        let mut value = json::parse(&current.body).map_err(Error::internal)?;
+        patch.apply(version, &mut value)?;
+        let bytes = Bytes::from(json::render_like(&current.body, &value));
+        let body = self.prepare(caller, version, key, Some(&key.id), bytes);
+        let body = body.map_err(|error| match error.kind() {
+            Kind::Malformed => Error::new(Kind::Unprocessable, error.issues().clone()),
+            _ => error,
+        })?;
+        let action = Action::Put(Box::new(body));
+        Ok(intent(caller, key.clone(), action, Precondition::Unchanged(current.version)))
+    }
+}
+
+/// A condition found nothing where something must be.
+pub(crate) fn nothing_found() -> Error {
+    Error::of(Kind::NotFound, IssueCode::ResourceNotFound, "the criteria find no resource")
+}

@@ -1,0 +1,174 @@
+//! Conditional interactions and patches: decided in the writer's order, whatever the index lags.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use cresset_definitions::FhirVersion;
+use cresset_model::IssueCode;
+use serde_json::{Value, json};
+
+use super::fixture::{Fixture, admin, encounter};
+use crate::{
+    Caller, Condition, Effect, Error, HistoryOf, HistoryQuery, Kind, Node, Patch, Right,
+    SearchIndex, Target, Written,
+};
+
+const CRITERIA: &str = "identifier=urn:mrn|1";
+/// Clients at the same time.
+const CLIENTS: usize = 32;
+
+fn fixture() -> Fixture {
+    Fixture::configured(|config| {
+        let codes = ["identifier", "status", "Encounter.date"].map(str::to_owned);
+        config.search.index = SearchIndex::Listed(codes.to_vec());
+    })
+}
+
+fn patient(number: usize) -> Bytes {
+    let identifier = json!([{"system": "urn:mrn", "value": number.to_string()}]);
+    Bytes::from(json!({"resourceType": "Patient", "identifier": identifier}).to_string())
+}
+
+async fn create(node: &Arc<Node>, criteria: &str, body: Bytes) -> Result<Written, Error> {
+    node.create_unless_found(&admin(), FhirVersion::R4, ("Patient", criteria), body).await
+}
+
+async fn patients(fixture: &Fixture) -> Vec<(String, u64)> {
+    let query = HistoryQuery { count: 1_000, ..HistoryQuery::default() };
+    let of = HistoryOf::Type("Patient");
+    let page = fixture.node.history(&admin(), FhirVersion::R4, of, query).await.unwrap();
+    page.changes.iter().map(|one| (one.key.id.to_string(), one.version.get())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_creates_on_one_condition_make_one_resource() {
+    let fixture = fixture();
+    let creates = (0..CLIENTS).map(|_| {
+        let node = fixture.node.clone();
+        tokio::spawn(async move { create(&node, CRITERIA, patient(1)).await.unwrap() })
+    });
+    let creates: Vec<_> = creates.collect();
+    let mut effects = Vec::new();
+    let mut ids = Vec::new();
+    for create in creates {
+        let written = create.await.unwrap();
+        effects.push(written.effect);
+        ids.push(Fixture::id(&written));
+    }
+    assert_eq!(effects.iter().filter(|one| **one == Effect::Created).count(), 1);
+    assert!(effects.iter().all(|one| matches!(one, Effect::Created | Effect::Found)));
+    ids.dedup();
+    assert_eq!(ids.len(), 1);
+    assert_eq!(patients(&fixture).await, [(ids[0].clone(), 1)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn concurrent_patches_all_take_effect() {
+    let fixture = fixture();
+    let list = json!({"resourceType": "Patient", "id": "p", "address": [{"city": "first"}]});
+    fixture.put(&list).await.unwrap();
+    let patches = (0..8).map(|number| {
+        let node = fixture.node.clone();
+        let value = json!({"city": format!("c{number}")});
+        let operations = json!([{"op": "add", "path": "/address/-", "value": value}]);
+        tokio::spawn(async move {
+            let target = ("Patient", Target::Id("p".to_owned()));
+            let patch = Patch::Json(operations);
+            node.patch(&admin(), FhirVersion::R4, target, Condition::None, patch).await.unwrap()
+        })
+    });
+    let patches: Vec<_> = patches.collect();
+    for patch in patches {
+        assert_eq!(patch.await.unwrap().effect, Effect::Updated);
+    }
+    let read = fixture.node.read(&admin(), FhirVersion::R4, "Patient", "p").await.unwrap();
+    let value: Value = serde_json::from_slice(&read.body).unwrap();
+    assert_eq!(value["address"].as_array().unwrap().len(), 9, "{value}");
+    assert_eq!(read.version.get(), 9);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_condition_sees_what_was_written_and_deleted_just_before() {
+    let fixture = fixture();
+    for round in 0..5 {
+        let created = create(&fixture.node, CRITERIA, patient(1)).await.unwrap();
+        assert_eq!(created.effect, Effect::Created, "{round}");
+        let found = create(&fixture.node, CRITERIA, patient(1)).await.unwrap();
+        assert_eq!(found.effect, Effect::Found);
+        assert_eq!(Fixture::id(&found), Fixture::id(&created));
+        let target = ("Patient", CRITERIA);
+        let gone =
+            fixture.node.delete_found(&admin(), FhirVersion::R4, target, Condition::None).await;
+        assert_eq!(gone.unwrap().effect, Effect::Deleted);
+        let again =
+            fixture.node.delete_found(&admin(), FhirVersion::R4, target, Condition::None).await;
+        assert_eq!(again.unwrap().effect, Effect::Untouched);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_matches_are_refused_and_change_nothing() {
+    let fixture = fixture();
+    for _ in 0..2 {
+        let body: Value = serde_json::from_slice(&patient(1)).unwrap();
+        fixture.create(&body).await.unwrap();
+    }
+    let error = create(&fixture.node, CRITERIA, patient(1)).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::VersionMismatch);
+    assert_eq!(error.issues().0[0].code, IssueCode::SeveralMatches);
+    let target = ("Patient", CRITERIA);
+    let error = fixture.node.delete_found(&admin(), FhirVersion::R4, target, Condition::None).await;
+    assert_eq!(error.unwrap_err().kind(), Kind::VersionMismatch);
+    assert_eq!(patients(&fixture).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_condition_holds_after_a_restart_too() {
+    let fixture = fixture();
+    create(&fixture.node, CRITERIA, patient(1)).await.unwrap();
+    let fixture = fixture
+        .restart_configured(|config| {
+            config.search.index = SearchIndex::Listed(vec!["identifier".to_owned()]);
+        })
+        .await;
+    let found = create(&fixture.node, CRITERIA, patient(1)).await.unwrap();
+    assert_eq!(found.effect, Effect::Found);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conditions_without_an_equality_hold_as_well() {
+    let fixture = fixture();
+    let mut first = encounter("a", "planned", "p");
+    first["period"] = json!({"start": "2024-01-01"});
+    fixture.put(&first).await.unwrap();
+    let mut changed = first.clone();
+    changed["status"] = json!("arrived");
+    let body = Bytes::from(changed.to_string());
+    let target = ("Encounter", "date=ge2023-12-31&date=le2024-01-02");
+    let node = &fixture.node;
+    let updated =
+        node.update_found(&admin(), FhirVersion::R4, target, Condition::None, body).await.unwrap();
+    assert_eq!((updated.effect, Fixture::id(&updated)), (Effect::Updated, "a".to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn conditions_take_the_right_to_read() {
+    let fixture = fixture();
+    let writer = Caller::new(admin().client().clone(), [Right::Write].into_iter().collect());
+    let target = ("Patient", CRITERIA);
+    let asked = fixture.node.create_unless_found(&writer, FhirVersion::R4, target, patient(1));
+    assert_eq!(asked.await.unwrap_err().kind(), Kind::Forbidden);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn criteria_that_cannot_be_decided_are_refused() {
+    let fixture = fixture();
+    let long = "identifier=1&".repeat(21);
+    for criteria in
+        ["", "_format=json", "family=x", "nothing=1", "general-practitioner.name=x", &long]
+    {
+        let error = create(&fixture.node, criteria, patient(1)).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Malformed, "{criteria}");
+    }
+    assert!(patients(&fixture).await.is_empty());
+}
