@@ -2,7 +2,6 @@
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::header;
 use axum::response::Response;
 use cresset_definitions::FhirVersion;
 use cresset_model::IssueCode;

@@ -157,7 +157,10 @@ impl Mailing<'_> {
         let version = version_of(self.letter.live.base)
             .ok_or_else(|| Error::internal("a base without a version"))?;
         Ok(self.form.attachment.as_ref().map(|mime_type| Attachment {
-            file_name: format!("notification.{}", self.letter.addressee.settings.format().file_ending()),
+            file_name: format!(
+                "notification.{}",
+                self.letter.addressee.settings.format().file_ending()
+            ),
             content_type: format!("{mime_type}; fhirVersion={}", version.mime()),
             bytes,
         }))
