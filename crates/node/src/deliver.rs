@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use cresset_channel::RestHook;
 use cresset_engine::{
-    Attempt, AttemptId, AttemptKind, Delivery, DeliverySettings, DeliveryState, Effect, Health,
-    Input, JITTER_MIDDLE, Outcome, RetryPolicy,
+    Attempt, AttemptId, AttemptKind, Delivery, DeliverySettings, DeliveryState, Effect, Input,
+    JITTER_MIDDLE, Outcome, RetryPolicy,
 };
 use cresset_model::{ChannelType, EventNumber, SubscriptionKey, SubscriptionStatus};
 use cresset_store::crash_point;

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use cresset_engine::Health;
 use cresset_model::{Base, Canonical, ClientName, Position, ResourceId, Subscription};
 use cresset_store::MemoryStore;
 
