@@ -230,9 +230,7 @@ impl Delivery {
             self.enter(SubscriptionStatus::Off, now, effects);
             effects.push(Effect::SetStatus { status: SubscriptionStatus::Off, error: None });
         }
-        if self.off_at().is_some_and(|at| at <= now) {
-            self.give_up(SubscriptionStatus::Off, self.nothing_succeeded(now), now, effects);
-        }
+        self.observe_silence(now, effects);
         if self.barred_until().is_some_and(|at| at <= now) {
             let reason = SubscriptionError {
                 code: Some(SubscriptionErrorCode::NoResponse),
@@ -243,6 +241,8 @@ impl Delivery {
         if self.confirm_by.is_some_and(|at| at <= now) {
             self.give_up(SubscriptionStatus::Error, not_confirmed(), now, effects);
         }
+        // What was given up waits for nothing any more.
+        self.observe_silence(now, effects);
         if self.in_flight.is_some() || now < self.resume {
             return;
         }
@@ -250,6 +250,13 @@ impl Delivery {
             self.start(AttemptKind::Events { first, last }, true, now, effects);
         } else if let Some(kind) = self.due(now) {
             self.start(kind, false, now, effects);
+        }
+    }
+
+    /// Switches it off when nothing has succeeded for long.
+    fn observe_silence(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        if self.off_at().is_some_and(|at| at <= now) {
+            self.give_up(SubscriptionStatus::Off, self.nothing_succeeded(now), now, effects);
         }
     }
 

@@ -744,7 +744,7 @@ fn time_in_error_counts_over_a_restart_but_a_heartbeat_may_still_succeed_first()
     assert_eq!(after_success.tick(5_560), "#1 heartbeat");
     assert_eq!(after_success.ended(5_561, 1, retry()), "");
     assert_eq!(after_success.deadline(), Some(5_620), "one that fails after one that did not");
-    assert_eq!(after_success.updated(5_600, Requested), "");
+    assert_eq!(after_success.updated(5_600, Requested), "cursor 3");
     assert_eq!(after_success.retries, None);
 }
 
@@ -895,5 +895,6 @@ fn time_at_its_end_is_no_panic() {
     };
     let mut rig = Rig::new(forever, Active, 0, 1);
     assert_eq!(rig.tick(0), "#1 events 1-1");
+    assert_eq!(rig.ended(0, 1, Outcome::Success), "cursor 1");
     assert_eq!(rig.delivery.next_deadline(), Some(Timestamp::MAX));
 }
