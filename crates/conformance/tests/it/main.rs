@@ -7,6 +7,7 @@ mod callers;
 mod capability;
 mod crash;
 mod delivery;
+mod egress;
 mod email;
 mod explain;
 mod expressions;
