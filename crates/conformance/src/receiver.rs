@@ -1,6 +1,7 @@
 //! A scripted endpoint of rest-hook subscriptions.
 
 use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -61,7 +62,7 @@ pub struct Sent {
 
 /// An endpoint on a free port of loopback; ends when dropped.
 pub struct Receiver {
-    url: String,
+    address: SocketAddr,
     shared: Arc<Shared>,
     task: tokio::task::JoinHandle<()>,
 }
@@ -93,12 +94,17 @@ impl Receiver {
         let task = tokio::spawn(async move {
             axum::serve(listener, router).await.expect("serving does not end");
         });
-        Self { url: format!("http://{address}"), shared, task }
+        Self { address, shared, task }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// URL of a path, such as `/hook`.
     pub fn endpoint(&self, path: &str) -> String {
-        format!("{}{path}", self.url)
+        format!("http://{}{path}", self.address)
     }
 
     /// The answers to the next requests at a path; 200 after them.

@@ -191,7 +191,7 @@ impl DeliveryLoop {
         let shared = self.shared.clone();
         let sender = Arc::new(Sender::new(shared.clone(), writer.clone(), rest_hook));
         let (mut tasks, mut timer) = (Tasks::default(), Timer::default());
-        while !*shared.stopping.borrow() {
+        while !shared.is_stopping() {
             self.start();
             while let Some(start) = self.starts.pop_front() {
                 tasks.spawn(sender.clone(), start);

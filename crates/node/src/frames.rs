@@ -5,7 +5,7 @@
 //! more: whoever misses here renders. Only what depends on nothing but the change and on settings that subscriptions
 //! share is kept.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use cresset_fhir::NotificationTemplate;
@@ -58,12 +58,12 @@ type Known = FxHashMap<Name, (FrameKey, Frame)>;
 
 /// The newest events that were told of.
 #[derive(Default)]
-pub(crate) struct Frames(Mutex<Known>);
+pub(crate) struct Frames(RwLock<Known>);
 
 impl Frames {
     /// The template of an event, if there is one that can still be used.
     pub(crate) fn template(&self, key: &FrameKey, now: Timestamp) -> Option<Arc<Template>> {
-        let frames = self.frames();
+        let frames = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let (_, Frame::Template(template)) = frames.get(&key.name())? else { return None };
         let age = Duration::try_from(now.duration_since(template.made)).ok()?;
         (age <= AGE_MAX).then(|| template.clone())
@@ -95,7 +95,7 @@ impl Frames {
         }
     }
 
-    fn frames(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn frames(&self) -> RwLockWriteGuard<'_, Known> {
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }

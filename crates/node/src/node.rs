@@ -88,7 +88,7 @@ impl Node {
     /// Attempts under way may end until `grace_end`; what is cut off then counts as not sent.
     pub fn begin_stop(&self, grace_end: Instant) {
         self.shared.grace_end.get_or_init(|| grace_end);
-        self.shared.stopping.send_replace(true);
+        self.shared.stopping.store(true, Ordering::Release);
         self.shared.catch_up.end();
         self.shared.hub.call_all();
         self.shared.delivery.call();
@@ -96,7 +96,7 @@ impl Node {
 
     /// Whether the node takes writes.
     pub fn is_ready(&self) -> bool {
-        !self.shared.stopped.load(Ordering::Acquire) && !*self.shared.stopping.borrow()
+        !self.shared.stopped.load(Ordering::Acquire) && !self.shared.is_stopping()
     }
 
     /// The URL of the server, without version and without a slash at the end.

@@ -105,7 +105,7 @@ pub(crate) struct Shared {
     /// When the node was started.
     pub(crate) started: Timestamp,
     /// Turns true when the node stops; sockets close then, and no attempt begins any more.
-    pub(crate) stopping: watch::Sender<bool>,
+    pub(crate) stopping: AtomicBool,
     /// How long attempts may take then. Set before `stopping` turns true.
     pub(crate) grace_end: OnceLock<Instant>,
     /// Reads of the store at the same time.
@@ -172,7 +172,7 @@ impl Shared {
             trigger_problems: TriggerProblems::default(),
             parsed: Parsed::default(),
             started: clock.now(),
-            stopping: watch::Sender::new(false),
+            stopping: AtomicBool::new(false),
             grace_end: OnceLock::new(),
             reads,
             reads_in_place: false,
@@ -276,6 +276,11 @@ impl Shared {
         ];
         let configured = configured.into_iter().filter_map(|(code, is)| is.then_some(code));
         ["rest-hook", "websocket", "message"].into_iter().chain(configured).collect()
+    }
+
+    /// Whether the node stops.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
     }
 
     /// Position of the last visible change.

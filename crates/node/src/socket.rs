@@ -224,7 +224,7 @@ impl Socket {
     /// The close of a socket when the node stops.
     fn close_to_stop(&self) -> Option<SocketOutput> {
         let reason = || "the server is stopping".to_owned();
-        self.shared.stopping.borrow().then(|| SocketOutput::Close { code: 1001, reason: reason() })
+        self.shared.is_stopping().then(|| SocketOutput::Close { code: 1001, reason: reason() })
     }
 
     /// The frame handed out was written: its events count as delivered (RQ-CH-47).
@@ -413,7 +413,7 @@ impl Socket {
                 Some((range, _)) => self.shared.catch_up.turn(range).await,
                 None => None,
             };
-            if *self.shared.stopping.borrow() {
+            if self.shared.is_stopping() {
                 return Ok(None);
             }
             // Boxed, so that a socket that waits does not keep room for building frames.

@@ -11,6 +11,7 @@ mod clients;
 mod command_line;
 mod crash;
 mod delivery;
+mod egress;
 mod email;
 mod explain;
 mod expressions;

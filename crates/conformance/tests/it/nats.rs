@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use cresset_conformance::{
-    NatsMessage, NatsServer, Notification, Options, Server, Subscribe, Version, patient, set,
-    until, verifies,
+    Detour, NatsMessage, NatsServer, Notification, Options, Server, Subscribe, Version, patient,
+    set, until, verifies,
 };
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use serde_json::{Value, json};
@@ -131,6 +131,69 @@ async fn a_nats_server_that_is_killed_and_started_again_gets_every_event_in_orde
         numbers.extend(told.numbers());
     }
     assert_eq!(numbers, [2, 3, 4, 5, 6], "none lost, none twice, none out of order");
+}
+
+/// A publish that the broker has taken and whose confirmation is held back.
+async fn under_way(grace: &str) -> (NatsServer, Detour, Server, String) {
+    let mut nats = NatsServer::start().await;
+    nats.make_stream(&["cresset.>"], &[]).await;
+    let detour = Detour::start().await;
+    detour.lead_to(Some(nats.address()));
+    let options = options(detour.address()).set("server.shutdown-grace", grace);
+    let server = Server::start_with(options).await;
+    let base = server.base(Version::R4);
+    let id = base.subscribe(&Subscribe::nats(TOPIC, None).max_count(1)).await;
+    base.wait_for_status(&id, "active").await;
+    assert_eq!(told(base.version, &nats.next().await).kind, "handshake");
+    detour.hold_answers(true);
+    base.save(&patient("p")).await;
+    base.save(&patient("p")).await;
+    assert_eq!(told(base.version, &nats.next().await).numbers(), [1]);
+    (nats, detour, server, id)
+}
+
+#[tokio::test]
+async fn a_publish_under_way_at_sigterm_may_end_and_is_not_made_again() {
+    verifies!("RQ-CH-90", "RQ-CH-03");
+    let (mut nats, detour, mut server, id) = under_way("20s").await;
+    let base = server.base(Version::R4);
+    server.terminate();
+    until("the server takes no more requests", || async {
+        let asked = base.request(reqwest::Method::GET, "metadata").try_send().await;
+        asked.map_or(true, |reply| reply.status == 503).then_some(())
+    })
+    .await;
+    detour.hold_answers(false);
+    assert_eq!(server.ended().await.code(), Some(0));
+    server.start_again().await;
+    assert_eq!(told(Version::R4, &nats.next().await).numbers(), [2], "1 was confirmed");
+    let attempts = format!("{}/admin/subscriptions/{id}/attempts", server.url());
+    let attempts = until("the attempt is recorded", || async {
+        let found = server.base(Version::R4).get(&attempts).await.expect(200).json();
+        let attempts = found["subscriptions"][0]["attempts"].as_array()?;
+        (!attempts.is_empty()).then(|| attempts.clone())
+    });
+    let attempts = attempts.await;
+    assert_eq!(attempts.len(), 1, "nothing was made again: {attempts:?}");
+}
+
+#[tokio::test]
+async fn a_publish_that_outlasts_the_grace_time_is_made_again_and_nothing_is_lost() {
+    verifies!("RQ-CH-90", "RQ-ER-15");
+    let (mut nats, detour, mut server, id) = under_way("500ms").await;
+    server.terminate();
+    assert_eq!(server.ended().await.code(), Some(0));
+    assert!(server.log().contains("attempts under way were cut off"));
+    detour.hold_answers(false);
+    server.start_again().await;
+    // The stream knows the repetition by its id, and keeps one.
+    assert_eq!(told(Version::R4, &nats.next().await).numbers(), [2]);
+    let attempts = format!("{}/admin/subscriptions/{id}/attempts", server.url());
+    until("both are recorded", || async {
+        let found = server.base(Version::R4).get(&attempts).await.expect(200).json();
+        (found["subscriptions"][0]["attempts"].as_array()?.len() == 2).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -14,6 +14,15 @@ use super::row::{SELECT_CHANGE, stored};
 use crate::fault::Fault;
 use crate::tail::{Slot, Tail};
 
+const DANGLING: &str = "a view points to a change that is not there";
+
+/// The newest change of a resource, as far as it is in the file; nulls where the view points to nothing.
+const SELECT_CURRENT: &str = "
+    SELECT entry.position, entry.base, entry.type, entry.id, entry.version, interaction, at, author, body, trace
+    FROM version LEFT JOIN entry ON entry.position = version.position
+    WHERE version.base = ?1 AND version.type = ?2 AND version.id = ?3
+    ORDER BY version.version DESC LIMIT 1";
+
 /// Keys for which one snapshot of the file is taken; for fewer, locking it for each statement costs less.
 const SNAPSHOT_MIN: usize = 8;
 
@@ -76,19 +85,18 @@ impl Log {
     ) -> Result<Option<Change>, Fault> {
         let Some(slot) = self.slot(connection, key)? else { return Ok(None) };
         let in_tail = self.seen().current(&slot);
-        let position = match in_tail {
-            Some((_, position)) => Some(position),
-            None => connection
-                .prepare_cached(
-                    "SELECT position FROM version WHERE base = ?1 AND type = ?2 AND id = ?3
-                     ORDER BY version DESC LIMIT 1",
-                )?
-                .query_row(params![slot.base, slot.resource_type, slot.id.as_str()], |row| {
-                    row.get(0)
-                })
-                .optional()?,
-        };
-        position.map(|position| self.pointed(connection, position)).transpose()
+        if let Some((_, position)) = in_tail {
+            return self.pointed(connection, position).map(Some);
+        }
+        // One statement: a start reads a million of them.
+        let mut select = connection.prepare_cached(SELECT_CURRENT)?;
+        let named = params![slot.base, slot.resource_type, slot.id.as_str()];
+        let mut rows = select.query(named)?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        match row.get::<_, Option<u64>>(0)? {
+            Some(_) => self.change_of(connection, row).map(Some),
+            None => Err(Fault::corrupt(DANGLING)),
+        }
     }
 
     pub(crate) fn version(
@@ -220,8 +228,7 @@ impl Log {
 
     /// The change that a view points to.
     fn pointed(&self, connection: &Connection, position: u64) -> Result<Change, Fault> {
-        self.change_at(connection, position)?
-            .ok_or(Fault::corrupt("a view points to a change that is not there"))
+        self.change_at(connection, position)?.ok_or(Fault::corrupt(DANGLING))
     }
 }
 
