@@ -16,7 +16,7 @@ struct SystemPackage {
     reason: &'static str,
 }
 
-const SYSTEM_PACKAGES: [SystemPackage; 5] = [
+const SYSTEM_PACKAGES: [SystemPackage; 6] = [
     SystemPackage {
         package: "gcc",
         probe: &["cc", "--version"],
@@ -31,6 +31,11 @@ const SYSTEM_PACKAGES: [SystemPackage; 5] = [
         package: "nats-server",
         probe: &["nats-server", "--version"],
         reason: "the server that the channel nats is tested with",
+    },
+    SystemPackage {
+        package: "nodejs",
+        probe: &["node", "--version"],
+        reason: "the tests of the client library for browsers and Node",
     },
     SystemPackage {
         package: "python3-aiosmtpd",
