@@ -58,7 +58,7 @@ function ofParameters(parameters) {
   return {
     type: value(named(parameters, "type")[0]),
     status: value(named(parameters, "status")[0]),
-    subscription: value(named(parameters, "subscription")[0])?.reference,
+    subscription: reference(named(parameters, "subscription")[0])?.reference,
     topic: value(named(parameters, "topic")[0]),
     eventsSinceSubscriptionStart: optionalCount(count),
     events: named(parameters, "notification-event").map((event) => {
@@ -66,8 +66,8 @@ function ofParameters(parameters) {
       return {
         number: eventNumber(value(named(parts, "event-number")[0])),
         timestamp: value(named(parts, "timestamp")[0]),
-        focus: value(named(parts, "focus")[0]),
-        additionalContext: named(parts, "additional-context").map(value),
+        focus: reference(named(parts, "focus")[0]),
+        additionalContext: named(parts, "additional-context").map(reference),
       };
     }),
     errors: named(parameters, "error").map(value),
@@ -132,4 +132,10 @@ const named = (parameters, name) => parameters.filter((one) => one?.name === nam
 function value(parameter) {
   const member = Object.keys(parameter ?? {}).find((name) => name.startsWith("value"));
   return member === undefined ? undefined : parameter[member];
+}
+
+/** A parameter that is a reference; the reference implementation wrote text. */
+function reference(parameter) {
+  const sent = value(parameter);
+  return typeof sent === "string" ? { reference: sent } : sent;
 }

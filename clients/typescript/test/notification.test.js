@@ -38,6 +38,9 @@ test("the resources are found by their references, and R5's examples are read", 
   ]) {
     assert.equal(read(`examples/R5/Bundle/notification-${name}.json`).type, type);
   }
+  for (const name of ["r4__Bundle-notification-handshake", "r4__Bundle-notification-id", "r5__Bundle-notification-handshake"]) {
+    assert.match(read(`topics/fhir-candle/tests__${name}.json`).subscription, /\/Subscription\//, name);
+  }
 });
 
 function bundle(members) {

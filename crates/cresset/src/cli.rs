@@ -3,6 +3,7 @@
 //! It only says what was asked for: values that are also configuration stay text here and are
 //! checked with the rest of it, so that all problems show at once. Its tests are in `cli/tests.rs`.
 
+pub(crate) mod remote;
 pub(crate) mod token;
 
 use std::path::PathBuf;
@@ -26,11 +27,36 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run the server until it gets SIGTERM or SIGINT.
     Serve(Serve),
+    /// Probe what a server supports of topic-based subscriptions, by requirement.
+    ///
+    /// Ends with 0 if nothing that was probed breaks a SHALL, with 2 if something does, and with 1 if the
+    /// server could not be probed.
+    Check(remote::Check),
     /// Show or check the configuration.
     #[command(subcommand)]
     Config(Config),
     /// Ask a server why a change is an event of a subscription, or is not.
     Explain(Explain),
+    /// Write the topics and subscriptions of a server to a file.
+    Export(remote::Export),
+    /// Write completions, the manual page or the reference of this command line.
+    #[command(subcommand)]
+    Generate(remote::Generate),
+    /// Create the topics and subscriptions of a file on a server, which may be of another FHIR version.
+    ///
+    /// Ends with 0 if all were created, with 2 if the server refused some, and with 1 if it could not be asked.
+    Import(remote::Import),
+    /// Be an endpoint of rest-hook subscriptions: answer and print what comes.
+    Receive(remote::Receive),
+    /// List, show or change the subscriptions of a server.
+    #[command(subcommand)]
+    Subscription(remote::Subscription),
+    /// Print the events of a topic as they come, from any server, without missing one.
+    ///
+    /// Events go to standard output, and what happens to the connection to standard error. Ctrl-C deletes the
+    /// subscription and ends it with 0; 1 says that it could not go on, 3 that the server had lost events for
+    /// good, 4 that its event numbers cannot be true.
+    Tail(remote::Tail),
     /// Make tokens for clients.
     #[command(subcommand)]
     Token(Token),

@@ -40,6 +40,7 @@ pub(crate) use email::Email;
 pub(crate) use problem::{Origin, Problem, Problems};
 use reader::Reader;
 use tree::Table;
+pub(crate) use value::parse_duration;
 use value::{boolean, choice, count, duration, list, size};
 
 /// The annotated defaults: the lowest layer, and what `cresset config default` prints.

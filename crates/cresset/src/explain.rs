@@ -1,30 +1,22 @@
 //! `cresset explain`: asks a server with `$explain`, and shows the answer as text.
 
 use std::fmt::Write as _;
-use std::path::Path;
-use std::{env, fs};
 
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
 use crate::cli::Explain;
+use crate::remote::token;
 use crate::topics::read_file;
 
 #[cfg(test)]
 mod tests;
 
-/// The variable that holds a bearer token.
-const TOKEN: &str = "CRESSET_TOKEN";
-
 /// Asks and prints.
 pub(crate) fn explain(arguments: &Explain) -> anyhow::Result<()> {
     // Another one may be installed already; either does.
     let _installed = rustls::crypto::ring::default_provider().install_default();
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context("the runtime cannot be started")?;
-    let answer = runtime.block_on(ask(arguments))?;
+    let answer = crate::remote::run(ask(arguments))?;
     let text = if arguments.json { format!("{answer:#}\n") } else { shown(&answer) };
     crate::print(&text)
 }
@@ -55,17 +47,6 @@ async fn ask(arguments: &Explain) -> anyhow::Result<Value> {
         bail!("the server answered {status}{}", issues(&answer));
     }
     Ok(answer)
-}
-
-fn token(file: Option<&Path>) -> anyhow::Result<Option<String>> {
-    let token = match file {
-        Some(file) => Some(
-            fs::read_to_string(file)
-                .with_context(|| format!("{} cannot be read", file.display()))?,
-        ),
-        None => env::var(TOKEN).ok(),
-    };
-    Ok(token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty()))
 }
 
 /// The input of the operation.

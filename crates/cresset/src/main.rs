@@ -1,15 +1,23 @@
 //! The `cresset` binary: command line, configuration and wiring.
 
 mod brokers;
+mod check;
 mod cli;
 mod config;
 mod demo;
 mod explain;
+mod generate;
 mod mail;
+mod receive;
+mod remote;
 mod serve;
+mod subscription;
+mod tail;
 mod telemetry;
+mod terminal;
 mod topic_check;
 mod topics;
+mod transfer;
 
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -24,20 +32,26 @@ use cli::{Cli, Command, token};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    run(Cli::parse().command).unwrap_or_else(|error| failure(&error))
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    let done = match command {
         Command::Serve(arguments) => serve::serve(&arguments),
+        Command::Check(arguments) => return check::check(&arguments),
         Command::Config(cli::Config::Default) => print(config::DEFAULT),
-        Command::Config(cli::Config::Check { config }) => check(config.as_deref()),
+        Command::Config(cli::Config::Check { config }) => check_config(config.as_deref()),
         Command::Explain(arguments) => explain::explain(&arguments),
+        Command::Export(arguments) => transfer::export(&arguments),
+        Command::Generate(what) => generate::generate(&what),
+        Command::Import(arguments) => return transfer::import(&arguments),
+        Command::Receive(arguments) => return receive::receive(&arguments),
+        Command::Subscription(what) => subscription::subscription(&what),
+        Command::Tail(arguments) => return tail::tail(&arguments),
         Command::Token(cli::Token::Hash { generate }) => hash_token(generate),
-        Command::Topic(cli::Topic::Check(arguments)) => {
-            return topic_check::check(&arguments).unwrap_or_else(|error| failure(&error));
-        }
+        Command::Topic(cli::Topic::Check(arguments)) => return topic_check::check(&arguments),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failure(&error),
-    }
+    done.map(|()| ExitCode::SUCCESS)
 }
 
 fn failure(error: &anyhow::Error) -> ExitCode {
@@ -53,7 +67,7 @@ fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-fn check(file: Option<&Path>) -> anyhow::Result<()> {
+fn check_config(file: Option<&Path>) -> anyhow::Result<()> {
     match config::load(file, config::environment(), config::Flags::default()) {
         Ok(_) => print("the configuration is good\n"),
         Err(problems) => {

@@ -19,6 +19,8 @@ pub(crate) fn run() -> Result<ExitCode> {
     // The binary that the conformance tests start. Built alone, so that a feature which only tests
     // turn on is not missed; with the profile of the tests, so that most of it is built once.
     cargo(&["build", "--package", "cresset", "--profile", "test"])?;
+    let client = ["node", "--test", "clients/typescript/test/"];
+    process::step(&client.join(" "), || process::run(&client))?;
     process::step("counts", || counts::run(false))?;
     let tests = ["cargo", "nextest", "run", "--workspace", "--no-fail-fast"];
     eprintln!("==> {}", tests.join(" "));

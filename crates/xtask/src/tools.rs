@@ -40,7 +40,7 @@ const SYSTEM_PACKAGES: [SystemPackage; 9] = [
     SystemPackage {
         package: "nodejs",
         probe: &["node", "--version"],
-        reason: "the JavaScript clients that the server is tested with",
+        reason: "the tests of the clients for browsers and Node",
     },
     SystemPackage { package: "npm", probe: &["npm", "--version"], reason: "installing those" },
     SystemPackage {

@@ -130,9 +130,8 @@ fn code(code: Option<String>) -> Result<Option<SubscriptionStatus>, Error> {
     SubscriptionStatus::parse(&code).map(Some).ok_or(Error::Element("status"))
 }
 
-fn literal(reference: Option<&Value>) -> Result<String, Error> {
-    let literal = reference.and_then(|reference| reference["reference"].as_str());
-    literal.map(str::to_owned).ok_or(Error::Element("subscription"))
+fn literal(element: Option<&Value>) -> Result<String, Error> {
+    element.and_then(|element| reference(element).reference).ok_or(Error::Element("subscription"))
 }
 
 fn event_number(value: Option<&Value>) -> Result<NonZeroU64, Error> {
@@ -144,6 +143,8 @@ fn optional_count(value: Option<&Value>) -> Result<Option<u64>, Error> {
     number(value).map(Some).ok_or(Error::Element("eventsSinceSubscriptionStart"))
 }
 
+/// The reference implementation wrote references of R4's parameters as `valueString`.
 fn reference(element: &Value) -> Reference {
-    Reference { reference: text(element, "reference"), json: element.clone() }
+    let literal = element.as_str().map(str::to_owned);
+    Reference { reference: literal.or_else(|| text(element, "reference")), json: element.clone() }
 }

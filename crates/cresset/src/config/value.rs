@@ -463,7 +463,7 @@ fn within<T: TryFrom<NonZeroU64>>(number: Option<u64>, min: u64, max: u64) -> Op
 }
 
 /// `30s`, or several units, the larger first: `1h30m`.
-pub(super) fn parse_duration(text: &str) -> Option<Duration> {
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let mut total = Duration::ZERO;
     let mut rest = text;
     let mut unit_before = u64::MAX;
