@@ -283,7 +283,7 @@ async fn subscriptions_are_listed_shown_and_turned_off() {
         let shown: Value = serde_json::from_str(&out).expect("JSON");
         assert_eq!(shown["eventsSinceSubscriptionStart"], 2, "{shown}");
         let (code, out) = run(&[&subscription("resend")[..], &[id.as_str()]].concat()).await;
-        assert!(code == 1 && out.contains("409"), "no websocket is bound: {out}");
+        assert!(code == 1 && out.contains("422"), "nothing was sent yet: {out}");
         let (code, _) = run(&[&subscription("off")[..], &[id.as_str()]].concat()).await;
         assert_eq!((code, base.status(&id).await.status), (0, "off".to_owned()));
         let (code, out) = run(&[&subscription("show")[..], &["none"]].concat()).await;

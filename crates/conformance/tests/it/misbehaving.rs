@@ -197,6 +197,7 @@ async fn whole_resources_do_not_go_in_the_clear_also_after_a_change_of_policy() 
     }
     // The addresses stay allowed, by name; what is gone is the leave for trying things out.
     let strict = server.options().clone().without_local_endpoints();
+    let strict = strict.set("rest-hook.https-only", false);
     *server.options() = strict.set("rest-hook.allow-addresses", vec!["127.0.0.0/8"]);
     server.restart().await;
     let base = server.base(Version::R5);

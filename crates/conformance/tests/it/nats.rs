@@ -139,7 +139,9 @@ async fn under_way(grace: &str) -> (NatsServer, Detour, Server, String) {
     nats.make_stream(&["cresset.>"], &[]).await;
     let detour = Detour::start().await;
     detour.lead_to(Some(nats.address()));
-    let options = options(detour.address()).set("server.shutdown-grace", grace);
+    // The ids of messages hold it, so it outlives the restart, on whatever port.
+    let options = options(detour.address()).set("server.base-url", "http://cresset.test");
+    let options = options.set("server.shutdown-grace", grace);
     let server = Server::start_with(options).await;
     let base = server.base(Version::R4);
     let id = base.subscribe(&Subscribe::nats(TOPIC, None).max_count(1)).await;

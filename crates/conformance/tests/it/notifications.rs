@@ -149,8 +149,8 @@ async fn resources_are_sent_as_they_were_at_the_event() {
     let server = Server::start().await;
     for base in server.bases() {
         let id = base.subscribe(&Subscribe::websocket(PATIENTS).content("full-resource")).await;
-        let odd = "{\"resourceType\":\"Patient\",\"id\":\"odd\",\"extension\":[{\"url\":\
-            \"http://x.test\",\"valueDecimal\":1.500}],\"zzz\":{\"b\":1,\"a\":2}}";
+        let odd = "{\"resourceType\":\"Patient\",\"id\":\"odd\",\"name\":[{\"text\":\"b\",\
+            \"family\":\"a\"}],\"extension\":[{\"valueDecimal\":1.500,\"url\":\"http://x.test\"}]}";
         let put = base.request(reqwest::Method::PUT, "Patient/odd").body(odd).send().await;
         let stored = String::from_utf8_lossy(&put.expect(201).body).into_owned();
         base.save(&patient("odd")).await;

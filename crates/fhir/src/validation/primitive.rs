@@ -108,7 +108,10 @@ impl Primitive {
             ),
             Self::Integer64 => (is_integer64(text), "must be an integer of 64 bits, as a string"),
             Self::Oid => (is_oid(text), "must be an OID, as in urn:oid:1.2.3"),
-            Self::String => (is_string(text), "must have visible characters and no control ones"),
+            Self::String => (
+                is_string(text),
+                "must have visible characters, no control ones, and 1,048,576 characters at most",
+            ),
             Self::Time => (is_time(text), "must be a time: hh:mm:ss"),
             Self::Uri => {
                 (!text.contains(char::is_whitespace), "must be a URI, without white space")
