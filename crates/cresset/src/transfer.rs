@@ -176,7 +176,7 @@ fn subscription(from: FhirVersion, to: FhirVersion, resource: &Value) -> Result<
 
 fn topic(to: FhirVersion, resource: &Value) -> Result<Value, String> {
     let issues = |issues: cresset_model::Issues| {
-        let texts: Vec<String> = issues.0.into_iter().map(|issue| issue.text.to_string()).collect();
+        let texts: Vec<String> = issues.0.into_iter().map(|issue| issue.text).collect();
         texts.join("; ")
     };
     let parsed = parse_topic_any(resource).map_err(issues)?;

@@ -76,12 +76,13 @@ fn is_always(element: &Element) -> bool {
 fn summary(definitions: &Definitions, of: &str, value: Value) -> Value {
     let backbone = definitions.type_named(of).filter(|one| one.kind == TypeKind::Backbone);
     let Some(backbone) = backbone else { return value };
-    match value {
-        Value::Array(items) => {
-            items.into_iter().map(|item| summary_of_parts(definitions, backbone, item)).collect()
-        }
-        value => summary_of_parts(definitions, backbone, value),
+    if let Value::Array(items) = value {
+        return items
+            .into_iter()
+            .map(|item| summary_of_parts(definitions, backbone, item))
+            .collect();
     }
+    summary_of_parts(definitions, backbone, value)
 }
 
 fn summary_of_parts(definitions: &Definitions, of: &TypeDefinition, value: Value) -> Value {

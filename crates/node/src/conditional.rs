@@ -269,5 +269,5 @@ pub(crate) fn several() -> Error {
 /// What others changed that a write was prepared on.
 pub(crate) fn stale() -> Error {
     let text = "others changed what this depends on in the meantime; read again, then decide";
-    Error::of(Kind::Conflict, IssueCode::Conflict, text).as_stale()
+    Error::of(Kind::Conflict, IssueCode::Conflict, text).into_stale()
 }

@@ -97,7 +97,7 @@ impl Error {
     }
 
     /// The same error, for a change that was prepared on what is so no more.
-    pub(crate) fn as_stale(self) -> Self {
+    pub(crate) fn into_stale(self) -> Self {
         Self { is_stale: true, ..self }
     }
 

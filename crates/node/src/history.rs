@@ -24,7 +24,7 @@ pub const HISTORY_PAGE_MAX: usize = 1_000;
 /// Changes that one page looks at, at most.
 const SCAN_MAX: usize = 20_000;
 /// Changes read at once.
-const CHUNK: u64 = 256;
+const CHUNK: u16 = 256;
 /// Bytes of resources after which a page ends.
 const PAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 
@@ -122,7 +122,7 @@ impl Node {
         let mut page = Page::new(query);
         let mut before = query.before.and_then(VersionId::new);
         while page.has_room() {
-            let versions = store.history(key, before, CHUNK as usize)?;
+            let versions = store.history(key, before, usize::from(CHUNK))?;
             let Some(last) = versions.last() else { return Ok(page.ended(total)) };
             before = Some(last.version);
             for change in versions {
@@ -156,7 +156,7 @@ impl Node {
         let mut page = Page::new(query);
         while page.has_room() && before > 1 {
             let chunk = self.changes_below(before)?;
-            before = before.saturating_sub(CHUNK).max(1);
+            before = before.saturating_sub(u64::from(CHUNK)).max(1);
             for change in chunk.into_iter().rev() {
                 if query.is_over(change.at) {
                     return Ok(page.ended(None));
@@ -189,7 +189,7 @@ impl Node {
 
     /// The changes just below a position, in order; all of them from [`CHUNK`] below on.
     fn changes_below(&self, before: u64) -> Result<Vec<Change>, Error> {
-        let first = before.saturating_sub(CHUNK).max(1);
+        let first = before.saturating_sub(u64::from(CHUNK)).max(1);
         let mut chunk: Vec<Change> = Vec::new();
         let mut after = Position::new(first - 1);
         loop {

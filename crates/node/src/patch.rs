@@ -136,9 +136,11 @@ impl Node {
         patch.apply(version, &mut value)?;
         let bytes = Bytes::from(json::render_like(&current.body, &value));
         let body = self.prepare(caller, version, key, Some(&key.id), bytes);
-        let body = body.map_err(|error| match error.kind() {
-            Kind::Malformed => Error::new(Kind::Unprocessable, error.issues().clone()),
-            _ => error,
+        let body = body.map_err(|error| {
+            if error.kind() == Kind::Malformed {
+                return Error::new(Kind::Unprocessable, error.issues().clone());
+            }
+            error
         })?;
         let action = Action::Put(Box::new(body));
         Ok(intent(caller, key.clone(), action, Precondition::Unchanged(current.version)))

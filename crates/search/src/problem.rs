@@ -124,11 +124,10 @@ pub(crate) struct Open {
 
 impl Open {
     pub(crate) fn add(&mut self, problem: ProblemKind) {
-        match problem {
-            ProblemKind::Missing(needs) => self.missing.extend(needs),
-            other => {
-                self.other.get_or_insert(other);
-            }
+        if let ProblemKind::Missing(needs) = problem {
+            self.missing.extend(needs);
+        } else {
+            self.other.get_or_insert(problem);
         }
     }
 

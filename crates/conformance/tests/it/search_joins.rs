@@ -210,7 +210,7 @@ async fn what_asks_too_much_is_refused_at_once() {
             format!("Patient?{}", vec!["name=x"; 101].join("&")),
             format!("Patient?{}", vec!["_include=*"; 51].join("&")),
             format!("Patient?_id={}", vec!["x"; 1_001].join(",")),
-            format!("Patient?_sort={}", vec!["name"; 9].join(",")),
+            format!("Patient?_sort={}", ["name"; 9].join(",")),
         ] {
             base.get(&query).await.refused(400);
         }

@@ -224,7 +224,7 @@ pub(super) fn located(error: &Error, index: usize) -> Error {
         ..issue.clone()
     });
     let located = Error::new(error.kind(), Issues(issues.collect()));
-    if error.is_stale() { located.as_stale() } else { located }
+    if error.is_stale() { located.into_stale() } else { located }
 }
 
 /// What an entry that failed is answered.

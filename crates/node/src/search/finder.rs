@@ -1,5 +1,6 @@
 //! Candidates from the index, judged by `search` itself, within a budget.
 
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use cresset_definitions::FhirVersion;
@@ -40,6 +41,9 @@ const LOOKUPS_MAX: usize = 12;
 
 const TOO_DEEP: &str = "it depends on too many resources, one after the other";
 
+/// Those that refer to a resource, by its id.
+pub(super) type Referring = FxHashMap<SmolStr, Vec<Arc<Value>>>;
+
 /// Finds resources for one search; blocks.
 pub(super) struct Finder<'f> {
     pub(super) shared: &'f Shared,
@@ -51,7 +55,7 @@ pub(super) struct Finder<'f> {
     judged_left: usize,
     scans_left: usize,
     /// What is known of who refers to whom, by what was asked.
-    pub(super) referring: Vec<(Arc<Has>, FxHashMap<SmolStr, Vec<Arc<Value>>>)>,
+    pub(super) referring: Vec<(Arc<Has>, Referring)>,
     /// Why something could not be told.
     reasons: Vec<&'static str>,
 }
@@ -306,9 +310,9 @@ impl<'f> Finder<'f> {
                 break;
             }
             for need in missing {
-                if !answers.contains_key(&need) {
-                    let found = self.look_up(&need);
-                    answers.insert(need, found);
+                if let Entry::Vacant(place) = answers.entry(need) {
+                    let found = self.look_up(place.key());
+                    place.insert(found);
                 }
             }
         }

@@ -13,11 +13,10 @@ use cresset_search::{
     Criterion, Has, Parameter, Reference, ResourceValues, SearchValue, Set, Target, Test,
 };
 use cresset_store::{Clause, Condition, Test as IndexTest};
-use rustc_hash::FxHashMap;
 use serde_json::Value;
 use smol_str::{SmolStr, format_smolstr};
 
-use super::finder::Finder;
+use super::finder::{Finder, Referring};
 use super::request::Asking;
 use crate::draft::look_up_stored;
 use crate::error::Error;
@@ -125,7 +124,7 @@ impl Finder<'_> {
     fn has(&mut self, resource_type: &str, has: &Arc<Has>) -> Result<Narrow, Error> {
         let asking = asking(has.resource_type(), has.criterion());
         let Some(found) = self.all(&asking, JOINED_MAX)? else { return Ok(Narrow::TooMany) };
-        let mut referring: FxHashMap<SmolStr, Vec<Arc<Value>>> = FxHashMap::default();
+        let mut referring = Referring::default();
         let mut any = Vec::new();
         for change in found {
             let Ok(value) = json::parse(&change.body).map(Arc::new) else { continue };
@@ -186,12 +185,10 @@ pub(super) fn referred<'a>(
     resource_type: &str,
 ) -> Vec<&'a str> {
     let found = values.of(parameter).unwrap_or_default().iter();
-    let ids = found.filter_map(|value| match value {
-        SearchValue::Reference(Reference {
-            target: Target::Local { resource_type: of, id, .. },
-            ..
-        }) if *of == resource_type => Some(*id),
-        _ => None,
+    let ids = found.filter_map(|value| {
+        let SearchValue::Reference(Reference { target, .. }) = value else { return None };
+        let Target::Local { resource_type: of, id, .. } = target else { return None };
+        (*of == resource_type).then_some(*id)
     });
     ids.collect()
 }
@@ -202,16 +199,15 @@ fn collect_references<'v>(value: &'v Value, references: &mut Vec<(&'v str, &'v s
         Value::Array(items) => items.iter().for_each(|one| collect_references(one, references)),
         Value::Object(members) => {
             for (name, member) in members {
-                match member {
-                    Value::String(text) if name == "reference" => {
-                        // Absolute ones and those of versions too: the last `Type/id` in them.
-                        let path = text.split("/_history/").next().unwrap_or_default();
-                        let mut parts = path.rsplit('/');
-                        if let (Some(id), Some(of)) = (parts.next(), parts.next()) {
-                            references.push((of, id));
-                        }
-                    }
-                    member => collect_references(member, references),
+                let Some(text) = member.as_str().filter(|_| name == "reference") else {
+                    collect_references(member, references);
+                    continue;
+                };
+                // Absolute ones and those of versions too: the last `Type/id` in them.
+                let path = text.split("/_history/").next().unwrap_or_default();
+                let mut parts = path.rsplit('/');
+                if let (Some(id), Some(of)) = (parts.next(), parts.next()) {
+                    references.push((of, id));
                 }
             }
         }

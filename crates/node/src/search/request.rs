@@ -117,7 +117,7 @@ impl Asked {
         let Place { path, askings, are_named } = Place::of(caller, scope, target, request)?;
         let wanted = Wanted::new(&shared.config.limits);
         let (used, warnings) = (Vec::new(), Issues::default());
-        let mut reader = Reader { shared, caller, scope, are_named };
+        let reader = Reader { shared, caller, scope, are_named };
         let mut asked = Self { askings, wanted, path, used, warnings };
         let mut issues = Issues::default();
         for (name, value) in &request.parameters {
@@ -263,7 +263,7 @@ struct Reader<'r> {
 impl Reader<'_> {
     /// Reads one parameter; the outer error is no question of its form.
     fn read(
-        &mut self,
+        &self,
         asked: &mut Asked,
         target: SearchTarget<'_>,
         (name, value): (&str, &str),
