@@ -23,13 +23,12 @@ async fn main() -> Result<(), Box<dyn Error>> {
             update = listener.next() => update?,
             _ = tokio::signal::ctrl_c() => break,
         };
-        match update {
-            Update::Event(arrival) => {
-                let focus = arrival.event.focus.and_then(|focus| focus.reference);
-                println!("{} {}", arrival.event.number, focus.unwrap_or_default());
-            }
-            Update::Lost(numbers) => println!("lost: {numbers:?}"),
-            other => println!("{other:?}"),
+        if let Update::Event(arrival) = update {
+            let focus = arrival.event.focus.and_then(|focus| focus.reference);
+            println!("{} {}", arrival.event.number, focus.unwrap_or_default());
+        } else {
+            // Events lost, the connection, heartbeats: see `Update`.
+            println!("{update:?}");
         }
     }
     client.unsubscribe(&id).await?;

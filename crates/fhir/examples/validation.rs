@@ -1,6 +1,8 @@
 //! What validation takes: nanoseconds for each resource of a few kinds, the median of several runs.
 //!
 //! `cargo run --release -p cresset-fhir --example validation`
+#![expect(clippy::disallowed_methods, reason = "measuring takes a clock; nothing else here does")]
+#![expect(clippy::print_stdout, reason = "a tool for developers")]
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -208,12 +208,13 @@ async fn a_token_is_renewed_when_it_is_due_and_the_connection_stays() {
     let mut listener = listener(&server, Start::Now);
     let mut seen = Vec::new();
     loop {
-        match listener.next().await.expect("it goes on") {
-            Update::Event(_) => {
-                listener.connection.as_mut().expect("connected").renew_at = Instant::now();
-            }
-            Update::Renewed => break,
-            other => seen.push(format!("{other:?}")),
+        let update = listener.next().await.expect("it goes on");
+        if matches!(update, Update::Event(_)) {
+            listener.connection.as_mut().expect("connected").renew_at = Instant::now();
+        } else if matches!(update, Update::Renewed) {
+            break;
+        } else {
+            seen.push(format!("{update:?}"));
         }
     }
     assert_eq!(*server.tokens.lock().expect("no panic"), 2);

@@ -88,13 +88,9 @@ impl World {
 }
 
 fn local(value: &SearchValue<'_>) -> Option<String> {
-    match value {
-        SearchValue::Reference(Reference {
-            target: Target::Local { resource_type, id, .. },
-            ..
-        }) => Some(format!("{resource_type}/{id}")),
-        _ => None,
-    }
+    let SearchValue::Reference(Reference { target, .. }) = value else { return None };
+    let Target::Local { resource_type, id, .. } = target else { return None };
+    Some(format!("{resource_type}/{id}"))
 }
 
 /// The examples of a version; `None` if they are not there, which `CI=true` does not let pass.

@@ -160,16 +160,25 @@ fn what_cannot_be_applied_is_told_apart_from_what_is_no_patch() {
     let index = ("index", "valueInteger", json!(9));
     for (operation, wanted) in [
         (operation("delete", "Patient.name", &[]), IssueCode::PatchNotApplicable),
-        (operation("replace", "Patient.photo", &[value.clone()]), IssueCode::PatchNotApplicable),
-        (operation("replace", "Patient", &[value.clone()]), IssueCode::PatchNotApplicable),
+        (
+            operation("replace", "Patient.photo", std::slice::from_ref(&value)),
+            IssueCode::PatchNotApplicable,
+        ),
+        (
+            operation("replace", "Patient", std::slice::from_ref(&value)),
+            IssueCode::PatchNotApplicable,
+        ),
         (operation("delete", "Patient.name.count()", &[]), IssueCode::PatchNotApplicable),
         (
             operation("insert", "Patient.name", &[index, value.clone()]),
             IssueCode::PatchNotApplicable,
         ),
-        (operation("insert", "Patient.name[0]", &[value.clone()]), IssueCode::PatchNotApplicable),
+        (
+            operation("insert", "Patient.name[0]", std::slice::from_ref(&value)),
+            IssueCode::PatchNotApplicable,
+        ),
         (operation("replace", "Patient.active", &[]), IssueCode::InvalidPatch),
-        (operation("replace", "Patient.(", &[value.clone()]), IssueCode::InvalidPatch),
+        (operation("replace", "Patient.(", std::slice::from_ref(&value)), IssueCode::InvalidPatch),
         (operation("merge", "Patient.active", &[value]), IssueCode::InvalidPatch),
         (json!({"name": "other"}), IssueCode::InvalidPatch),
     ] {
