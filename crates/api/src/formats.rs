@@ -84,19 +84,26 @@ fn without_format(uri: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// The request with its body as JSON.
+/// The request with its body as JSON. One without a body goes on as it is, whatever it is said to
+/// be: clients set the header for all that they ask.
 async fn read(context: &Context, version: FhirVersion, request: Request) -> Result<Request, Error> {
     if !is_xml(version, request.headers(), header::CONTENT_TYPE) {
         return Ok(request);
     }
     let (mut parts, body) = request.into_parts();
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(FHIR_JSON));
+    if body.is_end_stream() {
+        return Ok(Request::from_parts(parts, body));
+    }
     context.node.authenticate(negotiate::text(&parts.headers, header::AUTHORIZATION))?;
     let bytes = read_body(context, &parts.headers, body).await?;
+    parts.headers.remove(header::CONTENT_LENGTH);
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Request::from_parts(parts, Body::empty()));
+    }
     let translated =
         aside(context, bytes.len(), move || Codec::of(version).json_of_xml(&bytes)).await?;
     let json = translated.map_err(|issues| Error::new(Kind::Malformed, issues))?;
-    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(FHIR_JSON));
-    parts.headers.remove(header::CONTENT_LENGTH);
     Ok(Request::from_parts(parts, Body::from(json)))
 }
 

@@ -119,3 +119,17 @@ async fn xml_of_a_caller_who_is_not_known_is_not_even_read() {
         known.request(Method::PUT, "Patient/p").body_as("<no xml", XML).send().await.refused(400);
     }
 }
+
+#[tokio::test]
+async fn who_says_xml_and_sends_nothing_is_answered() {
+    let server = Server::start().await;
+    for base in server.bases() {
+        base.save(&patient("p")).await;
+        let asked =
+            |method: Method, path: &str| base.request(method, path).header("content-type", XML);
+        asked(Method::GET, "Patient/p").send().await.expect(200);
+        base.request(Method::GET, "metadata").body_as(" \n", XML).send().await.expect(200);
+        asked(Method::DELETE, "Patient/p").send().await.expect(204);
+        asked(Method::POST, "Patient").send().await.refused(400);
+    }
+}
