@@ -35,11 +35,17 @@ pub(crate) struct Context {
     pub(crate) requests: Arc<Semaphore>,
     /// Room for their bodies, in KiB.
     pub(crate) bodies: Arc<Semaphore>,
+    /// Room for bodies that are being made another form of.
+    pub(crate) translations: Arc<Semaphore>,
 }
 
 /// Bodies of all requests under way together, in KiB; what is parsed of them takes several times
 /// as much.
 pub(crate) const BODIES_KIB_MAX: u32 = 512 * 1024;
+
+/// Bodies that are made another form of at the same time: each takes a multiple of its size and
+/// keeps a processor busy (I10).
+pub(crate) const TRANSLATIONS_MAX: usize = 4;
 
 /// The version that the first part of the path names.
 pub(crate) fn version_of(path: &str) -> Result<FhirVersion, Error> {

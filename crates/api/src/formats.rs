@@ -3,8 +3,10 @@
 //! The handlers know JSON only. What comes as XML is made JSON before them, what a client wants as
 //! XML is made XML behind them, refusals included. `_format` says it, or else `Accept`, where JSON is
 //! preferred if it is as welcome as XML. XML costs a parse of the answer; JSON costs nothing here.
+//! Nothing is read of a caller who is not known, and what is large is translated beside the threads
+//! that serve connections, a few at a time (I10).
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody as _, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderMap, HeaderValue, Uri, header};
@@ -20,6 +22,9 @@ use crate::outcome::{FHIR_JSON, Refusal};
 
 /// Answers larger than this are sent as JSON even to who wants XML or wants it pretty.
 const TRANSLATED_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Bodies up to this are translated where they are: another thread would cost more.
+const TRANSLATED_HERE_BYTES_MAX: usize = 32 * 1024;
 
 /// What a client wants the answer to look like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,7 +49,7 @@ pub(crate) async fn translate(
     };
     match wanted {
         Wanted { format: Format::Json, pretty: false } => answer,
-        Wanted { .. } => written(version, wanted, answer).await,
+        Wanted { .. } => written(&context, version, wanted, answer).await,
     }
 }
 
@@ -79,17 +84,26 @@ fn without_format(uri: &Uri) -> Option<Uri> {
     Uri::from_parts(parts).ok()
 }
 
-/// The request with its body as JSON.
+/// The request with its body as JSON. One without a body goes on as it is, whatever it is said to
+/// be: clients set the header for all that they ask.
 async fn read(context: &Context, version: FhirVersion, request: Request) -> Result<Request, Error> {
     if !is_xml(version, request.headers(), header::CONTENT_TYPE) {
         return Ok(request);
     }
     let (mut parts, body) = request.into_parts();
-    let bytes = read_body(context, &parts.headers, body).await?;
-    let translated = Codec::of(version).json_of_xml(&bytes);
-    let json = translated.map_err(|issues| Error::new(Kind::Malformed, issues))?;
     parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(FHIR_JSON));
+    if body.is_end_stream() {
+        return Ok(Request::from_parts(parts, body));
+    }
+    context.node.authenticate(negotiate::text(&parts.headers, header::AUTHORIZATION))?;
+    let bytes = read_body(context, &parts.headers, body).await?;
     parts.headers.remove(header::CONTENT_LENGTH);
+    if bytes.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Request::from_parts(parts, Body::empty()));
+    }
+    let translated =
+        aside(context, bytes.len(), move || Codec::of(version).json_of_xml(&bytes)).await?;
+    let json = translated.map_err(|issues| Error::new(Kind::Malformed, issues))?;
     Ok(Request::from_parts(parts, Body::from(json)))
 }
 
@@ -97,10 +111,17 @@ fn is_xml(version: FhirVersion, headers: &HeaderMap, name: header::HeaderName) -
     negotiate::text(headers, name).is_some_and(|value| negotiate::is_xml(value, version))
 }
 
-/// The answer in the form that is wanted; as it is if it is no FHIR in JSON.
-async fn written(version: FhirVersion, wanted: Wanted, answer: Response) -> Response {
+/// The answer in the form that is wanted; as it is if it is no FHIR in JSON, or too large.
+async fn written(
+    context: &Context,
+    version: FhirVersion,
+    wanted: Wanted,
+    answer: Response,
+) -> Response {
     let content_type = negotiate::text(answer.headers(), header::CONTENT_TYPE);
-    if !content_type.is_some_and(|value| value.starts_with(FHIR_JSON)) {
+    let is_json = content_type.is_some_and(|value| value.starts_with(FHIR_JSON));
+    let size = answer.body().size_hint().upper();
+    if !is_json || size.is_none_or(|size| size > TRANSLATED_BYTES_MAX as u64) {
         return answer;
     }
     let (mut parts, body) = answer.into_parts();
@@ -108,18 +129,37 @@ async fn written(version: FhirVersion, wanted: Wanted, answer: Response) -> Resp
         Ok(bytes) => bytes,
         Err(error) => return Refusal(Error::internal(error)).into_response(),
     };
-    let body = match wanted.format {
-        Format::Json => json::pretty(&bytes),
-        Format::Xml => match Codec::of(version).xml_of_json(&bytes) {
-            Ok(xml) => {
-                parts.headers.insert(header::CONTENT_TYPE, xml_content_type(version));
-                xml
-            }
-            Err(issues) => return Refusal(Error::internal(issues)).into_response(),
-        },
+    let translated = aside(context, bytes.len(), move || match wanted.format {
+        Format::Json => Ok(json::pretty(&bytes)),
+        Format::Xml => Codec::of(version).xml_of_json(&bytes).map_err(Error::internal),
+    });
+    let body = match translated.await.flatten() {
+        Ok(body) => body,
+        Err(error) => return Refusal(error).into_response(),
     };
+    if wanted.format == Format::Xml {
+        parts.headers.insert(header::CONTENT_TYPE, xml_content_type(version));
+    }
     parts.headers.remove(header::CONTENT_LENGTH);
     Response::from_parts(parts, Body::from(body))
+}
+
+/// Translates a body of this size: a large one on a thread that may take long, when there is room.
+async fn aside<T, F>(context: &Context, size: usize, translate: F) -> Result<T, Error>
+where
+    T: Send + 'static,
+    F: FnOnce() -> T + Send + 'static,
+{
+    if size <= TRANSLATED_HERE_BYTES_MAX {
+        return Ok(translate());
+    }
+    let permit = context.translations.clone().acquire_owned().await.map_err(Error::internal)?;
+    let translated = tokio::task::spawn_blocking(move || {
+        // Held until it has ended, also when nobody waits for it any more.
+        let _permit = permit;
+        translate()
+    });
+    translated.await.map_err(Error::internal)
 }
 
 /// `application/fhir+xml` of this version.

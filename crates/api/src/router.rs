@@ -74,10 +74,11 @@ fn routes(context: Context) -> Router {
             get(operations::on_instance_by_get).post(operations::on_instance),
         )
         .route("/{version}/{type}/{id}/{operation}/_search", post(search::of_compartment_by_post))
-        .layer(middleware::from_fn_with_state(context.clone(), limit))
         .fallback(fallback::unknown_path)
         .method_not_allowed_fallback(fallback::unknown_method)
         .layer(middleware::from_fn_with_state(context.clone(), formats::translate))
+        // Around the translation, whose bodies count too.
+        .layer(middleware::from_fn_with_state(context.clone(), limit))
         .with_state(context)
 }
 

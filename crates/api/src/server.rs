@@ -13,7 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use crate::context::{BODIES_KIB_MAX, Context};
+use crate::context::{BODIES_KIB_MAX, Context, TRANSLATIONS_MAX};
 use crate::router::router;
 
 /// How long the listener rests after an error that may pass, such as too many open files.
@@ -68,7 +68,9 @@ impl Server {
     pub fn new(node: Arc<Node>, config: Config) -> Self {
         let requests = Arc::new(Semaphore::new(config.requests_max));
         let bodies = Arc::new(Semaphore::new(BODIES_KIB_MAX as usize));
-        Self { context: Context { node, config: Arc::new(config), requests, bodies } }
+        let translations = Arc::new(Semaphore::new(TRANSLATIONS_MAX));
+        let config = Arc::new(config);
+        Self { context: Context { node, config, requests, bodies, translations } }
     }
 
     /// Serves until `stop` is ready, then lets requests in progress end for at most `grace`.

@@ -1,6 +1,7 @@
-//! What the web asks of every answer: CORS for pages of other origins, and gzip.
+//! What the web asks of every answer: CORS for pages of other origins, gzip, and word of how it may
+//! be kept.
 //!
-//! Both stand around everything else, so that refusals have them too. Behind them a body is what it is
+//! All stand around everything else, so that refusals have them too. Behind them a body is what it is
 //! without gzip: its bound is that of what it unpacks to.
 
 use std::time::Duration;
@@ -30,6 +31,7 @@ const ANY: &str = "*";
 /// Puts CORS for these origins and gzip around all routes.
 pub(crate) fn layered(router: Router, origins: &[String]) -> Router {
     let router = router
+        .layer(middleware::map_response(with_caching))
         .layer(RequestDecompressionLayer::new())
         .layer(middleware::from_fn(check_encoding))
         .layer(
@@ -72,6 +74,15 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
     // Some clients always ask for it, though nothing here goes by cookies.
     (!origins.is_empty())
         .then(|| layer.allow_origin(AllowOrigin::list(origins)).allow_credentials(true))
+}
+
+/// Says that an answer is for its caller alone and is asked for again before it is shown again, and
+/// which headers it went by: rights and resources change, and one URL has JSON and XML.
+async fn with_caching(mut answer: Response) -> Response {
+    let headers = answer.headers_mut();
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("private, no-cache"));
+    headers.append(header::VARY, HeaderValue::from_static("accept, authorization, prefer"));
+    answer
 }
 
 /// Refuses with 415 bodies that are packed in a way that is not unpacked here.

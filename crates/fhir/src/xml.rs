@@ -8,18 +8,21 @@
 //! Reading resolves no entity but XML's own and loads nothing: a document type is refused. Depth is
 //! bounded as in JSON. Tests: `xml/tests.rs`.
 
+mod entities;
+mod markup;
 mod read;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
+pub(crate) use markup::{has_known_references, is_known};
 pub(crate) use read::to_json;
 pub(crate) use write::from_json;
 
 /// The namespace of all of FHIR's elements.
 const NAMESPACE: &str = "http://hl7.org/fhir";
-/// The type of a narrative's markup, which stands in XML as it is.
+/// The type of a narrative's markup, which is a text in JSON and stands in XML as elements.
 const XHTML: &str = "xhtml";
 /// The namespace of a narrative's.
 const XHTML_NAMESPACE: &str = "http://www.w3.org/1999/xhtml";

@@ -62,7 +62,9 @@ impl fmt::Display for ResourceType {
     }
 }
 
-/// The logical id of a resource: 1 to 64 characters of `[A-Za-z0-9.-]`.
+/// The logical id of a resource: 1 to 64 characters of `[A-Za-z0-9.-]`, but neither `.` nor `..`.
+///
+/// Those two are no segment of a URL's path: who follows a URL with one asks for another resource.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResourceId(SmolStr);
 
@@ -70,11 +72,13 @@ impl ResourceId {
     /// Checks FHIR's rule for the type `id`.
     pub fn new(id: &str) -> Result<Self, InvalidId> {
         let valid = (1..=64).contains(&id.len())
-            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+            && !matches!(id, "." | "..");
         if valid {
             Ok(Self(SmolStr::new(id)))
         } else {
-            Err(InvalidId { what: "an id", rule: "1 to 64 characters of A-Z a-z 0-9 - ." })
+            let rule = "1 to 64 characters of A-Z a-z 0-9 - . and neither . nor ..";
+            Err(InvalidId { what: "an id", rule })
         }
     }
 
@@ -220,5 +224,20 @@ impl ClientName {
 impl fmt::Display for ClientName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_a_segment_of_a_path() {
+        for good in ["a", "-", "...", ".a", "A.1-b", &"x".repeat(64)] {
+            assert!(ResourceId::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "a/b", "a_b", "ä", &"x".repeat(65)] {
+            assert!(ResourceId::new(bad).is_err(), "{bad}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use cresset_engine::CompiledSubscription;
-use cresset_model::{ClientName, Issue, IssueCode, TraceContext};
+use cresset_model::{ClientName, Issue, IssueCode, TraceContext, is_criteria_topic};
 use rustc_hash::FxHashMap;
 use sha2::{Digest, Sha256};
 
@@ -170,15 +170,23 @@ impl ClientRights {
 /// resources than the focus tell of them by which events come (RQ-SS-02, RQ-SS-03).
 ///
 /// Topics are no such question: whoever may subscribe may know what their authors, who had to be
-/// allowed to read, have them tell.
+/// allowed to read, have them tell. A search as criteria has no author but its owner, and its events
+/// tell what any search would.
 pub(crate) fn check_may_ask(
     may_read: bool,
     subscription: &CompiledSubscription,
 ) -> Result<(), Issue> {
-    if may_read || !subscription.asks_others() {
+    if may_read {
         return Ok(());
     }
-    Err(may_not_ask("a filter").at("Subscription.filterBy"))
+    if is_criteria_topic(&subscription.topic().canonical().url) {
+        let text = format!("a search as criteria takes the right '{}'", Right::Read.as_str());
+        return Err(Issue::error(IssueCode::Forbidden, text).at("Subscription.criteria"));
+    }
+    if subscription.asks_others() {
+        return Err(may_not_ask("a filter").at("Subscription.filterBy"));
+    }
+    Ok(())
 }
 
 /// What a client is told that asks about other resources than the one that changed and may not read

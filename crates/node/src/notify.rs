@@ -133,6 +133,8 @@ pub(crate) async fn render(
     let mut notification = notification(shared, live, version, notification_type, read);
     notification.status = status.unwrap_or(notification.status);
     let mut bytes = Vec::with_capacity(room_for(&notification));
+    // Medplum's client reads nothing but JSON.
+    let format = if dialect == Dialect::Medplum { Format::Json } else { format };
     match dialect {
         Dialect::Fhir => Codec::of(version).render_notification(&notification, &mut bytes),
         Dialect::Medplum if version == FhirVersion::R4 => {

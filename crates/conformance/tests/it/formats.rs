@@ -1,6 +1,6 @@
 //! XML in and out.
 
-use cresset_conformance::{Server, patient, verifies};
+use cresset_conformance::{Options, Server, patient, verifies};
 use reqwest::Method;
 use serde_json::json;
 
@@ -102,5 +102,34 @@ async fn xml_that_is_none_is_refused_and_nothing_is_stored() {
         let other = format!("{XML}; fhirVersion=3.0");
         request.body_as(patient(""), &other).send().await.refused_as(415, "not-supported");
         base.get("Patient/p").await.refused(404);
+    }
+}
+
+#[tokio::test]
+async fn xml_of_a_caller_who_is_not_known_is_not_even_read() {
+    verifies!("RQ-SS-01");
+    let options = Options::default().client("ward", "ward-token-of-the-tests", &["write"]);
+    let server = Server::start_with(options).await;
+    for base in server.bases() {
+        for (method, path) in [(Method::PUT, "Patient/p"), (Method::POST, "Patient")] {
+            let request = base.request(method, path).body_as("<no xml", XML);
+            request.send().await.refused_as(401, "login");
+        }
+        let known = base.with_bearer("ward-token-of-the-tests");
+        known.request(Method::PUT, "Patient/p").body_as("<no xml", XML).send().await.refused(400);
+    }
+}
+
+#[tokio::test]
+async fn who_says_xml_and_sends_nothing_is_answered() {
+    let server = Server::start().await;
+    for base in server.bases() {
+        base.save(&patient("p")).await;
+        let asked =
+            |method: Method, path: &str| base.request(method, path).header("content-type", XML);
+        asked(Method::GET, "Patient/p").send().await.expect(200);
+        base.request(Method::GET, "metadata").body_as(" \n", XML).send().await.expect(200);
+        asked(Method::DELETE, "Patient/p").send().await.expect(204);
+        asked(Method::POST, "Patient").send().await.refused(400);
     }
 }

@@ -109,3 +109,22 @@ async fn without_configuration_no_page_of_another_origin_may() {
         assert_eq!(preflight(&any, ORIGIN).await.header("access-control-allow-origin"), "*");
     }
 }
+
+#[tokio::test]
+async fn nobody_is_shown_what_a_cache_keeps_of_another_caller_or_form() {
+    let options = Options::default().set("server.cors-origins", vec![ORIGIN]);
+    let server = Server::start_with(options).await;
+    for base in server.bases() {
+        base.save(&patient("p")).await;
+        for (path, status) in [("Patient/p", 200), ("Patient?_id=p", 200), ("Patient/none", 404)] {
+            let answer = base.request(Method::GET, path).header("origin", ORIGIN).send().await;
+            let answer = answer.expect(status);
+            assert_eq!(answer.header("cache-control"), "private, no-cache");
+            let vary = answer.headers.get_all("vary").iter().map(|one| one.to_str().unwrap());
+            let vary = vary.collect::<Vec<_>>().join(", ");
+            for one in ["accept", "authorization", "prefer", "origin"] {
+                assert!(vary.split(", ").any(|name| name == one), "{one}: {vary}");
+            }
+        }
+    }
+}

@@ -3,7 +3,10 @@
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
 
+use crate::xml;
+
 const NAMESPACE: &str = "http://www.w3.org/1999/xhtml";
+const UNKNOWN: &str = "must have no references but those to characters";
 
 /// The elements that FHIR allows: formatting, lists, tables, links and images.
 const ELEMENTS: [&str; 55] = [
@@ -97,6 +100,7 @@ pub(super) fn check(text: &str) -> Result<(), &'static str> {
                     return Err("must be one div");
                 }
             }
+            Event::GeneralRef(name) if !xml::is_known(&name) => return Err(UNKNOWN),
             Event::CData(_) | Event::Comment(_) | Event::GeneralRef(_) => {}
             Event::Decl(_) | Event::DocType(_) | Event::PI(_) => {
                 return Err("must have no declarations and no processing instructions");
@@ -126,6 +130,9 @@ fn check_element(start: &BytesStart<'_>, is_root: bool) -> Result<(), &'static s
             has_namespace = true;
         }
         let acts = key.get(..2).is_some_and(|start| start.eq_ignore_ascii_case("on"));
+        if !xml::has_known_references(&attribute.value) {
+            return Err(UNKNOWN);
+        }
         if acts || is_script(key, attribute.value.as_ref()) {
             return Err("must have no attributes that act");
         }

@@ -291,6 +291,8 @@ fn narratives_hold_nothing_that_acts() {
         "<iframe/>",
         "<form></form>",
         "<p>",
+        "a &unknown; b",
+        "<a href=\"#&unknown;\">b</a>",
         "</div><div>",
         "<!DOCTYPE a>",
         "<?x y?>",

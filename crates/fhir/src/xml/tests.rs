@@ -1,5 +1,5 @@
 use cresset_definitions::{Definitions, FhirVersion};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::json;
@@ -142,7 +142,72 @@ fn without_numbers(value: Value) -> Value {
     }
 }
 
+#[test]
+fn markup_is_well_formed_in_xml_whatever_the_text_is() {
+    let body = |div: &str| {
+        let resource = json!({"resourceType": "Patient", "text": {"div": div}});
+        let xml = written(FhirVersion::R4, &resource);
+        let (_, rest) = xml.split_once("<text>").unwrap();
+        rest.strip_suffix("</text></Patient>").unwrap().to_owned()
+    };
+    let div = |inside: &str| format!("<div xmlns=\"{XHTML_NAMESPACE}\">{inside}</div>");
+    for kept in [
+        "a <b class='x'\n id=\"y\">c</b>&amp;&#160;&#xA0;<br/><!-- d --><![CDATA[<e>]]>",
+        "<p xml:lang=\"de\">a</p>",
+    ] {
+        assert_eq!(body(&div(kept)), div(kept));
+    }
+    for (inside, expected) in [
+        ("a&nbsp;b", "a\u{a0}b"),
+        ("<a title=\"&eacute;&lt;\">b</a>", "<a title=\"é&lt;\">b</a>"),
+        ("a &unknown; b", "a &amp;unknown; b"),
+    ] {
+        assert_eq!(body(&div(inside)), div(expected));
+    }
+    assert_eq!(body("<div>a</div>"), div("a"));
+    for bad in [
+        "<p>a</p>".to_owned(),
+        "a".to_owned(),
+        String::new(),
+        div("<p>"),
+        div("</div><div>"),
+        div("") + "</text></Patient></resource></entry><entry>",
+        div("") + "&amp;",
+        "x".to_owned() + &div(""),
+        div("<p a='1'b='2'/>"),
+        div("<p a='1' a='2'/>"),
+        div("<p a='<'/>"),
+        div("<p a/>"),
+        div("<p x:y='1'/>"),
+        div("<x:p/>"),
+        div("a ]]> b"),
+        div("a & b"),
+        div("&#0;"),
+        div("&#x+41;"),
+        div("a\u{1}b"),
+        div("<!-- a -- b -->"),
+        div("<?a b?>"),
+        format!("<!DOCTYPE div [<!ENTITY a \"b\">]>{}", div("&a;")),
+    ] {
+        let body = body(&bad);
+        let inside = body.strip_prefix(&div("").replace("</div>", "")).unwrap();
+        let inside = inside.strip_suffix("</div>").unwrap();
+        assert!(!inside.contains(['<', '\u{1}']), "{bad}: {body}");
+    }
+    let name = json!({"resourceType": "Patient", "name": [{"family": "a\u{1}b"}]});
+    assert!(written(FhirVersion::R4, &name).contains("\"a\u{fffd}b\""));
+}
+
 proptest::proptest! {
+    #[test]
+    fn no_markup_ends_before_its_element(markup in "(<div>|</div>|<[bp/!?]{0,3}|-->|\\]\\]>|x|=|\"|'|>| |&|;|#|x:){0,30}") {
+        let resource = json!({"resourceType": "Patient", "text": {"div": markup}});
+        let xml = written(FhirVersion::R4, &resource);
+        // Read on the other way, it is one element of the narrative.
+        let read = to_json(Definitions::of(FhirVersion::R4), xml.as_bytes());
+        proptest::prop_assert!(read.is_ok(), "{xml}");
+    }
+
     #[test]
     fn no_input_makes_the_reader_panic(xml in "(<[A-Za-z/?!]{0,3}|Patient|name|value|=|\"|>| |&|;|x){0,40}") {
         let result = to_json(Definitions::of(FhirVersion::R4), xml.as_bytes());

@@ -4,7 +4,7 @@ use cresset_definitions::{Definitions, Element, Representation, TypeDefinition, 
 use quick_xml::escape::escape;
 use serde_json::{Map, Value};
 
-use super::{NAMESPACE, XHTML};
+use super::{NAMESPACE, XHTML, markup};
 
 /// Writes a resource as XML to the end of `out`.
 ///
@@ -78,7 +78,7 @@ impl Writer<'_> {
                 '\n' => self.out.push_str("&#10;"),
                 '\r' => self.out.push_str("&#13;"),
                 '\t' => self.out.push_str("&#9;"),
-                other => self.out.push(other),
+                other => self.out.push(markup::legal(other)),
             }
         }
         self.out.push('"');
@@ -113,7 +113,9 @@ impl Writer<'_> {
         one: &'static TypeDefinition,
     ) {
         if one.name == XHTML {
-            self.out.push_str(value.and_then(Value::as_str).unwrap_or_default());
+            if let Some(text) = value.and_then(Value::as_str) {
+                markup::write(text, self.out);
+            }
             return;
         }
         match (one.kind, value) {

@@ -18,6 +18,7 @@ use super::answer::Page;
 use super::narrow::Narrowed;
 use super::place::Place;
 use super::request::{Asked, Asking};
+use super::wanted::bad_place;
 use super::{COUNTED_MAX, too_costly};
 use crate::bases::base_of;
 use crate::caller::Caller;
@@ -30,7 +31,7 @@ use crate::shared::Shared;
 const LOT_MAX: usize = 64;
 /// Bytes of resources read for one lot, apart from a single larger one (I10).
 const LOT_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// Resources that one search judges, for itself and for its chains (I10).
+/// Resources that one search judges or looks up, for itself and for its chains (I10).
 const JUDGED_MAX: usize = 50_000;
 /// Calls of the index that end because they looked at as much as one may (I10).
 const SCANS_MAX: usize = 10;
@@ -40,6 +41,7 @@ pub(super) const PAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
 const LOOKUPS_MAX: usize = 12;
 
 const TOO_DEEP: &str = "it depends on too many resources, one after the other";
+const TOO_MANY: &str = "they depend on too many resources";
 
 /// Those that refer to a resource, by its id.
 pub(super) type Referring = FxHashMap<SmolStr, Vec<Arc<Value>>>;
@@ -111,6 +113,9 @@ impl<'f> Finder<'f> {
             Some(Place::Indexed { part, cursor }) => (*part, *cursor),
             Some(Place::Sorted { .. }) | None => (0, None),
         };
+        if part >= asked.askings.len() && part > 0 {
+            return Err(Error::new(Kind::Malformed, bad_place()));
+        }
         let mut page = Page::default();
         let mut bytes = 0;
         while let Some(asking) = asked.askings.get(part) {
@@ -183,11 +188,22 @@ impl<'f> Finder<'f> {
         Ok(Some(total))
     }
 
-    /// How many resources match as the index sees it; none where it sees too many.
+    /// About how many resources match, for who asks; none where that is too many to tell.
     pub(super) fn estimate(&mut self, asked: &Asked) -> Result<Option<u64>, Error> {
+        // The index knows nothing of owners, and its numbers would tell of others' Subscriptions.
+        let has_owners = asked.askings.iter().any(|asking| asking.resource_type == "Subscription");
+        if has_owners && !self.caller.is_admin() { self.count(asked) } else { self.indexed(asked) }
+    }
+
+    /// How many resources match as the index sees it, whoever may see them; none where it sees too
+    /// many, or too little of what is asked.
+    pub(super) fn indexed(&mut self, asked: &Asked) -> Result<Option<u64>, Error> {
         let mut total = 0;
         for asking in &asked.askings {
             let Some(narrowed) = self.narrow(asking)? else { continue };
+            if narrowed.is_hopeless {
+                return Ok(None);
+            }
             let query = Query { total: true, ..self.query(asking, &narrowed, None, 0) };
             match self.store.search(&query)?.total {
                 Some(counted) if counted.exact => total += counted.count,
@@ -219,6 +235,12 @@ impl<'f> Finder<'f> {
                 return Ok(None);
             }
         }
+    }
+
+    /// Counts resources that were looked at beside the candidates; false if they were too many.
+    pub(super) fn spend(&mut self, count: usize) -> bool {
+        self.judged_left = self.judged_left.saturating_sub(count);
+        self.judged_left > 0
     }
 
     /// Whether a bound was met.
@@ -303,6 +325,8 @@ impl<'f> Finder<'f> {
             let mut lookup = lookup_of(self.scope, &answers);
             if round == LOOKUPS_MAX {
                 lookup.close(TOO_DEEP);
+            } else if self.judged_left == 0 {
+                lookup.close(TOO_MANY);
             }
             let missing = self.decide(asking, &parsed, &mut verdicts, &lookup);
             drop(lookup);
@@ -310,8 +334,13 @@ impl<'f> Finder<'f> {
                 break;
             }
             for need in missing {
+                if self.judged_left == 0 {
+                    break;
+                }
                 if let Entry::Vacant(place) = answers.entry(need) {
                     let found = self.look_up(place.key());
+                    let cost = found.as_ref().map_or(1, |found| found.len().max(1));
+                    self.spend(cost);
                     place.insert(found);
                 }
             }

@@ -1,7 +1,7 @@
 //! A search as it came in, and as it is understood.
 
 use cresset_definitions::Definitions;
-use cresset_model::{Issue, IssueCode, Issues, Severity, split_modifier};
+use cresset_model::{Issue, IssueCode, Issues, ResourceId, Severity, split_modifier};
 use cresset_search::{Criterion, Lookup, Problem, ResourceValues, Scope, Test, all_match};
 
 use super::type_named;
@@ -169,7 +169,7 @@ impl Place {
         let definitions = scope.parameters.definitions();
         match target {
             SearchTarget::Compartment { patient, resource_type } => {
-                Self::of_compartment(caller, scope, patient, resource_type)
+                Self::of_compartment(caller, scope, (patient, resource_type), request)
             }
             SearchTarget::System => {
                 let types = named_types(caller, definitions, request)?;
@@ -190,15 +190,21 @@ impl Place {
     fn of_compartment(
         caller: &Caller,
         scope: &Scope<'_>,
-        patient: &str,
-        resource_type: Option<&str>,
+        (patient, resource_type): (&str, Option<&str>),
+        request: &SearchRequest,
     ) -> Result<Self, Error> {
         caller.require(Right::Read)?;
         let definitions = scope.parameters.definitions();
-        let (shown, types) = match resource_type {
-            Some(one) => (one, vec![type_named(definitions.version(), one)?]),
-            None => ("*", all_types(caller, definitions)),
+        if ResourceId::new(patient).is_err() {
+            let text = "no patient has such an id";
+            return Err(Error::of(Kind::NotFound, IssueCode::UnknownPath, text));
+        }
+        let named = match resource_type {
+            Some(one) => Some(vec![type_named(definitions.version(), one)?]),
+            None => named_types(caller, definitions, request)?,
         };
+        let (shown, are_named) = (resource_type.unwrap_or("*"), named.is_some());
+        let types = named.unwrap_or_else(|| all_types(caller, definitions));
         let askings = types.into_iter().filter_map(|resource_type| {
             let compartment = compartment(scope, resource_type, patient);
             (!compartment.is_empty()).then(|| Asking { compartment, ..Asking::new(resource_type) })
@@ -209,7 +215,7 @@ impl Place {
             return Err(Error::of(Kind::NotFound, IssueCode::UnknownPath, text));
         }
         let path = format!("/Patient/{patient}/{shown}");
-        Ok(Self { path, askings, are_named: resource_type.is_some() })
+        Ok(Self { path, askings, are_named })
     }
 }
 
@@ -268,7 +274,12 @@ impl Reader<'_> {
         target: SearchTarget<'_>,
         (name, value): (&str, &str),
     ) -> Result<Result<(), Issues>, Error> {
-        if name == "_type" && target == SearchTarget::System {
+        let is_of_types = match target {
+            SearchTarget::Compartment { resource_type, .. } => resource_type.is_none(),
+            SearchTarget::System => true,
+            SearchTarget::Type(_) => false,
+        };
+        if name == "_type" && is_of_types {
             return Ok(Ok(()));
         }
         let types: Vec<_> = asked.askings.iter().map(|asking| asking.resource_type).collect();

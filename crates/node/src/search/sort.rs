@@ -19,7 +19,7 @@ use super::narrow::Narrowed;
 use super::place::Place;
 use super::request::{Asked, Asking};
 use super::too_costly;
-use super::wanted::{SortKey, invalid};
+use super::wanted::{SortKey, bad_place};
 use crate::draft::is_alive;
 use crate::error::{Error, Kind};
 
@@ -29,8 +29,8 @@ const SORTED_MAX: usize = 10_000;
 const FEW: u64 = 1_000;
 /// Resources that are found at once.
 const LOT_MAX: usize = 64;
-/// Versions looked at to find the one of the first page (I10).
-const VERSIONS_MAX: usize = 1_000;
+/// Versions read at once to find the one of the first page.
+const VERSIONS_MAX: usize = 16;
 
 /// A match, by what it is put in order.
 pub(super) struct Row {
@@ -99,7 +99,7 @@ impl Finder<'_> {
         let order = Order { sort, upto, after };
         if let [SortKey { code, .. }] = sort.as_slice()
             && code == "_lastUpdated"
-            && self.estimate(asked)?.is_none_or(|matches| matches > FEW)
+            && self.indexed(asked)?.is_none_or(|matches| matches > FEW)
         {
             return self.page_by_time(asked, &order);
         }
@@ -174,8 +174,8 @@ impl Finder<'_> {
     }
 
     /// The resource that a page is behind, as it was.
-    fn row_of(&self, sort: &[SortKey], upto: u64, last: &str) -> Result<Row, Error> {
-        let bad = || Error::new(Kind::Malformed, invalid("this is no place in a search here"));
+    fn row_of(&mut self, sort: &[SortKey], upto: u64, last: &str) -> Result<Row, Error> {
+        let bad = || Error::new(Kind::Malformed, bad_place());
         let key = Place::key(self.base, last).ok_or_else(bad)?;
         let change = self.as_of(&key, upto)?.filter(|change| self.sees(change)).ok_or_else(bad)?;
         let (position, at) = (change.position, change.at);
@@ -183,10 +183,25 @@ impl Finder<'_> {
     }
 
     /// A resource as it was at a position; none if it was not there.
-    fn as_of(&self, key: &ResourceKey, upto: u64) -> Result<Option<Arc<Change>>, Error> {
-        let versions = self.store.history(key, None, VERSIONS_MAX)?;
-        let then = versions.into_iter().find(|change| change.position.get() <= upto);
-        Ok(then.filter(|change| is_alive(Some(change))).map(Arc::new))
+    ///
+    /// Versions that were looked at are resources that were judged; a search that runs out of those
+    /// is refused, for a page without this one would lie.
+    fn as_of(&mut self, key: &ResourceKey, upto: u64) -> Result<Option<Arc<Change>>, Error> {
+        let mut before = None;
+        loop {
+            let versions = self.store.history(key, before, VERSIONS_MAX)?;
+            let Some(oldest) = versions.last().map(|change| change.version) else {
+                return Ok(None);
+            };
+            if !self.spend(versions.len()) {
+                return Err(too_costly("find what it was at the first page"));
+            }
+            let then = versions.into_iter().find(|change| change.position.get() <= upto);
+            if let Some(then) = then {
+                return Ok(Some(Arc::new(then)).filter(|then| is_alive(Some(then))));
+            }
+            before = Some(oldest);
+        }
     }
 
     fn keys(&self, sort: &[SortKey], change: &Change) -> Vec<Option<Key>> {

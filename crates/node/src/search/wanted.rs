@@ -118,8 +118,10 @@ impl Wanted {
         if names.len() > ELEMENTS_MAX || !names.iter().all(is_name) {
             return Err(invalid("`_elements` must be names of elements at the top of a resource"));
         }
-        self.elements = Some(Part::Elements(names));
-        Ok(())
+        match self.elements.replace(Part::Elements(names)) {
+            None => Ok(()),
+            Some(_) => Err(invalid("`_elements` may be there once, with names between commas")),
+        }
     }
 
     fn read_sort(
@@ -225,7 +227,7 @@ fn parse_count(value: &str, max: usize) -> Result<usize, Issues> {
     Ok(value.parse().unwrap_or(usize::MAX).min(max))
 }
 
-fn bad_place() -> Issues {
+pub(super) fn bad_place() -> Issues {
     invalid("this is no place in a search of this server")
 }
 

@@ -143,3 +143,29 @@ async fn topics_that_look_at_other_resources_are_written_by_who_may_read() {
     fixture.put(&encounter("e", "planned", "p")).await.unwrap();
     assert_eq!(fixture.status("s").1, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_as_criteria_takes_the_right_to_read() {
+    let before = client("ward", &[Right::Subscribe, Right::Read]);
+    let blind = client("blind", &[Right::Subscribe]);
+    let after = client("ward", &[Right::Subscribe]);
+    let fixture = Fixture::configured(|config| config.authentication = tokens(&[&before, &blind]));
+    let classic = |id: &str| {
+        let mut asked = subscription("any", &[]);
+        let members = asked.as_object_mut().unwrap();
+        members.retain(|name, _| !matches!(name.as_str(), "_criteria" | "meta"));
+        asked["id"] = json!(id);
+        asked["criteria"] = json!("Encounter?status=planned");
+        asked["channel"] = json!({"type": "websocket"});
+        asked
+    };
+    let refused = fixture.put_as(&blind, &classic("theirs")).await.unwrap_err();
+    assert_eq!(refused.kind(), Kind::Forbidden);
+    assert!(refused.issues().to_string().contains("'read'"), "{refused}");
+    fixture.put_as(&before, &classic("s")).await.unwrap();
+    fixture.put(&encounter("a", "planned", "p")).await.unwrap();
+    let fixture =
+        fixture.restart_configured(|config| config.authentication = tokens(&[&after])).await;
+    fixture.put(&encounter("b", "planned", "p")).await.unwrap();
+    assert_eq!(fixture.status("s").1, 1, "who may not read any more is told nothing more");
+}

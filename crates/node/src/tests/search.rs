@@ -254,3 +254,57 @@ async fn totals_are_told_as_asked_for() {
         assert_eq!(page.get("total").and_then(Value::as_u64), total, "{query}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_total_tells_of_subscriptions_of_others() {
+    let fixture = indexed();
+    fixture.put(&super::fixture::topic("any", &[])).await.unwrap();
+    for _ in 0..2 {
+        fixture.subscribe("any", &[]).await;
+    }
+    for (query, count) in [
+        ("Subscription?_total=estimate&_cursor=i-0", 2),
+        ("?_type=Subscription&_total=estimate&_cursor=i-0&_count=1", 2),
+    ] {
+        assert_eq!(search(&fixture, query).await["total"], count, "{query}");
+        let told = try_search_as(&fixture, &subscriber(), query).await.unwrap();
+        assert_eq!(told["total"], 0, "{query}");
+    }
+    let behind = "Subscription?_total=estimate&_cursor=i-1";
+    let refused = try_search_as(&fixture, &subscriber(), behind).await.unwrap_err();
+    assert_eq!(refused.kind(), Kind::Malformed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_changed_often_since_the_first_page_keeps_its_place() {
+    let fixture = indexed();
+    for n in 0..4 {
+        fixture.put(&patient(&format!("p{n}"), &format!("F{n}"))).await.unwrap();
+    }
+    let page = search(&fixture, "Patient?_count=2&_sort=family").await;
+    for n in 0..40 {
+        fixture.put(&patient("p2", &format!("A{n}"))).await.unwrap();
+        fixture.put(&patient("p1", &format!("Z{n}"))).await.unwrap();
+    }
+    let page = search(&fixture, &next(&page).unwrap()).await;
+    assert_eq!(listed(&page, "match"), ["Patient/p2", "Patient/p3"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compartment_is_searched_for_the_types_that_are_named() {
+    let fixture = indexed();
+    fixture.put(&encounter("e", "planned", "p")).await.unwrap();
+    let of = async |patient: &str, query: &str| {
+        let target = SearchTarget::Compartment { patient, resource_type: None };
+        let request = SearchRequest::parse(query);
+        fixture.node.search(&admin(), FhirVersion::R4, target, &request).await
+    };
+    for (query, count) in [("", 1), ("_type=Encounter", 1), ("_type=Observation,Condition", 0)] {
+        let page: Value = serde_json::from_slice(&of("p", query).await.unwrap().body).unwrap();
+        assert_eq!(listed(&page, "match").len(), count, "{query}: {page}");
+    }
+    assert_eq!(of("a?b", "").await.unwrap_err().kind(), Kind::NotFound);
+    let twice = "Patient?_elements=name&_elements=id";
+    let refused = try_search_as(&fixture, &admin(), twice).await.unwrap_err();
+    assert_eq!(refused.kind(), Kind::Malformed);
+}

@@ -36,7 +36,9 @@ impl Letter {
             let request = self.request_to(shared, endpoint, Bytes::new())?;
             return Ok(channel::Request { content_type: None, ..request });
         };
-        let body = self.resource(&event.focus)?;
+        // A delete that was owed before the subscription had criteria: to those it is no event.
+        let Some(body) = event.focus.body.clone() else { return Err(Unsent::Nothing) };
+        let body = self.resource(body)?;
         let endpoint = address_of(endpoint, &event.focus);
         let request = self.request_to(shared, endpoint, body)?;
         let content_type = Some(mime_type.as_str().to_owned());
@@ -44,9 +46,7 @@ impl Letter {
     }
 
     /// The resource in the form that was asked for.
-    fn resource(&self, focus: &NotificationResource) -> Result<Bytes, Error> {
-        let body = focus.body.clone();
-        let body = body.ok_or_else(|| Error::internal("an event without its resource"))?;
+    fn resource(&self, body: Bytes) -> Result<Bytes, Error> {
         let version = version_of(self.live.base)
             .ok_or_else(|| Error::internal("a base without a version"))?;
         Ok(match self.addressee.settings.format() {
