@@ -294,7 +294,8 @@ async fn the_operation_is_told_of_and_defined() {
         };
         let resources = capability["rest"][0]["resource"].as_array().expect("resources");
         let resource = resources.iter().find(|one| one["type"] == resource_type).expect("topics");
-        let operation = &resource["operation"][0];
+        let operations = resource["operation"].as_array().expect("operations");
+        let operation = operations.iter().find(|one| one["name"] == "notify-event").expect("one");
         let file = format!(
             "{}/../../docs/operations/{resource_type}-notify-event.json",
             env!("CARGO_MANIFEST_DIR")
