@@ -78,11 +78,16 @@ impl Request {
     pub(crate) fn caller(&self, context: &Context, version: FhirVersion) -> Result<Caller, Error> {
         let authorization = negotiate::text(&self.headers, header::AUTHORIZATION);
         let caller = context.node.authenticate(authorization)?;
+        self.check_accept(version)?;
+        Ok(caller.traced(self.trace()))
+    }
+
+    /// Refuses what can be answered in no form that the client accepts.
+    pub(crate) fn check_accept(&self, version: FhirVersion) -> Result<(), Error> {
         let parameters = self.parameters();
         let format =
             parameters.iter().find_map(|(name, value)| (name == "_format").then_some(value));
-        negotiate::check_accept(version, &self.headers, format.map(String::as_str))?;
-        Ok(caller.traced(self.trace()))
+        negotiate::check_accept(version, &self.headers, format.map(String::as_str))
     }
 
     /// The trace that the request belongs to; one sent twice is none, as the standard says.

@@ -19,9 +19,7 @@ pub(crate) async fn metadata(
     request: Request,
 ) -> Answer<Response> {
     let version = version_of(&version)?;
-    let parameters = request.parameters();
-    let format = parameters.iter().find_map(|(name, value)| (name == "_format").then_some(value));
-    negotiate::check_accept(version, &request.headers, format.map(String::as_str))?;
+    request.check_accept(version)?;
     Ok(respond::json(version, context.node.capability_statement(version)))
 }
 
@@ -78,8 +76,27 @@ pub(crate) async fn read(
     if id.starts_with('$') {
         return operations::on_type_by_get(&context, version, &resource_type, &id, &request).await;
     }
-    let caller = request.caller(&context, version)?;
-    let change = context.node.read(&caller, version, &resource_type, &id).await?;
+    let stored = read_stored(&context, version, (&resource_type, &id), &request).await;
+    let Err(Refusal(error)) = &stored else { return stored };
+    // The server's own definitions are for all to read, as the CapabilityStatement is.
+    let is_hidden = matches!(
+        error.kind(),
+        Kind::Forbidden | Kind::Gone | Kind::NotFound | Kind::Unauthenticated
+    );
+    let built_in = is_hidden.then(|| context.node.built_in(version, &resource_type, &id));
+    let Some(body) = built_in.flatten() else { return stored };
+    request.check_accept(version)?;
+    Ok(respond::json(version, body))
+}
+
+async fn read_stored(
+    context: &Context,
+    version: FhirVersion,
+    (resource_type, id): (&str, &str),
+    request: &Request,
+) -> Answer<Response> {
+    let caller = request.caller(context, version)?;
+    let change = context.node.read(&caller, version, resource_type, id).await?;
     if negotiate::is_known(&request.headers, &change) {
         return Ok(respond::not_modified(&change));
     }

@@ -115,7 +115,7 @@ impl TypeInteraction {
 pub enum SubscriptionOperation {
     /// `$events`
     Events,
-    /// `$explain`, of our own
+    /// `$explain`, of our own, also on topics
     Explain,
     /// `$get-ws-binding-token`
     GetWsBindingToken,
@@ -289,9 +289,19 @@ fn operations_on(
     resource_type: &str,
 ) -> Vec<(&'static str, String)> {
     let mut operations = vec![("validate", urls::OPERATION_VALIDATE.to_owned())];
-    if facts.notify_event && resource_type == Codec::of(version).topic_type() {
-        let definition = format!("{}{resource_type}-notify-event", urls::OPERATION_OWN);
-        operations.push(("notify-event", definition));
+    if resource_type == Codec::of(version).topic_type() {
+        if facts.notify_event {
+            let definition = format!("{}{resource_type}-notify-event", urls::OPERATION_OWN);
+            operations.push(("notify-event", definition));
+        }
+        let of_topics = facts.operations.iter().filter(|one| match one {
+            SubscriptionOperation::Explain => true,
+            SubscriptionOperation::Events
+            | SubscriptionOperation::GetWsBindingToken
+            | SubscriptionOperation::Resend
+            | SubscriptionOperation::Status => false,
+        });
+        operations.extend(of_topics.map(|one| (one.name(), definition(version, *one))));
     }
     if resource_type == "Subscription" {
         let own = facts.operations.iter().map(|one| (one.name(), definition(version, *one)));

@@ -15,8 +15,10 @@ use crate::notification::{
     NotificationTemplate, ReceivedNotification, decode_notification, render_notification,
     render_status_searchset,
 };
+use crate::own_definitions::{OwnDefinition, own_definitions};
 use crate::references::{Targets, conditional_references, rewrite_references};
 use crate::resource::{ParsedResource, parse_resource};
+use crate::search_parameter::{SearchParameterSupport, render_search_parameter};
 use crate::validation::validate;
 use crate::values::SubscriptionValues;
 use crate::{backport, json, r5, topic, xml};
@@ -206,6 +208,16 @@ impl Codec {
     /// Writes the CapabilityStatement.
     pub fn capability_statement(&self, facts: &CapabilityFacts<'_>) -> Vec<u8> {
         render_capability_statement(self.version, facts)
+    }
+
+    /// Writes a SearchParameter of HL7's with what of it is supported.
+    pub fn search_parameter(&self, support: &SearchParameterSupport<'_>) -> Vec<u8> {
+        render_search_parameter(self.version, support)
+    }
+
+    /// The definitions of this server's own operations, extensions and codes.
+    pub fn own_definitions(&self) -> Vec<OwnDefinition> {
+        own_definitions(self.version)
     }
 
     /// The JSON of a resource that came as XML; it is still to be parsed and checked as such.

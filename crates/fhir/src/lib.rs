@@ -28,12 +28,14 @@ mod mime;
 mod notification;
 mod notify_event;
 mod outcome;
+mod own_definitions;
 mod parameters;
 mod r4;
 mod r5;
 mod references;
 mod resource;
 mod response;
+mod search_parameter;
 mod status;
 mod subscription;
 mod subset;
@@ -71,6 +73,7 @@ pub use notification::{
 };
 pub use notify_event::{CONTEXTS_MAX, NotifyEvent, parse_notify_event, render_notified};
 pub use outcome::render_outcome;
+pub use own_definitions::OwnDefinition;
 pub use parameters::{BindingTokenAnswer, parse_parameters, render_token};
 pub use references::Targets;
 pub use resource::ParsedResource;
@@ -78,6 +81,7 @@ pub use response::{
     AnswerEntry, BundleKind, HistoryEntry, HistoryPage, SearchEntry, SearchMode, SearchPage, etag,
     render_batch_response, render_history, render_searchset,
 };
+pub use search_parameter::SearchParameterSupport;
 pub use subset::{Part, subset};
 pub use topic::{TopicForm, parse_topic_any, topic_form};
 pub use urls::ISSUE_CODE_SYSTEM;

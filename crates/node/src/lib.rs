@@ -14,6 +14,7 @@
 
 mod attempts;
 mod bases;
+mod built_ins;
 mod bundles;
 mod caller;
 mod capability;

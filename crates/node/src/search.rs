@@ -8,11 +8,13 @@
 //! * [`request`]: what is asked. [`wanted`]: the parameters about the form of the answer.
 //! * [`finder`]: candidates from the index, judged. [`narrow`]: what of chains, `_has` and sets the
 //!   index can be asked. [`sort`], [`by_time`]: in another order than the index's.
+//! * [`built_ins`]: the server's own definitions among the matches.
 //! * [`include`]: what goes with the matches. [`answer`]: the Bundle.
 //!
 //! Tests: `tests/search.rs`, and `tests/two_ways.rs` for one truth.
 
 mod answer;
+mod built_ins;
 mod by_time;
 mod finder;
 mod include;
@@ -79,8 +81,10 @@ fn answered(
     let mut finder = Finder::new(shared, caller, version, &base_url);
     finder.check_sets(&asked)?;
     let wanted = &asked.wanted;
+    let built_ins = finder.built_ins(&asked)?;
     if wanted.count == 0 || wanted.is_count_only {
         let total = finder.count(&asked)?.ok_or_else(|| too_costly("count what matches"))?;
+        let total = total + built_ins.len() as u64;
         return Ok(answer::render(&base_url, &asked, answer::Page::of_total(total)));
     }
     let mut page = match wanted.sort.is_empty() {
@@ -101,6 +105,7 @@ fn answered(
         TotalMode::Accurate | TotalMode::Estimate => {}
     }
     finder.include(&asked, &mut page)?;
+    page.end_with(built_ins, wanted.count);
     page.issues.0.extend(finder.notes().0);
     Ok(answer::render(&base_url, &asked, page))
 }

@@ -125,6 +125,10 @@ impl Parameter {
         self.definition
     }
 
+    pub(crate) fn definitions(&self) -> &'static Definitions {
+        self.definitions
+    }
+
     /// Whether its values can be extracted; the error says why not, for people.
     pub fn check(&self) -> Result<(), &str> {
         self.extraction().map(|_| ())

@@ -277,7 +277,7 @@ async fn check_statement(base: &Client) {
             continue;
         }
         if interaction == "search-system" {
-            assert_eq!(base.read("?_count=1").await["type"], "searchset");
+            assert_eq!(base.read("?_type=Patient").await["type"], "searchset");
             continue;
         }
         let bundle = json!({"resourceType": "Bundle", "type": interaction});

@@ -10,6 +10,7 @@ mod classic;
 mod clients;
 mod command_line;
 mod crash;
+mod definitions;
 mod delivery;
 mod egress;
 mod email;

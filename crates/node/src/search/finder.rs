@@ -311,7 +311,11 @@ impl<'f> Finder<'f> {
     }
 
     /// Those that fit and that the caller may see.
-    fn judged(&mut self, asking: &Asking, changes: Vec<Arc<Change>>) -> Vec<Arc<Change>> {
+    pub(super) fn judged(
+        &mut self,
+        asking: &Asking,
+        changes: Vec<Arc<Change>>,
+    ) -> Vec<Arc<Change>> {
         let seen = changes.into_iter().filter(|change| self.sees(change));
         if asking.is_everything() {
             return seen.collect();

@@ -134,10 +134,7 @@ fn read_modifier(
     };
     let code = parameter.code();
     let kind = parameter.kind();
-    let is_hierarchy = matches!(modifier, Some(Modifier::Above | Modifier::Below))
-        && kind == SearchKind::Reference
-        && !parameter.is_canonical();
-    if is_hierarchy && !may_have_parts(parameter, definitions) {
+    if modifier.is_some_and(|modifier| asks_for_no_parts(parameter, modifier)) {
         let text = format!("what `{code}` refers to has no parts that could be above or below");
         return Err(unsupported(text));
     }
@@ -149,6 +146,28 @@ fn read_modifier(
             Err(Issue::error(IssueCode::UnsupportedModifier, text).into())
         }
     }
+}
+
+impl Parameter {
+    /// The modifiers that a criterion of it may have.
+    pub fn modifiers(&self) -> impl Iterator<Item = Modifier> {
+        let all: &[Modifier] = if self.is_membership() { &[] } else { Modifier::ALL };
+        let all = all.iter().copied();
+        all.filter(|one| is_defined(*one, self.kind()) && !asks_for_no_parts(self, *one))
+    }
+
+    /// The comparators that a criterion of it may have.
+    pub fn comparators(&self) -> &'static [Comparator] {
+        if self.is_ordered() { Comparator::ALL } else { &[] }
+    }
+}
+
+/// Whether a modifier asks what is above or below resources that have no parts.
+fn asks_for_no_parts(parameter: &Parameter, modifier: Modifier) -> bool {
+    matches!(modifier, Modifier::Above | Modifier::Below)
+        && parameter.kind() == SearchKind::Reference
+        && !parameter.is_canonical()
+        && !may_have_parts(parameter, parameter.definitions())
 }
 
 /// Whether some type that a parameter may point at has parts of its own kind.

@@ -575,3 +575,26 @@ fn keys_are_given_for_equality_only() {
     assert_eq!(keys("code:missing=false"), None);
     assert_eq!(keys("date=2024"), None);
 }
+
+#[test]
+fn a_parameter_has_the_modifiers_that_it_tells_of_and_no_others() {
+    let refusals = [IssueCode::UnsupportedModifier, IssueCode::UnsupportedSearch];
+    for version in FhirVersion::ALL {
+        let scope = scope(version);
+        let parameters = ["Observation", "Location", "ValueSet", "Patient"]
+            .into_iter()
+            .flat_map(|of| scope.parameters.of_type(of).map(move |parameter| (of, parameter)));
+        for (of, parameter) in parameters.filter(|(_, parameter)| parameter.check().is_ok()) {
+            let told: Vec<Modifier> = parameter.modifiers().collect();
+            for modifier in Modifier::ALL {
+                let code = Some(modifier.code());
+                let asked = Criterion::new(&scope, of, parameter.code(), code, None, "x");
+                // That the value is not of the right form is another matter.
+                let is_taken = asked.err().is_none_or(|issues| {
+                    !issues.0.iter().any(|issue| refusals.contains(&issue.code))
+                });
+                assert_eq!(is_taken, told.contains(modifier), "{parameter:?}:{modifier:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! The definitions that the CapabilityStatement refers to, where they are this server's to serve.
+
+use cresset_conformance::{Client, Options, Server, Version, verifies};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+const OWN: &str = "https://cresset.dev/fhir/";
+const HL7_PARAMETERS: &str = "http://hl7.org/fhir/SearchParameter/";
+
+async fn resources(base: &Client) -> Vec<Value> {
+    let statement = base.read("metadata").await;
+    statement["rest"][0]["resource"].as_array().expect("resources").clone()
+}
+
+/// What the resources of a statement refer to under a member, each once.
+fn named(resources: &[Value], member: &str) -> Vec<String> {
+    let lists = resources.iter().flat_map(|one| one[member].as_array().into_iter().flatten());
+    let mut all: Vec<String> =
+        lists.map(|one| one["definition"].as_str().expect("a canonical").to_owned()).collect();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
+/// Refuses what has not the form of its type in this version.
+async fn check_form(base: &Client, resource: &Value) {
+    let resource_type = resource["resourceType"].as_str().expect("a type");
+    let outcome = base.post(&format!("{resource_type}/$validate"), resource).await.expect(200);
+    let outcome = outcome.json();
+    let issues = outcome["issue"].as_array().expect("issues");
+    assert!(issues.iter().all(|one| one["severity"] == "information"), "{outcome}\n{resource}");
+}
+
+fn found(page: &Value) -> Vec<&str> {
+    let entries = page["entry"].as_array().into_iter().flatten();
+    entries.map(|one| one["resource"]["id"].as_str().expect("an id")).collect()
+}
+
+#[tokio::test]
+async fn the_operations_of_our_own_are_defined_here() {
+    verifies!("RQ-CF-08", "RQ-CF-16");
+    let server = Server::start().await;
+    for base in server.bases() {
+        let resources = resources(&base).await;
+        let own = named(&resources, "operation");
+        let own: Vec<&str> = own.iter().filter_map(|one| one.strip_prefix(OWN)).collect();
+        assert!(own.contains(&"OperationDefinition/explain"), "{own:?}");
+        for path in own {
+            let definition = base.read(path).await;
+            assert_eq!(definition["url"], format!("{OWN}{path}"));
+            check_form(&base, &definition).await;
+            let name = definition["code"].as_str().expect("a code");
+            for of in definition["resource"].as_array().expect("types") {
+                let resource = resources.iter().find(|one| one["type"] == *of).expect("a type");
+                let operations = resource["operation"].as_array().expect("operations");
+                assert!(operations.iter().any(|one| one["name"] == name), "{of} {name}");
+            }
+            let page = base.read(&format!("OperationDefinition?url={OWN}{path}")).await;
+            assert_eq!(found(&page), [definition["id"].as_str().expect("an id")]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_extensions_and_codes_of_our_own_are_defined_here() {
+    let server = Server::start().await;
+    for base in server.bases() {
+        for path in [
+            "CodeSystem/channel-type",
+            "StructureDefinition/event-code",
+            "StructureDefinition/filters-choose-types",
+            "StructureDefinition/subscription-retry-period",
+        ] {
+            let definition = base.read(path).await;
+            assert_eq!(definition["url"], format!("{OWN}{path}"));
+            check_form(&base, &definition).await;
+            let (resource_type, id) = path.split_once('/').expect("a type and an id");
+            let page = base.read(&format!("{resource_type}?url={OWN}{path}")).await;
+            assert_eq!(found(&page), [id]);
+        }
+        let xml = base.request(Method::GET, "CodeSystem/channel-type");
+        let xml = xml.header("accept", "application/fhir+xml").send().await.expect(200);
+        assert!(xml.header("content-type").starts_with("application/fhir+xml"), "{xml}");
+    }
+}
+
+/// That the parameters can be used, on every type and in every version, is tested beside the statement.
+#[tokio::test]
+async fn each_search_parameter_that_is_offered_is_defined_here() {
+    verifies!("RQ-CF-08", "RQ-CF-16");
+    let server = Server::start().await;
+    let work = server.bases().map(|base| async move { check_parameters(&base).await });
+    futures_util::future::join_all(work).await;
+}
+
+async fn check_parameters(base: &Client) {
+    let resources = resources(base).await;
+    for url in named(&resources, "searchParam") {
+        // Those of the base specification, and in R4 and R4B of the guide.
+        let (_, id) = url.rsplit_once('/').expect("a canonical");
+        let definition = base.read(&format!("SearchParameter/{id}")).await;
+        assert_eq!(definition["url"], url.as_str());
+        check_form(base, &definition).await;
+        let types = definition["base"].as_array().expect("types");
+        for resource in &resources {
+            let offered = resource["searchParam"].as_array().into_iter().flatten();
+            for one in offered.filter(|one| one["definition"] == url.as_str()) {
+                assert_eq!(one["name"], definition["code"], "{url}");
+                assert_eq!(one["type"], definition["type"], "{url}");
+                let of_all = ["DomainResource", "Resource"].map(Value::from);
+                let is_base = types.contains(&resource["type"])
+                    || of_all.iter().any(|abstract_type| types.contains(abstract_type));
+                assert!(is_base, "{url} of {}", resource["type"]);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn search_parameters_are_found_by_what_names_them() {
+    let server = Server::start().await;
+    for base in server.bases() {
+        let page = base.read(&format!("SearchParameter?url={HL7_PARAMETERS}clinical-code")).await;
+        assert_eq!(found(&page), ["clinical-code"]);
+        assert_eq!(page["total"], 1);
+        let page = base.read("SearchParameter?_id=Observation-value-concept").await;
+        assert_eq!(found(&page), ["Observation-value-concept"]);
+        let page = base.read("SearchParameter?code=birthdate&base=Patient&type=date").await;
+        let birthdate = found(&page);
+        assert!(birthdate.len() == 1 && birthdate[0].ends_with("birthdate"), "{birthdate:?}");
+        let page = base.read("SearchParameter?type=token&_count=3").await;
+        assert!(page["total"].as_u64().is_some_and(|total| total > 100), "{page}");
+        let outcome = page["entry"].as_array().expect("entries").last().expect("one");
+        assert_eq!(outcome["search"]["mode"], "outcome", "what has no room is told of");
+        let count = base.read("SearchParameter?type=token&_summary=count").await;
+        assert_eq!(count["total"], page["total"]);
+        // All else is about what clients stored.
+        assert_eq!(base.read("SearchParameter").await["total"], 0);
+        for code in ["near", "_text", "_content", "_filter"] {
+            let page = base.read(&format!("SearchParameter?code={code}")).await;
+            assert!(found(&page).is_empty(), "{code} is not supported");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_stores_hides_the_servers_own() {
+    let server = Server::start().await;
+    for base in server.bases() {
+        let id = "channel-type";
+        let own = base.read(&format!("CodeSystem/{id}")).await;
+        let mine = json!({
+            "resourceType": "CodeSystem", "id": id, "url": own["url"], "status": "draft",
+            "content": "complete",
+        });
+        base.save(&mine).await;
+        assert_eq!(base.read(&format!("CodeSystem/{id}")).await["status"], "draft");
+        let page = base.read(&format!("CodeSystem?_id={id}")).await;
+        assert_eq!(found(&page), [id]);
+        assert_eq!(page["entry"][0]["resource"]["status"], "draft");
+        base.remove(&format!("CodeSystem/{id}")).await;
+        assert_eq!(base.read(&format!("CodeSystem/{id}")).await, own);
+        assert_eq!(found(&base.read(&format!("CodeSystem?_id={id}")).await), [id]);
+        base.get(&format!("CodeSystem/{id}/_history/9")).await.refused(404);
+    }
+}
+
+#[tokio::test]
+async fn reading_them_takes_no_more_than_reading_the_statement() {
+    const TOKEN: &str = "a-token-of-some-length";
+    let server = Server::start_with(Options::default().client("us", TOKEN, &["subscribe"])).await;
+    let base = server.base(Version::R4);
+    for asked in [base.clone(), base.with_bearer(TOKEN)] {
+        asked.get("metadata").await.expect(200);
+        asked.get("SearchParameter/clinical-code").await.expect(200);
+    }
+    base.get("SearchParameter/mine").await.refused(401);
+    base.with_bearer(TOKEN).get("SearchParameter/mine").await.refused(403);
+    base.get("SearchParameter?_id=clinical-code").await.refused(401);
+}
