@@ -188,8 +188,8 @@ fn check_depth(path: &[String], value: &Value) -> Result<(), Fault> {
     Ok(())
 }
 
-/// How many levels a value has, at most one more than there may be.
-fn depth(value: &Value) -> usize {
+/// How many levels a value has. Recursion is bounded by the depth of what was parsed.
+pub fn depth(value: &Value) -> usize {
     match value {
         Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
         Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),

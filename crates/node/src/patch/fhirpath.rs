@@ -5,6 +5,7 @@
 //! resource, are bounded (I10).
 
 use cresset_definitions::{Definitions, Element, FhirVersion, TypeDefinition};
+use cresset_fhir::json::{DEPTH_MAX, depth};
 use cresset_fhirpath::{Context, Expression, Scope};
 use cresset_model::{Issue, IssueCode, Issues};
 use serde_json::{Map, Value};
@@ -247,6 +248,7 @@ impl Patcher {
         let member = member_name(element, name, given.suffix.as_deref())?;
         let target = find_mut(resource, place).and_then(Value::as_object_mut);
         let target = target.ok_or_else(|| not_applicable("the path must yield an object"))?;
+        check_depth(place.len() + 1 + usize::from(element.is_list()), &given.value)?;
         if element.is_list() {
             let list = target.entry(member).or_insert_with(|| Value::Array(Vec::new()));
             let list = list.as_array_mut().ok_or_else(|| not_applicable("there is no list"))?;
@@ -265,6 +267,7 @@ impl Patcher {
         let Some((last, above)) = place.split_last() else {
             return Err(not_applicable("the whole resource cannot be replaced"));
         };
+        check_depth(place.len(), &given.value)?;
         let above_definition = self.definition_at(resource, above);
         let parent = find_mut(resource, above).ok_or_else(gone)?;
         match (last, parent) {
@@ -351,6 +354,16 @@ impl Patcher {
 
 fn gone() -> Issue {
     not_applicable("the element is not there")
+}
+
+/// Refuses a value that would nest deeper than a body may at a place so many levels down, so that
+/// whoever recurs over the resource is safe, the operations that follow first.
+fn check_depth(levels: usize, value: &Value) -> Result<(), Issue> {
+    if levels + depth(value) > DEPTH_MAX {
+        let text = "the result would be nested too deeply";
+        return Err(Issue::error(IssueCode::PatchTooCostly, text));
+    }
+    Ok(())
 }
 
 /// The element that FHIRPath or JSON calls by this name.
@@ -441,6 +454,7 @@ fn delete(resource: &mut Value, place: &Place) -> Result<(), Issue> {
 }
 
 fn insert(resource: &mut Value, list: &Place, index: usize, value: Value) -> Result<(), Issue> {
+    check_depth(list.len() + 1, &value)?;
     let found = items(resource, list)?;
     if index > found.len() {
         return Err(not_applicable("the index lies beyond the end of the list"));
