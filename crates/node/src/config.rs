@@ -42,6 +42,8 @@ pub struct Config {
 /// Bounds of requests and of what clients may hold.
 #[derive(Debug, Clone)]
 pub struct Limits {
+    /// Bytes of a request's body, and of what a patch makes of a resource.
+    pub body_bytes_max: usize,
     /// Entries of a batch or transaction.
     pub bundle_entries_max: usize,
     /// Resources on a page of a search when the client names no `_count`.

@@ -135,6 +135,11 @@ impl Node {
         let mut value = json::parse(&current.body).map_err(Error::internal)?;
         patch.apply(version, &mut value)?;
         let bytes = Bytes::from(json::render_like(&current.body, &value));
+        let max = self.shared.config.limits.body_bytes_max;
+        if bytes.len() > max {
+            let text = format!("the patched resource would be larger than {max} bytes");
+            return Err(Error::of(Kind::TooLarge, IssueCode::BodyTooLarge, text));
+        }
         let body = self.prepare(caller, version, key, Some(&key.id), bytes);
         let body = body.map_err(|error| match error.kind() {
             Kind::Malformed => Error::new(Kind::Unprocessable, error.issues().clone()),

@@ -14,6 +14,8 @@ use serde_json::{Map, Value};
 const OPERATIONS_MAX: usize = 1_000;
 /// Most values that are looked at to find what the operations are about.
 const LOOKS_MAX: usize = 10_000_000;
+/// Steps that all expressions of one patch together may take.
+const STEPS_MAX: u32 = 10_000_000;
 
 /// Where a value stands: members and indexes from the resource on.
 type Place = Vec<Step>;
@@ -62,7 +64,9 @@ pub(super) fn apply(
         let text = format!("a patch may have at most {OPERATIONS_MAX} operations");
         return Err(Issue::error(IssueCode::PatchTooCostly, text).into());
     }
-    let mut patcher = Patcher { definitions: Definitions::of(version), looks: 0 };
+    let operations = u32::try_from(given.len()).unwrap_or(u32::MAX).max(1);
+    let definitions = Definitions::of(version);
+    let mut patcher = Patcher { definitions, looks: 0, step_max: STEPS_MAX / operations };
     for (index, parameter) in given.iter().enumerate() {
         let done = Operation::parse(parameter).and_then(|one| patcher.apply(resource, &one));
         done.map_err(|issue| Issues::from(issue.at(format!("Parameters.parameter[{index}]"))))?;
@@ -117,6 +121,8 @@ impl<'p> Operation<'p> {
 struct Patcher {
     definitions: &'static Definitions,
     looks: usize,
+    /// Steps that each expression may take.
+    step_max: u32,
 }
 
 impl Patcher {
@@ -161,7 +167,8 @@ impl Patcher {
         let scope = Scope::new(self.definitions).root(root);
         let expression = Expression::compile(path, &scope)
             .map_err(|error| invalid(format!("the path cannot be read: {error}")))?;
-        let context = Context::new(Some(resource), root);
+        let mut context = Context::new(Some(resource), root);
+        context.step_max = context.step_max.min(self.step_max);
         let found = expression
             .evaluate(&context)
             .map_err(|error| not_applicable(format!("the path cannot be evaluated: {error}")))?;

@@ -172,3 +172,18 @@ async fn criteria_that_cannot_be_decided_are_refused() {
     }
     assert!(patients(&fixture).await.is_empty());
 }
+
+#[tokio::test]
+async fn a_patch_makes_no_resource_larger_than_a_body_may_be() {
+    let fixture = Fixture::configured(|config| config.limits.body_bytes_max = 4_096);
+    fixture.put(&json!({"resourceType": "Patient", "id": "p"})).await.unwrap();
+    let patch = |bytes: usize| {
+        let node = fixture.node.clone();
+        let value = json!([{"family": "x".repeat(bytes)}]);
+        let patch = Patch::Json(json!([{"op": "add", "path": "/name", "value": value}]));
+        let target = ("Patient", Target::Id("p".to_owned()));
+        async move { node.patch(&admin(), FhirVersion::R4, target, Condition::None, patch).await }
+    };
+    patch(3_000).await.unwrap();
+    assert_eq!(patch(5_000).await.unwrap_err().kind(), Kind::TooLarge);
+}
