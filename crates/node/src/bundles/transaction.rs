@@ -13,7 +13,8 @@ use cresset_model::{IssueCode, ResourceKey};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
 
-use super::entry::{Asked, Of, ReadEntry, WriteEntry, done, located, patch};
+use super::entry::{Asked, Of, ReadEntry, WriteEntry, located, patch};
+use super::room::{ANSWER_BYTES_MAX, Room};
 use super::{Representation, malformed};
 use crate::caller::Caller;
 use crate::conditional::{Assumption, Selection, Selectors, UNKEYED_MAX, several};
@@ -131,12 +132,13 @@ impl Node {
         let by_entry: FxHashMap<usize, &Written> =
             outcomes.indices.iter().copied().zip(&written).collect();
         let mut answers = Vec::with_capacity(outcomes.entries.len());
+        let room = Room::default();
         for (index, outcome) in outcomes.entries.iter().enumerate() {
             answers.push(match outcome {
-                Outcome::Known(written) => done(written, representation),
-                Outcome::Read(entry) => self.read_entry(caller, version, entry).await,
+                Outcome::Known(written) => room.done(written, representation),
+                Outcome::Read(entry) => self.read_entry(caller, version, entry, &room).await,
                 Outcome::Write => match by_entry.get(&index) {
-                    Some(written) => done(written, representation),
+                    Some(written) => room.done(written, representation),
                     None => return Err(Error::internal("a write without an answer")),
                 },
             });
@@ -158,6 +160,7 @@ impl Node {
         let mut conditions = Conditions::default();
         let mut outcomes = Vec::with_capacity(entries.len());
         let mut steps: Vec<Step<'_>> = Vec::new();
+        let mut known_bytes = 0;
         for (index, entry) in entries.iter().enumerate() {
             let asked = Asked::parse(version, entry).map_err(|error| located(&error, index))?;
             let write = match asked {
@@ -171,8 +174,16 @@ impl Node {
             let aim = aim.map_err(|error| located(&error, index))?;
             outcomes.push(match &aim {
                 Aim::At(..) => Outcome::Write,
-                Aim::Nothing(written) => Outcome::Known(written.clone()),
+                Aim::Nothing(written) => {
+                    known_bytes += written.change.as_ref().map_or(0, |one| one.body.len());
+                    Outcome::Known(written.clone())
+                }
             });
+            if known_bytes > ANSWER_BYTES_MAX {
+                let text = "the conditional creates find resources of too many bytes";
+                let error = Error::of(Kind::TooCostly, IssueCode::BundleTooCostly, text);
+                return Err(located(&error, index));
+            }
             steps.push(Step { index, entry, write, aim });
         }
         check_distinct(&steps)?;
