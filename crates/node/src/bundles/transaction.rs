@@ -3,6 +3,7 @@
 //! What conditions and conditional references find is looked up before, on the state before the
 //! transaction, and the writer refuses the whole where that is so no more; then it is planned anew.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -60,14 +61,30 @@ impl Step<'_> {
         }
     }
 
-    /// The resource that the entry writes, if it brings all of it.
-    fn put(&self) -> Option<(&ResourceKey, &Value)> {
-        match (&self.aim, self.write.method) {
-            (Aim::At(key, _), Method::Post | Method::Put) => {
-                self.entry.resource.as_ref().map(|resource| (key, resource.value))
-            }
-            _ => None,
+    /// The resource that the entry writes, if it brings all of it: with the id that it is given.
+    fn put(&self) -> Option<(&ResourceKey, Cow<'_, Value>)> {
+        let (Aim::At(key, _), Method::Post | Method::Put) = (&self.aim, self.write.method) else {
+            return None;
+        };
+        let value = self.entry.resource.as_ref()?.value;
+        let other = value.get("id").filter(|id| id.as_str() != Some(key.id.as_str()));
+        if other.is_none() {
+            return Some((key, Cow::Borrowed(value)));
         }
+        let mut value = value.clone();
+        value["id"] = Value::from(key.id.as_str());
+        Some((key, Cow::Owned(value)))
+    }
+
+    /// The criteria that found nothing, for which the entry makes a resource.
+    fn unmet<'c>(&self, conditions: &'c Conditions) -> Option<&'c Assumption> {
+        let (Of::Found(query), Method::Post | Method::Put) = (&self.write.of, self.write.method)
+        else {
+            return None;
+        };
+        let text = (self.write.resource_type.as_str().to_owned(), query.clone());
+        let assumption = conditions.all.get(*conditions.places.get(&text)?)?;
+        assumption.selection.found.is_empty().then_some(assumption)
     }
 }
 
@@ -187,6 +204,7 @@ impl Node {
             steps.push(Step { index, entry, write, aim });
         }
         check_distinct(&steps)?;
+        check_unmet(&steps, &conditions)?;
         let mut targets = targets_of(&steps)?;
         self.resolve((caller, version), &steps, &mut conditions, &mut targets)?;
         let mut intents = Vec::with_capacity(steps.len());
@@ -252,7 +270,7 @@ impl Node {
         let mut wanted: FxHashMap<String, (usize, usize)> = FxHashMap::default();
         for step in steps {
             let Some((_, value)) = step.put() else { continue };
-            for reference in Codec::of(by.1).conditional_references(value) {
+            for reference in Codec::of(by.1).conditional_references(&value) {
                 if wanted.contains_key(&reference) {
                     continue;
                 }
@@ -277,7 +295,7 @@ impl Node {
                 }
             }
             if let Some((key, value)) = step.put() {
-                for place in selectors.matching(key, value) {
+                for place in selectors.matching(key, &value) {
                     found[place].insert(key.clone());
                 }
             }
@@ -337,12 +355,16 @@ fn order(method: Method) -> u8 {
 }
 
 /// Two entries of a transaction may not write the same resource, nor create one on the same
-/// condition.
+/// condition, nor may one delete what the other finds in place of creating it.
 fn check_distinct(steps: &[Step<'_>]) -> Result<(), Error> {
     let mut keys: FxHashSet<&ResourceKey> = FxHashSet::default();
     let mut conditions: FxHashSet<(&str, &str)> = FxHashSet::default();
+    let mut deleted: FxHashSet<&ResourceKey> = FxHashSet::default();
     for step in steps {
         let Aim::At(key, _) = &step.aim else { continue };
+        if step.write.method == Method::Delete {
+            deleted.insert(key);
+        }
         let is_new_condition = match (&step.write.of, step.write.method) {
             (Of::Found(query), Method::Post | Method::Put) => {
                 conditions.insert((step.write.resource_type.as_str(), query.as_str()))
@@ -350,13 +372,44 @@ fn check_distinct(steps: &[Step<'_>]) -> Result<(), Error> {
             _ => true,
         };
         if !keys.insert(key) || !is_new_condition {
-            let text =
-                format!("two entries of the transaction write the same {}", key.resource_type);
-            let error = Error::of(Kind::Malformed, IssueCode::InvalidBundle, text);
-            return Err(located(&error, step.index));
+            return Err(overlapping(step));
+        }
+    }
+    let is_deleted = |step: &&Step<'_>| {
+        let is_found = matches!(step.aim, Aim::Nothing(_));
+        is_found && step.key().is_some_and(|key| deleted.contains(key))
+    };
+    steps.iter().find(is_deleted).map_or(Ok(()), |step| Err(overlapping(step)))
+}
+
+/// No entry may write what another one's criteria found nothing of: there would be two of what the
+/// criteria single out, however they are written.
+fn check_unmet(steps: &[Step<'_>], conditions: &Conditions) -> Result<(), Error> {
+    let mut selectors = Selectors::default();
+    let mut owners = Vec::new();
+    for step in steps {
+        if let Some(assumption) = step.unmet(conditions) {
+            selectors.push(assumption.selector.clone());
+            owners.push(step.index);
+        }
+    }
+    if owners.is_empty() {
+        return Ok(());
+    }
+    for step in steps {
+        let Some((key, value)) = step.put() else { continue };
+        let is_of_others = |place: &usize| owners[*place] != step.index;
+        if selectors.matching(key, &value).iter().any(is_of_others) {
+            return Err(overlapping(step));
         }
     }
     Ok(())
+}
+
+fn overlapping(step: &Step<'_>) -> Error {
+    let text =
+        format!("two entries of the transaction are about the same {}", step.write.resource_type);
+    located(&Error::of(Kind::Malformed, IssueCode::InvalidBundle, text), step.index)
 }
 
 /// What the full URLs of the entries become.

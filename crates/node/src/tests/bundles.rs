@@ -1,0 +1,100 @@
+//! Transactions whose entries overlap, and answers that would hold too much.
+
+use bytes::Bytes;
+use cresset_definitions::FhirVersion;
+use serde_json::{Value, json};
+
+use super::fixture::{Fixture, admin};
+use crate::{Error, Kind, Representation, SearchIndex};
+
+const CRITERIA: &str = "identifier=urn:mrn|1";
+
+fn fixture() -> Fixture {
+    Fixture::configured(|config| {
+        config.search.index = SearchIndex::Listed(vec!["identifier".to_owned()]);
+    })
+}
+
+fn patient(value: &str) -> Value {
+    json!({"resourceType": "Patient", "identifier": [{"system": "urn:mrn", "value": value}]})
+}
+
+fn create(resource: &Value, criteria: Option<&str>) -> Value {
+    let mut request = json!({"method": "POST", "url": resource["resourceType"]});
+    if let Some(criteria) = criteria {
+        request["ifNoneExist"] = json!(criteria);
+    }
+    json!({"resource": resource, "request": request})
+}
+
+fn request(method: &str, url: &str) -> Value {
+    json!({"request": {"method": method, "url": url}})
+}
+
+async fn send(fixture: &Fixture, kind: &str, entries: &[Value]) -> Result<Value, Error> {
+    let bundle = json!({"resourceType": "Bundle", "type": kind, "entry": entries});
+    let bytes = Bytes::from(bundle.to_string());
+    let full = Representation::Full;
+    let answer = fixture.node.bundle(&admin(), FhirVersion::R4, bytes, full).await?;
+    Ok(serde_json::from_slice(&answer).unwrap())
+}
+
+#[tokio::test]
+async fn a_transaction_does_not_delete_what_another_entry_finds() {
+    let fixture = fixture();
+    let mut stored = patient("1");
+    stored["id"] = json!("k");
+    fixture.put(&stored).await.unwrap();
+    for delete in ["Patient/k", "Patient?identifier=urn:mrn|1"] {
+        let entries = [request("DELETE", delete), create(&patient("1"), Some(CRITERIA))];
+        let error = send(&fixture, "transaction", &entries).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Malformed, "{delete}");
+    }
+    let found = send(&fixture, "transaction", &[create(&patient("1"), Some(CRITERIA))]).await;
+    assert_eq!(found.unwrap()["entry"][0]["response"]["etag"], "W/\"1\"");
+}
+
+#[tokio::test]
+async fn a_condition_that_found_nothing_is_met_by_its_own_entry_only() {
+    let fixture = fixture();
+    let conditional = create(&patient("1"), Some(CRITERIA));
+    for other in [
+        create(&patient("1"), Some("identifier=urn:mrn%7C1")),
+        create(&patient("1"), Some("identifier=urn:mrn|1&_format=json")),
+        create(&patient("1"), None),
+    ] {
+        let entries = [conditional.clone(), other.clone()];
+        let error = send(&fixture, "transaction", &entries).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Malformed, "{other}");
+    }
+    // The id in the body of a create is not the one that it gets.
+    let mut named = patient("2");
+    named["id"] = json!("x");
+    let entries = [create(&patient("1"), Some("_id=x")), create(&named, None)];
+    send(&fixture, "transaction", &entries).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_is_full_takes_no_further_resource() {
+    let fixture = fixture();
+    let size = 9 * 1024 * 1024;
+    let large = json!({"resourceType": "Binary", "id": "b", "contentType": "text/plain",
+        "data": "AAAA".repeat(size / 4)});
+    fixture.put(&large).await.unwrap();
+    let mut entries = vec![request("GET", "Binary/b"); 10];
+    for kind in ["batch", "transaction"] {
+        let answer = send(&fixture, kind, &entries).await.unwrap();
+        let status = |entry: &Value| entry["response"]["status"].as_str().unwrap()[..3].to_owned();
+        let statuses: Vec<_> = answer["entry"].as_array().unwrap().iter().map(status).collect();
+        // Eight are more than 64 MiB.
+        assert_eq!(statuses[..8], ["200"; 8], "{kind}");
+        assert_eq!(statuses[8..], ["422"; 2], "{kind}");
+    }
+    entries.insert(0, create(&patient("1"), None));
+    entries.push(create(&patient("2"), None));
+    let answer = send(&fixture, "transaction", &entries).await.unwrap();
+    assert_eq!(answer["entry"][0]["resource"]["resourceType"], "Patient");
+    assert_eq!(answer["entry"][11]["resource"], Value::Null);
+    let issue = &answer["entry"][11]["response"]["outcome"]["issue"][0];
+    assert_eq!(issue["code"], "too-costly");
+}
