@@ -11,7 +11,9 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::caller::Caller;
-use crate::conditional::{Assumption, ROUNDS_MAX, Selection, Selector, select, several, stale};
+use crate::conditional::{
+    Assumption, ROUNDS_MAX, Selection, Selector, Tail, select, several, stale,
+};
 use crate::draft::is_alive;
 use crate::error::{Error, Kind};
 use crate::intent::{Action, Effect, Precondition, Work, Written};
@@ -142,8 +144,19 @@ impl Node {
         caller: &Caller,
         selector: &Selector,
     ) -> Result<Selection, Error> {
+        let tail = &mut Tail::take(&self.shared)?;
+        self.selected_with(caller, selector, tail)
+    }
+
+    /// The same, with what is behind the index taken before.
+    pub(crate) fn selected_with(
+        &self,
+        caller: &Caller,
+        selector: &Selector,
+        tail: &mut Tail,
+    ) -> Result<Selection, Error> {
         require_read(caller, selector.resource_type().as_str())?;
-        select(&self.shared, caller, selector)
+        select(&self.shared, caller, selector, tail)
     }
 
     /// What a create aims at.

@@ -18,7 +18,7 @@ use super::entry::{Asked, Of, ReadEntry, WriteEntry, located, patch};
 use super::room::{ANSWER_BYTES_MAX, Room};
 use super::{Representation, malformed};
 use crate::caller::Caller;
-use crate::conditional::{Assumption, Selection, Selectors, UNKEYED_MAX, several};
+use crate::conditional::{Assumption, Selection, Selectors, Tail, UNKEYED_MAX, several};
 use crate::error::{Error, Kind};
 use crate::intent::{Action, Intent, Work, Written};
 use crate::interactions::{Aim, Plan, aim_delete, single};
@@ -93,6 +93,8 @@ impl Step<'_> {
 struct Conditions {
     places: FxHashMap<(String, String), usize>,
     all: Vec<Assumption>,
+    /// What is behind the index, once there is a condition.
+    tail: Option<Tail>,
 }
 
 impl Conditions {
@@ -120,7 +122,11 @@ impl Conditions {
             );
             return Err(Error::of(Kind::TooCostly, IssueCode::UnsupportedSearch, text));
         }
-        let selection = node.selected(caller, &selector)?;
+        let tail = match &mut self.tail {
+            Some(tail) => tail,
+            None => self.tail.insert(Tail::take(&node.shared)?),
+        };
+        let selection = node.selected_with(caller, &selector, tail)?;
         self.all.push(Assumption { selector, selection });
         self.places.insert(text, self.all.len() - 1);
         Ok(self.all.len() - 1)

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cresset_definitions::FhirVersion;
-use cresset_model::IssueCode;
+use cresset_model::{ClientName, IssueCode, ResourceId};
 use serde_json::{Value, json};
 
-use super::fixture::{Fixture, admin, encounter};
+use super::fixture::{Fixture, admin, encounter, subscription, topic};
 use crate::{
     Caller, Condition, Effect, Error, HistoryOf, HistoryQuery, Kind, Node, Patch, Right,
     SearchIndex, Target, Written,
@@ -186,4 +186,30 @@ async fn a_patch_makes_no_resource_larger_than_a_body_may_be() {
     };
     patch(3_000).await.unwrap();
     assert_eq!(patch(5_000).await.unwrap_err().kind(), Kind::TooLarge);
+}
+
+#[tokio::test]
+async fn a_subscription_that_is_not_live_yet_is_found_by_its_owner() {
+    let fixture = fixture();
+    fixture.put(&topic("t", &[])).await.unwrap();
+    let client = |name: &str| {
+        Caller::new(ClientName::new(name).unwrap(), [Right::Subscribe].into_iter().collect())
+    };
+    let mut asked = subscription("t", &[]);
+    asked["id"] = json!("s");
+    fixture.put_as(&client("mine"), &asked).await.unwrap();
+    // As between the moment when a group is durable and the one when it is applied.
+    let live = &fixture.node.shared.live;
+    let key = live
+        .find(crate::bases::base_of(FhirVersion::R4), &ResourceId::new("s").unwrap())
+        .unwrap()
+        .key;
+    live.remove(key).unwrap();
+    let selector =
+        fixture.node.selector(FhirVersion::R4, "Subscription", "status=requested,active");
+    let selector = selector.unwrap();
+    for (name, count) in [("mine", 1), ("other", 0)] {
+        let selection = fixture.node.selected(&client(name), &selector).unwrap();
+        assert_eq!(selection.found.len(), count, "{name}");
+    }
 }
