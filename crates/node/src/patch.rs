@@ -4,13 +4,16 @@
 //! checked like any update. The writer takes it only if that version is still the newest; else it is
 //! applied anew, as often as a condition is looked up anew ([`crate::conditional`]).
 
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use cresset_definitions::FhirVersion;
 use cresset_fhir::json;
 use cresset_model::{IssueCode, ResourceKey};
+use rustc_hash::FxBuildHasher;
 use serde_json::Value;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::caller::Caller;
 use crate::conditional::Assumption;
@@ -24,6 +27,28 @@ use crate::resources::{
 };
 
 mod fhirpath;
+
+/// Patches that can be under way at once without any two waiting for one another.
+const TURNS: usize = 256;
+
+/// Has the patches of one resource wait for one another: each is prepared on what the one before
+/// made, so none is prepared in vain.
+pub(crate) struct Turns {
+    by_hash: [Mutex<()>; TURNS],
+    hasher: FxBuildHasher,
+}
+
+impl Turns {
+    pub(crate) fn new() -> Self {
+        Self { by_hash: std::array::from_fn(|_| Mutex::new(())), hasher: FxBuildHasher }
+    }
+
+    /// The turn of a patch of this resource, until it is dropped. Few resources share theirs.
+    async fn take(&self, key: &ResourceKey) -> MutexGuard<'_, ()> {
+        let index = self.hasher.hash_one(key) % TURNS as u64;
+        self.by_hash[usize::try_from(index).unwrap_or(0)].lock().await
+    }
+}
 
 /// A patch that was read.
 #[derive(Debug, Clone)]
@@ -78,6 +103,7 @@ impl Node {
         match target {
             Target::Id(id) => {
                 let key = key(version, resource_type, parse_id(&id)?)?;
+                let _turn = self.shared.turns.take(&key).await;
                 self.settle_one(move |node| {
                     let intent = node.patched(&by, version, &key, asked, &patch)?;
                     Ok(Plan { work: Work::of(intent), rest: None })

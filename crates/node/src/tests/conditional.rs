@@ -16,6 +16,8 @@ use crate::{
 const CRITERIA: &str = "identifier=urn:mrn|1";
 /// Clients at the same time.
 const CLIENTS: usize = 32;
+/// Patches at the same time: more than the rounds of one that others come in between of.
+const PATCHES: usize = 100;
 
 fn fixture() -> Fixture {
     Fixture::configured(|config| {
@@ -67,7 +69,7 @@ async fn concurrent_patches_all_take_effect() {
     let fixture = fixture();
     let list = json!({"resourceType": "Patient", "id": "p", "address": [{"city": "first"}]});
     fixture.put(&list).await.unwrap();
-    let patches = (0..8).map(|number| {
+    let patches = (0..PATCHES).map(|number| {
         let node = fixture.node.clone();
         let value = json!({"city": format!("c{number}")});
         let operations = json!([{"op": "add", "path": "/address/-", "value": value}]);
@@ -83,8 +85,8 @@ async fn concurrent_patches_all_take_effect() {
     }
     let read = fixture.node.read(&admin(), FhirVersion::R4, "Patient", "p").await.unwrap();
     let value: Value = serde_json::from_slice(&read.body).unwrap();
-    assert_eq!(value["address"].as_array().unwrap().len(), 9, "{value}");
-    assert_eq!(read.version.get(), 9);
+    assert_eq!(value["address"].as_array().unwrap().len(), PATCHES + 1, "{value}");
+    assert_eq!(read.version.get(), PATCHES as u64 + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
