@@ -243,6 +243,8 @@ issue_codes! {
     PatchTooCostly = "S0064", TooCostly;
     /// A batch or transaction asks for more than one answer may hold.
     BundleTooCostly = "S0065", TooCostly;
+    /// A write would be events for more subscriptions than one write may be.
+    TooManyEvents = "S0066", TooCostly;
     /// The channel is one of this server's, and its operator has not switched it on.
     ChannelNotConfigured = "S0070", NotSupported;
 }

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use cresset_definitions::FhirVersion;
 use serde_json::{Value, json};
 
-use super::fixture::{Fixture, admin};
+use super::fixture::{Fixture, admin, encounter, topic};
 use crate::{Error, Kind, Representation, SearchIndex};
 
 const CRITERIA: &str = "identifier=urn:mrn|1";
@@ -97,4 +97,31 @@ async fn an_answer_that_is_full_takes_no_further_resource() {
     assert_eq!(answer["entry"][11]["resource"], Value::Null);
     let issue = &answer["entry"][11]["response"]["outcome"]["issue"][0];
     assert_eq!(issue["code"], "too-costly");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_write_of_too_many_events_is_refused_alone() {
+    let fixture = Fixture::configured(|config| config.limits.write_events_max = 3);
+    fixture.put(&topic("any", &[])).await.unwrap();
+    let ids = [fixture.subscribe("any", &[]).await, fixture.subscribe("any", &[]).await];
+    let puts = |range: std::ops::Range<usize>| -> Vec<Value> {
+        let put = |number| {
+            let resource = encounter(&format!("e{number}"), "planned", "p");
+            let url = format!("Encounter/e{number}");
+            json!({"resource": resource, "request": {"method": "PUT", "url": url}})
+        };
+        range.map(put).collect()
+    };
+    let error = send(&fixture, "transaction", &puts(0..2)).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::TooCostly);
+    send(&fixture, "transaction", &puts(0..1)).await.unwrap();
+    // Many writes at once go into as many groups as they need.
+    let answer = send(&fixture, "batch", &puts(1..21)).await.unwrap();
+    let entries = answer["entry"].as_array().unwrap();
+    assert!(entries.iter().all(|entry| entry["response"]["status"] == "201"), "{answer}");
+    for id in ids {
+        let focuses: Vec<_> = fixture.events(&id).await.into_iter().map(|one| one.1).collect();
+        let expected: Vec<_> = (0..21).map(|number| format!("Encounter/e{number}")).collect();
+        assert_eq!(focuses, expected);
+    }
 }
