@@ -234,6 +234,7 @@ impl<'w> Draft<'w> {
             Precondition::Fresh => None,
             Precondition::Absent
             | Precondition::None
+            | Precondition::Present
             | Precondition::Unchanged(_)
             | Precondition::Version(_) => self.overlay.current(self.store, &intent.key)?,
         };
@@ -562,6 +563,11 @@ fn check_precondition(intent: &Intent, current: Option<&Change>) -> Result<(), E
         Precondition::Absent if alive.is_none() => Ok(()),
         Precondition::Absent => {
             let text = format!("{} exists already", intent.key);
+            Err(Error::of(Kind::VersionMismatch, IssueCode::VersionMismatch, text))
+        }
+        Precondition::Present if alive.is_some() => Ok(()),
+        Precondition::Present => {
+            let text = format!("{} does not exist", intent.key);
             Err(Error::of(Kind::VersionMismatch, IssueCode::VersionMismatch, text))
         }
         Precondition::Unchanged(known) if alive.is_some_and(|alive| alive.version == known) => {

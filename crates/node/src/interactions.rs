@@ -19,7 +19,7 @@ use crate::error::{Error, Kind};
 use crate::intent::{Action, Effect, Precondition, Work, Written};
 use crate::node::Node;
 use crate::resources::{
-    Condition, check_delete, intent, key, parse_id, precondition, require_read,
+    Condition, check_delete, intent, key, parse_id, precondition, require_read, require_write,
 };
 
 /// A change as it is known before the writer.
@@ -61,6 +61,7 @@ impl Node {
         bytes: Bytes,
     ) -> Result<Written, Error> {
         let selector = self.selector(version, resource_type, query)?;
+        require_write(caller, resource_type)?;
         let by = caller.clone();
         self.settle_one(move |node| {
             let selection = node.selected(&by, &selector)?;
@@ -107,6 +108,7 @@ impl Node {
         condition: Condition,
     ) -> Result<Written, Error> {
         let selector = self.selector(version, resource_type, query)?;
+        require_write(caller, resource_type)?;
         let by = caller.clone();
         self.settle_one(move |node| {
             let selection = node.selected(&by, &selector)?;
@@ -196,7 +198,7 @@ impl Node {
             }
             return Ok(Aim::At(found.clone(), asked));
         }
-        if let Precondition::Version(_) = asked {
+        if let Precondition::Present | Precondition::Version(_) = asked {
             let text = "the criteria find no resource, so none has the version asked for";
             return Err(Error::of(Kind::VersionMismatch, IssueCode::VersionMismatch, text));
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cresset_definitions::FhirVersion;
-use cresset_fhir::json;
+use cresset_fhir::{Codec, Targets, json};
 use cresset_model::{IssueCode, ResourceKey};
 use rustc_hash::FxBuildHasher;
 use serde_json::Value;
@@ -105,7 +105,7 @@ impl Node {
                 let key = key(version, resource_type, parse_id(&id)?)?;
                 let _turn = self.shared.turns.take(&key).await;
                 self.settle_one(move |node| {
-                    let intent = node.patched(&by, version, &key, asked, &patch)?;
+                    let intent = node.patched(&by, (version, None), &key, asked, &patch)?;
                     Ok(Plan { work: Work::of(intent), rest: None })
                 })
                 .await
@@ -115,7 +115,7 @@ impl Node {
                 self.settle_one(move |node| {
                     let selection = node.selected(&by, &selector)?;
                     let found = single(&selection)?.ok_or_else(nothing_found)?;
-                    let intents = vec![node.patched(&by, version, found, asked, &patch)?];
+                    let intents = vec![node.patched(&by, (version, None), found, asked, &patch)?];
                     let assumptions = vec![Assumption { selector: selector.clone(), selection }];
                     Ok(Plan { work: Work { intents, assumptions }, rest: None })
                 })
@@ -124,11 +124,12 @@ impl Node {
         }
     }
 
-    /// The update that a patch comes to, on the version there is now. Blocks.
+    /// The update that a patch comes to, on the version there is now. Blocks. Within a transaction,
+    /// with what the full URLs of its entries become.
     pub(crate) fn patched(
         &self,
         caller: &Caller,
-        version: FhirVersion,
+        (version, targets): (FhirVersion, Option<&Targets>),
         key: &ResourceKey,
         asked: Precondition,
         patch: &Patch,
@@ -155,12 +156,27 @@ impl Node {
             }
             Precondition::Fresh
             | Precondition::None
+            | Precondition::Present
             | Precondition::Unchanged(_)
             | Precondition::Version(_) => {}
         }
         let mut value = json::parse(&current.body).map_err(Error::internal)?;
+        let codec = Codec::of(version);
+        let before = targets.map(|_| codec.conditional_references(&value)).unwrap_or_default();
         patch.apply(version, &mut value)?;
-        let bytes = Bytes::from(json::render_like(&current.body, &value));
+        let mut bytes = json::render_like(&current.body, &value);
+        if let Some(targets) = targets {
+            if let Some(rewritten) = codec.rewrite_references(&bytes, None, targets) {
+                bytes = rewritten;
+                value = json::parse(&bytes).map_err(Error::internal)?;
+            }
+            // Only what entries bring whole has its conditional references looked up.
+            if !codec.conditional_references(&value).is_subset(&before) {
+                let text = "a patch in a transaction cannot bring a conditional reference";
+                return Err(Error::of(Kind::Unprocessable, IssueCode::PatchNotApplicable, text));
+            }
+        }
+        let bytes = Bytes::from(bytes);
         let max = self.shared.config.limits.body_bytes_max;
         if bytes.len() > max {
             let text = format!("the patched resource would be larger than {max} bytes");

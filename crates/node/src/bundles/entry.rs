@@ -114,6 +114,9 @@ fn condition(entry: &RequestEntry<'_>) -> Result<Condition, Error> {
         let text = "ifMatch must be an ETag such as W/\"3\", ifNoneMatch must be *";
         Error::of(Kind::Malformed, IssueCode::InvalidPrecondition, text)
     };
+    if entry.if_match == Some("*") {
+        return Ok(Condition::IfExists);
+    }
     if let Some(etag) = entry.if_match {
         return etag_version(etag).map(Condition::IfMatch).ok_or_else(unreadable);
     }

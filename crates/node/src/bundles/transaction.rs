@@ -24,7 +24,7 @@ use crate::intent::{Action, Intent, Work, Written};
 use crate::interactions::{Aim, Plan, aim_delete, single};
 use crate::node::Node;
 use crate::patch::nothing_found;
-use crate::resources::{check_delete, intent, precondition};
+use crate::resources::{check_delete, intent, precondition, require_write};
 
 /// Different conditions in one bundle.
 const CONDITIONS_MAX: usize = 1_000;
@@ -248,6 +248,8 @@ impl Node {
             }
             Of::Found(query) => query,
         };
+        // Also where nothing comes to be written.
+        require_write(by.0, write.resource_type.as_str())?;
         let place = conditions.look_up(self, by, write.resource_type.as_str(), query)?;
         let selection: &Selection = &conditions.all[place].selection;
         match write.method {
@@ -341,6 +343,7 @@ impl Node {
                 Some(bytes) => patch(&json::parse(bytes).map_err(malformed)?)?,
                 None => patch(resource.value)?,
             };
+            let version = (version, Some(targets));
             return self.patched(caller, version, key, *asked, &patch).map(Some);
         }
         let bytes = rewritten.unwrap_or_else(|| Bytes::copy_from_slice(resource.bytes));

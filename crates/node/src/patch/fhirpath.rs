@@ -484,7 +484,7 @@ fn move_item(resource: &mut Value, list: &Place, from: usize, to: usize) -> Resu
     found.insert(to, item);
     let length = found.len();
     if let Some(siblings) = siblings(resource, list) {
-        siblings.resize(length, Value::Null);
+        siblings.resize(length.max(siblings.len()), Value::Null);
         let item = siblings.remove(from);
         siblings.insert(to, item);
     }

@@ -1,5 +1,7 @@
 //! Transactions whose entries overlap, and answers that would hold too much.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use cresset_definitions::FhirVersion;
 use serde_json::{Value, json};
@@ -124,4 +126,29 @@ async fn a_write_of_too_many_events_is_refused_alone() {
         let expected: Vec<_> = (0..21).map(|number| format!("Encounter/e{number}")).collect();
         assert_eq!(focuses, expected);
     }
+}
+
+#[tokio::test]
+async fn a_json_patch_in_a_transaction_may_refer_to_its_entries() {
+    let fixture = fixture();
+    fixture.put(&encounter("e", "planned", "p")).await.unwrap();
+    let patch = |reference: &str| {
+        let operations = json!([{"op": "add", "path": "/subject/reference", "value": reference}]);
+        let data = STANDARD.encode(operations.to_string());
+        let content_type = "application/json-patch+json";
+        json!({
+            "resource": {"resourceType": "Binary", "contentType": content_type, "data": data},
+            "request": {"method": "PATCH", "url": "Encounter/e"},
+        })
+    };
+    let mut created = create(&patient("1"), None);
+    let full_url = "urn:uuid:61ebe359-bfdc-4613-8bf2-c5e300945f0a";
+    created["fullUrl"] = json!(full_url);
+    let answer = send(&fixture, "transaction", &[created, patch(full_url)]).await.unwrap();
+    let id = answer["entry"][0]["resource"]["id"].as_str().unwrap();
+    let reference = &answer["entry"][1]["resource"]["subject"]["reference"];
+    assert_eq!(*reference, format!("Patient/{id}"));
+    let conditional = [patch("Patient?identifier=urn:mrn|1")];
+    let error = send(&fixture, "transaction", &conditional).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::Unprocessable);
 }

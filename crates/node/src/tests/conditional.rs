@@ -215,3 +215,29 @@ async fn a_subscription_that_is_not_live_yet_is_found_by_its_owner() {
         assert_eq!(selection.found.len(), count, "{name}");
     }
 }
+
+#[tokio::test]
+async fn what_comes_to_no_write_takes_the_right_to_write_as_well() {
+    let fixture = fixture();
+    let reader = Caller::new(ClientName::new("r").unwrap(), [Right::Read].into_iter().collect());
+    fixture.create(&serde_json::from_slice(&patient(1)).unwrap()).await.unwrap();
+    let (node, of) = (&fixture.node, ("Patient", CRITERIA));
+    let found = node.create_unless_found(&reader, FhirVersion::R4, of, patient(1)).await;
+    assert_eq!(found.unwrap_err().kind(), Kind::Forbidden);
+    let of = ("Patient", "identifier=urn:mrn|2");
+    let none = node.delete_found(&reader, FhirVersion::R4, of, Condition::None).await;
+    assert_eq!(none.unwrap_err().kind(), Kind::Forbidden);
+}
+
+#[tokio::test]
+async fn if_match_with_an_asterisk_takes_a_resource_that_exists() {
+    let fixture = fixture();
+    let put = || async {
+        let body = Bytes::from(json!({"resourceType": "Patient", "id": "p"}).to_string());
+        let (of, condition) = (("Patient", "p"), Condition::IfExists);
+        fixture.node.update(&admin(), FhirVersion::R4, of, condition, body).await
+    };
+    assert_eq!(put().await.unwrap_err().kind(), Kind::VersionMismatch);
+    fixture.put(&json!({"resourceType": "Patient", "id": "p"})).await.unwrap();
+    assert_eq!(put().await.unwrap().effect, Effect::Updated);
+}
