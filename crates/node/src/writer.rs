@@ -493,7 +493,8 @@ fn assumptions_of(job: &Job) -> &[Assumption] {
 
 fn entries_of(job: &Job) -> usize {
     match job {
-        Job::Write { work, .. } => work.intents.len(),
+        // What a write was prepared on is asked of each change of the group.
+        Job::Write { work, .. } => work.intents.len() + work.assumptions.len(),
         Job::Notify { .. } | Job::Record { .. } | Job::Status(_) => 1,
         Job::Catalogs { .. } | Job::Stop => 0,
     }

@@ -202,11 +202,7 @@ impl Node {
                     Outcome::Known(written.clone())
                 }
             });
-            if known_bytes > ANSWER_BYTES_MAX {
-                let text = "the conditional creates find resources of too many bytes";
-                let error = Error::of(Kind::TooCostly, IssueCode::BundleTooCostly, text);
-                return Err(located(&error, index));
-            }
+            check_bytes(known_bytes).map_err(|error| located(&error, index))?;
             steps.push(Step { index, entry, write, aim });
         }
         check_distinct(&steps)?;
@@ -218,6 +214,10 @@ impl Node {
             let index = step.index;
             let prepared = self.intent_of((caller, version), step, &targets);
             if let Some(intent) = prepared.map_err(|error| located(&error, index))? {
+                if let (Action::Put(body), Method::Patch) = (&intent.action, step.write.method) {
+                    known_bytes += body.bytes.len();
+                    check_bytes(known_bytes).map_err(|error| located(&error, index))?;
+                }
                 intents.push((order(step.write.method), index, intent));
             }
         }
@@ -413,6 +413,15 @@ fn check_unmet(steps: &[Step<'_>], conditions: &Conditions) -> Result<(), Error>
         }
     }
     Ok(())
+}
+
+/// Bounds what a transaction holds beside its own bytes.
+fn check_bytes(known: usize) -> Result<(), Error> {
+    if known <= ANSWER_BYTES_MAX {
+        return Ok(());
+    }
+    let text = "the conditional creates and patches are about resources of too many bytes";
+    Err(Error::of(Kind::TooCostly, IssueCode::BundleTooCostly, text))
 }
 
 fn overlapping(step: &Step<'_>) -> Error {

@@ -92,6 +92,22 @@ async fn an_answer_that_is_full_takes_no_further_resource() {
         assert_eq!(statuses[..8], ["200"; 8], "{kind}");
         assert_eq!(statuses[8..], ["422"; 2], "{kind}");
     }
+    let patch = json!({"resourceType": "Parameters", "parameter": [{"name": "operation", "part": [
+        {"name": "type", "valueCode": "replace"},
+        {"name": "path", "valueString": "Binary.contentType"},
+        {"name": "value", "valueCode": "text/html"},
+    ]}]});
+    let mut patches = Vec::new();
+    for number in 0..8 {
+        let id = format!("b{number}");
+        let mut one = large.clone();
+        one["id"] = json!(id);
+        fixture.put(&one).await.unwrap();
+        let url = format!("Binary/{id}");
+        patches.push(json!({"resource": patch, "request": {"method": "PATCH", "url": url}}));
+    }
+    let error = send(&fixture, "transaction", &patches).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::TooCostly);
     entries.insert(0, create(&patient("1"), None));
     entries.push(create(&patient("2"), None));
     let answer = send(&fixture, "transaction", &entries).await.unwrap();
