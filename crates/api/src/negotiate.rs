@@ -165,6 +165,9 @@ pub(crate) fn condition(headers: &HeaderMap) -> Result<Condition, Error> {
         Error::of(Kind::Malformed, IssueCode::InvalidPrecondition, text)
     };
     if let Some(value) = headers.get(header::IF_MATCH) {
+        if value == "*" {
+            return Ok(Condition::IfExists);
+        }
         let version = value.to_str().ok().and_then(etag_version);
         return version
             .map(Condition::IfMatch)

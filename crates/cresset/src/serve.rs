@@ -244,6 +244,8 @@ fn node_config(config: &Config, base_url: String) -> anyhow::Result<cresset_node
         base_url,
         authentication: authentication(&config.auth),
         limits: cresset_node::Limits {
+            write_events_max: cresset_store::GROUP_EVENTS_MAX / 4 * 3,
+            body_bytes_max: limits.body_max.get(),
             bundle_entries_max: limits.bundle_entries_max.get(),
             search_count_default: limits.search_count_default.get(),
             search_count_max: limits.search_count_max.get(),

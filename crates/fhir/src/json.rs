@@ -22,7 +22,7 @@ mod tests;
 pub use like::render_like;
 pub(crate) use parser::parse_written;
 pub use parser::{DEPTH_MAX, parse};
-pub use patch::{PATCH_OPERATIONS_MAX, apply_patch};
+pub use patch::{PATCH_OPERATIONS_MAX, apply_patch, depth};
 pub use pretty::pretty;
 pub(crate) use scan::{Object, elements, object};
 pub(crate) use splice::{Edits, quoted};

@@ -144,6 +144,10 @@ impl Rewrite<'_> {
         let definition = self.definitions.type_named(type_name);
         for member in &object.members {
             let name = member.name_in(self.bytes);
+            // A Bundle that is stored refers to its own entries by their full URLs.
+            if type_name == "Bundle" && name == "entry" {
+                continue;
+            }
             let name = name.strip_prefix('_').unwrap_or(&name);
             let element = definition.and_then(|definition| definition.element_for_json(name));
             let element_type = match element {
@@ -174,16 +178,12 @@ impl Rewrite<'_> {
         let mut out = String::new();
         let mut rest = text;
         let mut changed = false;
-        while let Some(at) = rest.find("=\"") {
-            let (before, after) = rest.split_at(at + 2);
-            let end = after.find('"')?;
-            let link = before.ends_with("href=\"") || before.ends_with("src=\"");
-            let target =
-                if link { self.targets.resolve(&after[..end], self.full_url) } else { None };
+        while let Some(link) = next_link(rest) {
+            let target = self.targets.resolve(&rest[link.clone()], self.full_url);
             changed |= target.is_some();
-            out.push_str(before);
-            out.push_str(target.as_deref().unwrap_or(&after[..end]));
-            rest = &after[end..];
+            out.push_str(&rest[..link.start]);
+            out.push_str(target.as_deref().unwrap_or(&rest[link.clone()]));
+            rest = &rest[link.end..];
         }
         out.push_str(rest);
         changed.then_some(out)
@@ -192,4 +192,21 @@ impl Rewrite<'_> {
     fn text(&self, range: Range<usize>) -> Option<String> {
         parse(&self.bytes[range]).ok()?.as_str().map(str::to_owned)
     }
+}
+
+/// Where the next link stands: the value of `href` or `src`, in quotes of either kind.
+fn next_link(text: &str) -> Option<Range<usize>> {
+    let mut from = 0;
+    while let Some(at) = text[from..].find('=') {
+        let equals = from + at;
+        from = equals + 1;
+        let name = text[..equals].trim_end();
+        let value = text[from..].trim_start();
+        let is_link = name.ends_with("href") || name.ends_with("src");
+        let Some(quote @ ('"' | '\'')) = value.chars().next().filter(|_| is_link) else { continue };
+        let start = text.len() - value.len() + 1;
+        let Some(length) = text[start..].find(quote) else { continue };
+        return Some(start..start + length);
+    }
+    None
 }

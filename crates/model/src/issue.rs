@@ -241,6 +241,10 @@ issue_codes! {
     PatchNotApplicable = "S0063", Processing;
     /// A patch has more operations, or makes more, than a request may.
     PatchTooCostly = "S0064", TooCostly;
+    /// A batch or transaction asks for more than one answer may hold.
+    BundleTooCostly = "S0065", TooCostly;
+    /// A write would be events for more subscriptions than one write may be.
+    TooManyEvents = "S0066", TooCostly;
     /// The channel is one of this server's, and its operator has not switched it on.
     ChannelNotConfigured = "S0070", NotSupported;
 }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use cresset_definitions::FhirVersion;
 use cresset_fhir::{AnswerEntry, BundleKind, Method, json, parse_bundle, render_batch_response};
 use cresset_model::{IssueCode, Issues};
+use rustc_hash::FxHashMap;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -23,9 +24,11 @@ use crate::resources::{check_delete, intent, key, precondition};
 use crate::writer::Pending;
 
 mod entry;
+mod room;
 mod transaction;
 
-use entry::{Asked, Of, WriteEntry, done, failed};
+use entry::{Asked, Of, WriteEntry, failed};
+use room::Room;
 
 /// Entries of a batch with conditions or patches that are under way at once: each is prepared on
 /// what it finds, and shares disk flushes with the others.
@@ -109,7 +112,9 @@ impl Node {
         let mut pending: Vec<(usize, Pending)> = Vec::new();
         let mut others = JoinSet::new();
         let mut reads = Vec::new();
-        let room = Arc::new(Semaphore::new(CONDITIONAL_CONCURRENCY));
+        let mut places = FxHashMap::default();
+        let slots = Arc::new(Semaphore::new(CONDITIONAL_CONCURRENCY));
+        let room = Arc::new(Room::default());
         for (index, entry) in entries.into_iter().enumerate() {
             let (write, bytes) = match entry {
                 Err(error) => {
@@ -130,29 +135,38 @@ impl Node {
                 }
                 continue;
             }
-            let (node, by, room) = (self.clone(), caller.clone(), room.clone());
-            others.spawn(async move {
-                let _place = room.acquire_owned().await;
-                (index, node.conditional_entry(&by, version, write, bytes).await)
+            let (node, by) = (self.clone(), caller.clone());
+            let (slots, room) = (slots.clone(), room.clone());
+            let task = others.spawn(async move {
+                let _slot = slots.acquire_owned().await;
+                // What was written is held by the answer alone, and only if that has room for it.
+                match node.conditional_entry(&by, version, write, bytes).await {
+                    Ok(written) => room.done(&written, representation),
+                    Err(error) => failed(&error),
+                }
             });
+            places.insert(task.id(), index);
         }
         for (index, job) in pending {
             let written = job.wait().await.map(|mut written| written.pop());
             answers[index] = Some(match written {
-                Ok(Some(written)) => done(&written, representation),
+                Ok(Some(written)) => room.done(&written, representation),
                 Ok(None) => failed(&Error::internal("a write without an answer")),
                 Err(error) => failed(&error),
             });
         }
-        while let Some(ended) = others.join_next().await {
-            let (index, written) = ended.map_err(Error::internal)?;
-            answers[index] = Some(match written {
-                Ok(written) => done(&written, representation),
-                Err(error) => failed(&error),
-            });
+        while let Some(ended) = others.join_next_with_id().await {
+            // One that panics is answered for itself: the others may have been written.
+            let (task, answer) = match ended {
+                Ok(ended) => ended,
+                Err(error) => (error.id(), failed(&Error::internal(error))),
+            };
+            if let Some(index) = places.get(&task) {
+                answers[*index] = Some(answer);
+            }
         }
         for (index, entry) in reads {
-            answers[index] = Some(self.read_entry(caller, version, &entry).await);
+            answers[index] = Some(self.read_entry(caller, version, &entry, &room).await);
         }
         Ok(answers.into_iter().flatten().collect())
     }

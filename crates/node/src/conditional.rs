@@ -9,7 +9,8 @@
 //!
 //! Tests: `tests/conditional.rs` of this crate.
 
-use std::collections::BTreeSet;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cresset_definitions::FhirVersion;
@@ -17,6 +18,7 @@ use cresset_fhir::json;
 use cresset_model::{Base, Change, IssueCode, Position, ResourceKey, ResourceType, split_modifier};
 use cresset_search::{Criterion, IndexKey, Lookup, Parameter, Parameters, ResourceValues, Scope};
 use cresset_store::Query;
+use rustc_hash::FxHashMap;
 use serde_json::Value;
 
 use crate::bases::base_of;
@@ -25,6 +27,7 @@ use crate::draft::is_alive;
 use crate::error::{Error, Kind};
 use crate::indexer::is_searchable;
 use crate::recent::Kept;
+use crate::resources::creator;
 use crate::rows;
 use crate::search::SearchRequest;
 use crate::shared::Shared;
@@ -47,6 +50,10 @@ const PAGE_COUNT: usize = 32;
 const TAIL_MAX: usize = 10_000;
 /// Conditions of one bundle that no equality helps to find, such as those on dates.
 pub(crate) const UNKEYED_MAX: usize = 50;
+/// Bytes of changes that are taken from the log because the index is behind.
+const TAIL_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Resources of a tail that the conditions of one request are asked of, one by one.
+const TAIL_LOOKS_MAX: usize = 1_000_000;
 /// Parameters about the form of the answer that every request may carry.
 const FORM: [&str; 2] = ["_format", "_pretty"];
 
@@ -154,7 +161,63 @@ fn is_form(name: &str) -> bool {
     FORM.contains(&name)
 }
 
+/// What changed behind the search index, taken once for all conditions of a request.
+pub(crate) struct Tail {
+    changes: Vec<Kept>,
+    /// All changes up to here are in the index, or among these.
+    upto: Option<Position>,
+    /// The newest versions of a type, each read once; none of what the caller may not know of.
+    of_types: FxHashMap<(Base, ResourceType), Vec<Latest>>,
+    looks: usize,
+}
+
+type Latest = (ResourceKey, Option<Value>);
+
+impl Tail {
+    /// What the index does not hold by now.
+    ///
+    /// # Errors
+    /// `Unavailable` if that is too much.
+    pub(crate) fn take(shared: &Shared) -> Result<Self, Error> {
+        let indexed = shared.store.index_position()?;
+        let changes = tail_after(shared, indexed)?;
+        let upto = changes.last().map(|kept| kept.change.position).max(indexed);
+        Ok(Self { changes, upto, of_types: FxHashMap::default(), looks: 0 })
+    }
+
+    fn of_type(
+        &mut self,
+        shared: &Shared,
+        caller: &Caller,
+        selector: &Selector,
+    ) -> Result<&[Latest], Error> {
+        let of_type = match self.of_types.entry((selector.base, selector.resource_type.clone())) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let mut latest = BTreeMap::new();
+                for change in self.changes.iter().map(|kept| &kept.change) {
+                    let key = &change.key;
+                    if key.base == selector.base && key.resource_type == selector.resource_type {
+                        latest.insert(key, change);
+                    }
+                }
+                let read = latest.into_iter().map(|(key, change)| {
+                    let is_there = is_known_to(shared, caller, change)?;
+                    let value = is_there.then(|| json::parse(&change.body).ok()).flatten();
+                    Ok((key.clone(), value))
+                });
+                place.insert(read.collect::<Result<_, Error>>()?)
+            }
+        };
+        self.looks += of_type.len();
+        if self.looks > TAIL_LOOKS_MAX { Err(behind()) } else { Ok(of_type) }
+    }
+}
+
 /// What a selector finds among what the caller may know of, with all that is visible by now.
+///
+/// The index may be ahead of the tail when it is asked: what came since is looked at by the writer,
+/// which comes to the same, or finds that it differs and has the write prepared anew.
 ///
 /// # Errors
 /// `VersionMismatch` if it finds more than a condition may; `TooCostly` if the index cannot tell
@@ -163,25 +226,17 @@ pub(crate) fn select(
     shared: &Shared,
     caller: &Caller,
     selector: &Selector,
+    tail: &mut Tail,
 ) -> Result<Selection, Error> {
-    let indexed = shared.store.index_position()?;
     let mut found = indexed_matches(shared, caller, selector)?;
-    let tail = tail_after(shared, indexed)?;
-    let upto = tail.last().map(|kept| kept.change.position).max(indexed);
-    for kept in &tail {
-        let change = &kept.change;
-        let is_of =
-            change.key.base == selector.base && change.key.resource_type == selector.resource_type;
-        if !is_of {
-            continue;
-        }
-        if is_selected(shared, caller, selector, change) {
-            found.insert(change.key.clone());
+    for (key, value) in tail.of_type(shared, caller, selector)? {
+        if value.as_ref().is_some_and(|value| selector.is_match(value)) {
+            found.insert(key.clone());
         } else {
-            found.remove(&change.key);
+            found.remove(key);
         }
     }
-    Ok(Selection { base: selector.base, found, upto })
+    Ok(Selection { base: selector.base, found, upto: tail.upto })
 }
 
 /// What the index finds, as far as it is.
@@ -203,7 +258,7 @@ fn indexed_matches(
         let page = shared.store.search(&query)?;
         for one in page.found {
             let Some(change) = shared.store.change(one.position)? else { continue };
-            if is_selected(shared, caller, selector, &change) {
+            if is_selected(shared, caller, selector, &change)? {
                 found.insert(one.key);
             }
         }
@@ -225,17 +280,24 @@ fn tail_after(shared: &Shared, position: Option<Position>) -> Result<Vec<Kept>, 
     if position >= head {
         return Ok(Vec::new());
     }
-    if let Some(tail) = shared.recent.after(position, TAIL_MAX + 1) {
-        return if tail.len() > TAIL_MAX { Err(behind()) } else { Ok(tail) };
+    // Positions follow one another, so this tells how many there are without reading them.
+    let count = head.map_or(0, Position::get) - position.map_or(0, Position::get);
+    if count > TAIL_MAX as u64 {
+        return Err(behind());
+    }
+    if let Some(tail) = shared.recent.after(position, TAIL_MAX) {
+        return Ok(tail);
     }
     let mut tail: Vec<Kept> = Vec::new();
+    let mut bytes = 0;
     let mut after = position;
     while after < head {
         let page = shared.store.changes(after, TAIL_MAX)?;
         let Some(last) = page.last() else { break };
         after = Some(last.position);
+        bytes += page.iter().map(|one| one.body.len()).sum::<usize>();
         tail.extend(page.into_iter().map(|one| Kept { change: Arc::new(one), rows: None }));
-        if tail.len() > TAIL_MAX {
+        if bytes > TAIL_BYTES_MAX {
             return Err(behind());
         }
     }
@@ -246,18 +308,33 @@ fn behind() -> Error {
     Error::unavailable("the search index is behind; try again")
 }
 
-fn is_selected(shared: &Shared, caller: &Caller, selector: &Selector, change: &Change) -> bool {
+fn is_selected(
+    shared: &Shared,
+    caller: &Caller,
+    selector: &Selector,
+    change: &Change,
+) -> Result<bool, Error> {
+    if !is_known_to(shared, caller, change)? {
+        return Ok(false);
+    }
+    Ok(json::parse(&change.body).is_ok_and(|value| selector.is_match(&value)))
+}
+
+/// Whether a version is alive, and the caller may know of it: a Subscription of somebody else looks
+/// as if it were not there (RQ-SS-07).
+fn is_known_to(shared: &Shared, caller: &Caller, change: &Change) -> Result<bool, Error> {
     if !is_alive(Some(change)) {
-        return false;
+        return Ok(false);
     }
-    // A Subscription of somebody else looks as if it were not there (RQ-SS-07).
-    if change.key.resource_type.as_str() == "Subscription" {
-        let live = shared.live.find(change.key.base, &change.key.id);
-        if !live.is_some_and(|live| caller.sees(&live.owner)) {
-            return false;
-        }
+    if change.key.resource_type.as_str() != "Subscription" || caller.is_admin() {
+        return Ok(true);
     }
-    json::parse(&change.body).is_ok_and(|value| selector.is_match(&value))
+    if let Some(live) = shared.live.find(change.key.base, &change.key.id) {
+        return Ok(caller.sees(&live.owner));
+    }
+    // What was made just now is in the log before it is in the live table.
+    let owner = creator(shared.store.as_ref(), &change.key)?;
+    Ok(owner.is_some_and(|owner| caller.sees(&owner)))
 }
 
 /// Several resources fit where at most one may.

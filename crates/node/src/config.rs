@@ -42,8 +42,13 @@ pub struct Config {
 /// Bounds of requests and of what clients may hold.
 #[derive(Debug, Clone)]
 pub struct Limits {
+    /// Bytes of a request's body, and of what a patch makes of a resource.
+    pub body_bytes_max: usize,
     /// Entries of a batch or transaction.
     pub bundle_entries_max: usize,
+    /// Events that one write, such as a transaction, may be; at most three quarters of what a group
+    /// of the store may hold.
+    pub write_events_max: usize,
     /// Resources on a page of a search when the client names no `_count`.
     pub search_count_default: usize,
     /// Resources on a page of a search at most.

@@ -76,6 +76,8 @@ pub(crate) struct Draft<'w> {
     overlay: Overlay,
     group: Group,
     changes: Vec<Kept>,
+    /// Events of the group's entries.
+    events: usize,
     effects: Vec<LiveEffect>,
     begun: FxHashMap<(Base, ResourceId), Arc<LiveSubscription>>,
     group_indexes: GroupIndexes,
@@ -89,6 +91,7 @@ pub(crate) struct Mark {
     entries: usize,
     records: usize,
     effects: usize,
+    events: usize,
     overlay: usize,
     catalogs: Catalogs,
 }
@@ -130,6 +133,7 @@ impl<'w> Draft<'w> {
             overlay: Overlay::default(),
             group: Group::default(),
             changes: Vec::new(),
+            events: 0,
             effects: Vec::new(),
             begun: FxHashMap::default(),
             group_indexes: GroupIndexes::default(),
@@ -159,6 +163,7 @@ impl<'w> Draft<'w> {
             entries: self.group.entries.len(),
             records: self.group.records.len(),
             effects: self.effects.len(),
+            events: self.events,
             overlay: self.overlay.mark(),
             catalogs: self.catalogs.clone(),
         }
@@ -170,11 +175,28 @@ impl<'w> Draft<'w> {
         self.group.records.truncate(mark.records);
         self.changes.truncate(mark.entries);
         self.effects.truncate(mark.effects);
+        self.events = mark.events;
         self.overlay.rollback(mark.overlay);
         self.group_indexes.clear();
         *self.catalogs = mark.catalogs;
         let position = self.next_position();
         self.begun.retain(|_, begun| begun.key.position() < position);
+    }
+
+    /// Whether the group has so many events that what follows belongs in the next one: with one
+    /// more write of the size allowed it would have more than the store takes.
+    pub(crate) fn is_full(&self) -> bool {
+        self.events > self.limits.write_events_max / 3
+    }
+
+    /// Refuses a write that is too many events since the mark.
+    pub(crate) fn check_events(&self, since: &Mark) -> Result<(), Error> {
+        let max = self.limits.write_events_max;
+        if self.events - since.events <= max {
+            return Ok(());
+        }
+        let text = format!("the write would be more than {max} events for subscriptions");
+        Err(Error::of(Kind::TooCostly, IssueCode::TooManyEvents, text))
     }
 
     /// Adds bookkeeping.
@@ -212,6 +234,7 @@ impl<'w> Draft<'w> {
             Precondition::Fresh => None,
             Precondition::Absent
             | Precondition::None
+            | Precondition::Present
             | Precondition::Unchanged(_)
             | Precondition::Version(_) => self.overlay.current(self.store, &intent.key)?,
         };
@@ -493,6 +516,7 @@ impl<'w> Draft<'w> {
         let change = Arc::new(change);
         self.overlay.set(change.clone());
         self.changes.push(Kept { change: change.clone(), rows: None });
+        self.events += events.len();
         let entry = Entry { change: Change::clone(&change), events, subscription };
         self.group.entries.push(entry);
         change
@@ -539,6 +563,11 @@ fn check_precondition(intent: &Intent, current: Option<&Change>) -> Result<(), E
         Precondition::Absent if alive.is_none() => Ok(()),
         Precondition::Absent => {
             let text = format!("{} exists already", intent.key);
+            Err(Error::of(Kind::VersionMismatch, IssueCode::VersionMismatch, text))
+        }
+        Precondition::Present if alive.is_some() => Ok(()),
+        Precondition::Present => {
+            let text = format!("{} does not exist", intent.key);
             Err(Error::of(Kind::VersionMismatch, IssueCode::VersionMismatch, text))
         }
         Precondition::Unchanged(known) if alive.is_some_and(|alive| alive.version == known) => {

@@ -99,6 +99,8 @@ pub(crate) enum Precondition {
     Unchanged(VersionId),
     /// There is none (`If-None-Match: *`).
     Absent,
+    /// There is one (`If-Match: *`).
+    Present,
     /// The server has just drawn the id; nothing can be there.
     Fresh,
 }

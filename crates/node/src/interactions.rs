@@ -11,13 +11,15 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::caller::Caller;
-use crate::conditional::{Assumption, ROUNDS_MAX, Selection, Selector, select, several, stale};
+use crate::conditional::{
+    Assumption, ROUNDS_MAX, Selection, Selector, Tail, select, several, stale,
+};
 use crate::draft::is_alive;
 use crate::error::{Error, Kind};
 use crate::intent::{Action, Effect, Precondition, Work, Written};
 use crate::node::Node;
 use crate::resources::{
-    Condition, check_delete, intent, key, parse_id, precondition, require_read,
+    Condition, check_delete, intent, key, parse_id, precondition, require_read, require_write,
 };
 
 /// A change as it is known before the writer.
@@ -59,6 +61,7 @@ impl Node {
         bytes: Bytes,
     ) -> Result<Written, Error> {
         let selector = self.selector(version, resource_type, query)?;
+        require_write(caller, resource_type)?;
         let by = caller.clone();
         self.settle_one(move |node| {
             let selection = node.selected(&by, &selector)?;
@@ -105,6 +108,7 @@ impl Node {
         condition: Condition,
     ) -> Result<Written, Error> {
         let selector = self.selector(version, resource_type, query)?;
+        require_write(caller, resource_type)?;
         let by = caller.clone();
         self.settle_one(move |node| {
             let selection = node.selected(&by, &selector)?;
@@ -142,8 +146,19 @@ impl Node {
         caller: &Caller,
         selector: &Selector,
     ) -> Result<Selection, Error> {
+        let tail = &mut Tail::take(&self.shared)?;
+        self.selected_with(caller, selector, tail)
+    }
+
+    /// The same, with what is behind the index taken before.
+    pub(crate) fn selected_with(
+        &self,
+        caller: &Caller,
+        selector: &Selector,
+        tail: &mut Tail,
+    ) -> Result<Selection, Error> {
         require_read(caller, selector.resource_type().as_str())?;
-        select(&self.shared, caller, selector)
+        select(&self.shared, caller, selector, tail)
     }
 
     /// What a create aims at.
@@ -183,7 +198,7 @@ impl Node {
             }
             return Ok(Aim::At(found.clone(), asked));
         }
-        if let Precondition::Version(_) = asked {
+        if let Precondition::Present | Precondition::Version(_) = asked {
             let text = "the criteria find no resource, so none has the version asked for";
             return Err(Error::of(Kind::VersionMismatch, IssueCode::VersionMismatch, text));
         }

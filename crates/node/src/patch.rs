@@ -4,13 +4,16 @@
 //! checked like any update. The writer takes it only if that version is still the newest; else it is
 //! applied anew, as often as a condition is looked up anew ([`crate::conditional`]).
 
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use cresset_definitions::FhirVersion;
-use cresset_fhir::json;
+use cresset_fhir::{Codec, Targets, json};
 use cresset_model::{IssueCode, ResourceKey};
+use rustc_hash::FxBuildHasher;
 use serde_json::Value;
+use tokio::sync::{Mutex, MutexGuard};
 
 use crate::caller::Caller;
 use crate::conditional::Assumption;
@@ -24,6 +27,28 @@ use crate::resources::{
 };
 
 mod fhirpath;
+
+/// Patches that can be under way at once without any two waiting for one another.
+const TURNS: usize = 256;
+
+/// Has the patches of one resource wait for one another: each is prepared on what the one before
+/// made, so none is prepared in vain.
+pub(crate) struct Turns {
+    by_hash: [Mutex<()>; TURNS],
+    hasher: FxBuildHasher,
+}
+
+impl Turns {
+    pub(crate) fn new() -> Self {
+        Self { by_hash: std::array::from_fn(|_| Mutex::new(())), hasher: FxBuildHasher }
+    }
+
+    /// The turn of a patch of this resource, until it is dropped. Few resources share theirs.
+    async fn take(&self, key: &ResourceKey) -> MutexGuard<'_, ()> {
+        let index = self.hasher.hash_one(key) % TURNS as u64;
+        self.by_hash[usize::try_from(index).unwrap_or(0)].lock().await
+    }
+}
 
 /// A patch that was read.
 #[derive(Debug, Clone)]
@@ -78,8 +103,9 @@ impl Node {
         match target {
             Target::Id(id) => {
                 let key = key(version, resource_type, parse_id(&id)?)?;
+                let _turn = self.shared.turns.take(&key).await;
                 self.settle_one(move |node| {
-                    let intent = node.patched(&by, version, &key, asked, &patch)?;
+                    let intent = node.patched(&by, (version, None), &key, asked, &patch)?;
                     Ok(Plan { work: Work::of(intent), rest: None })
                 })
                 .await
@@ -89,7 +115,7 @@ impl Node {
                 self.settle_one(move |node| {
                     let selection = node.selected(&by, &selector)?;
                     let found = single(&selection)?.ok_or_else(nothing_found)?;
-                    let intents = vec![node.patched(&by, version, found, asked, &patch)?];
+                    let intents = vec![node.patched(&by, (version, None), found, asked, &patch)?];
                     let assumptions = vec![Assumption { selector: selector.clone(), selection }];
                     Ok(Plan { work: Work { intents, assumptions }, rest: None })
                 })
@@ -98,11 +124,12 @@ impl Node {
         }
     }
 
-    /// The update that a patch comes to, on the version there is now. Blocks.
+    /// The update that a patch comes to, on the version there is now. Blocks. Within a transaction,
+    /// with what the full URLs of its entries become.
     pub(crate) fn patched(
         &self,
         caller: &Caller,
-        version: FhirVersion,
+        (version, targets): (FhirVersion, Option<&Targets>),
         key: &ResourceKey,
         asked: Precondition,
         patch: &Patch,
@@ -129,12 +156,32 @@ impl Node {
             }
             Precondition::Fresh
             | Precondition::None
+            | Precondition::Present
             | Precondition::Unchanged(_)
             | Precondition::Version(_) => {}
         }
         let mut value = json::parse(&current.body).map_err(Error::internal)?;
+        let codec = Codec::of(version);
+        let before = targets.map(|_| codec.conditional_references(&value)).unwrap_or_default();
         patch.apply(version, &mut value)?;
-        let bytes = Bytes::from(json::render_like(&current.body, &value));
+        let mut bytes = json::render_like(&current.body, &value);
+        if let Some(targets) = targets {
+            if let Some(rewritten) = codec.rewrite_references(&bytes, None, targets) {
+                bytes = rewritten;
+                value = json::parse(&bytes).map_err(Error::internal)?;
+            }
+            // Only what entries bring whole has its conditional references looked up.
+            if !codec.conditional_references(&value).is_subset(&before) {
+                let text = "a patch in a transaction cannot bring a conditional reference";
+                return Err(Error::of(Kind::Unprocessable, IssueCode::PatchNotApplicable, text));
+            }
+        }
+        let bytes = Bytes::from(bytes);
+        let max = self.shared.config.limits.body_bytes_max;
+        if bytes.len() > max {
+            let text = format!("the patched resource would be larger than {max} bytes");
+            return Err(Error::of(Kind::TooLarge, IssueCode::BodyTooLarge, text));
+        }
         let body = self.prepare(caller, version, key, Some(&key.id), bytes);
         let body = body.map_err(|error| {
             if error.kind() == Kind::Malformed {

@@ -23,6 +23,8 @@ use crate::{indexer, subscriptions};
 pub enum Condition {
     /// `If-Match: W/"n"`.
     IfMatch(VersionId),
+    /// `If-Match: *`.
+    IfExists,
     /// `If-None-Match: *`.
     IfNoneMatch,
     /// Nothing.
@@ -282,7 +284,12 @@ pub(crate) fn creator(
 
 /// Whether the caller may delete such a thing. A `Basic` is a topic or is none: the writer knows.
 pub(crate) fn check_delete(caller: &Caller, key: &ResourceKey) -> Result<(), Error> {
-    match key.resource_type.as_str() {
+    require_write(caller, key.resource_type.as_str())
+}
+
+/// Whether the caller may write something of a type, as far as the type tells.
+pub(crate) fn require_write(caller: &Caller, resource_type: &str) -> Result<(), Error> {
+    match resource_type {
         "Subscription" => caller.require(Right::Subscribe),
         "SubscriptionTopic" => caller.require(Right::Topics),
         "Basic" => caller.require(Right::Topics).or_else(|_| caller.require(Right::Write)),
@@ -344,6 +351,7 @@ fn check_same_id(
 pub(crate) fn precondition(condition: Condition) -> Precondition {
     match condition {
         Condition::IfMatch(version) => Precondition::Version(version),
+        Condition::IfExists => Precondition::Present,
         Condition::IfNoneMatch => Precondition::Absent,
         Condition::None => Precondition::None,
     }

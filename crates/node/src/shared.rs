@@ -29,6 +29,7 @@ use crate::hint::{Hints, Hub};
 use crate::indexer::is_indexed;
 use crate::live::{Live, LiveSubscription};
 use crate::parsed::Parsed;
+use crate::patch::Turns;
 use crate::recent::Recent;
 use crate::recovery::Recoveries;
 use crate::settings::SettingsCache;
@@ -79,6 +80,8 @@ pub(crate) struct Shared {
     pub(crate) settings: SettingsCache,
     pub(crate) rights: ClientRights,
     pub(crate) recent: Recent,
+    /// Whose turn it is to patch a resource.
+    pub(crate) turns: Turns,
     pub(crate) frames: Frames,
     pub(crate) recoveries: Recoveries,
     pub(crate) catch_up: CatchUp,
@@ -156,6 +159,7 @@ impl Shared {
             live: Live::default(),
             settings: SettingsCache::default(),
             recent: Recent::default(),
+            turns: Turns::new(),
             frames: Frames::default(),
             recoveries: Recoveries::default(),
             catch_up: CatchUp::default(),

@@ -1,6 +1,7 @@
 //! The node as a whole, over the memory store: what is decided, what becomes visible, what
 //! happens when the store fails.
 
+mod bundles;
 mod conditional;
 mod events;
 mod explain;

@@ -214,7 +214,16 @@ impl Writer {
         Ok(())
     }
 
+    /// Commits the jobs, in as many groups as their events need.
     fn commit(&mut self, jobs: Vec<Job>) {
+        let mut rest = self.commit_group(jobs);
+        while !rest.is_empty() {
+            rest = self.commit_group(rest);
+        }
+    }
+
+    /// Commits those of the jobs that fit into one group; gives the rest.
+    fn commit_group(&mut self, jobs: Vec<Job>) -> Vec<Job> {
         if self.health == Health::Unsure {
             match self.recover() {
                 // What the unknown commit made durable has hinted to nobody.
@@ -224,7 +233,7 @@ impl Writer {
         }
         if self.health != Health::Good {
             self.refuse_all(jobs);
-            return;
+            return Vec::new();
         }
         let mut jobs = self.tell_catalogs(jobs);
         jobs.extend(self.statuses.drain(..).map(Job::Status));
@@ -233,11 +242,12 @@ impl Writer {
         let mut answers = Vec::with_capacity(jobs.len());
         let retried = std::mem::take(&mut self.undecided);
         jobs.extend(retried.iter().map(|(change, _)| Job::Status(change.clone())));
-        let Some(finished) = self.decide(jobs, &retried, &mut answers) else { return };
+        let decided = self.decide(jobs, &retried, &mut answers);
+        let Some((finished, rest)) = decided else { return Vec::new() };
         if finished.group.entries.is_empty() && finished.group.records.is_empty() {
             self.statuses.clear();
             answers.into_iter().for_each(|answer| answer.give(Ok(())));
-            return;
+            return rest;
         }
         match self.shared.store.append(&finished.group) {
             Ok(appended) => {
@@ -253,6 +263,7 @@ impl Writer {
                 answers.into_iter().for_each(|answer| answer.give(Err(&failure)));
             }
         }
+        rest
     }
 
     /// Answers those who ask for the catalogs, with all that is durable; gives the other jobs.
@@ -271,14 +282,14 @@ impl Writer {
         others.collect()
     }
 
-    /// Decides all jobs, in order. Those refused are answered at once; `retried` are the changes of
-    /// status among them that went wrong before.
+    /// Decides the jobs, in order, until the group is full; gives those that are left. Those refused
+    /// are answered at once; `retried` are the changes of status among them that went wrong before.
     fn decide(
         &mut self,
         jobs: Vec<Job>,
         retried: &[(StatusChange, u32)],
         answers: &mut Vec<Answer>,
-    ) -> Option<Finished> {
+    ) -> Option<(Finished, Vec<Job>)> {
         let mut draft = Draft::new(&self.shared, &mut self.catalogs, self.next, self.last_at);
         let wanted = jobs.iter().flat_map(|job| match job {
             Job::Write { work, .. } => work.intents.as_slice(),
@@ -296,11 +307,18 @@ impl Writer {
         }
         draft.watch(jobs.iter().flat_map(assumptions_of));
         let mut watched = 0;
-        for job in jobs {
+        let mut jobs = jobs.into_iter();
+        while !draft.is_full()
+            && let Some(job) = jobs.next()
+        {
             match job {
                 Job::Notify { intent, reply } => {
                     let mark = draft.mark();
-                    match contained(|| draft.notify(*intent)) {
+                    let notified = contained(|| {
+                        let notified = draft.notify(*intent)?;
+                        draft.check_events(&mark).map(|()| notified)
+                    });
+                    match notified {
                         Ok(notified) => answers.push(Answer::Notify(reply, notified)),
                         Err(error) => {
                             draft.rollback(mark);
@@ -336,7 +354,10 @@ impl Writer {
                         draft.check(places)?;
                         let Work { intents, .. } = work;
                         let decided = intents.into_iter().enumerate().map(|(index, intent)| {
-                            draft.decide(intent).map_err(|error| error.of_intent(index))
+                            let written = draft.decide(intent);
+                            let written = written
+                                .and_then(|written| draft.check_events(&mark).map(|()| written));
+                            written.map_err(|error| error.of_intent(index))
                         });
                         decided.collect()
                     });
@@ -350,7 +371,7 @@ impl Writer {
                 }
             }
         }
-        Some(draft.finish())
+        Some((draft.finish(), jobs.collect()))
     }
 
     /// Refuses what somebody waits for; keeps status changes, which nobody asks for again (I5).
@@ -472,7 +493,8 @@ fn assumptions_of(job: &Job) -> &[Assumption] {
 
 fn entries_of(job: &Job) -> usize {
     match job {
-        Job::Write { work, .. } => work.intents.len(),
+        // What a write was prepared on is asked of each change of the group.
+        Job::Write { work, .. } => work.intents.len() + work.assumptions.len(),
         Job::Notify { .. } | Job::Record { .. } | Job::Status(_) => 1,
         Job::Catalogs { .. } | Job::Stop => 0,
     }

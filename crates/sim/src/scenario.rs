@@ -119,6 +119,8 @@ impl Scenario {
             base_url: "http://sim.test".to_owned(),
             authentication: Authentication::None,
             limits: Limits {
+                write_events_max: 100_000,
+                body_bytes_max: 10 * 1024 * 1024,
                 bundle_entries_max: 100,
                 search_count_default: 50,
                 search_count_max: 100,

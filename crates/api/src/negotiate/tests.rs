@@ -65,6 +65,7 @@ fn an_etag_names_a_version() {
         read("if-match", "W/\"2\"").unwrap(),
         Condition::IfMatch(VersionId::new(2).unwrap())
     );
+    assert_eq!(read("if-match", "*").unwrap(), Condition::IfExists);
     assert_eq!(read("if-none-match", "*").unwrap(), Condition::IfNoneMatch);
     assert_eq!(read("if-match", "two").unwrap_err().kind(), Kind::Malformed);
     assert_eq!(read("if-none-match", "W/\"2\"").unwrap_err().kind(), Kind::Malformed);

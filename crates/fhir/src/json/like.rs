@@ -1,5 +1,6 @@
 //! Writing a value in the order and the notation of another text.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use serde_json::Value;
@@ -40,8 +41,8 @@ fn render(bytes: &[u8], like: Option<Range<usize>>, value: &Value, out: &mut Vec
                 Some((name, value, Some(like.value.clone())))
             });
             let known: Vec<_> = known.collect();
-            let is_new = |name: &String| known.iter().all(|(one, ..)| *one != name);
-            let new = members.iter().filter(|(name, _)| is_new(name));
+            let names: BTreeSet<&String> = known.iter().map(|(name, ..)| *name).collect();
+            let new = members.iter().filter(|(name, _)| !names.contains(name));
             let new: Vec<_> = new.map(|(name, value)| (name, value, None)).collect();
             out.push(b'{');
             for (index, (name, value, like)) in known.iter().chain(&new).enumerate() {

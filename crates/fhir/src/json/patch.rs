@@ -12,6 +12,27 @@ use super::parser::DEPTH_MAX;
 pub const PATCH_OPERATIONS_MAX: usize = 1_000;
 /// Most values that the operations of one patch copy, each member and element counted.
 const COPIED_MAX: usize = 100_000;
+/// Most elements of arrays that the operations of one patch move to make or close a gap.
+const MOVED_MAX: usize = 10_000_000;
+
+/// What the operations of one patch have cost by now.
+#[derive(Default)]
+struct Costs {
+    copied: usize,
+    moved: usize,
+}
+
+impl Costs {
+    fn copy(&mut self, values: usize) -> Result<(), Fault> {
+        self.copied += values;
+        if self.copied > COPIED_MAX { Err(too_costly("the patch copies too much")) } else { Ok(()) }
+    }
+
+    fn shift(&mut self, elements: usize) -> Result<(), Fault> {
+        self.moved += elements;
+        if self.moved > MOVED_MAX { Err(too_costly("the patch moves too much")) } else { Ok(()) }
+    }
+}
 
 /// Applies a patch, given as the array of its operations.
 ///
@@ -28,9 +49,9 @@ pub fn apply_patch(document: &mut Value, patch: &Value) -> Result<(), Issues> {
         let text = format!("a patch may have at most {PATCH_OPERATIONS_MAX} operations");
         return Err(Issue::error(IssueCode::PatchTooCostly, text).into());
     }
-    let mut copied = 0;
+    let mut costs = Costs::default();
     for (index, operation) in operations.iter().enumerate() {
-        apply(document, operation, &mut copied).map_err(|fault| {
+        apply(document, operation, &mut costs).map_err(|fault| {
             let text = format!("operation {}: {}", index + 1, fault.text);
             Issues::from(Issue::error(fault.code, text))
         })?;
@@ -51,33 +72,33 @@ fn not_applicable(text: &'static str) -> Fault {
     Fault { code: IssueCode::PatchNotApplicable, text }
 }
 
-fn apply(document: &mut Value, operation: &Value, copied: &mut usize) -> Result<(), Fault> {
+fn too_costly(text: &'static str) -> Fault {
+    Fault { code: IssueCode::PatchTooCostly, text }
+}
+
+fn apply(document: &mut Value, operation: &Value, costs: &mut Costs) -> Result<(), Fault> {
     let operation = operation.as_object().ok_or_else(|| invalid("it must be an object"))?;
     let name = text(operation, "op")?;
     let path = pointer(text(operation, "path")?)?;
     let value = || operation.get("value").ok_or_else(|| invalid("it needs a `value`"));
     match name {
-        "add" => add(document, &path, value()?.clone()),
+        "add" => add(document, &path, value()?.clone(), costs),
         "copy" => {
             let from = pointer(text(operation, "from")?)?;
             let found = find(document, &from)?;
-            *copied += count(found);
-            if *copied > COPIED_MAX {
-                let text = "the patch copies too much";
-                return Err(Fault { code: IssueCode::PatchTooCostly, text });
-            }
+            costs.copy(count(found))?;
             let value = found.clone();
-            add(document, &path, value)
+            add(document, &path, value, costs)
         }
         "move" => {
             let from = pointer(text(operation, "from")?)?;
             if path.len() > from.len() && path.starts_with(&from) {
                 return Err(invalid("nothing can be moved into itself"));
             }
-            let value = remove(document, &from)?;
-            add(document, &path, value)
+            let value = remove(document, &from, costs)?;
+            add(document, &path, value, costs)
         }
-        "remove" => remove(document, &path).map(drop),
+        "remove" => remove(document, &path, costs).map(drop),
         "replace" => {
             let value = value()?.clone();
             check_depth(&path, &value)?;
@@ -103,6 +124,9 @@ fn pointer(text: &str) -> Result<Vec<String>, Fault> {
         return Ok(Vec::new());
     }
     let rest = text.strip_prefix('/').ok_or_else(|| invalid("a path begins with `/`"))?;
+    if rest.split('~').skip(1).any(|after| !after.starts_with(['0', '1'])) {
+        return Err(invalid("in a path `~` is followed by 0 or 1"));
+    }
     let parts: Vec<String> =
         rest.split('/').map(|part| part.replace("~1", "/").replace("~0", "~")).collect();
     if parts.len() > DEPTH_MAX {
@@ -142,7 +166,12 @@ fn index(part: &str) -> Option<usize> {
     is_number.then(|| part.parse().ok()).flatten()
 }
 
-fn add(document: &mut Value, path: &[String], value: Value) -> Result<(), Fault> {
+fn add(
+    document: &mut Value,
+    path: &[String],
+    value: Value,
+    costs: &mut Costs,
+) -> Result<(), Fault> {
     check_depth(path, &value)?;
     let Some((last, above)) = path.split_last() else {
         *document = value;
@@ -155,7 +184,9 @@ fn add(document: &mut Value, path: &[String], value: Value) -> Result<(), Fault>
         Value::Array(items) => {
             let at = if last == "-" { Some(items.len()) } else { index(last) };
             let at = at.filter(|at| *at <= items.len());
-            items.insert(at.ok_or_else(|| not_applicable(NOWHERE))?, value);
+            let at = at.ok_or_else(|| not_applicable(NOWHERE))?;
+            costs.shift(items.len() - at)?;
+            items.insert(at, value);
         }
         Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => {
             return Err(not_applicable(NOWHERE));
@@ -164,7 +195,7 @@ fn add(document: &mut Value, path: &[String], value: Value) -> Result<(), Fault>
     Ok(())
 }
 
-fn remove(document: &mut Value, path: &[String]) -> Result<Value, Fault> {
+fn remove(document: &mut Value, path: &[String], costs: &mut Costs) -> Result<Value, Fault> {
     let Some((last, above)) = path.split_last() else {
         return Err(not_applicable("the whole resource cannot be removed"));
     };
@@ -172,6 +203,7 @@ fn remove(document: &mut Value, path: &[String]) -> Result<Value, Fault> {
         Value::Object(members) => members.remove(last),
         Value::Array(items) => {
             let at = index(last).filter(|at| *at < items.len());
+            costs.shift(at.map_or(0, |at| items.len() - at))?;
             at.map(|at| items.remove(at))
         }
         Value::Bool(_) | Value::Null | Value::Number(_) | Value::String(_) => None,
@@ -182,14 +214,13 @@ fn remove(document: &mut Value, path: &[String]) -> Result<Value, Fault> {
 /// Refuses what would nest deeper than a body may, so that whoever recurs over a value is safe.
 fn check_depth(path: &[String], value: &Value) -> Result<(), Fault> {
     if path.len() + depth(value) > DEPTH_MAX {
-        let text = "the result would be nested too deeply";
-        return Err(Fault { code: IssueCode::PatchTooCostly, text });
+        return Err(too_costly("the result would be nested too deeply"));
     }
     Ok(())
 }
 
-/// How many levels a value has, at most one more than there may be.
-fn depth(value: &Value) -> usize {
+/// How many levels a value has. Recursion is bounded by the depth of what was parsed.
+pub fn depth(value: &Value) -> usize {
     match value {
         Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
         Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or(0),

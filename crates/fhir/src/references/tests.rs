@@ -98,3 +98,19 @@ proptest! {
         prop_assert_eq!(out, None);
     }
 }
+
+#[test]
+fn links_of_a_narrative_are_found_however_they_are_quoted() {
+    let narrative = |link: &str| {
+        let div = format!("<div>1=\"2 <a href='{link}'>x</a><a href = \"{link}\">y</a></div>");
+        json!({ "resourceType": "Basic", "text": { "div": div } })
+    };
+    check(narrative(UUID), None, Some(narrative("Patient/new")));
+    check(narrative("urn:other"), None, None);
+}
+
+#[test]
+fn a_bundle_that_is_stored_keeps_its_entries() {
+    let entry = json!({ "fullUrl": UUID, "resource": { "resourceType": "Patient" } });
+    check(json!({ "resourceType": "Bundle", "entry": [entry] }), None, None);
+}

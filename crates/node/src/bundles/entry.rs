@@ -10,6 +10,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 use super::Representation;
+use super::room::Room;
 use crate::caller::Caller;
 use crate::error::{Error, Kind};
 use crate::intent::{Effect, Written};
@@ -113,6 +114,9 @@ fn condition(entry: &RequestEntry<'_>) -> Result<Condition, Error> {
         let text = "ifMatch must be an ETag such as W/\"3\", ifNoneMatch must be *";
         Error::of(Kind::Malformed, IssueCode::InvalidPrecondition, text)
     };
+    if entry.if_match == Some("*") {
+        return Ok(Condition::IfExists);
+    }
     if let Some(etag) = entry.if_match {
         return etag_version(etag).map(Condition::IfMatch).ok_or_else(unreadable);
     }
@@ -147,11 +151,16 @@ impl Node {
         caller: &Caller,
         version: FhirVersion,
         entry: &ReadEntry,
+        room: &Room,
     ) -> AnswerEntry {
-        let mut answer = self.read_url(caller, version, entry).await;
+        let mut answer = match self.read_url(caller, version, entry, room).await {
+            Ok(answer) => answer,
+            Err(error) => failed(&error),
+        };
         if entry.is_head {
             answer.resource = None;
         }
+        room.take(&answer);
         answer
     }
 
@@ -160,7 +169,9 @@ impl Node {
         caller: &Caller,
         version: FhirVersion,
         entry: &ReadEntry,
-    ) -> AnswerEntry {
+        room: &Room,
+    ) -> Result<AnswerEntry, Error> {
+        room.check()?;
         let (path, query) = entry.url.split_once('?').unwrap_or((&entry.url, ""));
         let parts: Vec<&str> = path.trim_matches('/').split('/').collect();
         let read = match parts.as_slice() {
@@ -174,24 +185,17 @@ impl Node {
                     "" => SearchTarget::System,
                     resource_type => SearchTarget::Type(resource_type),
                 };
-                return match self.search(caller, version, target, &request).await {
-                    Ok(found) => AnswerEntry {
-                        status: 200,
-                        resource: Some(found.body),
-                        ..AnswerEntry::default()
-                    },
-                    Err(error) => failed(&error),
-                };
+                room.check_search()?;
+                let found = self.search(caller, version, target, &request).await?;
+                let resource = Some(found.body);
+                return Ok(AnswerEntry { status: 200, resource, ..AnswerEntry::default() });
             }
             _ => {
                 let text = "a bundle can read, read versions and search";
                 Err(Error::of(Kind::NotFound, IssueCode::UnknownPath, text))
             }
         };
-        match read {
-            Ok(change) => read_answer(&change, entry),
-            Err(error) => failed(&error),
-        }
+        read.map(|change| read_answer(&change, entry))
     }
 }
 

@@ -3,6 +3,7 @@
 //! What conditions and conditional references find is looked up before, on the state before the
 //! transaction, and the writer refuses the whole where that is so no more; then it is planned anew.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -13,16 +14,17 @@ use cresset_model::{IssueCode, ResourceKey};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
 
-use super::entry::{Asked, Of, ReadEntry, WriteEntry, done, located, patch};
+use super::entry::{Asked, Of, ReadEntry, WriteEntry, located, patch};
+use super::room::{ANSWER_BYTES_MAX, Room};
 use super::{Representation, malformed};
 use crate::caller::Caller;
-use crate::conditional::{Assumption, Selection, Selectors, UNKEYED_MAX, several};
+use crate::conditional::{Assumption, Selection, Selectors, Tail, UNKEYED_MAX, several};
 use crate::error::{Error, Kind};
 use crate::intent::{Action, Intent, Work, Written};
 use crate::interactions::{Aim, Plan, aim_delete, single};
 use crate::node::Node;
 use crate::patch::nothing_found;
-use crate::resources::{check_delete, intent, precondition};
+use crate::resources::{check_delete, intent, precondition, require_write};
 
 /// Different conditions in one bundle.
 const CONDITIONS_MAX: usize = 1_000;
@@ -59,14 +61,30 @@ impl Step<'_> {
         }
     }
 
-    /// The resource that the entry writes, if it brings all of it.
-    fn put(&self) -> Option<(&ResourceKey, &Value)> {
-        match (&self.aim, self.write.method) {
-            (Aim::At(key, _), Method::Post | Method::Put) => {
-                self.entry.resource.as_ref().map(|resource| (key, resource.value))
-            }
-            _ => None,
+    /// The resource that the entry writes, if it brings all of it: with the id that it is given.
+    fn put(&self) -> Option<(&ResourceKey, Cow<'_, Value>)> {
+        let (Aim::At(key, _), Method::Post | Method::Put) = (&self.aim, self.write.method) else {
+            return None;
+        };
+        let value = self.entry.resource.as_ref()?.value;
+        let other = value.get("id").filter(|id| id.as_str() != Some(key.id.as_str()));
+        if other.is_none() {
+            return Some((key, Cow::Borrowed(value)));
         }
+        let mut value = value.clone();
+        value["id"] = Value::from(key.id.as_str());
+        Some((key, Cow::Owned(value)))
+    }
+
+    /// The criteria that found nothing, for which the entry makes a resource.
+    fn unmet<'c>(&self, conditions: &'c Conditions) -> Option<&'c Assumption> {
+        let (Of::Found(query), Method::Post | Method::Put) = (&self.write.of, self.write.method)
+        else {
+            return None;
+        };
+        let text = (self.write.resource_type.as_str().to_owned(), query.clone());
+        let assumption = conditions.all.get(*conditions.places.get(&text)?)?;
+        assumption.selection.found.is_empty().then_some(assumption)
     }
 }
 
@@ -75,6 +93,8 @@ impl Step<'_> {
 struct Conditions {
     places: FxHashMap<(String, String), usize>,
     all: Vec<Assumption>,
+    /// What is behind the index, once there is a condition.
+    tail: Option<Tail>,
 }
 
 impl Conditions {
@@ -102,7 +122,11 @@ impl Conditions {
             );
             return Err(Error::of(Kind::TooCostly, IssueCode::UnsupportedSearch, text));
         }
-        let selection = node.selected(caller, &selector)?;
+        let tail = match &mut self.tail {
+            Some(tail) => tail,
+            None => self.tail.insert(Tail::take(&node.shared)?),
+        };
+        let selection = node.selected_with(caller, &selector, tail)?;
         self.all.push(Assumption { selector, selection });
         self.places.insert(text, self.all.len() - 1);
         Ok(self.all.len() - 1)
@@ -131,12 +155,13 @@ impl Node {
         let by_entry: FxHashMap<usize, &Written> =
             outcomes.indices.iter().copied().zip(&written).collect();
         let mut answers = Vec::with_capacity(outcomes.entries.len());
+        let room = Room::default();
         for (index, outcome) in outcomes.entries.iter().enumerate() {
             answers.push(match outcome {
-                Outcome::Known(written) => done(written, representation),
-                Outcome::Read(entry) => self.read_entry(caller, version, entry).await,
+                Outcome::Known(written) => room.done(written, representation),
+                Outcome::Read(entry) => self.read_entry(caller, version, entry, &room).await,
                 Outcome::Write => match by_entry.get(&index) {
-                    Some(written) => done(written, representation),
+                    Some(written) => room.done(written, representation),
                     None => return Err(Error::internal("a write without an answer")),
                 },
             });
@@ -158,6 +183,7 @@ impl Node {
         let mut conditions = Conditions::default();
         let mut outcomes = Vec::with_capacity(entries.len());
         let mut steps: Vec<Step<'_>> = Vec::new();
+        let mut known_bytes = 0;
         for (index, entry) in entries.iter().enumerate() {
             let asked = Asked::parse(version, entry).map_err(|error| located(&error, index))?;
             let write = match asked {
@@ -171,11 +197,16 @@ impl Node {
             let aim = aim.map_err(|error| located(&error, index))?;
             outcomes.push(match &aim {
                 Aim::At(..) => Outcome::Write,
-                Aim::Nothing(written) => Outcome::Known(written.clone()),
+                Aim::Nothing(written) => {
+                    known_bytes += written.change.as_ref().map_or(0, |one| one.body.len());
+                    Outcome::Known(written.clone())
+                }
             });
+            check_bytes(known_bytes).map_err(|error| located(&error, index))?;
             steps.push(Step { index, entry, write, aim });
         }
         check_distinct(&steps)?;
+        check_unmet(&steps, &conditions)?;
         let mut targets = targets_of(&steps)?;
         self.resolve((caller, version), &steps, &mut conditions, &mut targets)?;
         let mut intents = Vec::with_capacity(steps.len());
@@ -183,6 +214,10 @@ impl Node {
             let index = step.index;
             let prepared = self.intent_of((caller, version), step, &targets);
             if let Some(intent) = prepared.map_err(|error| located(&error, index))? {
+                if let (Action::Put(body), Method::Patch) = (&intent.action, step.write.method) {
+                    known_bytes += body.bytes.len();
+                    check_bytes(known_bytes).map_err(|error| located(&error, index))?;
+                }
                 intents.push((order(step.write.method), index, intent));
             }
         }
@@ -213,6 +248,8 @@ impl Node {
             }
             Of::Found(query) => query,
         };
+        // Also where nothing comes to be written.
+        require_write(by.0, write.resource_type.as_str())?;
         let place = conditions.look_up(self, by, write.resource_type.as_str(), query)?;
         let selection: &Selection = &conditions.all[place].selection;
         match write.method {
@@ -241,7 +278,7 @@ impl Node {
         let mut wanted: FxHashMap<String, (usize, usize)> = FxHashMap::default();
         for step in steps {
             let Some((_, value)) = step.put() else { continue };
-            for reference in Codec::of(by.1).conditional_references(value) {
+            for reference in Codec::of(by.1).conditional_references(&value) {
                 if wanted.contains_key(&reference) {
                     continue;
                 }
@@ -266,7 +303,7 @@ impl Node {
                 }
             }
             if let Some((key, value)) = step.put() {
-                for place in selectors.matching(key, value) {
+                for place in selectors.matching(key, &value) {
                     found[place].insert(key.clone());
                 }
             }
@@ -306,6 +343,7 @@ impl Node {
                 Some(bytes) => patch(&json::parse(bytes).map_err(malformed)?)?,
                 None => patch(resource.value)?,
             };
+            let version = (version, Some(targets));
             return self.patched(caller, version, key, *asked, &patch).map(Some);
         }
         let bytes = rewritten.unwrap_or_else(|| Bytes::copy_from_slice(resource.bytes));
@@ -326,12 +364,16 @@ fn order(method: Method) -> u8 {
 }
 
 /// Two entries of a transaction may not write the same resource, nor create one on the same
-/// condition.
+/// condition, nor may one delete what the other finds in place of creating it.
 fn check_distinct(steps: &[Step<'_>]) -> Result<(), Error> {
     let mut keys: FxHashSet<&ResourceKey> = FxHashSet::default();
     let mut conditions: FxHashSet<(&str, &str)> = FxHashSet::default();
+    let mut deleted: FxHashSet<&ResourceKey> = FxHashSet::default();
     for step in steps {
         let Aim::At(key, _) = &step.aim else { continue };
+        if step.write.method == Method::Delete {
+            deleted.insert(key);
+        }
         let is_new_condition = match (&step.write.of, step.write.method) {
             (Of::Found(query), Method::Post | Method::Put) => {
                 conditions.insert((step.write.resource_type.as_str(), query.as_str()))
@@ -339,13 +381,53 @@ fn check_distinct(steps: &[Step<'_>]) -> Result<(), Error> {
             _ => true,
         };
         if !keys.insert(key) || !is_new_condition {
-            let text =
-                format!("two entries of the transaction write the same {}", key.resource_type);
-            let error = Error::of(Kind::Malformed, IssueCode::InvalidBundle, text);
-            return Err(located(&error, step.index));
+            return Err(overlapping(step));
+        }
+    }
+    let is_deleted = |step: &&Step<'_>| {
+        let is_found = matches!(step.aim, Aim::Nothing(_));
+        is_found && step.key().is_some_and(|key| deleted.contains(key))
+    };
+    steps.iter().find(is_deleted).map_or(Ok(()), |step| Err(overlapping(step)))
+}
+
+/// No entry may write what another one's criteria found nothing of: there would be two of what the
+/// criteria single out, however they are written.
+fn check_unmet(steps: &[Step<'_>], conditions: &Conditions) -> Result<(), Error> {
+    let mut selectors = Selectors::default();
+    let mut owners = Vec::new();
+    for step in steps {
+        if let Some(assumption) = step.unmet(conditions) {
+            selectors.push(assumption.selector.clone());
+            owners.push(step.index);
+        }
+    }
+    if owners.is_empty() {
+        return Ok(());
+    }
+    for step in steps {
+        let Some((key, value)) = step.put() else { continue };
+        let is_of_others = |place: &usize| owners[*place] != step.index;
+        if selectors.matching(key, &value).iter().any(is_of_others) {
+            return Err(overlapping(step));
         }
     }
     Ok(())
+}
+
+/// Bounds what a transaction holds beside its own bytes.
+fn check_bytes(known: usize) -> Result<(), Error> {
+    if known <= ANSWER_BYTES_MAX {
+        return Ok(());
+    }
+    let text = "the conditional creates and patches are about resources of too many bytes";
+    Err(Error::of(Kind::TooCostly, IssueCode::BundleTooCostly, text))
+}
+
+fn overlapping(step: &Step<'_>) -> Error {
+    let text =
+        format!("two entries of the transaction are about the same {}", step.write.resource_type);
+    located(&Error::of(Kind::Malformed, IssueCode::InvalidBundle, text), step.index)
 }
 
 /// What the full URLs of the entries become.

@@ -5,6 +5,7 @@
 //! resource, are bounded (I10).
 
 use cresset_definitions::{Definitions, Element, FhirVersion, TypeDefinition};
+use cresset_fhir::json::{DEPTH_MAX, depth};
 use cresset_fhirpath::{Context, Expression, Scope};
 use cresset_model::{Issue, IssueCode, Issues};
 use serde_json::{Map, Value};
@@ -13,6 +14,8 @@ use serde_json::{Map, Value};
 const OPERATIONS_MAX: usize = 1_000;
 /// Most values that are looked at to find what the operations are about.
 const LOOKS_MAX: usize = 10_000_000;
+/// Steps that all expressions of one patch together may take.
+const STEPS_MAX: u32 = 10_000_000;
 
 /// Where a value stands: members and indexes from the resource on.
 type Place = Vec<Step>;
@@ -61,7 +64,9 @@ pub(super) fn apply(
         let text = format!("a patch may have at most {OPERATIONS_MAX} operations");
         return Err(Issue::error(IssueCode::PatchTooCostly, text).into());
     }
-    let mut patcher = Patcher { definitions: Definitions::of(version), looks: 0 };
+    let operations = u32::try_from(given.len()).unwrap_or(u32::MAX).max(1);
+    let definitions = Definitions::of(version);
+    let mut patcher = Patcher { definitions, looks: 0, step_max: STEPS_MAX / operations };
     for (index, parameter) in given.iter().enumerate() {
         let done = Operation::parse(parameter).and_then(|one| patcher.apply(resource, &one));
         done.map_err(|issue| Issues::from(issue.at(format!("Parameters.parameter[{index}]"))))?;
@@ -116,6 +121,8 @@ impl<'p> Operation<'p> {
 struct Patcher {
     definitions: &'static Definitions,
     looks: usize,
+    /// Steps that each expression may take.
+    step_max: u32,
 }
 
 impl Patcher {
@@ -160,7 +167,8 @@ impl Patcher {
         let scope = Scope::new(self.definitions).root(root);
         let expression = Expression::compile(path, &scope)
             .map_err(|error| invalid(format!("the path cannot be read: {error}")))?;
-        let context = Context::new(Some(resource), root);
+        let mut context = Context::new(Some(resource), root);
+        context.step_max = context.step_max.min(self.step_max);
         let found = expression
             .evaluate(&context)
             .map_err(|error| not_applicable(format!("the path cannot be evaluated: {error}")))?;
@@ -247,6 +255,7 @@ impl Patcher {
         let member = member_name(element, name, given.suffix.as_deref())?;
         let target = find_mut(resource, place).and_then(Value::as_object_mut);
         let target = target.ok_or_else(|| not_applicable("the path must yield an object"))?;
+        check_depth(place.len() + 1 + usize::from(element.is_list()), &given.value)?;
         if element.is_list() {
             let list = target.entry(member).or_insert_with(|| Value::Array(Vec::new()));
             let list = list.as_array_mut().ok_or_else(|| not_applicable("there is no list"))?;
@@ -265,6 +274,7 @@ impl Patcher {
         let Some((last, above)) = place.split_last() else {
             return Err(not_applicable("the whole resource cannot be replaced"));
         };
+        check_depth(place.len(), &given.value)?;
         let above_definition = self.definition_at(resource, above);
         let parent = find_mut(resource, above).ok_or_else(gone)?;
         match (last, parent) {
@@ -351,6 +361,16 @@ impl Patcher {
 
 fn gone() -> Issue {
     not_applicable("the element is not there")
+}
+
+/// Refuses a value that would nest deeper than a body may at a place so many levels down, so that
+/// whoever recurs over the resource is safe, the operations that follow first.
+fn check_depth(levels: usize, value: &Value) -> Result<(), Issue> {
+    if levels + depth(value) > DEPTH_MAX {
+        let text = "the result would be nested too deeply";
+        return Err(Issue::error(IssueCode::PatchTooCostly, text));
+    }
+    Ok(())
 }
 
 /// The element that FHIRPath or JSON calls by this name.
@@ -441,6 +461,7 @@ fn delete(resource: &mut Value, place: &Place) -> Result<(), Issue> {
 }
 
 fn insert(resource: &mut Value, list: &Place, index: usize, value: Value) -> Result<(), Issue> {
+    check_depth(list.len() + 1, &value)?;
     let found = items(resource, list)?;
     if index > found.len() {
         return Err(not_applicable("the index lies beyond the end of the list"));
@@ -463,7 +484,7 @@ fn move_item(resource: &mut Value, list: &Place, from: usize, to: usize) -> Resu
     found.insert(to, item);
     let length = found.len();
     if let Some(siblings) = siblings(resource, list) {
-        siblings.resize(length, Value::Null);
+        siblings.resize(length.max(siblings.len()), Value::Null);
         let item = siblings.remove(from);
         siblings.insert(to, item);
     }

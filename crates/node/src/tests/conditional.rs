@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cresset_definitions::FhirVersion;
-use cresset_model::IssueCode;
+use cresset_model::{ClientName, IssueCode, ResourceId};
 use serde_json::{Value, json};
 
-use super::fixture::{Fixture, admin, encounter};
+use super::fixture::{Fixture, admin, encounter, subscription, topic};
 use crate::{
     Caller, Condition, Effect, Error, HistoryOf, HistoryQuery, Kind, Node, Patch, Right,
     SearchIndex, Target, Written,
@@ -16,6 +16,8 @@ use crate::{
 const CRITERIA: &str = "identifier=urn:mrn|1";
 /// Clients at the same time.
 const CLIENTS: usize = 32;
+/// Patches at the same time: more than the rounds of one that others come in between of.
+const PATCHES: usize = 100;
 
 fn fixture() -> Fixture {
     Fixture::configured(|config| {
@@ -67,7 +69,7 @@ async fn concurrent_patches_all_take_effect() {
     let fixture = fixture();
     let list = json!({"resourceType": "Patient", "id": "p", "address": [{"city": "first"}]});
     fixture.put(&list).await.unwrap();
-    let patches = (0..8).map(|number| {
+    let patches = (0..PATCHES).map(|number| {
         let node = fixture.node.clone();
         let value = json!({"city": format!("c{number}")});
         let operations = json!([{"op": "add", "path": "/address/-", "value": value}]);
@@ -83,8 +85,8 @@ async fn concurrent_patches_all_take_effect() {
     }
     let read = fixture.node.read(&admin(), FhirVersion::R4, "Patient", "p").await.unwrap();
     let value: Value = serde_json::from_slice(&read.body).unwrap();
-    assert_eq!(value["address"].as_array().unwrap().len(), 9, "{value}");
-    assert_eq!(read.version.get(), 9);
+    assert_eq!(value["address"].as_array().unwrap().len(), PATCHES + 1, "{value}");
+    assert_eq!(read.version.get(), PATCHES as u64 + 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -171,4 +173,71 @@ async fn criteria_that_cannot_be_decided_are_refused() {
         assert_eq!(error.kind(), Kind::Malformed, "{criteria}");
     }
     assert!(patients(&fixture).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_patch_makes_no_resource_larger_than_a_body_may_be() {
+    let fixture = Fixture::configured(|config| config.limits.body_bytes_max = 4_096);
+    fixture.put(&json!({"resourceType": "Patient", "id": "p"})).await.unwrap();
+    let patch = |bytes: usize| {
+        let node = fixture.node.clone();
+        let value = json!([{"family": "x".repeat(bytes)}]);
+        let patch = Patch::Json(json!([{"op": "add", "path": "/name", "value": value}]));
+        let target = ("Patient", Target::Id("p".to_owned()));
+        async move { node.patch(&admin(), FhirVersion::R4, target, Condition::None, patch).await }
+    };
+    patch(3_000).await.unwrap();
+    assert_eq!(patch(5_000).await.unwrap_err().kind(), Kind::TooLarge);
+}
+
+#[tokio::test]
+async fn a_subscription_that_is_not_live_yet_is_found_by_its_owner() {
+    let fixture = fixture();
+    fixture.put(&topic("t", &[])).await.unwrap();
+    let client = |name: &str| {
+        Caller::new(ClientName::new(name).unwrap(), [Right::Subscribe].into_iter().collect())
+    };
+    let mut asked = subscription("t", &[]);
+    asked["id"] = json!("s");
+    fixture.put_as(&client("mine"), &asked).await.unwrap();
+    // As between the moment when a group is durable and the one when it is applied.
+    let live = &fixture.node.shared.live;
+    let key = live
+        .find(crate::bases::base_of(FhirVersion::R4), &ResourceId::new("s").unwrap())
+        .unwrap()
+        .key;
+    live.remove(key).unwrap();
+    let selector =
+        fixture.node.selector(FhirVersion::R4, "Subscription", "status=requested,active");
+    let selector = selector.unwrap();
+    for (name, count) in [("mine", 1), ("other", 0)] {
+        let selection = fixture.node.selected(&client(name), &selector).unwrap();
+        assert_eq!(selection.found.len(), count, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_to_no_write_takes_the_right_to_write_as_well() {
+    let fixture = fixture();
+    let reader = Caller::new(ClientName::new("r").unwrap(), [Right::Read].into_iter().collect());
+    fixture.create(&serde_json::from_slice(&patient(1)).unwrap()).await.unwrap();
+    let (node, of) = (&fixture.node, ("Patient", CRITERIA));
+    let found = node.create_unless_found(&reader, FhirVersion::R4, of, patient(1)).await;
+    assert_eq!(found.unwrap_err().kind(), Kind::Forbidden);
+    let of = ("Patient", "identifier=urn:mrn|2");
+    let none = node.delete_found(&reader, FhirVersion::R4, of, Condition::None).await;
+    assert_eq!(none.unwrap_err().kind(), Kind::Forbidden);
+}
+
+#[tokio::test]
+async fn if_match_with_an_asterisk_takes_a_resource_that_exists() {
+    let fixture = fixture();
+    let put = || async {
+        let body = Bytes::from(json!({"resourceType": "Patient", "id": "p"}).to_string());
+        let (of, condition) = (("Patient", "p"), Condition::IfExists);
+        fixture.node.update(&admin(), FhirVersion::R4, of, condition, body).await
+    };
+    assert_eq!(put().await.unwrap_err().kind(), Kind::VersionMismatch);
+    fixture.put(&json!({"resourceType": "Patient", "id": "p"})).await.unwrap();
+    assert_eq!(put().await.unwrap().effect, Effect::Updated);
 }

@@ -362,6 +362,8 @@ pub(crate) fn config() -> Config {
         base_url: "http://test".to_owned(),
         authentication: Authentication::None,
         limits: Limits {
+            write_events_max: 100_000,
+            body_bytes_max: 10 * 1024 * 1024,
             bundle_entries_max: 100,
             search_count_default: 50,
             search_count_max: 100,

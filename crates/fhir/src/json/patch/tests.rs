@@ -103,3 +103,21 @@ fn what_a_patch_leaves_alone_stays_as_it_was_written() {
         r#"{"resourceType":"Observation","z":1.00,"a":{"y":[1e2,{"d":2,"c":"x\/y"}]},"b":"new"}"#;
     assert_eq!(rendered, wanted);
 }
+
+#[test]
+fn what_elements_have_to_make_room_for_is_bounded() {
+    let document = json!({"a": vec![0; 20_000]});
+    let front = json!({"op": "add", "path": "/a/0", "value": 1});
+    assert!(patched(&document, &json!(vec![front.clone(); 100])).is_ok());
+    assert_eq!(patched(&document, &json!(vec![front; 600])), Err(IssueCode::PatchTooCostly));
+    let last = json!({"op": "add", "path": "/a/-", "value": 1});
+    assert!(patched(&document, &json!(vec![last; 600])).is_ok());
+}
+
+#[test]
+fn a_tilde_in_a_path_stands_before_0_or_1() {
+    for path in ["/a~2", "/a~"] {
+        let operation = json!([{"op": "add", "path": path, "value": 1}]);
+        assert_eq!(patched(&json!({}), &operation), Err(IssueCode::InvalidPatch), "{path}");
+    }
+}

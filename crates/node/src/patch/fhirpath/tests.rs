@@ -197,3 +197,28 @@ fn operations_are_bounded() {
     let many = vec![operation("delete", "Patient.photo", &[]); OPERATIONS_MAX + 1];
     assert_eq!(patched(&patient(), many), Err(IssueCode::PatchTooCostly));
 }
+
+/// Nested extensions, so many.
+fn extensions(levels: usize) -> Value {
+    (1..levels).fold(json!({"url": "urn:x"}), |inner, _| json!({"extension": [inner]}))
+}
+
+#[test]
+fn operations_together_nest_no_deeper_than_a_body_may() {
+    let deepest = "Patient.repeat(extension).last()";
+    let add = |path: &str| {
+        let name = ("name", "valueString", json!("extension"));
+        operation("add", path, &[name, ("value", "valueExtension", extensions(28))])
+    };
+    let mut deeper = vec![add("Patient")];
+    assert!(patched(&patient(), deeper.clone()).is_ok());
+    deeper.extend((0..300).map(|_| add(deepest)));
+    assert_eq!(patched(&patient(), deeper), Err(IssueCode::PatchTooCostly));
+
+    let value = ("value", "valueExtension", extensions(31));
+    let replace = operation("replace", deepest, std::slice::from_ref(&value));
+    assert_eq!(patched(&patient(), vec![add("Patient"), replace]), Err(IssueCode::PatchTooCostly));
+    let list = "Patient.extension.extension.extension";
+    let insert = operation("insert", list, &[("index", "valueInteger", json!(0)), value]);
+    assert_eq!(patched(&patient(), vec![add("Patient"), insert]), Err(IssueCode::PatchTooCostly));
+}
