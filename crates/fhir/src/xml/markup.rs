@@ -17,7 +17,9 @@ pub(super) fn write(markup: &str, out: &mut String) {
     let start = out.len();
     if (Copied { out, depth: 0, has_ended: false }).all_of(markup).is_none() {
         out.truncate(start);
-        out.push_str(&format!("<div xmlns=\"{XHTML_NAMESPACE}\">"));
+        out.push_str("<div xmlns=\"");
+        out.push_str(XHTML_NAMESPACE);
+        out.push_str("\">");
         out.extend(escape(markup).chars().map(legal));
         out.push_str("</div>");
     }
@@ -133,7 +135,9 @@ impl Copied<'_> {
             }
         }
         if is_root && !has_namespace {
-            self.out.push_str(&format!(" xmlns=\"{XHTML_NAMESPACE}\""));
+            for part in [" xmlns=\"", XHTML_NAMESPACE, "\""] {
+                self.out.push_str(part);
+            }
         }
         self.attributes(tag.attributes_raw())
     }
