@@ -6,7 +6,7 @@ use axum::http::header;
 use axum::response::Response;
 use cresset_definitions::FhirVersion;
 use cresset_model::IssueCode;
-use cresset_node::{Error, Kind, Patch, Target, Written};
+use cresset_node::{Error, Kind, Patch, Target};
 
 use crate::context::{Answer, Context, Request, read_body, version_of};
 use crate::negotiate::{self, Return};
@@ -59,7 +59,7 @@ async fn patch_target(
     let bytes = read_body(context, &request.headers, body).await?;
     let patch = Patch::parse(&bytes, is_json_patch)?;
     let written = context.node.patch(&caller, version, target, condition, patch).await?;
-    Ok(told(context, version, &request, &written))
+    Ok(respond::written_as_wanted(context, version, &request, &written))
 }
 
 /// `PUT [base]/[type]?criteria`
@@ -75,7 +75,7 @@ pub(crate) async fn update_found(
     let bytes = request.json_body(&context, version, body).await?;
     let target = (resource_type.as_str(), request.query.as_str());
     let written = context.node.update_found(&caller, version, target, condition, bytes).await?;
-    Ok(told(&context, version, &request, &written))
+    Ok(respond::written_as_wanted(&context, version, &request, &written))
 }
 
 /// `DELETE [base]/[type]?criteria`
@@ -91,10 +91,4 @@ pub(crate) async fn delete_found(
     let written = context.node.delete_found(&caller, version, target, condition).await?;
     let base_url = context.node.base_url_of(version);
     Ok(respond::written(version, &base_url, &written, Return::Minimal))
-}
-
-fn told(context: &Context, version: FhirVersion, request: &Request, written: &Written) -> Response {
-    let base_url = context.node.base_url_of(version);
-    let wanted = negotiate::wanted_return(&request.headers);
-    respond::written(version, &base_url, written, wanted)
 }

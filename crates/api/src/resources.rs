@@ -61,9 +61,7 @@ pub(crate) async fn create(
         }
         None => context.node.create(&caller, version, &resource_type, bytes).await?,
     };
-    let base_url = context.node.base_url_of(version);
-    let wanted = negotiate::wanted_return(&request.headers);
-    Ok(respond::written(version, &base_url, &written, wanted))
+    Ok(respond::written_as_wanted(&context, version, &request, &written))
 }
 
 /// `GET [base]/[type]/[id]`, or an operation on the type.
@@ -128,9 +126,7 @@ pub(crate) async fn update(
     let bytes = request.json_body(&context, version, body).await?;
     let target = (resource_type.as_str(), id.as_str());
     let written = context.node.update(&caller, version, target, condition, bytes).await?;
-    let base_url = context.node.base_url_of(version);
-    let wanted = negotiate::wanted_return(&request.headers);
-    Ok(respond::written(version, &base_url, &written, wanted))
+    Ok(respond::written_as_wanted(&context, version, &request, &written))
 }
 
 /// `DELETE [base]/[type]/[id]`

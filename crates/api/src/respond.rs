@@ -10,7 +10,8 @@ use cresset_node::{Effect, SearchAnswer, Written};
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 
-use crate::negotiate::Return;
+use crate::context::{Context, Request};
+use crate::negotiate::{self, Return};
 
 /// `application/fhir+json` of this version.
 pub(crate) fn content_type(version: FhirVersion) -> HeaderValue {
@@ -39,6 +40,17 @@ pub(crate) fn search_not_modified(etag: &str) -> Response {
     let mut response = StatusCode::NOT_MODIFIED.into_response();
     insert(response.headers_mut(), header::ETAG, etag);
     response
+}
+
+/// What became of a write, with as much of the resource as the request prefers.
+pub(crate) fn written_as_wanted(
+    context: &Context,
+    version: FhirVersion,
+    request: &Request,
+    change: &Written,
+) -> Response {
+    let base_url = context.node.base_url_of(version);
+    written(version, &base_url, change, negotiate::wanted_return(&request.headers))
 }
 
 /// A version of a resource, with ETag and Last-Modified.

@@ -369,7 +369,7 @@ impl Node {
             None => None,
         };
         // Until all of it is written down.
-        let (_turn, read) = match range {
+        let (turn, read) = match range {
             Some(range) => {
                 let turn = self.shared.catch_up.turn(range).await;
                 let read = notify::read_events(&self.shared, &live, range, content, Overflow::Bare);
@@ -377,16 +377,13 @@ impl Node {
             }
             None => (None, Read::default()),
         };
-        // A query-event must have events (sst-1 of R5); without any it is a query-status.
-        let kind = match read.events.is_empty() {
-            true => NotificationType::QueryStatus,
-            false => NotificationType::QueryEvent,
-        };
-        let mut answer = notify::notification(&self.shared, &live, version, kind, read);
-        answer.content = content;
-        let mut bytes = Vec::new();
-        Codec::of(version).render_notification(&answer, &mut bytes);
-        Ok(bytes)
+        let (shared, live) = (self.shared.clone(), live.clone());
+        let render = move || Ok(query_event(&shared, &live, version, content, read));
+        match turn {
+            // A long page would keep a thread of the runtime from everybody else's requests.
+            Some(_turn) => self.shared.work(render).await,
+            None => render(),
+        }
     }
 
     /// The events that are asked for, as far as they fit one answer.
@@ -442,6 +439,26 @@ impl Node {
         };
         format!("{base}/{}/ws", version.path())
     }
+}
+
+/// The answer of `$events`.
+fn query_event(
+    shared: &Shared,
+    live: &LiveSubscription,
+    version: FhirVersion,
+    content: PayloadContent,
+    read: Read,
+) -> Vec<u8> {
+    // A query-event must have events (sst-1 of R5); without any it is a query-status.
+    let kind = match read.events.is_empty() {
+        true => NotificationType::QueryStatus,
+        false => NotificationType::QueryEvent,
+    };
+    let mut answer = notify::notification(shared, live, version, kind, read);
+    answer.content = content;
+    let mut bytes = Vec::new();
+    Codec::of(version).render_notification(&answer, &mut bytes);
+    bytes
 }
 
 /// The content level asked for, but never above what the subscription was granted (RQ-OP-24).
