@@ -10,18 +10,55 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
+use crate::error::Error;
 use crate::notify::Range;
 
 /// Events of a page from which on it takes a turn; those of fewer are likely to be in memory, or soon read.
 const EVENTS_MIN: u64 = 65;
 /// Processors for each that has a turn.
 const PROCESSORS_EACH: usize = 2;
+/// How much less than other threads one that builds a long page counts to the system, which lets all others
+/// go first (`nice`).
+#[cfg(target_os = "linux")]
+const NICE: i32 = 15;
 /// How long a rest is, as a multiple of what the page took.
 const REST: u32 = 3;
 /// Longest rest.
 const REST_MAX: Duration = Duration::from_secs(1);
+
+/// Whether these are so many events that they take a turn, and a thread of their own.
+pub(crate) fn is_long(range: Range) -> bool {
+    range.count() >= EVENTS_MIN
+}
+
+/// Does a piece of work for a long page on a thread that all others go before.
+///
+/// A thread for each, because a thread that once counts less cannot count more again; it costs a thousandth of
+/// what such a page does.
+pub(crate) async fn apart<T, F>(piece: F) -> Result<T, Error>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, Error> + Send + 'static,
+{
+    let (reply, answer) = oneshot::channel();
+    let work = move || {
+        give_way();
+        // Nobody may wait for it any more.
+        drop(reply.send(piece()));
+    };
+    thread::Builder::new().name("catch-up".to_owned()).spawn(work).map_err(Error::internal)?;
+    answer.await.map_err(Error::internal)?
+}
+
+/// Lets the other threads go first, where the system knows of priorities of threads.
+fn give_way() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::nice(NICE) {
+        tracing::debug!(%error, "a thread keeps its priority");
+    }
+}
 
 /// The turns there are.
 pub(crate) struct CatchUp(Arc<Semaphore>);
@@ -39,7 +76,7 @@ impl CatchUp {
     ///
     /// In the order in which they were asked for. Cancel safe: whoever asks again is behind all others.
     pub(crate) async fn turn(&self, range: Range) -> Option<Turn> {
-        if range.count() < EVENTS_MIN {
+        if !is_long(range) {
             return None;
         }
         let permit = self.0.clone().acquire_owned().await.ok()?;

@@ -13,6 +13,7 @@ use tokio::sync::oneshot;
 use crate::catalogs::Catalogs;
 use crate::conditional::Assumption;
 use crate::error::Error;
+use crate::writer::Answered;
 
 /// A change that somebody wants, read and checked as far as possible.
 #[derive(Debug)]
@@ -175,7 +176,7 @@ pub(crate) enum Job {
     /// An event that is no change.
     Notify { intent: Box<EventIntent>, reply: oneshot::Sender<Result<Notified, Error>> },
     /// Changes that happen together or not at all.
-    Write { work: Work, reply: oneshot::Sender<Result<Vec<Written>, Error>> },
+    Write { work: Work, reply: oneshot::Sender<Result<Answered, Error>> },
     /// Bookkeeping; the reply tells that it is durable.
     Record { records: Vec<Record>, reply: Option<oneshot::Sender<Result<(), Error>>> },
     /// The server's own change of a subscription's status.

@@ -19,6 +19,7 @@ use rustc_hash::FxHashSet;
 use uuid::Uuid;
 
 use crate::bases::version_of;
+use crate::catch_up;
 use crate::error::Error;
 use crate::frames::FrameKey;
 use crate::includes::{self, Focus, Gatherer, Includes};
@@ -359,6 +360,9 @@ pub(crate) async fn read_events(
     // The plain case asks the store nothing, and so needs no thread that may block.
     if in_memory {
         Ok(Read { plain: true, ..tell(shared.store.as_ref())? })
+    } else if catch_up::is_long(range) {
+        let store = shared.store.clone();
+        shared.work_apart(move || Ok(tell(store.as_ref())?)).await
     } else {
         shared.read(tell).await
     }

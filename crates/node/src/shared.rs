@@ -19,7 +19,7 @@ use tokio::time::Instant;
 use crate::attempts::Attempts;
 use crate::caller::ClientRights;
 use crate::catalogs::Catalogs;
-use crate::catch_up::CatchUp;
+use crate::catch_up::{self, CatchUp};
 use crate::clock::Clock;
 use crate::config::{Config, SearchIndex};
 use crate::cursors::Cursors;
@@ -224,6 +224,24 @@ impl Shared {
             piece()
         });
         answer.await.map_err(Error::internal)?
+    }
+
+    /// The same for a long page, behind everything else that the machine has to do.
+    pub(crate) async fn work_apart<T, F>(&self, piece: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, Error> + Send + 'static,
+    {
+        if self.reads_in_place {
+            return piece();
+        }
+        let permit = self.reads.clone().acquire_owned().await.map_err(Error::internal)?;
+        catch_up::apart(move || {
+            // Held until it has ended, also when nobody waits for it any more.
+            let _permit = permit;
+            piece()
+        })
+        .await
     }
 
     /// Tells everybody who may send for this subscription that it was changed.

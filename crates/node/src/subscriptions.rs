@@ -381,7 +381,7 @@ impl Node {
         let render = move || Ok(query_event(&shared, &live, version, content, read));
         match turn {
             // A long page would keep a thread of the runtime from everybody else's requests.
-            Some(_turn) => self.shared.work(render).await,
+            Some(_turn) => self.shared.work_apart(render).await,
             None => render(),
         }
     }

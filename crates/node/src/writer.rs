@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use cresset_model::{ChannelType, Event, Position};
+use cresset_model::{ChannelType, Event, Position, SubscriptionKey};
 use cresset_store::{self as store, Record, crash_point};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
@@ -92,12 +92,36 @@ impl WriterHandle {
 }
 
 /// Changes that the writer was given.
-pub(crate) struct Pending(oneshot::Receiver<Result<Vec<Written>, Error>>);
+pub(crate) struct Pending(oneshot::Receiver<Result<Answered, Error>>);
 
 impl Pending {
     /// Waits until they are durable or refused.
     pub(crate) async fn wait(self) -> Result<Vec<Written>, Error> {
-        self.0.await.map_err(|_| stopping())?
+        let Answered { written, hinted } = self.0.await.map_err(|_| stopping())??;
+        drop(hinted);
+        Ok(written)
+    }
+}
+
+/// What is told to whoever waits for changes.
+pub(crate) struct Answered {
+    written: Vec<Written>,
+    /// With one answer of each group.
+    hinted: Option<Hinted>,
+}
+
+/// The hints that a durable group gives, given when this is dropped: where its answer is taken, or where
+/// nobody takes it. So a write that is waited for wakes one thread, and not another one to send as well.
+struct Hinted {
+    shared: Arc<Shared>,
+    bound: Vec<SubscriptionKey>,
+    sent_to: Vec<SubscriptionKey>,
+}
+
+impl Drop for Hinted {
+    fn drop(&mut self) {
+        self.bound.drain(..).for_each(|key| self.shared.hub.give(key));
+        self.shared.delivery.give_all(self.sent_to.drain(..));
     }
 }
 
@@ -109,11 +133,12 @@ fn stopping() -> Error {
 enum Answer {
     Notify(oneshot::Sender<Result<Notified, Error>>, Notified),
     Record(Option<oneshot::Sender<Result<(), Error>>>),
-    Write(oneshot::Sender<Result<Vec<Written>, Error>>, Vec<Written>),
+    Write(oneshot::Sender<Result<Answered, Error>>, Vec<Written>),
 }
 
 impl Answer {
-    fn give(self, outcome: Result<(), &dyn Fn() -> Error>) {
+    /// `hinted` goes with the answer of a write, and stays for the next one otherwise.
+    fn give(self, outcome: Result<(), &dyn Fn() -> Error>, hinted: &mut Option<Hinted>) {
         // A caller that went away is no fault: the change was made all the same.
         match (self, outcome) {
             (Self::Notify(reply, notified), Ok(())) => drop(reply.send(Ok(notified))),
@@ -122,7 +147,9 @@ impl Answer {
                 drop(reply.send(outcome.map_err(|error| error())));
             }
             (Self::Record(None), _) => {}
-            (Self::Write(reply, written), Ok(())) => drop(reply.send(Ok(written))),
+            (Self::Write(reply, written), Ok(())) => {
+                drop(reply.send(Ok(Answered { written, hinted: hinted.take() })));
+            }
             (Self::Write(reply, _), Err(error)) => drop(reply.send(Err(error()))),
         }
     }
@@ -246,21 +273,21 @@ impl Writer {
         let Some((finished, rest)) = decided else { return Vec::new() };
         if finished.group.entries.is_empty() && finished.group.records.is_empty() {
             self.statuses.clear();
-            answers.into_iter().for_each(|answer| answer.give(Ok(())));
+            answers.into_iter().for_each(|answer| answer.give(Ok(()), &mut None));
             return rest;
         }
         match self.shared.store.append(&finished.group) {
             Ok(appended) => {
                 crash_point("writer.appended");
                 self.statuses.clear();
-                self.publish(finished, &appended.events);
+                let mut hinted = Some(self.publish(finished, &appended.events));
                 crash_point("writer.published");
-                answers.into_iter().for_each(|answer| answer.give(Ok(())));
+                answers.into_iter().for_each(|answer| answer.give(Ok(()), &mut hinted));
             }
             Err(error) => {
                 self.catalogs = saved;
                 let failure = self.failed(&error);
-                answers.into_iter().for_each(|answer| answer.give(Err(&failure)));
+                answers.into_iter().for_each(|answer| answer.give(Err(&failure), &mut None));
             }
         }
         rest
@@ -390,8 +417,8 @@ impl Writer {
         }
     }
 
-    /// Makes a durable group visible.
-    fn publish(&mut self, finished: Finished, events: &[Event]) {
+    /// Makes a durable group visible; whom its events concern is for the caller to wake.
+    fn publish(&mut self, finished: Finished, events: &[Event]) -> Hinted {
         let shared = &self.shared;
         if let Some(last) = finished.changes.last() {
             let last = last.change.position;
@@ -417,9 +444,8 @@ impl Writer {
                 false => sent_to.push(event.subscription),
             }
         }
-        bound.into_iter().for_each(|key| shared.hub.give(key));
-        shared.delivery.give_all(sent_to);
         shared.index_wake.notify_one();
+        Hinted { shared: shared.clone(), bound, sent_to }
     }
 
     /// What a failed append means, for the writer and for those who wait.
