@@ -20,6 +20,9 @@ pub struct AddressPolicy {
     pub allow_local: bool,
     /// Prefixes allowed although their range is refused.
     pub allow: Vec<IpNet>,
+    /// Prefixes refused whatever else allows them: of one's own network, for instance, or the prefix of
+    /// its NAT64, which nothing else tells apart from public addresses.
+    pub deny: Vec<IpNet>,
 }
 
 /// A range of addresses that no notification goes to unless it is allowed.
@@ -29,6 +32,8 @@ pub enum AddressRange {
     Benchmark,
     /// Shared by the customers of a provider, `100.64.0.0/10`.
     CarrierGrade,
+    /// Refused by the operator.
+    Denied,
     /// For examples in documents.
     Documentation,
     /// This link only, `169.254.0.0/16` and `fe80::/10`.
@@ -55,12 +60,25 @@ impl AddressPolicy {
     /// An IPv4-mapped IPv6 address is judged as the IPv4 address that the system would connect to.
     pub fn refusal(&self, address: IpAddr) -> Option<AddressRange> {
         let address = address.to_canonical();
+        if self.denies(address) {
+            return Some(AddressRange::Denied);
+        }
         let range = range_of(address)?;
         let local = matches!(range, AddressRange::Loopback | AddressRange::Private);
         if self.allow_local && local || self.allow.iter().any(|net| net.contains(&address)) {
             return None;
         }
         Some(range)
+    }
+
+    /// Whether the operator refuses this address, or the one behind it.
+    fn denies(&self, address: IpAddr) -> bool {
+        let behind = match address {
+            IpAddr::V4(_) => None,
+            IpAddr::V6(address) => nat64(address).map(IpAddr::V4),
+        };
+        let mut both = std::iter::once(address).chain(behind);
+        both.any(|one| self.deny.iter().any(|net| net.contains(&one)))
     }
 }
 
@@ -69,6 +87,7 @@ impl fmt::Display for AddressRange {
         f.write_str(match self {
             Self::Benchmark => "an address for benchmarks",
             Self::CarrierGrade => "an address of a carrier's shared range",
+            Self::Denied => "an address that the operator refuses",
             Self::Documentation => "an address for documentation",
             Self::LinkLocal => "a link-local address",
             Self::Loopback => "a loopback address",
@@ -91,14 +110,16 @@ pub struct InvalidPrefix;
 ///
 /// # Errors
 ///
-/// [`InvalidPrefix`] for anything else, and for a prefix whose host bits are not zero: it may well
-/// mean something else than it covers.
+/// [`InvalidPrefix`] for anything else; for a prefix whose host bits are not zero, since it may well
+/// mean something else than it covers; and for one of IPv4-mapped addresses, which are judged as the
+/// IPv4 addresses that they are, so that it would cover nothing.
 pub fn parse_prefix(text: &str) -> Result<IpNet, InvalidPrefix> {
     if let Ok(address) = text.parse::<IpAddr>() {
         return Ok(IpNet::from(address.to_canonical()));
     }
     let net: IpNet = text.parse().map_err(|_| InvalidPrefix)?;
-    if net.trunc() == net { Ok(net) } else { Err(InvalidPrefix) }
+    let is_mapped = matches!(net, IpNet::V6(net) if MAPPED.contains(&net));
+    if net.trunc() == net && !is_mapped { Ok(net) } else { Err(InvalidPrefix) }
 }
 
 /// The range that a canonical address is in; none for public unicast.
@@ -141,6 +162,7 @@ const fn v6(segments: [u16; 8], length: u8) -> Ipv6Net {
 }
 
 const GLOBAL_UNICAST: Ipv6Net = v6([0x2000, 0, 0, 0, 0, 0, 0, 0], 3);
+const MAPPED: Ipv6Net = v6([0, 0, 0, 0, 0, 0xffff, 0, 0], 96);
 const NAT64: Ipv6Net = v6([0x64, 0xff9b, 0, 0, 0, 0, 0, 0], 96);
 
 /// The first that contains an address names it, so the narrower stand before the wider.

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use lettre::message::Mailbox;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::AsyncSmtpConnection;
@@ -128,9 +129,14 @@ struct Inner {
     from: Mailbox,
     reply_to: Option<Mailbox>,
     server_name: ServerName<'static>,
-    tls: Arc<ClientConfig>,
+    pool: ArcSwap<Pool>,
     lookup: Arc<dyn Lookup>,
     places: Semaphore,
+}
+
+/// Whom to trust, and the connections that were made so and wait for their next mail.
+struct Pool {
+    tls: Arc<ClientConfig>,
     idle: Mutex<Vec<(AsyncSmtpConnection, Instant)>>,
 }
 
@@ -166,18 +172,27 @@ impl Email {
         }
         let server_name =
             ServerName::try_from(config.relay.clone()).map_err(|_| EmailError::Relay)?;
-        let trusted = BrokerTls { extra_ca_files: config.extra_ca_files.clone(), identity: None };
-        let tls = broker_config(&trusted)?;
+        let pool = Pool::new(config)?;
         Ok(Self(Arc::new(Inner {
             from: mailbox(&config.from)?,
             reply_to: config.reply_to.as_deref().map(mailbox).transpose()?,
             server_name,
-            tls: Arc::new(tls),
+            pool: ArcSwap::from_pointee(pool),
             lookup,
             places: Semaphore::new(config.connections_max.max(1)),
-            idle: Mutex::default(),
             config: config.clone(),
         })))
+    }
+
+    /// Reads the files of authorities again, for this and all its clones; mails under way end as they
+    /// began. Reads files; do not call it where nothing may block.
+    ///
+    /// # Errors
+    ///
+    /// Files that cannot be used. Everything stays as it was then.
+    pub fn reload(&self) -> Result<(), tls::Error> {
+        self.0.pool.store(Arc::new(Pool::new(&self.0.config)?));
+        Ok(())
     }
 
     /// Name and port of the relay, by which attempts to it are counted.
@@ -235,17 +250,46 @@ impl Inner {
     /// One mail over a connection of the pool, which gets it back if the relay took the mail.
     async fn send(&self, from: &Address, to: &Address, mail: &[u8]) -> Result<Response, Fault> {
         let _place = self.places.acquire().await.map_err(|_| closed())?;
-        let mut connection = match self.fresh().await {
+        let pool = self.pool.load_full();
+        let mut connection = match pool.fresh().await {
             Some(connection) => connection,
-            None => self.connect().await?,
+            None => self.connect(&pool.tls).await?,
         };
         let sent = transact(&mut connection, from, to, mail).await;
         match &sent {
-            Ok(_) => self.keep(connection),
+            Ok(_) => pool.keep(connection),
             // Others may send over another; this one is left in good order, if it answers.
             Err(_) => drop(timeout(PROBE_TIME_MAX, connection.abort()).await),
         }
         sent
+    }
+
+    /// A new connection, encrypted as configured and with the password told.
+    async fn connect(&self, tls: &Arc<ClientConfig>) -> Result<AsyncSmtpConnection, Fault> {
+        let wire = timeout(self.config.connect_timeout, self.wire(tls)).await;
+        let wire = wire.map_err(|_| {
+            let detail = "no connection to the relay in time";
+            Fault::Wire(wire::no_response(NoResponse::Connect, detail))
+        })?;
+        let wire = wire.map_err(Fault::Wire)?;
+        let hello = self.hello_name();
+        let session = |error| Fault::Smtp(error, SmtpSubject::Session);
+        let connection = AsyncSmtpConnection::connect_with_transport(Box::new(wire), &hello).await;
+        let mut connection = connection.map_err(session)?;
+        if let Some((name, password)) = &self.config.credentials {
+            let credentials = Credentials::new(name.clone(), password.clone());
+            connection.auth(MECHANISMS, &credentials).await.map_err(session)?;
+        }
+        Ok(connection)
+    }
+}
+
+impl Pool {
+    /// An empty pool. Reads the files of authorities.
+    fn new(config: &EmailConfig) -> Result<Self, tls::Error> {
+        let trusted = BrokerTls { extra_ca_files: config.extra_ca_files.clone(), identity: None };
+        let tls = Arc::new(broker_config(&trusted)?);
+        Ok(Self { tls, idle: Mutex::default() })
     }
 
     /// A connection that was used a short while ago and still answers.
@@ -265,25 +309,6 @@ impl Inner {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|(_, used)| used.elapsed() < IDLE_TIME_MAX);
         idle.push((connection, Instant::now()));
-    }
-
-    /// A new connection, encrypted as configured and with the password told.
-    async fn connect(&self) -> Result<AsyncSmtpConnection, Fault> {
-        let wire = timeout(self.config.connect_timeout, self.wire()).await;
-        let wire = wire.map_err(|_| {
-            let detail = "no connection to the relay in time";
-            Fault::Wire(wire::no_response(NoResponse::Connect, detail))
-        })?;
-        let wire = wire.map_err(Fault::Wire)?;
-        let hello = self.hello_name();
-        let session = |error| Fault::Smtp(error, SmtpSubject::Session);
-        let connection = AsyncSmtpConnection::connect_with_transport(Box::new(wire), &hello).await;
-        let mut connection = connection.map_err(session)?;
-        if let Some((name, password)) = &self.config.credentials {
-            let credentials = Credentials::new(name.clone(), password.clone());
-            connection.auth(MECHANISMS, &credentials).await.map_err(session)?;
-        }
-        Ok(connection)
     }
 }
 

@@ -9,6 +9,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use cresset_kafka::{
     Config, Error as KafkaError, Login, Mechanism, Producer, Record, ServerAddress,
@@ -56,9 +57,13 @@ pub struct KafkaLogin {
 
 /// The channel to Kafka. Clones share the connections, which are made when they are needed.
 #[derive(Debug, Clone)]
-pub struct Kafka {
-    producer: Producer,
-    policy: Arc<BrokerPolicy>,
+pub struct Kafka(Arc<Shared>);
+
+/// What clones share.
+#[derive(Debug)]
+struct Shared {
+    config: KafkaConfig,
+    producer: ArcSwap<Producer>,
 }
 
 impl Kafka {
@@ -68,27 +73,24 @@ impl Kafka {
     ///
     /// Files of certificates that cannot be used: do not start.
     pub fn new(config: KafkaConfig) -> Result<Self, Error> {
-        let tls = config.tls.as_ref().map(broker_config).transpose()?;
-        let login = config.login.map(|login| Login {
-            mechanism: login.mechanism,
-            user: login.user,
-            password: login.password.reveal().to_owned(),
-        });
-        let producer = Producer::new(Config {
-            servers: config.servers,
-            tls: tls.map(Arc::new),
-            login,
-            client_id: config.client_id,
-            connect_timeout: config.connect_timeout,
-            silence_max: SILENCE_MAX,
-            record_bytes_max: config.record_bytes_max,
-        });
-        Ok(Self { producer, policy: Arc::new(config.policy) })
+        let producer = ArcSwap::from_pointee(producer(&config)?);
+        Ok(Self(Arc::new(Shared { config, producer })))
+    }
+
+    /// Reads certificate files again, for this and all its clones, and connects anew; attempts under way
+    /// end as they began. Reads files; do not call it where nothing may block.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`]. Everything stays as it was then.
+    pub fn reload(&self) -> Result<(), Error> {
+        self.0.producer.store(Arc::new(producer(&self.0.config)?));
+        Ok(())
     }
 
     /// Where records may go.
     pub fn policy(&self) -> &BrokerPolicy {
-        &self.policy
+        &self.0.config.policy
     }
 
     /// Writes one record and waits until all replicas in sync have it.
@@ -121,9 +123,29 @@ impl Kafka {
             value: publication.body,
             timestamp: publication.now.as_millisecond(),
         };
-        let sent = self.producer.send(&record, publication.deadline).await;
+        let producer = self.0.producer.load_full();
+        let sent = producer.send(&record, publication.deadline).await;
         sent.map(|_| ()).map_err(|error| failure_of(&error))
     }
+}
+
+/// A producer that is not connected yet. Reads certificate files.
+fn producer(config: &KafkaConfig) -> Result<Producer, Error> {
+    let tls = config.tls.as_ref().map(broker_config).transpose()?;
+    let login = config.login.as_ref().map(|login| Login {
+        mechanism: login.mechanism,
+        user: login.user.clone(),
+        password: login.password.reveal().to_owned(),
+    });
+    Ok(Producer::new(Config {
+        servers: config.servers.clone(),
+        tls: tls.map(Arc::new),
+        login,
+        client_id: config.client_id.clone(),
+        connect_timeout: config.connect_timeout,
+        silence_max: SILENCE_MAX,
+        record_bytes_max: config.record_bytes_max,
+    }))
 }
 
 fn failure_of(error: &KafkaError) -> Failure {

@@ -16,6 +16,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use async_nats::{Client, ConnectOptions, Event, HeaderMap, Request, RequestErrorKind, ServerAddr};
 use bytes::Bytes;
 use cresset_kafka::ServerAddress;
@@ -77,6 +78,11 @@ pub struct Nats(Arc<Inner>);
 
 struct Inner {
     config: NatsConfig,
+    session: ArcSwap<Session>,
+}
+
+/// Whom to trust, and the connection that is made so.
+struct Session {
     tls: ClientConfig,
     link: OnceCell<Link>,
 }
@@ -101,9 +107,19 @@ impl Nats {
     ///
     /// Files of certificates that cannot be used: do not start.
     pub fn new(config: NatsConfig) -> Result<Self, Error> {
-        // Also where none is asked for: a server may insist on it.
-        let tls = broker_config(&config.tls.clone().unwrap_or_default())?;
-        Ok(Self(Arc::new(Inner { config, tls, link: OnceCell::new() })))
+        let session = ArcSwap::from_pointee(Session::new(&config)?);
+        Ok(Self(Arc::new(Inner { config, session })))
+    }
+
+    /// Reads certificate files again, for this and all its clones, and connects anew; attempts under way
+    /// end as they began. Reads files; do not call it where nothing may block.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::new`]. Everything stays as it was then.
+    pub fn reload(&self) -> Result<(), Error> {
+        self.0.session.store(Arc::new(Session::new(&self.0.config)?));
+        Ok(())
     }
 
     /// Where messages may go.
@@ -154,14 +170,24 @@ impl Nats {
 
     /// The connection; made by the first who needs it.
     async fn link(&self) -> Result<Link, Failure> {
-        let link = self.0.link.get_or_try_init(|| connect(&self.0)).await;
+        let Inner { config, session } = &*self.0;
+        let session = session.load_full();
+        let link = session.link.get_or_try_init(|| connect(config, &session.tls)).await;
         link.cloned().map_err(|_| no_response(NoResponse::Connect, "NATS cannot be connected to"))
     }
 }
 
+impl Session {
+    /// One that is not connected yet. Reads certificate files.
+    fn new(config: &NatsConfig) -> Result<Self, Error> {
+        // Also where none is asked for: a server may insist on it.
+        let tls = broker_config(&config.tls.clone().unwrap_or_default())?;
+        Ok(Self { tls, link: OnceCell::new() })
+    }
+}
+
 /// Begins to connect, and to go on doing so.
-async fn connect(inner: &Inner) -> Result<Link, io::Error> {
-    let config = &inner.config;
+async fn connect(config: &NatsConfig, tls: &ClientConfig) -> Result<Link, io::Error> {
     let (up, is_up) = watch::channel(false);
     let mut options = ConnectOptions::new()
         .name(&config.name)
@@ -172,7 +198,7 @@ async fn connect(inner: &Inner) -> Result<Link, io::Error> {
         .ignore_discovered_servers()
         .client_capacity(QUEUE_MAX)
         .require_tls(config.tls.is_some())
-        .tls_client_config(inner.tls.clone())
+        .tls_client_config(tls.clone())
         .event_callback(move |event| {
             if matches!(event, Event::Connected) {
                 up.send_replace(true);

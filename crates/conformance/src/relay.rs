@@ -88,6 +88,14 @@ impl Relay {
             .set("email.password", PASSWORD)
     }
 
+    /// The certificate of its authority in PEM form.
+    ///
+    /// # Panics
+    /// If the file is gone.
+    pub fn authority(&self) -> String {
+        fs::read_to_string(self.folder.path().join("ca.pem")).expect("a file of ours")
+    }
+
     /// All mails for an address so far, in the order they were taken.
     pub fn all(&self, address: &str) -> Vec<TakenMail> {
         self.taken().into_iter().map(|(_, mail)| mail).filter(|mail| mail.is_for(address)).collect()

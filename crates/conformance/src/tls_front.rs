@@ -51,6 +51,11 @@ impl TlsFront {
         &self.certificate
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// URL of a path, such as `/hook`.
     pub fn endpoint(&self, path: &str) -> String {
         format!("https://{}{path}", self.address)

@@ -153,6 +153,7 @@ pub(crate) struct RestHook {
     pub(crate) https_only: Option<bool>,
     pub(crate) allow_local_endpoints: bool,
     pub(crate) allow_addresses: Vec<IpNet>,
+    pub(crate) deny_addresses: Vec<IpNet>,
     pub(crate) extra_ca_files: Vec<PathBuf>,
     pub(crate) proxy: Option<ProxyUrl>,
     /// `[[rest-hook.tls]]`.
@@ -520,6 +521,8 @@ impl RestHook {
             allow_local_endpoints: reader.required("rest-hook.allow-local-endpoints", &boolean()),
             allow_addresses: reader
                 .required("rest-hook.allow-addresses", &list(value::prefix(), 1000)),
+            deny_addresses: reader
+                .required("rest-hook.deny-addresses", &list(value::prefix(), 1000)),
             extra_ca_files: reader.required("rest-hook.extra-ca-files", &list(value::path(), 100)),
             proxy: reader.optional("rest-hook.proxy", &value::proxy_url()),
             hosts: tls::read(reader),

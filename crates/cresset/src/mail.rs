@@ -34,6 +34,7 @@ pub(crate) fn config(config: &Config, base_url: &str) -> anyhow::Result<Option<E
         addresses: AddressPolicy {
             allow_local: true,
             allow: config.rest_hook.allow_addresses.clone(),
+            deny: config.rest_hook.deny_addresses.clone(),
         },
         connect_timeout: email.connect_timeout,
         connections_max: email.connections_max.get(),

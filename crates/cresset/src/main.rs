@@ -1,6 +1,7 @@
 //! The `cresset` binary: command line, configuration and wiring.
 
 mod brokers;
+mod certificates;
 mod check;
 mod cli;
 mod config;

@@ -18,6 +18,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use crate::certificates::{self, Certificates};
 use crate::cli::Serve;
 use crate::config::auth::{Auth, Right};
 use crate::config::{self, Config, SearchIndex, StoreKind};
@@ -69,8 +70,10 @@ async fn run(config: Config, demo: bool) -> anyhow::Result<()> {
     let bound = listener.local_addr().context("the listener has no address")?;
     let base_url = config.server.base_url(bound);
     let rest_hook = rest_hook(&config)?;
-    reload_on_signal(rest_hook.clone())?;
-    let (node, stopper) = start(&config, base_url.clone(), rest_hook)?;
+    // Heard before the store is read, which may take a while.
+    let hangup = certificates::hangup()?;
+    let (node, stopper, certificates) = start(&config, base_url.clone(), rest_hook)?;
+    certificates.reload_on(hangup);
     load_topics(&node, &config).await?;
     // Heard before anybody is told that the server is there, so that no SIGTERM is an abrupt end.
     let signals = wait_for_signal()?;
@@ -106,12 +109,12 @@ async fn stop_by(grace_end: Instant, stopper: Stopper, node: Arc<Node>) {
     }
 }
 
-/// Opens the store and starts the node on it.
+/// Opens the store and starts the node on it; gives the channels whose certificates can change, too.
 fn start(
     config: &Config,
     base_url: String,
     rest_hook: RestHook,
-) -> anyhow::Result<(Arc<Node>, Stopper)> {
+) -> anyhow::Result<(Arc<Node>, Stopper, Certificates)> {
     let store: Arc<dyn Store> = match config.store.kind {
         StoreKind::Embedded => {
             let directory = &config.store.directory;
@@ -123,10 +126,16 @@ fn start(
         StoreKind::Memory => Arc::new(MemoryStore::new()),
     };
     let email = mail::config(config, &base_url)?;
-    let node_config = cresset_node::Config { email, ..node_config(config, base_url)? };
     let brokers = brokers::open(config)?;
-    Node::start(node_config, store, rest_hook, brokers, Clock::system())
-        .context("the state cannot be read from the store")
+    let certificates = Certificates {
+        rest_hook: rest_hook.clone(),
+        email: email.as_ref().map(|email| email.relay.clone()),
+        brokers: brokers.clone(),
+    };
+    let node_config = cresset_node::Config { email, ..node_config(config, base_url)? };
+    let (node, stopper) = Node::start(node_config, store, rest_hook, brokers, Clock::system())
+        .context("the state cannot be read from the store")?;
+    Ok((node, stopper, certificates))
 }
 
 /// The channel that notifications are sent over.
@@ -138,25 +147,6 @@ fn rest_hook(config: &Config) -> anyhow::Result<RestHook> {
         tracing::warn!("no certificate authorities are known: https endpoints will all fail");
     }
     Ok(rest_hook)
-}
-
-/// Has certificate files read again on SIGHUP, for as long as the process lives.
-fn reload_on_signal(rest_hook: RestHook) -> anyhow::Result<()> {
-    let mut hangup = signal(SignalKind::hangup()).context("SIGHUP cannot be heard")?;
-    tokio::spawn(async move {
-        while hangup.recv().await.is_some() {
-            let rest_hook = rest_hook.clone();
-            match tokio::task::spawn_blocking(move || rest_hook.reload()).await {
-                Ok(Ok(())) => tracing::info!("certificate files were read again"),
-                Ok(Err(error)) => tracing::error!(
-                    error = &error as &dyn std::error::Error,
-                    "certificate files cannot be used; those read before are"
-                ),
-                Err(error) => tracing::error!(%error, "reading certificate files panicked"),
-            }
-        }
-    });
-    Ok(())
 }
 
 /// Brings bundled and configured topics into force; what is wrong with one is told and left out.
@@ -219,6 +209,7 @@ fn endpoint_policy(config: &Config) -> EndpointPolicy {
         addresses: AddressPolicy {
             allow_local: config.rest_hook.allow_local_endpoints,
             allow: config.rest_hook.allow_addresses.clone(),
+            deny: config.rest_hook.deny_addresses.clone(),
         },
         // Receivers of one's own, for trying things out, seldom have certificates.
         https_only: config.rest_hook.https_only.unwrap_or(!config.rest_hook.allow_local_endpoints),

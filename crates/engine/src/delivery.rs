@@ -16,6 +16,12 @@
 //! with the same events, which are all at or below the cursor, and it leaves the cursor alone. It
 //! takes turns with the events that are due, so that neither holds the other up.
 //!
+//! A heartbeat is sent when the receiver has heard nothing for the period that it asked for. While a
+//! retry waits, none is: it would overtake the events (I4), and try an endpoint that does not answer
+//! more often than the schedule says. Silence is what tells the receiver to ask for `$status` then
+//! (RQ-ER-08). In `error`, where nothing is repeated, heartbeats go on, as often as was asked for but,
+//! while they fail, no more often than the schedule says.
+//!
 //! The caller carries out effects in the order given, and calls [`Delivery::handle`] with
 //! [`Input::Tick`] when [`Delivery::next_deadline`] has come. It keeps `now` from running
 //! backwards as best it can; a step back delays but never loses anything. Every attempt that it has
@@ -139,12 +145,7 @@ impl Delivery {
             SubscriptionStatus::Requested => {
                 delivery.resume = after(now, delivery.settings.policy.handshake_delay);
             }
-            SubscriptionStatus::Error => {
-                delivery.failing_since = Some(delivery.last_success(&state).min(now));
-                if let Some(at) = delivery.heartbeat_in_error_at() {
-                    delivery.off_not_before = after(after(at, delivery.timeout()), OUTCOME_GRACE);
-                }
-            }
+            SubscriptionStatus::Error => delivery.go_on_in_error(&state, now),
             SubscriptionStatus::Active
             | SubscriptionStatus::EnteredInError
             | SubscriptionStatus::Off => {}
@@ -198,7 +199,10 @@ impl Delivery {
             }
             Input::Resend { first, last } => self.begin_resend(first, last, effects),
             Input::Tick => {}
-            Input::Updated { settings, status } => self.updated(settings, status, now, effects),
+            Input::Updated { cursor, settings, status } => {
+                self.skip_to(cursor);
+                self.updated(settings, status, now, effects);
+            }
         }
         self.advance(now, effects);
     }
@@ -375,8 +379,14 @@ impl Delivery {
             Outcome::Gone { reason } => {
                 self.give_up(SubscriptionStatus::Off, reason, now, effects);
             }
-            Outcome::Refused { .. } | Outcome::Rejected { .. } | Outcome::Retry { .. }
-                if self.status == SubscriptionStatus::Error => {}
+            Outcome::Refused { .. } | Outcome::Rejected { .. }
+                if self.status == SubscriptionStatus::Error =>
+            {
+                self.not_heard(None, jitter, now, effects);
+            }
+            Outcome::Retry { retry_after, .. } if self.status == SubscriptionStatus::Error => {
+                self.not_heard(retry_after, jitter, now, effects);
+            }
             Outcome::Refused { reason } if attempt.kind == AttemptKind::Handshake => {
                 self.failed(reason, None, jitter, now, effects);
             }
@@ -403,11 +413,7 @@ impl Delivery {
             return;
         }
         if self.status == SubscriptionStatus::Error {
-            // A heartbeat: it leads to nothing but time (RQ-ER-03), which a restart must not take away.
-            self.failing_since = Some(now);
-            if self.settings.policy.off_after.is_some() {
-                self.note_retries(now, effects);
-            }
+            self.heard(now, effects);
             return;
         }
         self.failures = 0;
@@ -458,12 +464,16 @@ impl Delivery {
             self.drop_batch_too_large();
             self.forgive_what_is_not_sent(now, effects);
         }
-        // Leaving a state in which nothing was sent: what was missed stays missed, the client
-        // pulls it. The jump is made when the client asks, not when the handshake succeeds, so
-        // that events which come in between are sent like those of a new subscription
-        // (RQ-ER-10, RQ-ER-12).
-        if !is_sending(before) && is_sending(status) && !self.settings.policy.flush_missed {
-            self.move_cursor(self.last, effects);
+    }
+
+    /// Lets events pass that were recorded to need no attempt any more.
+    fn skip_to(&mut self, cursor: Option<EventNumber>) {
+        let cursor = cursor.map_or(0, EventNumber::get);
+        if cursor > self.cursor {
+            self.cursor = cursor;
+            // Whoever recorded it knew of more.
+            self.last = self.last.max(cursor);
+            self.repeat = None;
         }
     }
 
@@ -693,7 +703,7 @@ fn is_live(status: SubscriptionStatus) -> bool {
 }
 
 /// Whether events of a subscription in this status are sent, now or after its handshake.
-fn is_sending(status: SubscriptionStatus) -> bool {
+pub(crate) fn is_sending(status: SubscriptionStatus) -> bool {
     match status {
         SubscriptionStatus::Active | SubscriptionStatus::Requested => true,
         SubscriptionStatus::EnteredInError

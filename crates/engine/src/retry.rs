@@ -6,6 +6,10 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use cresset_model::SubscriptionStatus;
+
+use crate::delivery::is_sending;
+
 /// Most delays that a [`RetrySchedule`] may list.
 pub const RETRIES_MAX: usize = 64;
 
@@ -70,14 +74,31 @@ impl RetrySchedule {
     ) -> Option<Duration> {
         let index = usize::try_from(failures).ok()?.checked_sub(1)?;
         let delay = *self.0.get(index)?;
-        let asked = retry_after.unwrap_or_default().min(RETRY_DELAY_MAX);
-        Some(jittered(delay, jitter).max(asked.mul_f64(1.0 + JITTER_SHARE * share(jitter))))
+        Some(wait(delay, jitter, retry_after))
+    }
+
+    /// The same, staying at the last delay for ever; what was asked for only, of an empty schedule.
+    pub(crate) fn delay_for_ever(
+        &self,
+        failures: u32,
+        jitter: u32,
+        retry_after: Option<Duration>,
+    ) -> Duration {
+        let last = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        let delay = self.delay(failures.min(last), jitter, retry_after);
+        delay.unwrap_or_else(|| wait(Duration::ZERO, jitter, retry_after))
     }
 
     /// How long it takes at least, apart from chance, until all retries are used up.
     pub(crate) fn total(&self) -> Duration {
         self.0.iter().sum()
     }
+}
+
+/// A delay by the schedule, or as long as was asked for, whichever is longer.
+fn wait(delay: Duration, jitter: u32, retry_after: Option<Duration>) -> Duration {
+    let asked = retry_after.unwrap_or_default().min(RETRY_DELAY_MAX);
+    jittered(delay, jitter).max(asked.mul_f64(1.0 + JITTER_SHARE * share(jitter)))
 }
 
 /// A draw as a number from 0 to 1.
@@ -118,6 +139,17 @@ pub struct RetryPolicy {
     ///
     /// Off by default: the client pulls missed events with `$events` (RQ-ER-10).
     pub flush_missed: bool,
+}
+
+impl RetryPolicy {
+    /// Whether events that were not sent by then stay missed when a client changes the status so: it
+    /// takes up again after a status in which nothing was sent, and pulls them itself (RQ-ER-10).
+    ///
+    /// The writer of the change records that with it, as a cursor. What happens between the change and
+    /// the handshake that follows is sent like that of a new subscription (RQ-ER-12).
+    pub fn leaves_missed(&self, before: SubscriptionStatus, status: SubscriptionStatus) -> bool {
+        !self.flush_missed && !is_sending(before) && is_sending(status)
+    }
 }
 
 impl Default for RetryPolicy {

@@ -92,6 +92,8 @@ pub(crate) struct Attempts {
 #[derive(Default)]
 struct Kept {
     of: FxHashMap<SubscriptionKey, VecDeque<(u64, AttemptRecord)>>,
+    /// How many there are in `of`.
+    len: usize,
     /// All of `of` in the order they came, and some that are gone from it.
     order: VecDeque<(SubscriptionKey, u64)>,
     next: u64,
@@ -107,20 +109,24 @@ impl Attempts {
         }
     }
 
-    /// Keeps a record, and lets the oldest go that are too many.
+    /// Keeps a record, in place of another one where there is no room for more: the oldest of all, or
+    /// its own subscription's oldest where that has more of them. So one that is sent much pushes out
+    /// nothing of those that are sent little.
     pub(crate) fn record(&self, key: SubscriptionKey, record: AttemptRecord) {
         let mut kept = self.kept();
         kept.counts[record.outcome as usize] += 1;
-        kept.next += 1;
-        let number = kept.next;
-        let own = kept.of.entry(key).or_default();
-        if own.len() == self.per_subscription_max {
-            own.pop_front();
+        let own = kept.len_of(key);
+        if own >= self.per_subscription_max {
+            kept.forget_first_of(key);
+        } else if kept.len >= self.all_max
+            && let Some(oldest) = kept.owner_of_oldest()
+        {
+            let gives_way = if own > kept.len_of(oldest) { key } else { oldest };
+            kept.forget_first_of(gives_way);
         }
-        own.push_back((number, record));
-        kept.order.push_back((key, number));
-        while kept.order.len() > self.all_max {
-            kept.forget_oldest();
+        kept.push(key, record);
+        if kept.order.len() > 2 * self.all_max {
+            kept.tidy_order();
         }
     }
 
@@ -133,7 +139,9 @@ impl Attempts {
 
     /// Forgets those of a subscription that is gone.
     pub(crate) fn forget(&self, key: SubscriptionKey) {
-        self.kept().of.remove(&key);
+        let mut kept = self.kept();
+        let gone = kept.of.remove(&key).map_or(0, |own| own.len());
+        kept.len -= gone;
     }
 
     /// How many attempts ended how, since the start.
@@ -148,15 +156,47 @@ impl Attempts {
 }
 
 impl Kept {
-    fn forget_oldest(&mut self) {
-        let Some((key, number)) = self.order.pop_front() else { return };
+    fn push(&mut self, key: SubscriptionKey, record: AttemptRecord) {
+        self.next += 1;
+        self.of.entry(key).or_default().push_back((self.next, record));
+        self.order.push_back((key, self.next));
+        self.len += 1;
+    }
+
+    fn forget_first_of(&mut self, key: SubscriptionKey) {
         let Some(own) = self.of.get_mut(&key) else { return };
-        if own.front().is_some_and(|(first, _)| *first == number) {
-            own.pop_front();
-        }
+        self.len -= usize::from(own.pop_front().is_some());
         if own.is_empty() {
             self.of.remove(&key);
         }
+    }
+
+    fn len_of(&self, key: SubscriptionKey) -> usize {
+        self.of.get(&key).map_or(0, VecDeque::len)
+    }
+
+    /// Whose the oldest record is.
+    fn owner_of_oldest(&mut self) -> Option<SubscriptionKey> {
+        while let Some((key, number)) = self.order.front().copied() {
+            if self.holds(key, number) {
+                return Some(key);
+            }
+            self.order.pop_front();
+        }
+        None
+    }
+
+    /// Takes out of `order` what is gone: rarely enough to cost each record next to nothing.
+    fn tidy_order(&mut self) {
+        let mut order = std::mem::take(&mut self.order);
+        order.retain(|(key, number)| self.holds(*key, *number));
+        self.order = order;
+    }
+
+    /// Whether the record with this number is kept; those of a subscription go in their order.
+    fn holds(&self, key: SubscriptionKey, number: u64) -> bool {
+        let first = self.of.get(&key).and_then(VecDeque::front);
+        first.is_some_and(|(first, _)| *first <= number)
     }
 }
 

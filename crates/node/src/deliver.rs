@@ -407,7 +407,8 @@ impl DeliveryLoop {
             slot.revision = revision;
             slot.asked = None;
             slot.held = None;
-            slot.machine.handle(Input::Updated { settings, status }, now, &mut effects);
+            let cursor = found.cursor;
+            slot.machine.handle(Input::Updated { cursor, settings, status }, now, &mut effects);
         }
         if status == slot.machine.status() {
             self.ready.extend(slot.held.take().map(|attempt| (key, attempt)));

@@ -10,8 +10,8 @@ use bytes::Bytes;
 use cresset_engine::{Catalog, Evaluation, Interest, Lookup, Need, ResourceChange, evaluate};
 use cresset_fhir::{Codec, json};
 use cresset_model::{
-    Base, Change, ClientName, Interaction, IssueCode, Issues, Position, ResourceId, ResourceKey,
-    ResourceType, SubscriptionKey, SubscriptionStatus, TraceContext, VersionId,
+    Base, Change, ClientName, EventNumber, Interaction, IssueCode, Issues, Position, ResourceId,
+    ResourceKey, ResourceType, SubscriptionKey, SubscriptionStatus, TraceContext, VersionId,
 };
 use cresset_store::{Entry, Group, Record, Store, SubscriptionLife};
 use jiff::Timestamp;
@@ -48,6 +48,8 @@ pub(crate) enum LiveEffect {
     Bound(SubscriptionKey),
     /// It exists no more.
     End(SubscriptionKey),
+    /// Its events up to this one are not sent any more (RQ-ER-10).
+    Missed(SubscriptionKey, EventNumber),
     /// An evaluation failed for it; told by `$status` (I9).
     Problem(SubscriptionKey, String),
     /// Its client changed it.
@@ -547,6 +549,7 @@ impl<'w> Draft<'w> {
             LiveEffect::End(key) | LiveEffect::Settings(key, ..) => *key == live.key,
             LiveEffect::Begin(_)
             | LiveEffect::Bound(_)
+            | LiveEffect::Missed(..)
             | LiveEffect::Problem(..)
             | LiveEffect::Status(_)
             | LiveEffect::Topics(_)

@@ -218,9 +218,12 @@ fn check_publishing(
 ///
 /// Only the server makes a subscription active. A websocket needs no handshake for that; an
 /// active rest-hook subscription stays so when nothing that a handshake proves was changed.
+///
+/// `before` is the status of the one that exists, if there is one.
 pub(crate) fn effective_status(
     asked: &Subscription,
     existing: Option<&LiveSubscription>,
+    before: Option<SubscriptionStatus>,
 ) -> SubscriptionStatus {
     match asked.status {
         SubscriptionStatus::EnteredInError | SubscriptionStatus::Off => return asked.status,
@@ -233,10 +236,8 @@ pub(crate) fn effective_status(
         return SubscriptionStatus::Active;
     }
     let stays = asked.status == SubscriptionStatus::Active
-        && existing.is_some_and(|existing| {
-            let state = existing.state();
-            state.status == SubscriptionStatus::Active && proven(&state.settings, asked)
-        });
+        && before == Some(SubscriptionStatus::Active)
+        && existing.is_some_and(|existing| proven(&existing.state().settings, asked));
     if stays { SubscriptionStatus::Active } else { SubscriptionStatus::Requested }
 }
 

@@ -560,6 +560,11 @@ fn apply(
                 hints.push(subscription);
             }
         }
+        LiveEffect::Missed(key, number) => {
+            if let Some(subscription) = shared.live.get(key) {
+                subscription.state().move_cursor(number);
+            }
+        }
         LiveEffect::Problem(key, text) => {
             if let Some(subscription) = shared.live.get(key) {
                 tracing::warn!(

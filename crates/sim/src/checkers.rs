@@ -16,7 +16,9 @@ mod status;
 use std::fmt;
 
 use cresset_model::SubscriptionKey;
+use cresset_node::RetentionConfig;
 use cresset_store::Store;
+use jiff::Timestamp;
 
 pub(crate) use self::durable::Durable;
 pub(crate) use self::isolation::Isolation;
@@ -81,7 +83,20 @@ impl Checkers {
             closed::committed(&at, &expected, &events)?;
             self.isolation.committed(&events, &self.facts, now);
         }
+        self.durable.whole()?;
         first.map_or(Ok(()), |first| status::committed(first, &self.facts, store))
+    }
+
+    /// The node has forgotten what it need not keep at this time, and nothing else.
+    pub(crate) fn forgotten(
+        &mut self,
+        retention: &RetentionConfig,
+        now: Timestamp,
+        store: &dyn Store,
+    ) -> Checked {
+        self.facts.forget(retention, now);
+        self.isolation.forgotten(&self.facts);
+        gapless::kept(&self.facts, store)
     }
 
     /// A node has started on what was stored.
@@ -99,7 +114,9 @@ impl Checkers {
         self.told(sent.key, notification)?;
         if let Some((first, last)) = notification.range() {
             self.isolation.sent(sent.key, first, last);
-            self.order.sent(sent, (first, last), &self.facts)?;
+            self.order.sent(sent, (first, last), notification.has_error, &self.facts)?;
+        } else {
+            self.order.silent(sent.key, notification, &self.facts)?;
         }
         self.isolation.overdue(now)
     }

@@ -1,5 +1,6 @@
 //! Clients: they write resources, subscribe, change their minds, and ask.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -8,12 +9,14 @@ use bytes::Bytes;
 use cresset_definitions::FhirVersion;
 use cresset_model::{ClientName, EventNumber, ResourceId};
 use cresset_node::{
-    Caller, Condition, Error, Kind, Node, RecoverySubject, ResendQuery, Right, Written,
+    Caller, Condition, Error, Kind, Node, RecoverySubject, Representation, ResendQuery, Right,
+    Written,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::checkers::{Checked, Violation};
+use crate::checkers::{Checked, Checkers, Violation};
+use crate::forms::{topic_type, write};
 use crate::naive::{Encounter, Filter, STATUSES, TOPIC_KINDS, UNREADABLE, topic_url};
 use crate::scenario::{HOOKS, HOSTS, WEBSOCKETS};
 use crate::world::World;
@@ -23,6 +26,8 @@ const PATIENTS: [&str; 3] = ["p0", "p1", "p2"];
 
 /// What a request came to.
 pub(crate) enum Answer {
+    /// The entries of a bundle, of which some have a marker: the HTTP status of each.
+    Bundle(Vec<Option<String>>, Result<Vec<u64>, Error>),
     /// Nobody looks at it.
     Done,
     /// A token for a websocket client.
@@ -69,6 +74,7 @@ impl World {
         self.poll_requests_quietly();
         for (name, answer) in std::mem::take(&mut self.answers) {
             match answer {
+                Answer::Bundle(markers, statuses) => self.answered(&name, &markers, statuses)?,
                 Answer::Done => {}
                 Answer::Token(index, token) => self.token_came(index, token),
                 Answer::Written(marker, written) => self.written(&name, &marker, written)?,
@@ -84,28 +90,71 @@ impl World {
                 self.checkers.durable.acknowledged(&change, self.disk.store())
             }
             Ok(_) => Ok(()),
+            Err(error) => self.refused(name, marker, &error),
+        }
+    }
+
+    fn refused(&mut self, name: &str, marker: &str, error: &Error) -> Checked {
+        let kind = error.kind();
+        self.note(&format!("  {name}: {kind:?}"));
+        if kind == Kind::Internal {
+            let text = format!("{name} was answered with {error}");
+            return Err(Violation::new("assertion", text));
+        }
+        // After a timeout it may have been done.
+        if kind == Kind::Timeout { Ok(()) } else { self.checkers.durable.refused(marker) }
+    }
+
+    fn answered(
+        &mut self,
+        name: &str,
+        markers: &[Option<String>],
+        statuses: Result<Vec<u64>, Error>,
+    ) -> Checked {
+        let statuses = match statuses {
+            Ok(statuses) => statuses,
             Err(error) => {
-                self.note(&format!("  {name}: {:?}", error.kind()));
-                let kind = error.kind();
-                if kind == Kind::Internal {
-                    let text = format!("{name} was answered with {error}");
-                    return Err(Violation::new("assertion", text));
+                let mut marked = markers.iter().flatten();
+                return marked.try_for_each(|marker| self.refused(name, marker, &error));
+            }
+        };
+        self.note(&format!("  {name}: {statuses:?}"));
+        if statuses.len() != markers.len() {
+            let text = format!("{name} was answered with {statuses:?}");
+            return Err(Violation::new("assertion", text));
+        }
+        for (marker, status) in markers.iter().zip(statuses) {
+            let Checkers { durable, facts, .. } = &mut self.checkers;
+            match (marker, status) {
+                (Some(marker), 200..300) => {
+                    durable.acknowledged_by_marker(marker, facts, self.disk.store())?;
                 }
-                // After a timeout it may have been done.
-                if kind == Kind::Timeout { Ok(()) } else { self.checkers.durable.refused(marker) }
+                (Some(marker), 400..500) => durable.refused(marker)?,
+                // Whether it was done is not known.
+                (Some(_) | None, _) => {}
             }
         }
+        Ok(())
     }
 
     /// A client does something.
     pub(crate) fn client_turn(&mut self) {
         match self.draws.clients.below(1_000) {
-            0..640 => self.write_encounter(),
+            0..590 => {
+                let (encounter, marker) = self.encounter();
+                let version = self.version();
+                self.put(version, &encounter, marker);
+            }
+            590..640 => self.write_bundle(),
             640..700 => self.delete("Encounter"),
-            700..750 => self.write_patient(),
+            700..750 => {
+                let (patient, marker) = self.patient();
+                let version = self.version();
+                self.put(version, &patient, marker);
+            }
             750..840 => {
                 let id = self.subscription_id();
-                self.write_subscription(id);
+                self.write_subscription(&id);
             }
             840..910 => self.change_status(),
             910..930 => self.delete("Subscription"),
@@ -127,26 +176,30 @@ impl World {
 
     /// Writes every topic and every subscription once.
     pub(crate) fn settle_in(&mut self) {
-        for id in TOPICS {
-            let kind = self.draws.clients.pick(&TOPIC_KINDS);
-            let marker = self.marker();
-            self.put(&kind.json(id, &marker), marker);
+        for version in self.scenario.versions {
+            for id in TOPICS {
+                let kind = self.draws.clients.pick(&TOPIC_KINDS);
+                let marker = self.marker();
+                self.put(*version, &kind.json(id, &marker), marker);
+            }
         }
         for number in 0..HOOKS {
-            self.write_subscription(format!("h{number}"));
+            self.write_subscription(&format!("h{number}"));
         }
         for number in 0..WEBSOCKETS {
-            self.write_subscription(format!("w{number}"));
+            self.write_subscription(&format!("w{number}"));
         }
     }
 
     /// Sees to it that every topic is there and every subscription is switched on.
     pub(crate) fn make_well(&mut self) {
-        for id in TOPICS {
-            if !self.checkers.facts.has_topic(id) {
-                let marker = self.marker();
-                let topic = TOPIC_KINDS[0].json(id, &marker);
-                self.put(&topic, marker);
+        for version in self.scenario.versions {
+            for id in TOPICS {
+                if !self.checkers.facts.has_topic(*version, id) {
+                    let marker = self.marker();
+                    let topic = TOPIC_KINDS[0].json(id, &marker);
+                    self.put(*version, &topic, marker);
+                }
             }
         }
         let alive = self.checkers.facts.subscriptions.values().filter(|one| one.is_alive);
@@ -168,7 +221,17 @@ impl World {
         self.node.as_ref().map(|node| node.node().clone())
     }
 
-    fn put(&mut self, resource: &Value, marker: String) {
+    /// The version of the base that a client writes to, where nothing else says it.
+    fn version(&mut self) -> FhirVersion {
+        self.draws.clients.pick(self.scenario.versions)
+    }
+
+    fn put(&mut self, version: FhirVersion, resource: &Value, marker: String) {
+        self.put_as_is(version, &write(version, resource), marker);
+    }
+
+    /// Writes a resource that has the form of its version.
+    fn put_as_is(&mut self, version: FhirVersion, resource: &Value, marker: String) {
         let Some(node) = self.node_now() else { return };
         let text = |name: &str| resource[name].as_str().unwrap_or_default().to_owned();
         let (kind, id) = (text("resourceType"), text("id"));
@@ -176,7 +239,6 @@ impl World {
         let name = format!("PUT {kind}/{id} {marker}");
         let put = async move {
             let target = (kind.as_str(), id.as_str());
-            let version = FhirVersion::R5;
             let written = node.update(&caller(), version, target, Condition::None, bytes).await;
             Answer::Written(marker, written)
         };
@@ -184,23 +246,74 @@ impl World {
     }
 
     fn delete(&mut self, kind: &'static str) {
+        let mut version = self.version();
         let id = match kind {
             "Encounter" => format!("e{}", self.draws.clients.below(8)),
-            "Subscription" => self.subscription_id(),
+            "Subscription" => {
+                let id = self.subscription_id();
+                version = self.scenario.version_of(&id);
+                id
+            }
             _ => self.draws.clients.pick(&TOPICS).to_owned(),
         };
+        let kind = if kind == "SubscriptionTopic" { topic_type(version) } else { kind };
         let Some(node) = self.node_now() else { return };
         let marker = self.marker();
         let name = format!("DELETE {kind}/{id} {marker}");
         let delete = async move {
             let target = (kind, id.as_str());
-            let deleted = node.delete(&caller(), FhirVersion::R5, target, Condition::None).await;
+            let deleted = node.delete(&caller(), version, target, Condition::None).await;
             Answer::Written(marker, deleted)
         };
         self.request(name, Box::pin(delete));
     }
 
-    fn write_encounter(&mut self) {
+    /// Several writes at once: together or not at all, or each for itself.
+    fn write_bundle(&mut self) {
+        let kind = self.draws.clients.pick(&["batch", "transaction", "transaction"]);
+        let version = self.version();
+        let mut entries = BTreeMap::new();
+        for _ in 0..self.draws.clients.between(2, 5) {
+            let written = match self.draws.clients.below(10) {
+                0 => {
+                    let url = format!("Encounter/e{}", self.draws.clients.below(8));
+                    let entry = json!({"request": {"method": "DELETE", "url": url}});
+                    entries.insert(url, (entry, None));
+                    continue;
+                }
+                1..3 => self.patient(),
+                3 => {
+                    let id = self.subscription_id();
+                    if self.scenario.version_of(&id) != version {
+                        continue;
+                    }
+                    self.subscription(&id)
+                }
+                _ => self.encounter(),
+            };
+            let (resource, marker) = (write(version, &written.0), written.1);
+            let name = |member: &str| resource[member].as_str().unwrap_or_default().to_owned();
+            let url = format!("{}/{}", name("resourceType"), name("id"));
+            let entry = json!({"resource": resource, "request": {"method": "PUT", "url": url}});
+            entries.insert(url, (entry, Some(marker)));
+        }
+        let (entries, markers): (Vec<Value>, Vec<Option<String>>) = entries.into_values().unzip();
+        if kind == "transaction" {
+            let marked: Vec<String> = markers.iter().flatten().cloned().collect();
+            self.checkers.durable.asked_together(&marked);
+        }
+        let Some(node) = self.node_now() else { return };
+        let name = format!("{kind} {markers:?}");
+        let bundle = json!({"resourceType": "Bundle", "type": kind, "entry": entries});
+        let ask = async move {
+            let (bytes, form) = (Bytes::from(bundle.to_string()), Representation::None);
+            let answer = node.bundle(&caller(), version, bytes, form).await;
+            Answer::Bundle(markers, answer.map(|bytes| statuses(&bytes)))
+        };
+        self.request(name, Box::pin(ask));
+    }
+
+    fn encounter(&mut self) -> (Value, String) {
         let draw = &mut self.draws.clients;
         let id = format!("e{}", draw.below(8));
         let start = match draw.below(10) {
@@ -215,10 +328,10 @@ impl World {
             start: start.map(str::to_owned),
         };
         let marker = self.marker();
-        self.put(&encounter.json(&id, &marker), marker);
+        (encounter.json(&id, &marker), marker)
     }
 
-    fn write_patient(&mut self) {
+    fn patient(&mut self) -> (Value, String) {
         let id = self.draws.clients.pick(&PATIENTS);
         let gender = self.draws.clients.pick(&["female", "male"]);
         let marker = self.marker();
@@ -226,14 +339,15 @@ impl World {
             "resourceType": "Patient", "id": id, "gender": gender,
             "identifier": [{"value": marker}],
         });
-        self.put(&patient, marker);
+        (patient, marker)
     }
 
     fn write_topic(&mut self) {
         let id = self.draws.clients.pick(&TOPICS);
         let kind = self.draws.clients.pick(&TOPIC_KINDS);
         let marker = self.marker();
-        self.put(&kind.json(id, &marker), marker);
+        let version = self.version();
+        self.put(version, &kind.json(id, &marker), marker);
     }
 
     fn subscription_id(&mut self) -> String {
@@ -244,7 +358,12 @@ impl World {
         }
     }
 
-    fn write_subscription(&mut self, id: String) {
+    fn write_subscription(&mut self, id: &str) {
+        let (subscription, marker) = self.subscription(id);
+        self.put(self.scenario.version_of(id), &subscription, marker);
+    }
+
+    fn subscription(&mut self, id: &str) -> (Value, String) {
         let draw = &mut self.draws.clients;
         let filter = match draw.below(6) {
             0 => Filter::Date,
@@ -280,7 +399,7 @@ impl World {
         }
         let marker = self.marker();
         subscription["reason"] = marker.clone().into();
-        self.put(&subscription, marker);
+        (subscription, marker)
     }
 
     fn change_status(&mut self) {
@@ -292,15 +411,16 @@ impl World {
     /// Writes a subscription as it is, with another status.
     fn switch(&mut self, id: &str, status: &str) {
         let facts = &self.checkers.facts;
-        let Some(version) = facts.find(id).map(|found| found.version) else { return };
-        let index = usize::try_from(version.get() - 1).expect("a position");
+        let Some(position) = facts.find(id).map(|found| found.version) else { return };
+        let index = usize::try_from(position.get() - 1).expect("a position");
         let Ok(mut body) = serde_json::from_slice::<Value>(&facts.log[index].change.body) else {
             return;
         };
+        let version = self.scenario.version_of(id);
         let marker = self.marker();
         body["status"] = status.into();
         body["reason"] = marker.clone().into();
-        self.put(&body, marker);
+        self.put_as_is(version, &body, marker);
     }
 
     fn resend(&mut self) {
@@ -309,11 +429,12 @@ impl World {
         let (key, last) = (found.key, found.last());
         let Some(node) = self.node_now() else { return };
         let since = EventNumber::new(self.draws.clients.between(1, last.max(1)));
+        let version = self.scenario.version_of(&id);
         self.checkers.order.resend(key);
         let ask = async move {
             let Ok(id) = ResourceId::new(&id) else { return Answer::Done };
             let query = ResendQuery { since, ..ResendQuery::default() };
-            drop(node.resend_events(&caller(), FhirVersion::R5, &id, query).await);
+            drop(node.resend_events(&caller(), version, &id, query).await);
             Answer::Done
         };
         self.request(format!("$resend for {key}"), Box::pin(ask));
@@ -343,4 +464,15 @@ impl World {
         self.sockets[index].slowness = slowness;
         self.plan_socket(index, self.now);
     }
+}
+
+/// The HTTP status of each entry of a bundle's answer.
+fn statuses(answer: &[u8]) -> Vec<u64> {
+    let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+    let entries = answer["entry"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let status = |entry: &Value| {
+        let status = entry["response"]["status"].as_str()?;
+        status.split(' ').next()?.parse().ok()
+    };
+    entries.iter().map(|entry| status(entry).unwrap_or(0)).collect()
 }

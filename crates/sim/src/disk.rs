@@ -73,6 +73,7 @@ struct State {
     crashed: bool,
     /// Appended since somebody looked.
     committed: Vec<Committed>,
+    appends: u64,
     /// What may or may not be on the disk after the power failure.
     torn: Option<Torn>,
 }
@@ -313,6 +314,11 @@ impl Handle {
     fn append_noted(&self, group: &Group) -> Result<(Appended, Vec<Committed>), Error> {
         let blind = self.shared.blind.load(Ordering::Relaxed);
         let appended = self.store.append(group)?;
+        let append = {
+            let mut state = lock(&self.shared.state);
+            state.appends += 1;
+            state.appends
+        };
         let mut events = appended.events.iter().copied().peekable();
         let mut committed = Vec::with_capacity(group.entries.len());
         for entry in &group.entries {
@@ -321,7 +327,7 @@ impl Handle {
             while let Some(event) = events.next_if(|event| event.position == change.position) {
                 own.push(event);
             }
-            committed.push(Committed { change, events: own, blind });
+            committed.push(Committed { change, events: own, append, blind });
         }
         Ok((appended, committed))
     }

@@ -4,9 +4,13 @@
 
 use std::collections::BTreeMap;
 
-use cresset_model::{Change, Event, Interaction, Position, SubscriptionKey};
+use cresset_definitions::FhirVersion;
+use cresset_model::{Base, Change, Event, Interaction, Position, SubscriptionKey};
+use cresset_node::RetentionConfig;
+use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::forms::{read, version_at};
 use crate::naive::{Encounter, Filter, TopicKind, Verdict, topic_url, verdict};
 
 /// A change with the events that it got.
@@ -14,6 +18,8 @@ use crate::naive::{Encounter, Filter, TopicKind, Verdict, topic_url, verdict};
 pub(crate) struct Committed {
     pub(crate) change: Change,
     pub(crate) events: Vec<Event>,
+    /// Names the group that it was appended with.
+    pub(crate) append: u64,
     /// Nothing could be looked up when it was decided.
     pub(crate) blind: bool,
 }
@@ -22,6 +28,7 @@ pub(crate) struct Committed {
 #[derive(Debug)]
 pub(crate) struct Subscription {
     pub(crate) key: SubscriptionKey,
+    base: Base,
     pub(crate) id: String,
     pub(crate) topic: String,
     pub(crate) filter: Filter,
@@ -36,6 +43,8 @@ pub(crate) struct Subscription {
     pub(crate) is_alive: bool,
     /// Where each event happened: the first one is event 1.
     pub(crate) events: Vec<Position>,
+    /// Events up to this one may be gone from the store.
+    pub(crate) forgotten: u64,
 }
 
 impl Subscription {
@@ -54,7 +63,12 @@ impl Subscription {
 
     /// Whether this event has to arrive while the subscription stays active.
     pub(crate) fn is_owed(&self, number: u64) -> bool {
-        self.position(number).is_some_and(|position| position > self.since)
+        number > self.forgotten && !self.was_missed(number)
+    }
+
+    /// Whether this event happened before its client last switched it on.
+    pub(crate) fn was_missed(&self, number: u64) -> bool {
+        self.position(number).is_none_or(|position| position <= self.since)
     }
 
     pub(crate) fn position(&self, number: u64) -> Option<Position> {
@@ -72,9 +86,9 @@ pub(crate) struct Facts {
     pub(crate) subscriptions: BTreeMap<SubscriptionKey, Subscription>,
     by_id: BTreeMap<String, SubscriptionKey>,
     /// What is in force, by URL.
-    topics: BTreeMap<String, TopicKind>,
-    encounters: BTreeMap<String, Encounter>,
-    females: BTreeMap<String, bool>,
+    topics: BTreeMap<(Base, String), TopicKind>,
+    encounters: BTreeMap<(Base, String), Encounter>,
+    females: BTreeMap<(Base, String), bool>,
 }
 
 impl Facts {
@@ -90,39 +104,38 @@ impl Facts {
     }
 
     /// Whether this topic is in force.
-    pub(crate) fn has_topic(&self, id: &str) -> bool {
-        self.topics.contains_key(&topic_url(id))
+    pub(crate) fn has_topic(&self, version: FhirVersion, id: &str) -> bool {
+        let url = topic_url(id);
+        self.topics.keys().any(|(base, known)| version_at(*base) == version && *known == url)
     }
 
     /// Takes in what is durable now; tells what it should have been to whom.
     pub(crate) fn fold(&mut self, committed: Committed) -> Expected {
         let Change { key, interaction, position, .. } = &committed.change;
         let id = key.id.as_str().to_owned();
-        let (interaction, position) = (*interaction, *position);
-        let body = match interaction {
-            Interaction::Create | Interaction::Update => {
-                serde_json::from_slice(&committed.change.body).unwrap_or_default()
-            }
-            Interaction::Delete => Value::Null,
-        };
+        let (interaction, position, base) = (*interaction, *position, key.base);
+        let body = body_of(&committed.change);
+        let name = (base, id.clone());
         let mut expected = Expected::new();
         match key.resource_type.as_str() {
             "Encounter" => {
                 let current = body.is_object().then(|| Encounter::read(&body));
-                let previous = self.encounters.remove(&id);
-                expected = self.expected(interaction, previous.as_ref(), current.as_ref());
-                self.encounters.extend(current.map(|current| (id, current)));
+                let previous = self.encounters.remove(&name);
+                let change = (previous.as_ref(), current.as_ref());
+                expected = self.expected(base, interaction, change);
+                self.encounters.extend(current.map(|current| (name, current)));
             }
             "Patient" => {
-                self.females.insert(id, body["gender"] == "female");
+                self.females.insert(name, body["gender"] == "female");
             }
-            "SubscriptionTopic" => {
-                self.topics.remove(&topic_url(&id));
-                self.topics.extend(TopicKind::read(&body).map(|kind| (topic_url(&id), kind)));
+            "Basic" | "SubscriptionTopic" => {
+                let name = (base, topic_url(&id));
+                self.topics.remove(&name);
+                self.topics.extend(TopicKind::read(&body).map(|kind| (name, kind)));
             }
             "Subscription" => {
                 let by_client = committed.change.author.as_str() != "cresset";
-                self.subscription(id, position, by_client, &body);
+                self.subscription(name, position, by_client, &body);
             }
             _ => {}
         }
@@ -135,14 +148,35 @@ impl Facts {
         expected
     }
 
+    /// Takes in that the node forgot what it need not keep.
+    pub(crate) fn forget(&mut self, retention: &RetentionConfig, now: Timestamp) {
+        let before = now.checked_sub(retention.events_keep).unwrap_or(Timestamp::MIN);
+        let is_old = |position: &Position| {
+            let index = usize::try_from(position.get() - 1).expect("a position");
+            self.log[index].change.at < before
+        };
+        for one in self.subscriptions.values_mut() {
+            let over = one.last().saturating_sub(retention.events_per_subscription_max);
+            let old = one.events.iter().take_while(|position| is_old(position)).count();
+            let old = u64::try_from(old).expect("a number of events");
+            one.forgotten = one.forgotten.max(over).max(old);
+        }
+    }
+
     /// What a subscription asks for, and what triggers its topic.
     pub(crate) fn describe(&self, key: SubscriptionKey) -> String {
         let Some(one) = self.subscriptions.get(&key) else { return key.to_string() };
-        let kind = self.topics.get(&one.topic);
+        let kind = self.topics.get(&(one.base, one.topic.clone()));
         format!("{} ({}, topic {kind:?}, filter {:?})", one.id, one.status, one.filter)
     }
 
-    fn subscription(&mut self, id: String, position: Position, by_client: bool, body: &Value) {
+    fn subscription(
+        &mut self,
+        (base, id): (Base, String),
+        position: Position,
+        by_client: bool,
+        body: &Value,
+    ) {
         let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
         let existing = self.by_id.get(&id).copied();
         if body.is_null() {
@@ -169,6 +203,7 @@ impl Facts {
             key,
             Subscription {
                 key,
+                base,
                 id,
                 topic: text("topic"),
                 filter: Filter::read(body),
@@ -178,6 +213,7 @@ impl Facts {
                 asked,
                 since,
                 is_alive: true,
+                forgotten: before.as_ref().map_or(0, |before| before.forgotten),
                 events: before.map(|before| before.events).unwrap_or_default(),
             },
         );
@@ -185,19 +221,33 @@ impl Facts {
 
     fn expected(
         &self,
+        base: Base,
         interaction: Interaction,
-        previous: Option<&Encounter>,
-        current: Option<&Encounter>,
+        change: (Option<&Encounter>, Option<&Encounter>),
     ) -> Expected {
-        let is_female = |id: &str| self.females.get(id).copied().unwrap_or(false);
-        let counted = self.subscriptions.values().filter(|one| one.is_counted());
-        counted
+        let is_female =
+            |id: &str| self.females.get(&(base, id.to_owned())).copied().unwrap_or(false);
+        let alive = self.subscriptions.values().filter(|one| one.base == base);
+        alive
+            .filter(|one| one.is_counted())
             .map(|one| {
-                let told = self.topics.get(&one.topic).map(|kind| {
-                    verdict((*kind, &one.filter), interaction, (previous, current), is_female)
-                });
+                let told = self
+                    .topics
+                    .get(&(base, one.topic.clone()))
+                    .map(|kind| verdict((*kind, &one.filter), interaction, change, is_female));
                 (one.key, told.unwrap_or(Verdict::No))
             })
             .collect()
+    }
+}
+
+/// The resource that a change made, as R5 would have it; null after a delete.
+pub(crate) fn body_of(change: &Change) -> Value {
+    match change.interaction {
+        Interaction::Create | Interaction::Update => {
+            let body: Value = serde_json::from_slice(&change.body).unwrap_or_default();
+            read(version_at(change.key.base), &body)
+        }
+        Interaction::Delete => Value::Null,
     }
 }

@@ -8,6 +8,7 @@
 //! * [`Scenario`]: what a seed makes of a run: policies, and how much goes wrong.
 //! * [`World`]: the agenda, and what each step of it does. What survives a crash stands here, outside
 //!   of the node.
+//! * `forms.rs`: the same resources in every FHIR version.
 //! * `facts.rs`: the naive fold of the log, from which the checkers know what should have been.
 //! * `checkers`: one file for each invariant.
 //! * [`run`]: a run from its start to the calm after it, in which everything owed has to arrive.
@@ -19,6 +20,7 @@ mod checkers;
 mod clients;
 mod disk;
 mod facts;
+mod forms;
 mod naive;
 mod network;
 mod prng;

@@ -4,6 +4,7 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use cresset_channel::{AddressPolicy, EndpointPolicy};
+use cresset_definitions::FhirVersion;
 use cresset_engine::{BreakerPolicy, RetryPolicy, RetrySchedule};
 use cresset_node::{
     Authentication, Config, DeliveryConfig, Limits, MessageEvent, RecoveryConfig, RetentionConfig,
@@ -18,6 +19,10 @@ pub(crate) const HOSTS: usize = 4;
 pub(crate) const HOOKS: u64 = 10;
 /// Subscriptions by websocket.
 pub(crate) const WEBSOCKETS: u64 = 4;
+
+/// Most runs have one version, so that as much as may be happens at its base.
+const VERSIONS: [&[FhirVersion]; 4] =
+    [&[FhirVersion::R4], &[FhirVersion::R4B], &[FhirVersion::R5], &FhirVersion::ALL];
 
 const SECOND: u64 = 1_000;
 const MINUTE: u64 = 60 * SECOND;
@@ -65,6 +70,12 @@ pub struct Scenario {
     pub(crate) sockets_break: u64,
     /// Machines of subscriptions that nothing happens to, before more of them are put away.
     pub(crate) machines_kept: usize,
+    /// The FHIR versions that clients speak.
+    pub(crate) versions: &'static [FhirVersion],
+    /// What is kept of events.
+    pub(crate) retention: RetentionConfig,
+    /// Milliseconds between looks for what can be forgotten.
+    pub(crate) forget_period: u64,
 }
 
 impl Scenario {
@@ -108,7 +119,18 @@ impl Scenario {
             outcomes_lost,
             sockets_break,
             machines_kept: draw.pick(&[0, 3, 1_000]),
+            versions: draw.pick(&VERSIONS),
+            retention: retention(&mut draw),
+            forget_period: draw.pick(&[MINUTE, HOUR]),
         }
+    }
+
+    /// The version of a subscription, by its id: there is one with that id at no other base. The first
+    /// two for websockets are bound together, so theirs is the same.
+    pub(crate) fn version_of(&self, id: &str) -> FhirVersion {
+        let number = id.get(1..).and_then(|number| number.parse().ok());
+        let number: usize = number.filter(|_| !matches!(id, "w0" | "w1")).unwrap_or(0);
+        self.versions[number % self.versions.len()]
     }
 
     /// The node's options.
@@ -135,7 +157,7 @@ impl Scenario {
                 max_count_max: NonZeroU32::new(100).expect("not zero"),
                 includes_per_event_max: 5,
                 endpoints: EndpointPolicy {
-                    addresses: AddressPolicy { allow_local: true, allow: Vec::new() },
+                    addresses: AddressPolicy { allow_local: true, ..AddressPolicy::default() },
                     https_only: false,
                 },
             },
@@ -163,10 +185,7 @@ impl Scenario {
                 sockets_max: 1_000,
                 sockets_unbound_max: 1_000,
             },
-            retention: RetentionConfig {
-                events_keep: Duration::from_secs(10 * 365 * 86_400),
-                events_per_subscription_max: 1_000_000,
-            },
+            retention: self.retention.clone(),
             search: SearchConfig { index: SearchIndex::All, wait_max: Duration::from_secs(10) },
             validation: ValidationLevel::Strict,
         }
@@ -176,6 +195,17 @@ impl Scenario {
     pub(crate) fn patience(&self) -> u64 {
         // The ladders below end after 15 minutes; Retry-After and the breaker add theirs.
         HOUR + self.jump_max
+    }
+}
+
+/// Half of the runs keep everything.
+fn retention(draw: &mut Prng) -> RetentionConfig {
+    let years = Duration::from_secs(10 * 365 * 86_400);
+    let few = draw.chance(250);
+    let short = draw.chance(330);
+    RetentionConfig {
+        events_keep: if short { Duration::from_secs(draw.pick(&[300, 3_600])) } else { years },
+        events_per_subscription_max: if few { draw.between(1, 30) } else { 1_000_000 },
     }
 }
 

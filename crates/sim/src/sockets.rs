@@ -1,13 +1,12 @@
 //! Websocket clients: they ask for a token, bind, read at their own pace, and come back.
 
 use bytes::Bytes;
-use cresset_definitions::FhirVersion;
 use cresset_model::{ResourceId, SubscriptionKey};
 use cresset_node::{Socket, SocketOutput};
 use serde_json::Value;
 
 use crate::agenda::Step;
-use crate::checkers::{Checked, Violation};
+use crate::checkers::{Checked, Checkers, Violation};
 use crate::clients::{Answer, caller};
 use crate::wire::Notification;
 use crate::world::World;
@@ -101,8 +100,9 @@ impl World {
         let node = self.node.as_ref().map(|node| node.node().clone());
         let Some(node) = node.filter(|_| !client.is_asking && !ids.is_empty()) else { return idle };
         client.is_asking = true;
+        let version = self.scenario.version_of(ids[0].as_str());
         let ask = async move {
-            let answer = node.binding_token(&caller(), FhirVersion::R5, &ids).await;
+            let answer = node.binding_token(&caller(), version, &ids).await;
             Answer::Token(index, answer.ok().and_then(|bytes| token(&bytes)))
         };
         self.request(format!("socket {index} asks for a token"), Box::pin(ask));
@@ -181,7 +181,8 @@ impl World {
         self.checkers.told(key, &notification)?;
         if let Some(range) = notification.range() {
             let connection = self.sockets[index].connection;
-            self.checkers.order.framed(connection, key, range)?;
+            let Checkers { order, facts, .. } = &mut self.checkers;
+            order.framed(connection, key, range, facts)?;
         }
         self.checkers.taken(key, &notification)
     }

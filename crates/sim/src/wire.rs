@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 
+use crate::forms::read_status;
+
 /// What a notification tells.
 #[derive(Debug)]
 pub(crate) struct Notification {
@@ -11,6 +13,8 @@ pub(crate) struct Notification {
     pub(crate) status: String,
     /// `eventsSinceSubscriptionStart`.
     pub(crate) count: u64,
+    /// Whether it tells of something that went wrong.
+    pub(crate) has_error: bool,
     /// Number and focus of each event, in their order.
     pub(crate) events: Vec<(u64, Option<String>)>,
 }
@@ -19,7 +23,7 @@ impl Notification {
     /// Reads the bundle; none if it is none of ours.
     pub(crate) fn read(bytes: &[u8]) -> Option<Self> {
         let bundle: Value = serde_json::from_slice(bytes).ok()?;
-        let status = &bundle["entry"][0]["resource"];
+        let status = &read_status(&bundle["entry"][0]["resource"]);
         let number = |value: &Value| value.as_str()?.parse().ok();
         let events = status["notificationEvent"].as_array().map(Vec::as_slice).unwrap_or_default();
         let events = events.iter().map(|event| {
@@ -31,6 +35,7 @@ impl Notification {
             subscription: last_part(status["subscription"]["reference"].as_str()?),
             status: status["status"].as_str()?.to_owned(),
             count: number(&status["eventsSinceSubscriptionStart"])?,
+            has_error: status["error"].as_array().is_some_and(|errors| !errors.is_empty()),
             events: events.collect::<Option<_>>()?,
         })
     }

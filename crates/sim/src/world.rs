@@ -99,6 +99,7 @@ impl World {
         let disk = Disk::new(scenario.store)?;
         let mut checkers = Checkers::default();
         checkers.isolation.per_host_max = scenario.per_host_max;
+        checkers.order.flushes_missed = scenario.retry.flush_missed;
         let mut sockets: Vec<_> =
             (0..WEBSOCKETS).map(|number| SocketClient::new(vec![format!("w{number}")])).collect();
         // Its subscriptions are others' too.
@@ -138,7 +139,7 @@ impl World {
         self.agenda.plan(0, Step::Restart);
         self.agenda.plan(1, Step::Client);
         self.agenda.plan(60_000, Step::Trouble);
-        self.agenda.plan(3_600_000, Step::Forget);
+        self.agenda.plan(self.scenario.forget_period, Step::Forget);
         self.plan_crash();
         self.plan_jump();
         for index in 0..self.sockets.len() {
@@ -202,12 +203,7 @@ impl World {
             }
             Step::Cursors => self.write_cursors(),
             Step::Deliver => return self.deliver(),
-            Step::Forget => {
-                if let Some(node) = &self.node {
-                    node.forget();
-                }
-                self.agenda.plan(self.now + 3_600_000, Step::Forget);
-            }
+            Step::Forget => return self.forget(),
             Step::Index => {
                 self.turns.index = None;
                 if let Some(node) = &self.node {
@@ -223,6 +219,14 @@ impl World {
             Step::Write => self.write(),
         }
         Ok(())
+    }
+
+    fn forget(&mut self) -> Checked {
+        self.agenda.plan(self.now + self.scenario.forget_period, Step::Forget);
+        let Some(node) = &self.node else { return Ok(()) };
+        node.forget();
+        let now = Timestamp::from_millisecond(self.node_clock()).unwrap_or(Timestamp::MAX);
+        self.checkers.forgotten(&self.scenario.retention, now, self.disk.store())
     }
 
     fn set_clock(&self) {

@@ -50,8 +50,8 @@ enum Chore {
     Definitions,
     /// Plants the bugs of sim/mutants, and sees that the simulation catches each.
     Mutants {
-        /// Only those whose names hold this.
-        name: Option<String>,
+        /// Only those whose names hold one of these.
+        names: Vec<String>,
         /// Only a few, others with each commit.
         #[arg(long)]
         sample: bool,
@@ -80,7 +80,7 @@ fn run(chore: Chore) -> anyhow::Result<ExitCode> {
         Chore::Conformance { check: false } => conformance::write()?,
         Chore::Counts { renew } => counts::run(renew)?,
         Chore::Definitions => definitions::generate()?,
-        Chore::Mutants { name: Some(name), .. } => mutants::run(Which::Named(&name))?,
+        Chore::Mutants { names, .. } if !names.is_empty() => mutants::run(Which::Named(&names))?,
         Chore::Mutants { sample: true, .. } => mutants::run(Which::Sample)?,
         Chore::Mutants { .. } => mutants::run(Which::All)?,
         Chore::Test => return suite::run(),

@@ -28,8 +28,8 @@ const SAMPLE: usize = 3;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Which<'a> {
     All,
-    /// Those whose names hold this.
-    Named(&'a str),
+    /// Those whose names hold one of these.
+    Named(&'a [String]),
     /// A few, others with each commit.
     Sample,
 }
@@ -88,7 +88,10 @@ fn name(patch: &Path) -> String {
 fn choose<'p>(patches: &'p [PathBuf], which: Which<'_>) -> Vec<&'p PathBuf> {
     match which {
         Which::All => patches.iter().collect(),
-        Which::Named(part) => patches.iter().filter(|patch| name(patch).contains(part)).collect(),
+        Which::Named(parts) => {
+            let is_meant = |name: String| parts.iter().any(|part| name.contains(part));
+            patches.iter().filter(|patch| is_meant(name(patch))).collect()
+        }
         Which::Sample => {
             let first = commit_number() % patches.len().max(1);
             patches.iter().cycle().skip(first).take(SAMPLE.min(patches.len())).collect()

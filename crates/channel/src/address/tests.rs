@@ -82,7 +82,7 @@ fn every_special_range_is_refused_by_its_name() {
 
 #[test]
 fn metadata_addresses_are_refused_also_where_local_ones_are_allowed() {
-    let local = AddressPolicy { allow_local: true, allow: Vec::new() };
+    let local = AddressPolicy { allow_local: true, ..AddressPolicy::default() };
     for address in [
         "169.254.169.254",
         "::ffff:169.254.169.254",
@@ -110,13 +110,13 @@ fn mapped_and_translated_forms_do_not_get_around_the_policy() {
     );
     default_refuses(R::Translated, &["2002:c0a8:101::", "2002:a9fe:a9fe::", "2002:101:101::1"]);
     // Translation is never local, so allowing local addresses does not allow it.
-    let local = AddressPolicy { allow_local: true, allow: Vec::new() };
+    let local = AddressPolicy { allow_local: true, ..AddressPolicy::default() };
     check(&local, "64:ff9b::7f00:1", Some(R::Translated));
 }
 
 #[test]
 fn allowing_local_allows_loopback_and_private_only() {
-    let local = AddressPolicy { allow_local: true, allow: Vec::new() };
+    let local = AddressPolicy { allow_local: true, ..AddressPolicy::default() };
     for address in ["127.0.0.1", "::1", "10.1.2.3", "192.168.1.1", "fd12::1", "::ffff:127.0.0.1"] {
         check(&local, address, None);
     }
@@ -130,8 +130,8 @@ fn allowing_local_allows_loopback_and_private_only() {
 fn allowed_prefixes_open_what_they_cover_and_no_more() {
     let allow = ["10.1.0.0/16", "100.64.0.7", "fd00:1::/32"];
     let policy = AddressPolicy {
-        allow_local: false,
         allow: allow.iter().map(|text| parse_prefix(text).unwrap()).collect(),
+        ..AddressPolicy::default()
     };
     for address in ["10.1.0.0", "10.1.255.255", "::ffff:10.1.2.3", "100.64.0.7", "fd00:1::9"] {
         check(&policy, address, None);
@@ -144,9 +144,43 @@ fn allowed_prefixes_open_what_they_cover_and_no_more() {
 }
 
 #[test]
+fn what_is_denied_is_refused_whatever_allows_it() {
+    use AddressRange::Denied;
+    let prefixes = |list: &[&str]| list.iter().map(|one| parse_prefix(one).unwrap()).collect();
+    let policy = AddressPolicy {
+        allow_local: true,
+        allow: prefixes(&["0.0.0.0/0", "::/0"]),
+        deny: prefixes(&["10.9.0.0/16", "127.0.0.2", "198.35.26.0/24", "2a00:64::/96", "fd00::/8"]),
+    };
+    for denied in [
+        "10.9.1.1",
+        "::ffff:10.9.1.1",
+        "64:ff9b::10.9.1.1",
+        "127.0.0.2",
+        "198.35.26.7",
+        "64:ff9b::198.35.26.7",
+        "2a00:64::7f00:1",
+        "fd12::1",
+    ] {
+        check(&policy, denied, Some(Denied));
+    }
+    for allowed in ["10.8.1.1", "127.0.0.1", "198.35.27.7", "64:ff9b::10.8.1.1", "2a00:65::1"] {
+        check(&policy, allowed, None);
+    }
+    let public = AddressPolicy { deny: prefixes(&["198.35.26.0/24"]), ..AddressPolicy::default() };
+    check(&public, "198.35.26.7", Some(Denied));
+    check(&public, "64:ff9b::198.35.26.7", Some(Denied));
+    check(&public, "10.9.1.1", Some(AddressRange::Private));
+    check(&public, "198.35.27.7", None);
+}
+
+#[test]
 fn prefixes_are_parsed_strictly() {
     for good in ["10.0.0.0/8", "10.0.0.1", "10.0.0.1/32", "fd00::/8", "::1", "0.0.0.0/0"] {
         assert!(parse_prefix(good).is_ok(), "{good}");
+    }
+    for bad in ["::ffff:0:0/96", "::ffff:10.0.0.0/104"] {
+        assert!(parse_prefix(bad).is_err(), "{bad}: it would cover nothing");
     }
     for bad in ["", "10.0.0.1/8", "10.0.0.0/33", "fd00::1/8", "10.0.0", "local", "10.0.0.0/-1"] {
         assert!(parse_prefix(bad).is_err(), "{bad}");

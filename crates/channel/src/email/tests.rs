@@ -26,7 +26,7 @@ fn usable() -> EmailConfig {
         from: "Cresset <notifications@example.org>".to_owned(),
         reply_to: Some("help@example.org".to_owned()),
         extra_ca_files: Vec::new(),
-        addresses: AddressPolicy { allow_local: true, allow: Vec::new() },
+        addresses: AddressPolicy { allow_local: true, ..AddressPolicy::default() },
         connect_timeout: PATIENT,
         connections_max: 2,
     }

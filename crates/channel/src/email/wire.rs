@@ -8,10 +8,12 @@ use std::fmt;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use lettre::transport::smtp::client::AsyncTokioStream;
 use lettre::transport::smtp::extension::ClientId;
+use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -56,16 +58,16 @@ impl fmt::Debug for Stream {
 
 impl Inner {
     /// Opens a connection to the relay and encrypts it as configured.
-    pub(super) async fn wire(&self) -> Result<Wire, Failure> {
+    pub(super) async fn wire(&self, tls: &Arc<ClientConfig>) -> Result<Wire, Failure> {
         let mut tcp = self.tcp().await?;
         let peer = tcp.peer_addr().map_err(|error| broken(&error))?;
         let (stream, first): (_, &'static [u8]) = match self.config.security {
             Security::Plain => (Stream::Plain(tcp), b""),
             Security::StartTls => {
                 self.start_tls(&mut tcp).await?;
-                (self.encrypted(tcp).await?, GREETED)
+                (self.encrypted(tcp, tls).await?, GREETED)
             }
-            Security::Tls => (self.encrypted(tcp).await?, b""),
+            Security::Tls => (self.encrypted(tcp, tls).await?, b""),
         };
         Ok(Wire { stream, peer, first })
     }
@@ -121,8 +123,8 @@ impl Inner {
         expect(tcp, "220").await.map(drop)
     }
 
-    async fn encrypted(&self, tcp: TcpStream) -> Result<Stream, Failure> {
-        let connector = TlsConnector::from(self.tls.clone());
+    async fn encrypted(&self, tcp: TcpStream, tls: &Arc<ClientConfig>) -> Result<Stream, Failure> {
+        let connector = TlsConnector::from(tls.clone());
         let connected = connector.connect(self.server_name.clone(), tcp).await;
         connected.map(|stream| Stream::Tls(Box::new(stream))).map_err(|error| {
             let cause = error.get_ref().and_then(|cause| cause.downcast_ref::<rustls::Error>());

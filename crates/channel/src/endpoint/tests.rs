@@ -56,7 +56,7 @@ fn https_only_refuses_http() {
 
 #[test]
 fn allowing_local_addresses_allows_localhost() {
-    let addresses = AddressPolicy { allow_local: true, allow: Vec::new() };
+    let addresses = AddressPolicy { allow_local: true, ..AddressPolicy::default() };
     let policy = EndpointPolicy { addresses, https_only: false };
     check(&policy, "http://localhost:3000/", None);
     check(&policy, "http://127.0.0.1:3000/", None);

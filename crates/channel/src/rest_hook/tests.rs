@@ -44,7 +44,7 @@ impl Lookup for Table {
 }
 
 fn local_policy() -> EndpointPolicy {
-    let addresses = AddressPolicy { allow_local: true, allow: Vec::new() };
+    let addresses = AddressPolicy { allow_local: true, ..AddressPolicy::default() };
     EndpointPolicy { addresses, https_only: false }
 }
 

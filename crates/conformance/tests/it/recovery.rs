@@ -1,7 +1,9 @@
 //! Recovery from errors, as the guide's diagrams show it.
 
+use std::collections::BTreeSet;
+
 use cresset_conformance::{
-    Answer, Client, Options, Receiver, Server, Subscribe, patient, verifies,
+    Answer, Client, Options, Receiver, Server, Subscribe, Version, patient, verifies,
 };
 
 const TOPIC: &str = "http://cresset.test/topics/patient-any";
@@ -111,6 +113,31 @@ async fn an_operator_may_have_missed_events_sent_after_reactivation() {
             .flat_map(|sent| sent.notification(base.version).numbers())
             .collect();
         assert_eq!(told, [2, 3]);
+    }
+}
+
+#[tokio::test]
+async fn a_kill_right_after_taking_up_again_changes_nothing_of_what_was_missed() {
+    verifies!("RQ-ER-10");
+    for (flush, expected) in [(false, vec![4]), (true, vec![2, 3, 4])] {
+        let options = Options::default().set("subscriptions.flush-missed", flush);
+        let mut server = Server::start_with(options).await;
+        let receiver = Receiver::start().await;
+        let base = server.base(Version::R5);
+        let (id, asked) = broken(&base, &receiver, "/hook").await;
+        let before = receiver.all("/hook").len();
+        base.save(&asked.json(base.version)).await;
+        server.kill();
+        server.start_again().await;
+        let base = server.base(Version::R5);
+        base.wait_for_status(&id, "active").await;
+        base.save(&patient("p")).await;
+        next_above(&receiver, &base, "/hook", 3).await;
+        let told: BTreeSet<u64> = receiver.all("/hook")[before..]
+            .iter()
+            .flat_map(|sent| sent.notification(base.version).numbers())
+            .collect();
+        assert_eq!(told.into_iter().collect::<Vec<_>>(), expected, "flush-missed = {flush}");
     }
 }
 

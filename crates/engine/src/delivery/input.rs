@@ -192,6 +192,9 @@ pub enum Input {
     /// With status `requested` a handshake follows (RQ-SB-24, RQ-SB-25). Never fed for a status
     /// that [`Effect::SetStatus`] asked for: the machine knows that one.
     Updated {
+        /// Events up to this one need no attempt any more: delivered, or missed and recorded so with
+        /// the change ([`RetryPolicy::leaves_missed`]).
+        cursor: Option<EventNumber>,
         /// The settings from now on.
         settings: DeliverySettings,
         /// The status from now on.
@@ -207,7 +210,7 @@ pub enum Effect {
     /// Record that events up to this one need no attempt any more. It only ever goes up.
     MoveCursor(EventNumber),
     /// Record where the retries stand, with the cursor; none when nothing is repeated any more. In
-    /// `error`, what is recorded is when a heartbeat succeeded last.
+    /// `error`, what is recorded is when a heartbeat succeeded last, and how many have failed since.
     NoteRetries(Option<Retries>),
     /// A re-send is over: all of it has arrived, or the status has changed before, or there was
     /// nothing to send.

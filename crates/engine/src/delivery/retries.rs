@@ -38,11 +38,48 @@ impl Delivery {
         is_sending(self.status) && retries.at >= since && !sent
     }
 
-    /// When something succeeded last in `error`, as far as it was noted; else when `error` began.
-    pub(super) fn last_success(&mut self, state: &DeliveryState) -> Timestamp {
+    /// Goes on in `error` as far as it was noted: with when something succeeded last, else when `error`
+    /// began, and with the wait for the next heartbeat.
+    pub(super) fn go_on_in_error(&mut self, state: &DeliveryState, now: Timestamp) {
         let noted = state.retries.filter(|retries| retries.at >= state.since);
         self.noted = noted.is_some();
-        noted.map_or(state.since, |retries| retries.failing_since.max(state.since))
+        let since = noted.map_or(state.since, |noted| noted.failing_since.max(state.since));
+        self.failing_since = Some(since.min(now));
+        if let Some(noted) = noted {
+            self.failures = noted.failures;
+            self.resume = self.resume.max(noted.resume.min(after(now, RETRY_WAIT_MAX)));
+        }
+        if let Some(at) = self.heartbeat_in_error_at() {
+            let ended = after(after(at.max(self.resume), self.timeout()), OUTCOME_GRACE);
+            self.off_not_before = ended;
+        }
+    }
+
+    /// A heartbeat in `error` was taken: it leads to nothing but time (RQ-ER-03), which a restart must
+    /// not take away.
+    pub(super) fn heard(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        self.failures = 0;
+        self.failing_since = Some(now);
+        self.resume = now;
+        if self.noted || self.settings.policy.off_after.is_some() {
+            self.note_retries(now, effects);
+        }
+    }
+
+    /// A heartbeat in `error` failed: the next one waits as a retry would, so that a channel known to be
+    /// dead is not tried more often than in `active`.
+    pub(super) fn not_heard(
+        &mut self,
+        retry_after: Option<Duration>,
+        jitter: u32,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        self.failures = self.failures.saturating_add(1);
+        let retry_after = self.bounded(retry_after);
+        let delay = self.schedule().delay_for_ever(self.failures, jitter, retry_after);
+        self.resume = after(now, delay);
+        self.note_retries(now, effects);
     }
 
     /// As [`Self::failed`], with an end after a few.
@@ -74,8 +111,7 @@ impl Delivery {
     ) {
         self.failures = self.failures.saturating_add(1);
         self.failing_since.get_or_insert(now);
-        let retry_after_max = self.settings.policy.retry_after_max;
-        let retry_after = retry_after.map(|wait| wait.min(retry_after_max));
+        let retry_after = self.bounded(retry_after);
         let delay = self.schedule().delay(self.failures, jitter, retry_after);
         match delay.and_then(|delay| self.retry_at(after(now, delay), now)) {
             Some(resume) => {
@@ -84,6 +120,11 @@ impl Delivery {
             }
             None => self.give_up(SubscriptionStatus::Error, reason, now, effects),
         }
+    }
+
+    /// What an endpoint asked for, as far as the operator lets it.
+    fn bounded(&self, retry_after: Option<Duration>) -> Option<Duration> {
+        retry_after.map(|wait| wait.min(self.settings.policy.retry_after_max))
     }
 
     /// Has the caller record where the retries stand.

@@ -135,9 +135,18 @@ impl Rig {
         self.input(seconds, Input::Resend { first: number(first), last: number(last) })
     }
 
+    /// What a client's change of the status does, and what is recorded with it.
     fn updated(&mut self, seconds: u64, status: SubscriptionStatus) -> String {
         let settings = self.delivery.settings().clone();
-        self.input(seconds, Input::Updated { settings, status })
+        let missed = settings.policy.leaves_missed(self.delivery.status(), status);
+        let cursor = EventNumber::new(self.delivery.last()).filter(|_| missed);
+        self.input(seconds, Input::Updated { cursor, settings, status })
+    }
+
+    /// As [`Self::updated`], with nothing recorded to be missed.
+    fn changed(&mut self, seconds: u64, settings: DeliverySettings) -> String {
+        let status = self.delivery.status();
+        self.input(seconds, Input::Updated { cursor: None, settings, status })
     }
 
     /// Seconds until the next deadline, from the start.
@@ -354,7 +363,7 @@ fn no_heartbeat_goes_out_that_was_not_asked_for() {
     }
     let mut rig = Rig::new(heartbeats(60), Active, 0, 0);
     assert_eq!(rig.tick(60), "#1 heartbeat");
-    assert_eq!(rig.input(61, Input::Updated { settings: settings(), status: Active }), "");
+    assert_eq!(rig.changed(61, settings()), "");
     assert_eq!(rig.ended(62, 1, retry()), "", "a heartbeat not wanted any more is not retried");
     assert_eq!((rig.tick(100), rig.deadline()), (String::new(), None));
 }
@@ -364,21 +373,20 @@ fn a_heartbeat_that_failed_before_it_was_given_up_switches_nothing_off() {
     let off_after = with_policy(|policy| policy.off_after = Some(Duration::from_secs(1_000)));
     let period = Some(Duration::from_secs(60));
     let beating = DeliverySettings { heartbeat_period: period, ..off_after.clone() };
-    let silent = || Input::Updated { settings: off_after.clone(), status: Active };
     let mut rig = Rig::new(beating.clone(), Active, 0, 0);
     assert_eq!(rig.tick(60), "#1 heartbeat");
     assert_eq!(rig.ended(60, 1, retry()), "");
-    assert_eq!((rig.input(61, silent()).as_str(), rig.deadline()), ("", None));
+    assert_eq!((rig.changed(61, off_after.clone()).as_str(), rig.deadline()), ("", None));
     assert_eq!(rig.retries, None);
     assert_eq!(rig.appended(62, 1), "#2 events 1-1", "nor does it keep events waiting");
     let mut rig = Rig::new(beating.clone(), Active, 0, 0).crowded();
     assert_eq!(rig.tick(60), "#1 heartbeat");
     assert_eq!(rig.input(60, Input::AttemptBarred { id: AttemptId(1) }), "");
-    assert_eq!((rig.input(61, silent()).as_str(), rig.deadline()), ("", None));
+    assert_eq!((rig.changed(61, off_after.clone()).as_str(), rig.deadline()), ("", None));
     let mut owing = Rig::new(beating, Active, 0, 1);
     assert_eq!(owing.tick(0), "#1 events 1-1");
     assert_eq!(owing.ended(0, 1, retry()), "");
-    assert_eq!((owing.input(1, silent()).as_str(), owing.deadline()), ("", Some(5)));
+    assert_eq!((owing.changed(1, off_after).as_str(), owing.deadline()), ("", Some(5)));
 }
 
 #[test]
@@ -552,13 +560,13 @@ fn a_clients_update_leads_where_the_status_table_says() {
         (Active, EnteredInError, ""),
         (Active, Off, ""),
         (Active, Requested, "#1 handshake"),
-        (EnteredInError, Requested, "cursor 4; #1 handshake"),
-        (Error, Active, "cursor 4; #1 events 5-5"),
+        (EnteredInError, Requested, "#1 handshake"),
+        (Error, Active, "#1 events 5-5"),
         (Error, Error, ""),
         (Error, Off, ""),
-        (Error, Requested, "cursor 4; #1 handshake"),
-        (Off, Active, "cursor 4; #1 events 5-5"),
-        (Off, Requested, "cursor 4; #1 handshake"),
+        (Error, Requested, "#1 handshake"),
+        (Off, Active, "#1 events 5-5"),
+        (Off, Requested, "#1 handshake"),
         (Requested, Active, "#1 events 2-4"),
         (Requested, Off, ""),
         (Requested, Requested, "#1 handshake"),
@@ -575,7 +583,7 @@ fn a_clients_update_leads_where_the_status_table_says() {
 #[test]
 fn after_a_new_handshake_only_what_came_since_it_was_asked_for_is_sent() {
     let mut rig = Rig::new(settings(), Error, 1, 4);
-    assert_eq!(rig.updated(10, Requested), "cursor 4");
+    assert_eq!(rig.updated(10, Requested), "");
     assert_eq!(rig.appended(10, 5), "");
     assert_eq!(rig.tick(11), "#1 handshake");
     assert_eq!(rig.ended(12, 1, Outcome::Success), "active, #2 events 5-5");
@@ -586,6 +594,30 @@ fn what_was_missed_is_sent_too_where_the_operator_wants_it() {
     let policy = Arc::new(RetryPolicy { flush_missed: true, ..RetryPolicy::default() });
     let mut rig = Rig::new(DeliverySettings { policy, ..settings() }, Error, 1, 4);
     assert_eq!(rig.updated(10, Requested), "");
+    assert_eq!(rig.tick(11), "#1 handshake");
+    assert_eq!(rig.ended(12, 1, Outcome::Success), "active, #2 events 2-4");
+}
+
+/// The writer of a change knows of events that the machine was not told of, and of statuses that never
+/// became durable.
+#[test]
+fn what_was_recorded_as_missed_is_not_sent_whatever_the_machine_knew() {
+    let number = EventNumber::new;
+    let updated = |cursor, status| Input::Updated { cursor, settings: settings(), status };
+    let mut rig = Rig::new(settings(), Error, 1, 4);
+    assert_eq!(rig.input(10, updated(number(6), Requested)), "");
+    assert_eq!(rig.appended(10, 7), "");
+    assert_eq!(rig.tick(11), "#1 handshake");
+    assert_eq!(rig.ended(12, 1, Outcome::Success), "active, #2 events 7-7");
+    // The batch to repeat was missed in a status that the machine never saw.
+    let mut rig = Rig::new(settings(), Active, 0, 2);
+    assert_eq!(rig.tick(0), "#1 events 1-2");
+    assert_eq!(rig.ended(0, 1, retry()), "");
+    assert_eq!(rig.input(1, updated(number(2), Active)), "");
+    assert_eq!(rig.appended(1, 3), "#2 events 3-3");
+    // Nothing was recorded: the status was an error for the machine alone.
+    let mut rig = Rig::new(settings(), Error, 1, 4);
+    assert_eq!(rig.input(10, updated(number(1), Requested)), "");
     assert_eq!(rig.tick(11), "#1 handshake");
     assert_eq!(rig.ended(12, 1, Outcome::Success), "active, #2 events 2-4");
 }
@@ -683,6 +715,55 @@ fn heartbeats_go_on_in_error_without_retries_and_lead_nowhere() {
 }
 
 #[test]
+fn heartbeats_in_error_that_fail_come_no_more_often_than_retries_would() {
+    let period = Some(Duration::from_secs(2));
+    let beating = DeliverySettings { heartbeat_period: period, ..heartbeats_in_error() };
+    let mut rig = Rig::new(beating.clone(), Error, 0, 3);
+    assert_eq!(rig.tick(2), "#1 heartbeat");
+    assert_eq!(rig.ended(2, 1, retry()), "");
+    assert_eq!(rig.deadline(), Some(7));
+    // However often it restarts.
+    let mut rig = rig.restarted(3, 0, 3);
+    assert_eq!((rig.tick(6).as_str(), rig.tick(7).as_str()), ("", "#1 heartbeat"));
+    assert_eq!(rig.ended(7, 1, Outcome::Rejected { reason: reason("HTTP status 404") }), "");
+    assert_eq!(rig.deadline(), Some(17));
+    assert_eq!(rig.tick(17), "#2 heartbeat");
+    assert_eq!(rig.ended(17, 2, retry()), "");
+    assert_eq!(rig.deadline(), Some(27), "the last step of the schedule, for ever");
+    assert_eq!(rig.tick(27), "#3 heartbeat");
+    let retry_after = Some(Duration::from_secs(40));
+    let busy = Outcome::Retry { reason: reason("HTTP status 503"), retry_after };
+    assert_eq!(rig.ended(27, 3, busy), "");
+    assert_eq!(rig.tick(70), "", "as long as was asked for, and a draw more");
+    assert_eq!(rig.tick(72), "#4 heartbeat");
+    assert_eq!(rig.ended(72, 4, Outcome::Success), "");
+    assert_eq!(rig.deadline(), Some(74), "as often as was asked for, once one is taken");
+    let mut rig = rig.restarted(73, 0, 3);
+    assert_eq!((rig.tick(75).as_str(), rig.ended(75, 1, retry()).as_str()), ("#1 heartbeat", ""));
+    assert_eq!(rig.deadline(), Some(80), "from the first step on");
+    assert_eq!(rig.updated(76, Requested), "");
+    assert_eq!((rig.retries, rig.tick(77).as_str()), (None, "#2 handshake"));
+    let eager = with_policy(|policy| policy.retries = schedule(&[]));
+    let policy = RetryPolicy { heartbeats_in_error: true, ..RetryPolicy::clone(&eager.policy) };
+    let mut rig = Rig::new(DeliverySettings { policy: Arc::new(policy), ..beating }, Error, 0, 3);
+    assert_eq!((rig.tick(2).as_str(), rig.ended(2, 1, retry()).as_str()), ("#1 heartbeat", ""));
+    assert_eq!(rig.deadline(), Some(4), "nothing is repeated, so only the period counts");
+}
+
+#[test]
+fn no_heartbeat_goes_out_while_a_retry_waits() {
+    let mut rig = Rig::new(heartbeats(2), Active, 0, 1);
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    assert_eq!(rig.ended(0, 1, retry()), "");
+    assert_eq!((rig.tick(4).as_str(), rig.deadline()), ("", Some(5)));
+    assert_eq!(rig.tick(5), "#2 events 1-1");
+    assert_eq!(rig.ended(5, 2, Outcome::Success), "cursor 1");
+    assert_eq!((rig.deadline(), rig.tick(7).as_str()), (Some(7), "#3 heartbeat"));
+    assert_eq!(rig.ended(7, 3, retry()), "");
+    assert_eq!(rig.deadline(), Some(12), "one that failed is repeated by the schedule, too");
+}
+
+#[test]
 fn a_heartbeat_in_error_that_could_not_be_sent_waits_for_its_next_turn() {
     let mut rig = Rig::new(heartbeats_in_error(), Error, 0, 3);
     assert_eq!(rig.tick(60), "#1 heartbeat");
@@ -746,7 +827,7 @@ fn time_in_error_counts_over_a_restart_but_a_heartbeat_may_still_succeed_first()
     assert_eq!(after_success.tick(5_560), "#1 heartbeat");
     assert_eq!(after_success.ended(5_561, 1, retry()), "");
     assert_eq!(after_success.deadline(), Some(5_620), "one that fails after one that did not");
-    assert_eq!(after_success.updated(5_600, Requested), "cursor 3");
+    assert_eq!(after_success.updated(5_600, Requested), "");
     assert_eq!(after_success.retries, None);
 }
 
@@ -780,7 +861,7 @@ fn a_smaller_max_count_holds_for_a_retry_too() {
     assert_eq!(rig.tick(0), "#1 events 1-3");
     assert_eq!(rig.ended(0, 1, retry()), "");
     let smaller = DeliverySettings { max_count: NonZeroU32::new(2), ..settings() };
-    assert_eq!(rig.input(1, Input::Updated { settings: smaller, status: Active }), "");
+    assert_eq!(rig.changed(1, smaller), "");
     assert_eq!(rig.tick(5), "#2 events 1-2");
     assert_eq!(rig.ended(5, 2, Outcome::Success), "cursor 2, #3 events 3-3");
 }

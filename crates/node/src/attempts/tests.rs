@@ -41,7 +41,7 @@ fn the_newest_of_each_subscription_and_of_all_are_kept() {
     for second in 5..8 {
         attempts.record(key(3), record(second, AttemptOutcome::NoResponse));
     }
-    assert_eq!(seconds(&attempts, 1), [] as [i64; 0], "the oldest of all went first");
+    assert_eq!(seconds(&attempts, 1), [3], "the oldest of all went first");
     assert_eq!((seconds(&attempts, 2), seconds(&attempts, 3)), (vec![4], vec![6, 7]));
     attempts.forget(key(2));
     assert_eq!(seconds(&attempts, 2), [] as [i64; 0]);
@@ -56,7 +56,43 @@ fn a_million_subscriptions_cost_no_more_than_the_bound() {
         attempts.record(key(number), record(0, AttemptOutcome::Success));
     }
     let kept = attempts.kept();
-    assert_eq!((kept.of.len(), kept.order.len()), (1_000, 1_000));
+    assert_eq!((kept.of.len(), kept.len), (1_000, 1_000));
+    assert!(kept.order.len() <= 2_000, "{}", kept.order.len());
+}
+
+#[test]
+fn one_that_fails_often_pushes_out_nothing_of_the_others() {
+    let attempts = attempts(3, 6);
+    attempts.record(key(1), record(1, AttemptOutcome::NoResponse));
+    for second in 2..1_000 {
+        attempts.record(key(2), record(second, AttemptOutcome::NoResponse));
+    }
+    assert_eq!((seconds(&attempts, 1), seconds(&attempts, 2)), (vec![1], vec![997, 998, 999]));
+    assert!(attempts.kept().order.len() <= 12, "what is gone is not remembered for ever");
+    // Nor when there is no room left.
+    attempts.record(key(3), record(1_000, AttemptOutcome::Success));
+    attempts.record(key(4), record(1_001, AttemptOutcome::Success));
+    attempts.record(key(2), record(1_002, AttemptOutcome::Success));
+    assert_eq!((seconds(&attempts, 1), seconds(&attempts, 2)), (vec![1], vec![998, 999, 1_002]));
+    // The oldest goes for one that has no more than its subscription.
+    attempts.record(key(5), record(1_003, AttemptOutcome::Success));
+    assert_eq!((seconds(&attempts, 1), seconds(&attempts, 5)), (vec![], vec![1_003]));
+    attempts.record(key(3), record(1_004, AttemptOutcome::Success));
+    assert_eq!(
+        (seconds(&attempts, 2), seconds(&attempts, 3)),
+        (vec![999, 1_002], vec![1_000, 1_004])
+    );
+    assert_eq!(attempts.kept().len, 6);
+}
+
+#[test]
+fn what_is_forgotten_with_its_subscription_leaves_room() {
+    let attempts = attempts(2, 2);
+    attempts.record(key(1), record(1, AttemptOutcome::Success));
+    attempts.record(key(2), record(2, AttemptOutcome::Success));
+    attempts.forget(key(1));
+    attempts.record(key(3), record(3, AttemptOutcome::Success));
+    assert_eq!((seconds(&attempts, 2), seconds(&attempts, 3)), (vec![2], vec![3]));
 }
 
 #[test]

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cresset_engine::CompiledSubscription;
 use cresset_model::{
-    Base, Change, ClientName, Interaction, IssueCode, Issues, ResourceKey, Subscription,
-    SubscriptionKey, VersionId,
+    Base, Change, ClientName, EventNumber, Interaction, IssueCode, Issues, ResourceKey,
+    Subscription, SubscriptionKey, SubscriptionStatus, VersionId,
 };
 use cresset_store::{Record, SubscriptionLife};
 use serde_json::Value;
@@ -15,6 +15,8 @@ use super::{Author, Draft, LiveEffect, codec_of, is_counted};
 use crate::caller::{Right, check_may_ask};
 use crate::error::{Error, Kind};
 use crate::live::LiveSubscription;
+use crate::settings::Settings;
+use crate::shared::is_sent_to;
 use crate::subscriptions::{effective_status, issues_in_wire_terms};
 
 impl Draft<'_> {
@@ -31,7 +33,8 @@ impl Draft<'_> {
         let existing = self.subscription_at(key);
         let compiled =
             self.compile_subscription(key.base, author, existing.as_deref(), (value, &asked))?;
-        asked.status = effective_status(&asked, existing.as_deref());
+        let before = existing.as_deref().map(|existing| self.status_at(existing));
+        asked.status = effective_status(&asked, existing.as_deref(), before);
         let bytes = codec.with_subscription_status(bytes, asked.status, None);
         let mut ignored = Value::Null;
         let bytes = self.stamp(key, version, &Bytes::from(bytes), &mut ignored)?;
@@ -52,6 +55,7 @@ impl Draft<'_> {
             Some(existing) => {
                 let record = Record::Error { subscription: existing.key, error: None };
                 self.group.records.push(record);
+                self.leave_missed(&existing, before, &settings, status);
                 self.effects.push(LiveEffect::Settings(existing.key, settings, status, self.now));
             }
             None => {
@@ -69,6 +73,48 @@ impl Draft<'_> {
         }
         let change = self.change(key, version, interaction, author.name, bytes);
         Ok((self.push(change, Vec::new(), life), Issues::default()))
+    }
+
+    /// Records that what was not sent of a subscription stays missed, where its client takes it up again
+    /// (RQ-ER-10): with the change itself, so that no crash has it sent after all. What a websocket has
+    /// not had, it gets when its client binds again.
+    fn leave_missed(
+        &mut self,
+        existing: &LiveSubscription,
+        before: Option<SubscriptionStatus>,
+        settings: &Settings,
+        status: SubscriptionStatus,
+    ) {
+        let policy = &self.shared.config.delivery.retry;
+        let leaves = before.is_some_and(|before| policy.leaves_missed(before, status));
+        if !leaves || !is_sent_to(&settings.channel_type) {
+            return;
+        }
+        let entries = self.group.entries.iter();
+        let here = entries.filter(|entry| entry.events.contains(&existing.key)).count();
+        let last = existing.state().last + u64::try_from(here).unwrap_or(u64::MAX);
+        if let Some(number) = EventNumber::new(last) {
+            self.group.records.push(Record::Cursor { subscription: existing.key, number });
+            self.effects.push(LiveEffect::Missed(existing.key, number));
+        }
+    }
+
+    /// The status of a subscription at this point of the group.
+    fn status_at(&self, live: &LiveSubscription) -> SubscriptionStatus {
+        let changed = self.effects.iter().rev().find_map(|effect| match effect {
+            LiveEffect::Settings(key, _, status, _) if *key == live.key => Some(*status),
+            LiveEffect::Status(change) if change.subscription == live.key => Some(change.to),
+            LiveEffect::Begin(_)
+            | LiveEffect::Bound(_)
+            | LiveEffect::End(_)
+            | LiveEffect::Missed(..)
+            | LiveEffect::Problem(..)
+            | LiveEffect::Settings(..)
+            | LiveEffect::Status(_)
+            | LiveEffect::Topics(_)
+            | LiveEffect::TriggerProblem(..) => None,
+        });
+        changed.unwrap_or_else(|| live.state().status)
     }
 
     /// Compiles a subscription, and refuses what its owner may not ask, or what nobody could answer.

@@ -352,7 +352,7 @@ pub(super) fn admin() -> Caller {
 
 fn endpoints() -> EndpointPolicy {
     EndpointPolicy {
-        addresses: AddressPolicy { allow_local: true, allow: Vec::new() },
+        addresses: AddressPolicy { allow_local: true, ..AddressPolicy::default() },
         https_only: false,
     }
 }

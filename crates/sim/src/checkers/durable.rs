@@ -1,13 +1,12 @@
 //! I3 and I11: what is told is durable, what was acknowledged stays, what was refused never was.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use cresset_model::{Change, Interaction};
+use cresset_model::{Change, Position};
 use cresset_store::Store;
-use serde_json::Value;
 
 use super::{Checked, Violation};
-use crate::facts::{Committed, Subscription};
+use crate::facts::{Committed, Facts, Subscription, body_of};
 use crate::wire::Notification;
 
 /// What clients were answered.
@@ -16,8 +15,13 @@ pub(crate) struct Durable {
     /// Changes that were acknowledged since a node last started.
     acknowledged: Vec<Change>,
     refused: BTreeSet<String>,
-    /// What tells a write from others, of all writes in the log.
-    written: BTreeSet<String>,
+    /// What tells a write from others, of all writes in the log, and where it is.
+    written: BTreeMap<String, Position>,
+    /// Writes that are made together or not at all: how many of which transaction.
+    together: BTreeMap<String, (u64, usize)>,
+    transactions: u64,
+    /// Writes of transactions that were committed just now: which, of how many, in which group.
+    parts: Vec<(u64, usize, u64)>,
 }
 
 fn violation(text: String) -> Violation {
@@ -42,8 +46,50 @@ impl Durable {
         if self.refused.contains(&marker) {
             return Err(violation(format!("{marker} was refused and is in the log")));
         }
-        self.written.insert(marker);
+        // The server's own changes of a status leave it as it is.
+        if self.written.contains_key(&marker) {
+            return Ok(());
+        }
+        if let Some((transaction, count)) = self.together.get(&marker) {
+            self.parts.push((*transaction, *count, committed.append));
+        }
+        self.written.insert(marker, committed.change.position);
         Ok(())
+    }
+
+    /// What was committed just now is no transaction in part.
+    pub(super) fn whole(&mut self) -> Checked {
+        let mut parts = BTreeMap::new();
+        for part in self.parts.drain(..) {
+            *parts.entry(part).or_insert(0_usize) += 1;
+        }
+        match parts.into_iter().find(|((_, count, _), found)| count != found) {
+            Some(((_, count, _), found)) => Err(violation(format!(
+                "{found} of the {count} writes of a transaction are in a group"
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    /// A client asks that these writes be made together or not at all.
+    pub(crate) fn asked_together(&mut self, markers: &[String]) {
+        self.transactions += 1;
+        let of = (self.transactions, markers.len());
+        self.together.extend(markers.iter().map(|marker| (marker.clone(), of)));
+    }
+
+    /// A client heard that this write of several was made.
+    pub(crate) fn acknowledged_by_marker(
+        &mut self,
+        marker: &str,
+        facts: &Facts,
+        store: &dyn Store,
+    ) -> Checked {
+        let index = self.written.get(marker).and_then(|at| usize::try_from(at.get() - 1).ok());
+        match index.and_then(|index| facts.log.get(index)) {
+            Some(committed) => self.acknowledged(&committed.change, store),
+            None => Err(violation(format!("{marker} was acknowledged and is not in the log"))),
+        }
     }
 
     /// A client heard that its change was made.
@@ -55,7 +101,7 @@ impl Durable {
 
     /// A client heard that its write was not made.
     pub(crate) fn refused(&mut self, marker: &str) -> Checked {
-        if self.written.contains(marker) {
+        if self.written.contains_key(marker) {
             return Err(violation(format!("{marker} is in the log and was refused")));
         }
         self.refused.insert(marker.to_owned());
@@ -80,13 +126,10 @@ fn check(change: &Change, store: &dyn Store) -> Checked {
 
 /// What tells a client's write from all others.
 fn marker(change: &Change) -> Option<String> {
-    if change.interaction == Interaction::Delete {
-        return None;
-    }
-    let body: Value = serde_json::from_slice(&change.body).ok()?;
+    let body = body_of(change);
     let marker = match change.key.resource_type.as_str() {
         "Subscription" => &body["reason"],
-        "SubscriptionTopic" => &body["description"],
+        "Basic" | "SubscriptionTopic" => &body["description"],
         _ => &body["identifier"][0]["value"],
     };
     marker.as_str().map(str::to_owned)

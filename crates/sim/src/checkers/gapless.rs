@@ -74,6 +74,10 @@ pub(super) fn stored(facts: &Facts, store: &dyn Store) -> Checked {
             }
         }
         let mut from = EventNumber::FIRST;
+        if let Some(forgotten) = EventNumber::new(subscription.forgotten) {
+            // Forgetting may be lost with the power, or not.
+            from = forgotten.next();
+        }
         while let Some(to) = EventNumber::new(last).filter(|to| from <= *to) {
             let page = store.events(key, from, to, EVENTS_PAGE_MAX).map_err(failed)?;
             for event in &page {
@@ -87,6 +91,21 @@ pub(super) fn stored(facts: &Facts, store: &dyn Store) -> Checked {
             if page.is_empty() {
                 return Err(violation(format!("events of {key} from {from} on are not stored")));
             }
+        }
+    }
+    Ok(())
+}
+
+/// The store keeps the newest events, and all that it has to, right after it was told to forget.
+pub(super) fn kept(facts: &Facts, store: &dyn Store) -> Checked {
+    let failed = |error| violation(format!("the store cannot be read: {error}"));
+    for one in facts.subscriptions.values().filter(|one| one.is_alive) {
+        let record = store.subscription(one.key).map_err(failed)?;
+        let oldest = record.and_then(|record| record.oldest).map_or(0, EventNumber::get);
+        let expected = if one.forgotten < one.last() { one.forgotten + 1 } else { 0 };
+        if oldest != expected {
+            let text = format!("the oldest event of {} is {oldest}, not {expected}", one.id);
+            return Err(violation(text));
         }
     }
     Ok(())

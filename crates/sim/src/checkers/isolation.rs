@@ -43,6 +43,13 @@ impl Isolation {
         }
     }
 
+    /// What is forgotten waits for nothing any more.
+    pub(super) fn forgotten(&mut self, facts: &Facts) {
+        self.waiting.retain(|(key, number), _| {
+            facts.subscriptions.get(key).is_some_and(|one| *number > one.forgotten)
+        });
+    }
+
     /// Something else is to blame for what takes long until then.
     pub(crate) fn excuse(&mut self, until: u64) {
         self.waiting.clear();

@@ -8,6 +8,7 @@ use cresset_model::{Position, SubscriptionKey};
 use super::no_loss::NoLoss;
 use super::{Checked, Violation};
 use crate::facts::{Facts, Subscription};
+use crate::wire::Notification;
 
 /// An attempt as it leaves the node.
 #[derive(Debug, Clone, Copy)]
@@ -45,6 +46,8 @@ pub(crate) struct Order {
     confirmed: BTreeMap<SubscriptionKey, u64>,
     /// Subscriptions that this node was asked to send something again for.
     resends: BTreeSet<SubscriptionKey>,
+    /// What was missed is sent after all.
+    pub(crate) flushes_missed: bool,
     /// Last number of each subscription on each socket.
     sockets: BTreeMap<(u64, SubscriptionKey), u64>,
 }
@@ -65,7 +68,15 @@ impl Order {
         self.resends.insert(key);
     }
 
-    pub(super) fn sent(&mut self, sent: Sent, (first, last): (u64, u64), facts: &Facts) -> Checked {
+    /// Events leave the node for an endpoint; `has_error` if the notification tells of a loss, or of
+    /// anything else that is wrong.
+    pub(super) fn sent(
+        &mut self,
+        sent: Sent,
+        (first, last): (u64, u64),
+        has_error: bool,
+        facts: &Facts,
+    ) -> Checked {
         let Some(subscription) = facts.subscriptions.get(&sent.key) else { return Ok(()) };
         let id = &subscription.id;
         let confirmed = self.confirmed.get(&sent.key).copied().unwrap_or(0);
@@ -87,23 +98,40 @@ impl Order {
         if let Some(skipped) = (confirmed + 1..first).find(|number| subscription.is_owed(*number)) {
             return Err(violation(format!("{first}-{last} of {id} go out without {skipped}")));
         }
-        if let Some(before) = before.filter(|before| before.version == version)
-            && !self.resends.contains(&sent.key)
-        {
-            let follows = first == before.last + 1;
-            let repeats = (first, last) == (before.first, before.last);
-            let expected = match before.result {
-                Known::Succeeded => follows,
-                Known::Failed | Known::Nothing => repeats,
-            };
-            if !expected {
-                let Attempt { first: f, last: l, result, .. } = before;
-                let text = format!("{first}-{last} of {id} follow {f}-{l} ({result:?})");
-                return Err(violation(text));
-            }
+        let resends = self.resends.contains(&sent.key);
+        if !self.flushes_missed && !resends && subscription.was_missed(first) {
+            let text =
+                format!("{first} of {id} goes out, which happened before it was taken up again");
+            return Err(violation(text));
+        }
+        if let Some(before) = before.filter(|before| before.version == version && !resends) {
+            before.is_followed_by((first, last), has_error, subscription)?;
         }
         self.newest.insert(sent.key, attempt);
         Ok(())
+    }
+
+    /// A notification without events leaves the node: it goes out beside no other, and no heartbeat
+    /// overtakes a batch to repeat.
+    pub(super) fn silent(
+        &self,
+        key: SubscriptionKey,
+        notification: &Notification,
+        facts: &Facts,
+    ) -> Checked {
+        let known = self.newest.get(&key).zip(facts.subscriptions.get(&key));
+        let Some((newest, subscription)) = known else { return Ok(()) };
+        let (kind, status) = (notification.kind.as_str(), notification.status.as_str());
+        let Attempt { first, last, result, version, .. } = *newest;
+        let waits = result == Known::Failed
+            && version == subscription.version
+            && last > subscription.forgotten;
+        let how = match (kind, status, result) {
+            (_, _, Known::Nothing) => "goes out beside",
+            ("heartbeat", "active", _) if waits => "overtakes",
+            _ => return Ok(()),
+        };
+        Err(violation(format!("a {kind} of {} {how} {first}-{last}", subscription.id)))
     }
 
     /// The node was told what came of an attempt with these events.
@@ -149,15 +177,49 @@ impl Order {
         socket: u64,
         key: SubscriptionKey,
         (first, last): (u64, u64),
+        facts: &Facts,
     ) -> Checked {
+        let forgotten = facts.subscriptions.get(&key).map_or(0, |one| one.forgotten);
         let place = self.sockets.entry((socket, key)).or_insert(first - 1);
+        let follows = first == *place + 1 || first > *place && first <= forgotten + 1;
         // What is sent again takes turns with what is new; that nothing is skipped is seen when it
         // is taken.
-        if first == *place + 1 || self.resends.contains(&key) {
+        if follows || self.resends.contains(&key) {
             *place = last.max(*place);
             return Ok(());
         }
         Err(violation(format!("a socket gets {first}-{last} of {key} after {place}")))
+    }
+}
+
+impl Attempt {
+    /// Checks that these events may follow it, while its subscription stays as it is: the next ones, or
+    /// the same if it failed. What is forgotten by then is left out, and that is told.
+    fn is_followed_by(
+        &self,
+        (first, last): (u64, u64),
+        has_error: bool,
+        subscription: &Subscription,
+    ) -> Checked {
+        let due = match self.result {
+            Known::Succeeded => self.last + 1,
+            Known::Failed | Known::Nothing => self.first,
+        };
+        let follows = due <= first && first <= due.max(subscription.forgotten + 1);
+        let repeats = self.result == Known::Succeeded || self.last < first || self.last == last;
+        if !follows || !repeats {
+            let Self { first: f, last: l, result, .. } = self;
+            let text = format!("{first}-{last} of {} follow {f}-{l} ({result:?})", subscription.id);
+            return Err(violation(text));
+        }
+        if due < first && !has_error {
+            let text = format!(
+                "{due} of {} is forgotten, which {first}-{last} do not tell",
+                subscription.id
+            );
+            return Err(Violation::new("no_loss", text));
+        }
+        Ok(())
     }
 }
 

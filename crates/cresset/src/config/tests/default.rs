@@ -95,6 +95,7 @@ fn expected() -> Config {
             https_only: None,
             allow_local_endpoints: false,
             allow_addresses: Vec::new(),
+            deny_addresses: Vec::new(),
             extra_ca_files: Vec::new(),
             proxy: None,
             hosts: Vec::new(),

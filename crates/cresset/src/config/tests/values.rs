@@ -114,6 +114,11 @@ fn every_kind_of_value_says_what_would_be_right() {
              \"a\"; must be an address or a prefix such as 10.1.0.0/16, not \"b\"",
         ),
         (
+            "[rest-hook]\ndeny-addresses = [\"::ffff:10.0.0.0/104\"]",
+            "rest-hook.deny-addresses: must be an address or a prefix such as 10.1.0.0/16, not \
+             \"::ffff:10.0.0.0/104\"",
+        ),
+        (
             "[rest-hook]\nallow-addresses = [\"10.0.0.1/8\"]",
             "rest-hook.allow-addresses: must be an address or a prefix such as 10.1.0.0/16, not \
              \"10.0.0.1/8\"",

@@ -74,13 +74,16 @@ fn step() -> impl Strategy<Value = Step> {
 /// The operator's side: what changes when something is sent.
 fn policy() -> impl Strategy<Value = RetryPolicy> {
     let off_after = proptest::option::of(20u64..200);
-    (0u64..30, any::<bool>(), off_after, 0u32..3).prop_map(
-        |(window, heartbeats_in_error, off_after, rejection_retries_max)| RetryPolicy {
-            coalesce_window: Duration::from_secs(window),
-            heartbeats_in_error,
-            off_after: off_after.map(Duration::from_secs),
-            rejection_retries_max,
-            ..RetryPolicy::clone(&settings().policy)
+    (0u64..30, any::<bool>(), off_after, 0u32..3, any::<bool>()).prop_map(
+        |(window, heartbeats_in_error, off_after, rejection_retries_max, flush_missed)| {
+            RetryPolicy {
+                coalesce_window: Duration::from_secs(window),
+                heartbeats_in_error,
+                off_after: off_after.map(Duration::from_secs),
+                rejection_retries_max,
+                flush_missed,
+                ..RetryPolicy::clone(&settings().policy)
+            }
         },
     )
 }
@@ -119,6 +122,8 @@ struct World {
     attempted: u64,
     /// When there was no room last.
     unsent: u64,
+    /// Heartbeats in a row that failed in `error`, and when the last of them did.
+    unheard: (u32, u64),
     arrivals: BTreeMap<u64, u64>,
 }
 
@@ -148,6 +153,7 @@ impl World {
             since: 0,
             attempted: 0,
             unsent: 0,
+            unheard: (0, 0),
             arrivals: BTreeMap::new(),
         }
     }
@@ -215,6 +221,7 @@ impl World {
             | Outcome::Retry { .. }
             | Outcome::Success => {}
         }
+        self.note_heartbeat(attempt.kind, &outcome);
         match (&outcome, attempt.kind) {
             (Outcome::Success, AttemptKind::Events { first, last }) => {
                 self.delivered.extend(first.get()..=last.get());
@@ -227,6 +234,22 @@ impl World {
         self.input(Input::AttemptEnded { id: attempt.id, outcome, jitter: 1 << 31 });
     }
 
+    fn note_heartbeat(&mut self, kind: AttemptKind, outcome: &Outcome) {
+        if kind != AttemptKind::Heartbeat || self.status != Error || self.superseded {
+            return;
+        }
+        match outcome {
+            Outcome::Success => self.unheard = (0, 0),
+            Outcome::Refused { .. } | Outcome::Rejected { .. } | Outcome::Retry { .. } => {
+                self.unheard = (self.unheard.0 + 1, self.now);
+            }
+            Outcome::AwaitsConfirmation { .. }
+            | Outcome::Gone { .. }
+            | Outcome::Postponed { .. }
+            | Outcome::Unsent => {}
+        }
+    }
+
     fn update(
         &mut self,
         status: SubscriptionStatus,
@@ -234,34 +257,43 @@ impl World {
         heartbeat: Option<u64>,
         end: Option<u64>,
     ) {
-        if !is_sending(self.status) && is_sending(status) {
+        let policy = self.delivery.settings().policy.clone();
+        if policy.leaves_missed(self.status, status) {
             self.excused = self.last;
+            // Recorded with the change, so that no crash can lose it.
+            self.cursor = self.last;
+            self.cursor_before = self.last;
+        }
+        if status != self.status {
+            self.unheard = (0, 0);
         }
         self.status = status;
         self.since = self.now;
         self.failed = None;
         self.superseded = true;
         let settings = DeliverySettings {
-            policy: self.delivery.settings().policy.clone(),
+            policy,
             heartbeat_period: heartbeat.map(Duration::from_secs),
             max_count: NonZeroU32::new(max_count),
             end: end.map(at),
             ..settings()
         };
-        self.input(Input::Updated { settings, status });
+        self.input(Input::Updated { cursor: EventNumber::new(self.cursor), settings, status });
     }
 
     fn restart(&mut self, cursor_lost: bool) {
-        if cursor_lost && self.excused <= self.cursor_before {
+        if cursor_lost {
             self.cursor = self.cursor_before;
             self.retries = self.retries_before;
             self.failed = None;
+            self.unheard = (0, 0);
         }
         self.cursor_before = self.cursor;
         self.retries_before = self.retries;
         self.flight = None;
         let holding = self.retries.filter(|retries| retries.at >= at(self.since));
-        self.resume = holding.filter(|_| is_sending(self.status)).map_or(START, |r| r.resume);
+        self.resume = holding.map_or(START, |retries| retries.resume);
+        self.unheard = holding.map_or((0, 0), |_| self.unheard);
         let repeat_last = holding.and_then(|retries| retries.repeat_last);
         self.failed.take_if(|failed| match failed {
             AttemptKind::Events { last, .. } => repeat_last != Some(*last),
@@ -370,6 +402,7 @@ impl World {
                 self.since = self.now;
                 self.failed = None;
                 self.superseded = true;
+                self.unheard = (0, 0);
             }
         }
     }
@@ -398,6 +431,10 @@ impl World {
                 assert!(self.status == Active || self.status == Error && in_error);
                 assert!(self.delivery.settings().heartbeat_period.is_some());
                 assert_eq!(self.failed, None, "I4: nothing overtakes a batch to retry");
+                if let (failures @ 1.., at) = self.unheard {
+                    let wait = if failures == 1 { 5 } else { 10 };
+                    assert!(self.now >= at + wait, "no dead channel is tried more often");
+                }
             }
         }
         self.superseded = false;
