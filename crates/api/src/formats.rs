@@ -30,7 +30,35 @@ const TRANSLATED_HERE_BYTES_MAX: usize = 32 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Wanted {
     format: Format,
+    /// The URL says so.
+    is_named: bool,
     pretty: bool,
+}
+
+/// What the form of a search by POST says of its answer; a handler leaves it there as an extension.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Wish {
+    format: Option<Format>,
+    pretty: bool,
+}
+
+impl Wish {
+    /// Reads `_format` and `_pretty`.
+    ///
+    /// # Errors
+    /// `NotAcceptable`.
+    pub(crate) fn read(
+        version: FhirVersion,
+        parameters: &[(String, String)],
+    ) -> Result<Self, Error> {
+        let format = value_of(parameters, "_format");
+        let format = format.map(|format| negotiate::named_format(version, format)).transpose()?;
+        Ok(Self { format, pretty: value_of(parameters, "_pretty") == Some("true") })
+    }
+}
+
+fn value_of<'p>(parameters: &'p [(String, String)], name: &str) -> Option<&'p str> {
+    parameters.iter().find_map(|(one, value)| (one == name).then_some(value.as_str()))
 }
 
 /// Makes JSON of an XML request, and of an answer what the client wants.
@@ -47,9 +75,18 @@ pub(crate) async fn translate(
         Ok(request) => next.run(request).await,
         Err(error) => Refusal(error).into_response(),
     };
-    match wanted {
-        Wanted { format: Format::Json, pretty: false } => answer,
-        Wanted { .. } => written(&context, version, wanted, answer).await,
+    match wanted.with(answer.extensions().get()) {
+        Wanted { format: Format::Json, pretty: false, .. } => answer,
+        wanted @ Wanted { .. } => written(&context, version, wanted, answer).await,
+    }
+}
+
+impl Wanted {
+    /// The same with what a form says; what the URL says comes first.
+    fn with(self, wish: Option<&Wish>) -> Self {
+        let Some(wish) = wish else { return self };
+        let format = wish.format.filter(|_| !self.is_named).unwrap_or(self.format);
+        Self { format, pretty: self.pretty || wish.pretty, ..self }
     }
 }
 
@@ -58,18 +95,17 @@ fn normalised(version: FhirVersion, mut request: Request) -> (Request, Wanted) {
     let query = request.uri().query().unwrap_or_default();
     let is_plain = !query.contains("_format") && !query.contains("_pretty");
     let parameters = if is_plain { Vec::new() } else { SearchRequest::parse(query).parameters };
-    let of_name = |name: &str| {
-        parameters.iter().find_map(|(one, value)| (one == name).then_some(value.as_str()))
-    };
-    let pretty = of_name("_pretty") == Some("true");
-    let format = negotiate::wanted_format(version, request.headers(), of_name("_format"));
+    let pretty = value_of(&parameters, "_pretty") == Some("true");
+    let named = value_of(&parameters, "_format");
+    let is_named = named.is_some();
+    let format = negotiate::wanted_format(version, request.headers(), named);
     if format == Format::Xml {
         request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static(FHIR_JSON));
         if let Some(uri) = without_format(request.uri()) {
             *request.uri_mut() = uri;
         }
     }
-    (request, Wanted { format, pretty })
+    (request, Wanted { format, is_named, pretty })
 }
 
 /// The same URL without `_format`.

@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp};
 
 use crate::context::{Answer, Context, Request, version_of};
-use crate::respond;
+use crate::{negotiate, respond};
 
 /// Versions on a page when the client names no `_count`.
 const COUNT_DEFAULT: usize = 100;
@@ -52,7 +52,7 @@ async fn history(
 ) -> Answer<Response> {
     let caller = request.caller(context, version)?;
     let parameters = request.parameters();
-    let query = parse_query(&parameters)?;
+    let query = parse_query(&parameters, negotiate::is_lenient(&request.headers))?;
     let found = context.node.history(&caller, version, of, query).await?;
     let base_url = context.node.base_url_of(version);
     let path = match of {
@@ -98,7 +98,8 @@ async fn history(
     Ok(respond::json(version, bundle))
 }
 
-fn parse_query(parameters: &[(String, String)]) -> Result<HistoryQuery, Error> {
+/// What is asked for; a lenient client has parameters ignored that a history does not know.
+fn parse_query(parameters: &[(String, String)], is_lenient: bool) -> Result<HistoryQuery, Error> {
     let mut query = HistoryQuery { count: COUNT_DEFAULT, ..HistoryQuery::default() };
     for (name, value) in parameters {
         let bad = || {
@@ -112,6 +113,7 @@ fn parse_query(parameters: &[(String, String)]) -> Result<HistoryQuery, Error> {
             "_since" => query.since = Some(span_of(value).ok_or_else(bad)?.0),
             "_at" => query.at = Some(span_of(value).ok_or_else(bad)?),
             "_format" | "_pretty" => {}
+            _ if is_lenient => {}
             _ => return Err(bad()),
         }
     }
@@ -155,6 +157,17 @@ fn span_of(value: &str) -> Option<(Timestamp, Timestamp)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_history_does_not_know_is_refused_or_ignored() {
+        let parameters = |text: &str| cresset_node::SearchRequest::parse(text).parameters;
+        let unknown = parameters("_count=7&_sort=-_lastUpdated");
+        assert!(parse_query(&unknown, false).is_err());
+        assert_eq!(parse_query(&unknown, true).unwrap().count, 7);
+        for bad in ["_count=x", "_since=yesterday", "_at=2024&_since=2024"] {
+            assert!(parse_query(&parameters(bad), true).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn a_date_time_spans_what_its_digits_leave_open() {

@@ -49,6 +49,17 @@ pub(crate) fn wanted_format(
     if xml > json { Format::Xml } else { Format::Json }
 }
 
+/// The form that `_format` names.
+///
+/// # Errors
+/// `NotAcceptable` for one that is neither JSON nor XML of this version.
+pub(crate) fn named_format(version: FhirVersion, format: &str) -> Result<Format, Error> {
+    if is_xml(format, version) {
+        return Ok(Format::Xml);
+    }
+    if is_json(format, version) { Ok(Format::Json) } else { Err(not_acceptable(version)) }
+}
+
 /// A media range without its weight, and the weight: 1 unless it says another (RFC 9110, 12.4.2).
 fn weighed(range: &str) -> (String, f32) {
     let is_weight = |part: &&str| part.trim_start().to_ascii_lowercase().starts_with("q=");

@@ -1,14 +1,15 @@
-//! Search: of a type, of a patient's compartment, of the whole base; by GET and by POST.
+//! Search: of a type, of a compartment, of the whole base; by GET and by POST.
 
 use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, header};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use cresset_definitions::FhirVersion;
 use cresset_model::IssueCode;
 use cresset_node::{Error, Kind, SearchRequest, SearchTarget};
 
 use crate::context::{Answer, Context, Request, read_body, version_of};
+use crate::formats::Wish;
 use crate::outcome::Refusal;
 use crate::{negotiate, respond};
 
@@ -51,38 +52,26 @@ pub(crate) async fn of_system_by_post(
     by_post(&context, version_of(&version)?, SearchTarget::System, (&request, body)).await
 }
 
-/// `GET [base]/Patient/[id]/[type]`; `*` for all types.
+/// `GET [base]/[compartment]/[id]/[type]`; `*` for all types.
 pub(crate) async fn of_compartment(
     context: &Context,
     version: FhirVersion,
     (compartment, id, resource_type): (&str, &str, &str),
     request: &Request,
 ) -> Answer<Response> {
-    by_get(context, version, in_compartment(compartment, id, resource_type)?, request).await
+    by_get(context, version, SearchTarget::in_compartment(compartment, id, resource_type), request)
+        .await
 }
 
-/// `POST [base]/Patient/[id]/[type]/_search`
+/// `POST [base]/[compartment]/[id]/[type]/_search`
 pub(crate) async fn of_compartment_by_post(
     State(context): State<Context>,
     Path((version, compartment, id, resource_type)): Path<(String, String, String, String)>,
     request: Request,
     body: Body,
 ) -> Answer<Response> {
-    let target = in_compartment(&compartment, &id, &resource_type)?;
+    let target = SearchTarget::in_compartment(&compartment, &id, &resource_type);
     by_post(&context, version_of(&version)?, target, (&request, body)).await
-}
-
-fn in_compartment<'t>(
-    compartment: &str,
-    patient: &'t str,
-    resource_type: &'t str,
-) -> Result<SearchTarget<'t>, Error> {
-    if compartment != "Patient" {
-        let text = "the only compartments here are those of Patients";
-        return Err(Error::of(Kind::NotFound, IssueCode::UnknownPath, text));
-    }
-    let resource_type = (resource_type != "*").then_some(resource_type);
-    Ok(SearchTarget::Compartment { patient, resource_type })
 }
 
 async fn by_get(
@@ -117,16 +106,22 @@ async fn by_post(
         return Err(Refusal(Error::of(Kind::UnsupportedMediaType, code, text)));
     }
     let bytes = read_body(context, &request.headers, body).await?;
-    let mut parameters = request.parameters();
-    parameters.extend(SearchRequest::parse(&String::from_utf8_lossy(&bytes)).parameters);
+    let form = SearchRequest::parse(&String::from_utf8_lossy(&bytes)).parameters;
+    let wish = Wish::read(version, &form)?;
+    let parameters = request.parameters().into_iter().chain(form).collect();
     let search = SearchRequest { parameters, lenient: negotiate::is_lenient(&request.headers) };
-    let answer = context.node.search(&caller, version, target, &search).await?;
-    Ok(respond::search(version, answer))
+    let mut answer = match context.node.search(&caller, version, target, &search).await {
+        Ok(answer) => respond::search(version, answer),
+        Err(error) => Refusal(error).into_response(),
+    };
+    answer.extensions_mut().insert(wish);
+    Ok(answer)
 }
 
 /// Whether the client has the answer with this entity tag (`If-None-Match`, compared weakly).
 fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     let opaque = |tag: &str| tag.trim().trim_start_matches("W/").to_owned();
-    let tags = negotiate::text(headers, header::IF_NONE_MATCH).unwrap_or_default();
-    tags.split(',').any(|tag| opaque(tag) == opaque(etag))
+    let lines = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|line| line.to_str().ok());
+    let mut tags = lines.flat_map(|line| line.split(',')).map(opaque);
+    tags.any(|tag| tag == "*" || tag == opaque(etag))
 }

@@ -45,6 +45,11 @@ pub(crate) fn layered(router: Router, origins: &[String]) -> Router {
     }
 }
 
+/// Whether pages of an origin may use the server.
+pub(crate) fn is_allowed(origins: &[String], origin: &str) -> bool {
+    origins.iter().any(|one| one == ANY || one == origin)
+}
+
 /// What pages of these origins may do; nothing where there are none.
 fn cors(origins: &[String]) -> Option<CorsLayer> {
     let layer = CorsLayer::new()

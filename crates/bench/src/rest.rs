@@ -4,7 +4,8 @@
 //! random, whose number of matches does not depend on the size. If the cost of a search follows what it finds,
 //! it stays; if it follows the store, it grows tenfold.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -19,7 +20,7 @@ use crate::machine::{Busy, Machine};
 use crate::observation::create_request;
 use crate::report::{FORMAT, Goal};
 use crate::statistics::{Spread, per, rate, round};
-use crate::target::{Kind, Launch, Target};
+use crate::target::{Kind, Target};
 
 /// Observations of one patient.
 const PER_PATIENT: usize = 20;
@@ -33,8 +34,12 @@ const BATCH: usize = 1_000;
 const GROWTH_LIMIT: f64 = 1.5;
 /// When the first observation was made; each is a minute after the one before.
 const FIRST: &str = "2000-01-01T00:00:00Z";
-/// The parameters that the server indexes.
-const INDEX: &str = r#"["patient", "code", "date"]"#;
+/// Observations on the page of the newest ones.
+const NEWEST: usize = 20;
+/// Connections that fill the server.
+const FILLERS: usize = 4;
+/// How long the search index may take to have seen what was written.
+const INDEX_MAX: Duration = Duration::from_secs(600);
 
 /// What is to be measured.
 #[derive(Debug, Clone)]
@@ -112,23 +117,30 @@ pub enum Ask {
     ByDateRange,
     /// Those of a patient, and the patient.
     WithInclude,
+    /// The newest of all.
+    Newest,
 }
 
 impl Ask {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 7] = [
         Self::Create,
         Self::Read,
         Self::ByPatient,
         Self::ByToken,
         Self::ByDateRange,
         Self::WithInclude,
+        Self::Newest,
     ];
 
     /// Whether it must find the same at every size.
     const fn is_search(self) -> bool {
         match self {
             Self::Create | Self::Read => false,
-            Self::ByPatient | Self::ByToken | Self::ByDateRange | Self::WithInclude => true,
+            Self::ByPatient
+            | Self::ByToken
+            | Self::ByDateRange
+            | Self::WithInclude
+            | Self::Newest => true,
         }
     }
 
@@ -140,6 +152,7 @@ impl Ask {
             Self::ByToken => Some(PER_CODE),
             Self::ByDateRange => Some(PER_RANGE),
             Self::WithInclude => Some(PER_PATIENT + 1),
+            Self::Newest => Some(NEWEST),
         }
     }
 
@@ -159,6 +172,7 @@ impl Ask {
                 "Observation?patient=p{}&_include=Observation:patient",
                 number / PER_PATIENT
             ),
+            Self::Newest => format!("Observation?_sort=-_lastUpdated&_count={NEWEST}"),
         };
         format!("GET /r4/{path} HTTP/1.1\r\nHost: {host}\r\nAccept: application/fhir+json\r\n\r\n")
             .into_bytes()
@@ -202,9 +216,7 @@ pub async fn run(settings: &Settings) -> anyhow::Result<Report> {
     let busy = Busy::now();
     let directory = tempfile::Builder::new().prefix("run-").tempdir_in(&settings.work)?;
     let kind = Kind::Cresset(settings.server.clone());
-    let environment = vec![("CRESSET__SEARCH__INDEX", INDEX.to_owned())];
-    let launch = Launch { environment, ..Launch::default() };
-    let target = Target::launch(&kind, directory.path(), &launch).await?;
+    let target = Target::start(&kind, directory.path()).await?;
     let mut levels: Vec<Level> = Vec::new();
     for &resources in &settings.sizes {
         let from = levels.last().map_or(0, |level| level.resources);
@@ -227,29 +239,47 @@ pub async fn run(settings: &Settings) -> anyhow::Result<Report> {
 
 /// Writes observations `from` to `to`, and their patients, then waits until a search has seen them.
 async fn fill(target: &Target, from: usize, to: usize) -> anyhow::Result<()> {
-    let mut connection = Connection::open(target.address).await?;
-    let host = target.host();
-    for first in (from..to).step_by(BATCH) {
-        let mut entries = Vec::with_capacity(BATCH + BATCH / PER_PATIENT);
-        for number in first..to.min(first + BATCH) {
-            if number % PER_PATIENT == 0 {
-                let id = format!("p{}", number / PER_PATIENT);
-                entries.push(entry(&json!({"resourceType": "Patient", "id": id, "active": true})));
-            }
-            entries.push(entry(&observation(number)));
+    let batches: Vec<usize> = (from..to).step_by(BATCH).collect();
+    let batches = &RefCell::new(batches.into_iter());
+    let fillers = (0..FILLERS).map(|_| async move {
+        let mut connection = Connection::open(target.address).await?;
+        loop {
+            let Some(first) = batches.borrow_mut().next() else { return anyhow::Ok(()) };
+            let request = transaction(&target.host(), first..to.min(first + BATCH));
+            let answer = connection.exchange(&request).await?;
+            ensure!(answer.status == 200, "filling: {}", answer.describe());
         }
-        let body = json!({"resourceType": "Bundle", "type": "transaction", "entry": entries});
-        let body = body.to_string();
-        let head = format!(
-            "POST /r4 HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/fhir+json\r\nAccept: \
-             application/fhir+json\r\nContent-Length: {}\r\n\r\n",
-            body.len()
-        );
-        let answer = connection.exchange(&[head.as_bytes(), body.as_bytes()].concat()).await?;
-        ensure!(answer.status == 200, "filling: {}", answer.describe());
+    });
+    try_join_all(fillers).await?;
+    let deadline = Instant::now() + INDEX_MAX;
+    loop {
+        let mut connection = Connection::open(target.address).await?;
+        // It waits for the index, though not for ever.
+        match connection.get(&target.host(), "/r4/Observation?patient=p0").await {
+            Ok(_) => return Ok(()),
+            Err(error) => ensure!(Instant::now() < deadline, "{error:#}"),
+        }
     }
-    drop(connection.get(&host, "/r4/Observation?patient=p0").await?);
-    Ok(())
+}
+
+/// A transaction with these observations, and patients whose first ones are among them.
+fn transaction(host: &str, numbers: Range<usize>) -> Vec<u8> {
+    let mut entries = Vec::with_capacity(numbers.len() + numbers.len() / PER_PATIENT);
+    for number in numbers {
+        if number % PER_PATIENT == 0 {
+            let id = format!("p{}", number / PER_PATIENT);
+            entries.push(entry(&json!({"resourceType": "Patient", "id": id, "active": true})));
+        }
+        entries.push(entry(&observation(number)));
+    }
+    let body = json!({"resourceType": "Bundle", "type": "transaction", "entry": entries});
+    let body = body.to_string();
+    let head = format!(
+        "POST /r4 HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/fhir+json\r\nAccept: \
+         application/fhir+json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), body.as_bytes()].concat()
 }
 
 fn entry(resource: &Value) -> Value {

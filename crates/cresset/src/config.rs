@@ -227,6 +227,7 @@ pub(crate) struct Retention {
 pub(crate) struct Search {
     pub(crate) index: SearchIndex,
     pub(crate) wait_max: Duration,
+    pub(crate) concurrency_max: NonZeroUsize,
 }
 
 /// `search.index`.
@@ -591,6 +592,7 @@ impl Search {
         Self {
             index: reader.required("search.index", &value::search_index(1000)),
             wait_max: reader.required("search.wait-max", &duration("100ms", "1m")),
+            concurrency_max: reader.required("search.concurrency-max", &count(1, 256)),
         }
     }
 }

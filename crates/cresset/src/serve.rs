@@ -294,6 +294,7 @@ fn node_config(config: &Config, base_url: String) -> anyhow::Result<cresset_node
                 SearchIndex::None => cresset_node::SearchIndex::None,
             },
             wait_max: config.search.wait_max,
+            concurrency_max: config.search.concurrency_max.get(),
         },
         validation: config.validation.level,
     })

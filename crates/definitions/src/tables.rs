@@ -40,8 +40,17 @@ pub struct Definitions {
     resource_types: &'static [&'static str],
     parameters: FxHashMap<&'static str, &'static [&'static SearchParameter]>,
     by_url: FxHashMap<&'static str, &'static SearchParameter>,
-    patient_compartment: FxHashMap<&'static str, Vec<&'static str>>,
+    compartments: Vec<Compartment>,
     value_sets: FxHashMap<&'static str, ValueSet>,
+}
+
+/// Which resources belong to those of one type.
+#[derive(Debug)]
+struct Compartment {
+    /// The type.
+    name: &'static str,
+    /// By type, the search parameters by which resources belong to one.
+    codes: FxHashMap<&'static str, Vec<&'static str>>,
 }
 
 impl Definitions {
@@ -124,11 +133,20 @@ impl Definitions {
         self.value_sets.get(name)
     }
 
-    /// The search parameters by which resources of a type belong to a patient's compartment.
+    /// The resource types that have compartments, sorted.
+    pub fn compartments(&self) -> impl Iterator<Item = &'static str> {
+        self.compartments.iter().map(|one| one.name)
+    }
+
+    /// The search parameters by which resources of a type belong to the compartment of a resource of
+    /// another type, such as `Patient`.
     ///
-    /// Empty where they do not. `{def}`, which R5 lists for `Patient`, is the patient itself.
-    pub fn patient_compartment(&self, resource_type: &str) -> &[&'static str] {
-        self.patient_compartment.get(resource_type).map_or(&[], Vec::as_slice)
+    /// Empty where they do not. `{def}` is the resource itself, which belongs to its compartment also
+    /// where this is not listed.
+    pub fn compartment(&self, name: &str, resource_type: &str) -> &[&'static str] {
+        let compartment = self.compartments.iter().find(|one| one.name == name);
+        let codes = compartment.and_then(|one| one.codes.get(resource_type));
+        codes.map_or(&[], Vec::as_slice)
     }
 }
 

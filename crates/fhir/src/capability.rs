@@ -1,6 +1,6 @@
 //! CapabilityStatement of each version, from what the server says it does (RQ sections 1.1 to 1.3).
 
-use cresset_definitions::{FhirVersion, SearchKind};
+use cresset_definitions::{Definitions, FhirVersion, SearchKind};
 use cresset_model::Canonical;
 use jiff::Timestamp;
 
@@ -230,6 +230,15 @@ fn rest(version: FhirVersion, facts: &CapabilityFacts<'_>, o: &mut ObjectWriter<
             a.object(|o| o.string("code", code));
         }
     });
+    if facts.system_search {
+        o.strings("compartment", Definitions::of(version).compartments().map(compartment_url));
+    }
+}
+
+/// The canonical URL of the definition of a type's compartments.
+fn compartment_url(resource_type: &str) -> String {
+    let (first, rest) = resource_type.split_at(1);
+    format!("http://hl7.org/fhir/CompartmentDefinition/{}{rest}", first.to_ascii_lowercase())
 }
 
 fn write_resource(

@@ -153,8 +153,11 @@ pub struct RetentionConfig {
 pub struct SearchConfig {
     /// What the index on disk holds.
     pub index: SearchIndex,
-    /// How long a search waits for the index to have seen what was written before it.
+    /// How long a search waits for the index to have seen what was written before it, and how long
+    /// for its turn.
     pub wait_max: Duration,
+    /// Searches at the same time.
+    pub concurrency_max: usize,
 }
 
 /// Which search parameters the index on disk holds.

@@ -34,12 +34,11 @@ use crate::occurrence::Subject;
 use crate::rows;
 use crate::search::wait_for_index;
 use crate::shared::Shared;
+use crate::versions;
 
 /// Longest wait for the index: less than what an attempt has beyond its timeout, so that an index
 /// that stays behind costs includes and no delivery.
 const INDEX_WAIT_MAX: Duration = Duration::from_secs(2);
-/// Versions looked at to find the one that was current at a time.
-const VERSIONS_MAX: usize = 1_000;
 /// References looked at for one event, whether there is a resource behind them or not (I10).
 const REFERENCES_MAX: usize = 1_000;
 /// Calls of the index for one reverse include; each looks at a bounded number of documents.
@@ -341,14 +340,9 @@ impl<'g> Gatherer<'g> {
             return Ok(found.clone());
         }
         let newest = self.store.current(std::slice::from_ref(key))?.pop().flatten();
-        let found = match newest {
-            Some(newest) if newest.at > at => self
-                .store
-                .history(key, Some(newest.version), VERSIONS_MAX)?
-                .into_iter()
-                .find(|change| change.at <= at),
-            newest => newest,
-        };
+        let is_then = |change: &Change| change.at <= at;
+        let found = newest.map(|newest| versions::last_that(self.store, newest, is_then));
+        let found = found.transpose()?.and_then(|(found, _)| found);
         let found = found.filter(|found| is_alive(Some(found))).map(Arc::new);
         self.known.insert(known, found.clone());
         Ok(found)

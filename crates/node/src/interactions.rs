@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use cresset_definitions::FhirVersion;
 use cresset_fhir::json;
-use cresset_model::{Issue, IssueCode, Issues, ResourceId, ResourceKey, ResourceType};
+use cresset_model::{Change, Issue, IssueCode, Issues, ResourceId, ResourceKey, ResourceType};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -65,7 +65,8 @@ impl Node {
         let by = caller.clone();
         self.settle_one(move |node| {
             let selection = node.selected(&by, &selector)?;
-            let aim = node.aim_create(version, selector.resource_type(), Some(&selection))?;
+            let found = Some((&*selector, &selection));
+            let aim = node.aim_create(version, selector.resource_type(), found)?;
             node.put_plan(&by, version, aim, bytes.clone(), (&selector, selection))
         })
         .await
@@ -166,15 +167,23 @@ impl Node {
         &self,
         version: FhirVersion,
         resource_type: &ResourceType,
-        selection: Option<&Selection>,
+        condition: Option<(&Selector, &Selection)>,
     ) -> Result<Aim, Error> {
-        let Some(found) = selection.map(single).transpose()?.flatten() else {
+        let found = match condition {
+            Some((selector, selection)) => single(selection)?.map(|found| (selector, found)),
+            None => None,
+        };
+        let Some((selector, found)) = found else {
             let key = key(version, resource_type.as_str(), drawn_id()?)?;
             return Ok(Aim::At(key, Precondition::Fresh));
         };
         let current = self.shared.store.current(std::slice::from_ref(found))?.pop().flatten();
-        // Deleted since it was found.
-        let change = current.filter(|one| is_alive(Some(one))).ok_or_else(stale)?;
+        // What was found is answered as it is now, if it is still what was asked for.
+        let fits = |one: &Change| {
+            is_alive(Some(one))
+                && json::parse(&one.body).is_ok_and(|value| selector.is_match(&value))
+        };
+        let change = current.filter(fits).ok_or_else(stale)?;
         let warnings = Issues::default();
         let change = Some(Arc::new(change));
         Ok(Aim::Nothing(Written { change, effect: Effect::Found, warnings }))

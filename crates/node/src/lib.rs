@@ -68,6 +68,7 @@ mod topics;
 mod trigger_problems;
 mod upkeep;
 mod validate;
+mod versions;
 mod writer;
 
 #[cfg(test)]

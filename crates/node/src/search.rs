@@ -6,8 +6,9 @@
 //! that meets a bound says so (docs/search.md).
 //!
 //! * [`request`]: what is asked. [`wanted`]: the parameters about the form of the answer.
-//! * [`finder`]: candidates from the index, judged. [`narrow`]: what of chains, `_has` and sets the
-//!   index can be asked. [`sort`], [`by_time`]: in another order than the index's.
+//! * [`finder`]: candidates from the index, judged. [`walk`]: along them, a lot at a time. [`narrow`]:
+//!   what of chains, `_has` and sets the index can be asked. [`sort`], [`by_time`]: in another order
+//!   than the index's.
 //! * [`built_ins`]: the server's own definitions among the matches.
 //! * [`include`]: what goes with the matches. [`answer`]: the Bundle.
 //!
@@ -22,6 +23,7 @@ mod narrow;
 mod place;
 mod request;
 mod sort;
+mod walk;
 mod wanted;
 
 use std::sync::Arc;
@@ -52,7 +54,8 @@ impl Node {
     /// # Errors
     /// `Malformed` for a parameter that is not known or a value that cannot be read; `Forbidden` for
     /// types that the caller may not read, also in chains and includes; `NotFound` for a type that
-    /// the version lacks; `TooCostly` beyond a bound; `Unavailable` if the index is too far behind.
+    /// the version lacks; `TooCostly` beyond a bound; `Unavailable` if the index is too far behind,
+    /// or too many searches are under way.
     pub async fn search(
         &self,
         caller: &Caller,
@@ -65,8 +68,8 @@ impl Node {
         let asked = Asked::read(&self.shared, caller, &scope, target, request)?;
         wait_for_index(&self.shared, self.shared.config.search.wait_max).await?;
         let (shared, caller) = (self.shared.clone(), caller.clone());
-        let found = self.shared.read(move |_| Ok(answered(&shared, &caller, version, asked)));
-        found.await?
+        let search = move || answered(&shared, &caller, version, asked);
+        self.shared.work_of_search(search).await
     }
 }
 

@@ -13,7 +13,7 @@ use cresset_search::{Parameter, Parameters};
 use cresset_store::Store;
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
-use tokio::sync::{Notify, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::attempts::Attempts;
@@ -113,6 +113,8 @@ pub(crate) struct Shared {
     pub(crate) grace_end: OnceLock<Instant>,
     /// Reads of the store at the same time.
     pub(crate) reads: Arc<Semaphore>,
+    /// Searches at the same time, which are none of those.
+    pub(crate) searches: Arc<Semaphore>,
     /// They are made where they are asked for, not on threads that may block.
     pub(crate) reads_in_place: bool,
     pub(crate) sockets: AtomicUsize,
@@ -147,6 +149,7 @@ impl Shared {
         clock: Clock,
     ) -> Self {
         let reads = Arc::new(Semaphore::new(config.limits.reads_max));
+        let searches = Arc::new(Semaphore::new(config.search.concurrency_max));
         let indexed_parameters = indexed_parameters(&config.search.index);
         let delivery = &config.delivery;
         let attempts = Attempts::new(delivery.attempts_per_subscription_max, delivery.attempts_max);
@@ -179,6 +182,7 @@ impl Shared {
             stopping: AtomicBool::new(false),
             grace_end: OnceLock::new(),
             reads,
+            searches,
             reads_in_place: false,
             sockets: AtomicUsize::new(0),
             sockets_unbound: AtomicUsize::new(0),
@@ -218,12 +222,27 @@ impl Shared {
             return piece();
         }
         let permit = self.reads.clone().acquire_owned().await.map_err(Error::internal)?;
-        let answer = tokio::task::spawn_blocking(move || {
-            // Held until it has ended, also when nobody waits for it any more.
-            let _permit = permit;
-            piece()
-        });
-        answer.await.map_err(Error::internal)?
+        with_permit(permit, piece).await
+    }
+
+    /// Does the work of a search on a thread that may block; at most `concurrency_max` at the same
+    /// time, beside [`Self::work`], so that what else is read waits for no search.
+    ///
+    /// # Errors
+    /// `Unavailable` if its turn does not come within `wait_max`; those of `piece`.
+    pub(crate) async fn work_of_search<T, F>(&self, piece: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, Error> + Send + 'static,
+    {
+        if self.reads_in_place {
+            return piece();
+        }
+        let turn = self.searches.clone().acquire_owned();
+        let Ok(permit) = tokio::time::timeout(self.config.search.wait_max, turn).await else {
+            return Err(Error::unavailable("too many searches are under way; try again"));
+        };
+        with_permit(permit.map_err(Error::internal)?, piece).await
     }
 
     /// The same for a long page, behind everything else that the machine has to do.
@@ -314,6 +333,20 @@ impl Shared {
     pub(crate) fn base_url(&self, version: FhirVersion) -> String {
         format!("{}/{}", self.config.base_url, version.path())
     }
+}
+
+/// Does what blocks on a thread that may.
+async fn with_permit<T, F>(permit: OwnedSemaphorePermit, piece: F) -> Result<T, Error>
+where
+    T: Send + 'static,
+    F: FnOnce() -> Result<T, Error> + Send + 'static,
+{
+    let answer = tokio::task::spawn_blocking(move || {
+        // Held until it has ended, also when nobody waits for it any more.
+        let _permit = permit;
+        piece()
+    });
+    answer.await.map_err(Error::internal)?
 }
 
 /// Whether notifications of a channel are sent by the delivery loop, to an endpoint or a broker.

@@ -340,10 +340,13 @@ impl Socket {
     fn take_hints(&mut self) {
         for key in self.hints.take() {
             let Some(live) = self.live.get(&key) else { continue };
+            // Nothing but a search as criteria is bound without a token.
+            let may_be_bound = |is_classic: bool| is_classic || !self.pinged.contains(&key);
             let (active, heartbeat_period, max_count, last) = {
                 let state = live.state();
                 let settings = &state.settings;
-                (state.is_active(), settings.heartbeat_period, settings.max_count, state.last)
+                let active = state.is_active() && may_be_bound(settings.is_classic());
+                (active, settings.heartbeat_period, settings.max_count, state.last)
             };
             if active && live.is_websocket() {
                 self.bindings.updated(key, heartbeat_period, max_count);
@@ -357,6 +360,7 @@ impl Socket {
                 self.bindings.removed(key);
                 self.hints.resend_ended(key);
                 self.live.remove(&key);
+                self.pinged.remove(&key);
                 self.shared.hub.leave(key, &self.hints);
             }
         }

@@ -186,7 +186,11 @@ impl Scenario {
                 sockets_unbound_max: 1_000,
             },
             retention: self.retention.clone(),
-            search: SearchConfig { index: SearchIndex::All, wait_max: Duration::from_secs(10) },
+            search: SearchConfig {
+                index: SearchIndex::All,
+                wait_max: Duration::from_secs(10),
+                concurrency_max: 1,
+            },
             validation: ValidationLevel::Strict,
         }
     }

@@ -146,6 +146,8 @@ pub struct Found {
     pub version: VersionId,
     /// Its place in the log.
     pub position: Position,
+    /// Where a page would start behind it.
+    pub cursor: SearchCursor,
 }
 
 /// How many resources match.

@@ -248,6 +248,13 @@ async fn a_bundle_with_too_many_entries_is_refused() {
         let bundle = json!({"resourceType": "Bundle", "type": "batch", "entry": entries(10)});
         base.post("", &bundle).await.expect(200);
     }
+    let server = Server::start().await;
+    for base in server.bases() {
+        let request = json!({"method": "DELETE", "url": "Patient/p"});
+        let entries = vec![json!({"request": request}); 20_000];
+        let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": entries});
+        base.post("", &bundle).await.refused(413);
+    }
 }
 
 /// Sockets opened and never bound.

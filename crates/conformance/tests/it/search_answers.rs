@@ -206,6 +206,17 @@ async fn a_post_searches_by_its_body_and_its_query() {
         assert_eq!(in_order(&base.read(&own).await), ["c"], "the link says the same by GET");
         let weights = base.request(Method::POST, "Patient/a/Observation/_search");
         weights.body_as("", FORM).send().await.expect(200);
+        let form = |form: &'static str| {
+            base.request(Method::POST, "Patient/_search").body_as(form, FORM).send()
+        };
+        let xml = form("family=baker&_format=xml").await.expect(200);
+        assert!(xml.header("content-type").starts_with("application/fhir+xml"), "{xml}");
+        assert!(xml.body.starts_with(b"<"), "{xml}");
+        let refused = form("nonsense=1&_format=xml").await.expect(400);
+        assert!(refused.header("content-type").starts_with("application/fhir+xml"), "{refused}");
+        let pretty = form("family=baker&_pretty=true").await.expect(200);
+        assert!(pretty.body.starts_with(b"{\n"), "{pretty}");
+        form("_format=turtle").await.refused(406);
         let json = base.request(Method::POST, "Patient/_search").json(&json!({}));
         json.send().await.refused(415);
     }
@@ -223,6 +234,10 @@ async fn a_searchset_has_an_entity_tag_that_changes_with_what_is_found() {
         let again = base.request(Method::GET, query).header("if-none-match", &tag);
         let again = again.send().await.expect(304);
         assert!(again.body.is_empty() && again.header("etag") == tag, "{again}");
+        for tags in [format!("\"x\", {tag}"), "*".to_owned()] {
+            let known = base.request(Method::GET, query).header("if-none-match", &tags);
+            known.send().await.expect(304);
+        }
         base.save(&patient("other")).await;
         let same = base.request(Method::GET, query).header("if-none-match", &tag);
         same.send().await.expect(304);

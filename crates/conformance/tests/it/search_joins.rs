@@ -181,20 +181,27 @@ async fn a_way_round_of_includes_ends() {
 }
 
 #[tokio::test]
-async fn a_patient_has_a_compartment() {
+async fn patients_and_others_have_compartments() {
     let server = ward().await;
     for base in server.bases() {
         assert_eq!(ids(&base, "Patient/ann/Observation").await, ["weight-ann"]);
         assert_eq!(ids(&base, "Patient/ann/Observation?value-quantity=gt70").await, [""; 0]);
         assert_eq!(ids(&base, "Patient/nobody/Observation").await, [""; 0]);
         let all = base.read("Patient/ann/*").await;
-        let expected = ["Encounter/visit-ann", "Observation/weight-ann"];
+        let expected = ["Encounter/visit-ann", "Observation/weight-ann", "Patient/ann"];
         assert!(
             expected.iter().all(|one| listed(&all, "match").contains(&(*one).to_owned())),
             "{all}"
         );
         base.get("Patient/ann/Organization").await.refused(404);
-        base.get("Encounter/visit-ann/Observation").await.refused(404);
+        assert_eq!(ids(&base, "Encounter/visit-ann/Observation").await, ["weight-ann"]);
+        let all = base.read("Encounter/visit-ann/*?_sort=_lastUpdated").await;
+        assert_eq!(
+            listed(&all, "match"),
+            ["Encounter/visit-ann", "Observation/weight-ann"],
+            "{all}"
+        );
+        base.get("Organization/o/Observation").await.refused(404);
     }
 }
 

@@ -99,6 +99,45 @@ async fn pages_of_the_origins_that_are_named_may_use_the_server() {
 }
 
 #[tokio::test]
+async fn websockets_are_for_pages_of_the_origins_that_are_named_and_for_who_is_no_page() {
+    let named =
+        Server::start_with(Options::default().set("server.cors-origins", vec![ORIGIN])).await;
+    let none = Server::start().await;
+    for (server, expected) in [(&named, 101), (&none, 403)] {
+        for base in server.bases() {
+            let own = server.url();
+            for (origin, status) in [
+                (None, 101),
+                (Some(own), 101),
+                (Some(ORIGIN), expected),
+                (Some("https://app.example.org.evil.test"), 403),
+                (Some("null"), 403),
+            ] {
+                let opened = open_as_page(&base, "ws", origin).await;
+                assert_eq!(opened.status, status, "{origin:?}: {opened}");
+                let medplums = format!("{}/ws/subscriptions-r4", server.url());
+                let opened = open_as_page(&base, &medplums, origin).await;
+                assert_eq!(opened.status, status, "{origin:?}: {opened}");
+            }
+        }
+    }
+}
+
+/// Asks for a websocket as a browser does.
+async fn open_as_page(base: &Client, path: &str, origin: Option<&str>) -> Reply {
+    let request = base
+        .request(Method::GET, path)
+        .header("connection", "upgrade")
+        .header("upgrade", "websocket")
+        .header("sec-websocket-version", "13")
+        .header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+    match origin {
+        Some(origin) => request.header("origin", origin).send().await,
+        None => request.send().await,
+    }
+}
+
+#[tokio::test]
 async fn without_configuration_no_page_of_another_origin_may() {
     verifies!("RQ-CF-08");
     let any = Server::start_with(Options::default().set("server.cors-origins", vec!["*"])).await;

@@ -5,7 +5,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::{Definitions, is_concrete_resource};
+use super::{Compartment, Definitions, is_concrete_resource};
 use crate::element::{Element, Representation, TypeRef};
 use crate::search_parameter::{Component, SearchKind, SearchParameter};
 use crate::type_definition::{TypeDefinition, TypeKind};
@@ -20,7 +20,7 @@ struct Raw {
     any: Vec<&'static str>,
     parameters: Vec<SearchParameter>,
     value_sets: Vec<ValueSet>,
-    patient_compartment: FxHashMap<&'static str, Vec<&'static str>>,
+    compartments: Vec<Compartment>,
 }
 
 struct RawType {
@@ -68,7 +68,7 @@ impl Definitions {
             resource_types: Vec::leak(resource_types),
             by_url: parameters.iter().map(|one| (one.url, one)).collect(),
             parameters: parameters_by_type(&types, parameters),
-            patient_compartment: raw.patient_compartment,
+            compartments: raw.compartments,
             types,
             value_sets,
         }
@@ -104,7 +104,10 @@ impl Raw {
                 self.any = rest.split(' ').collect();
                 Section::Nothing
             }
-            "compartment" if rest == "Patient" => Section::Compartment,
+            "compartment" => {
+                self.compartments.push(Compartment { name: rest, codes: FxHashMap::default() });
+                Section::Compartment
+            }
             "parameter" => {
                 self.parameters.push(parameter(rest)?);
                 Section::Parameter
@@ -124,7 +127,8 @@ impl Raw {
 
     fn compartment_line(&mut self, rest: &'static str) -> Option<()> {
         let (resource_type, codes) = rest.split_once(' ')?;
-        self.patient_compartment.insert(resource_type, codes.split(' ').collect());
+        let compartment = self.compartments.last_mut()?;
+        compartment.codes.insert(resource_type, codes.split(' ').collect());
         Some(())
     }
 }

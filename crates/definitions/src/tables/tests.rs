@@ -215,15 +215,23 @@ fn backport_parameters_are_for_r4_and_r4b_with_paths_that_find_something() {
 }
 
 #[test]
-fn the_patient_compartment_names_search_parameters() {
+fn compartments_name_search_parameters() {
     for version in FhirVersion::ALL {
         let definitions = Definitions::of(version);
-        assert_eq!(definitions.patient_compartment("Observation"), ["subject", "performer"]);
-        assert!(definitions.patient_compartment("Organization").is_empty());
-        for resource_type in definitions.resource_types() {
-            for code in definitions.patient_compartment(resource_type) {
+        let compartments: Vec<_> = definitions.compartments().collect();
+        let expected = ["Device", "Encounter", "Patient", "Practitioner", "RelatedPerson"];
+        assert_eq!(compartments, expected);
+        assert_eq!(definitions.compartment("Patient", "Observation"), ["subject", "performer"]);
+        assert_eq!(definitions.compartment("Encounter", "Encounter"), ["{def}"]);
+        assert!(definitions.compartment("Patient", "Organization").is_empty());
+        assert!(definitions.compartment("Organization", "Patient").is_empty());
+        for (name, resource_type) in compartments
+            .iter()
+            .flat_map(|name| definitions.resource_types().map(move |one| (name, one)))
+        {
+            for code in definitions.compartment(name, resource_type) {
                 let known = definitions.search_parameter(resource_type, code).is_some();
-                assert!(known || *code == "{def}", "{version} {resource_type} {code}");
+                assert!(known || *code == "{def}", "{version} {name} {resource_type} {code}");
             }
         }
     }

@@ -179,23 +179,31 @@ impl Node {
             [resource_type, id, "_history", number] => {
                 self.read_version(caller, version, resource_type, id, number).await
             }
-            [resource_type] => {
-                let request = SearchRequest::parse(query);
-                let target = match *resource_type {
-                    "" => SearchTarget::System,
-                    resource_type => SearchTarget::Type(resource_type),
+            parts => {
+                let Some(target) = search_target(parts) else {
+                    let text = "a bundle can read, read versions and search";
+                    return Err(Error::of(Kind::NotFound, IssueCode::UnknownPath, text));
                 };
+                let request = SearchRequest::parse(query);
                 room.check_search()?;
                 let found = self.search(caller, version, target, &request).await?;
                 let resource = Some(found.body);
                 return Ok(AnswerEntry { status: 200, resource, ..AnswerEntry::default() });
             }
-            _ => {
-                let text = "a bundle can read, read versions and search";
-                Err(Error::of(Kind::NotFound, IssueCode::UnknownPath, text))
-            }
         };
         read.map(|change| read_answer(&change, entry))
+    }
+}
+
+/// What a path says is to be searched, if it is one of a search.
+fn search_target<'p>(parts: &[&'p str]) -> Option<SearchTarget<'p>> {
+    match *parts {
+        [""] => Some(SearchTarget::System),
+        [resource_type] => Some(SearchTarget::Type(resource_type)),
+        [compartment, id, resource_type] if !resource_type.starts_with(['_', '$']) => {
+            Some(SearchTarget::in_compartment(compartment, id, resource_type))
+        }
+        _ => None,
     }
 }
 

@@ -18,7 +18,7 @@ use super::entry::{Asked, Of, ReadEntry, WriteEntry, located, patch};
 use super::room::{ANSWER_BYTES_MAX, Room};
 use super::{Representation, malformed};
 use crate::caller::Caller;
-use crate::conditional::{Assumption, Selection, Selectors, Tail, UNKEYED_MAX, several};
+use crate::conditional::{Assumption, Selectors, Tail, UNKEYED_MAX, several};
 use crate::error::{Error, Kind};
 use crate::intent::{Action, Intent, Work, Written};
 use crate::interactions::{Aim, Plan, aim_delete, single};
@@ -251,9 +251,11 @@ impl Node {
         // Also where nothing comes to be written.
         require_write(by.0, write.resource_type.as_str())?;
         let place = conditions.look_up(self, by, write.resource_type.as_str(), query)?;
-        let selection: &Selection = &conditions.all[place].selection;
+        let Assumption { selector, selection } = &conditions.all[place];
         match write.method {
-            Method::Post => self.aim_create(version, &write.resource_type, Some(selection)),
+            Method::Post => {
+                self.aim_create(version, &write.resource_type, Some((&**selector, selection)))
+            }
             Method::Put => {
                 let value = entry.resource.as_ref().map_or(&Value::Null, |one| one.value);
                 self.aim_update(&write.resource_type, selection, value, asked)

@@ -5,21 +5,21 @@ use std::sync::Arc;
 
 use cresset_definitions::FhirVersion;
 use cresset_fhir::json;
-use cresset_model::{Base, Change, Issue, IssueCode, Issues, ResourceType};
+use cresset_model::{Base, Change, Issue, IssueCode, Issues};
 use cresset_search::{
     Criterion, Has, Lookup, Need, Parameters, Problem, ProblemKind, ResourceValues, Scope,
 };
-use cresset_store::{Clause, Page as IndexPage, Query, SEARCH_PAGE_MAX, SearchCursor, Store};
+use cresset_store::{Query, Store};
 use rustc_hash::FxHashMap;
 use serde_json::Value;
 use smol_str::SmolStr;
 
+use super::COUNTED_MAX;
 use super::answer::Page;
-use super::narrow::Narrowed;
 use super::place::Place;
 use super::request::{Asked, Asking};
+use super::walk::LOT_MAX;
 use super::wanted::bad_place;
-use super::{COUNTED_MAX, too_costly};
 use crate::bases::base_of;
 use crate::caller::Caller;
 use crate::draft::{Found, look_up_stored};
@@ -27,10 +27,6 @@ use crate::error::{Error, Kind};
 use crate::resources::require_read;
 use crate::shared::Shared;
 
-/// Resources that are judged together; a page can end after each lot.
-const LOT_MAX: usize = 64;
-/// Bytes of resources read for one lot, apart from a single larger one (I10).
-const LOT_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Resources that one search judges or looks up, for itself and for its chains (I10).
 const JUDGED_MAX: usize = 50_000;
 /// Calls of the index that end because they looked at as much as one may (I10).
@@ -60,12 +56,6 @@ pub(super) struct Finder<'f> {
     pub(super) referring: Vec<(Arc<Has>, Referring)>,
     /// Why something could not be told.
     reasons: Vec<&'static str>,
-}
-
-/// A lot of what was found.
-pub(super) struct Lot {
-    pub(super) matches: Vec<Arc<Change>>,
-    pub(super) next: Option<SearchCursor>,
 }
 
 impl<'f> Finder<'f> {
@@ -123,12 +113,13 @@ impl<'f> Finder<'f> {
                 (part, cursor) = (part + 1, None);
                 continue;
             };
+            let mut walk = self.walk(asking, &narrowed, cursor)?;
             loop {
-                let lot = self.lot(asking, &narrowed, cursor, count - page.matches.len())?;
-                bytes += lot.matches.iter().map(|change| change.body.len()).sum::<usize>();
-                page.matches.extend(lot.matches);
-                cursor = lot.next;
+                let lot = self.lot(&mut walk, count - page.matches.len())?;
+                bytes += lot.iter().map(|change| change.body.len()).sum::<usize>();
+                page.matches.extend(lot);
                 let is_full = page.matches.len() >= count || bytes > PAGE_BYTES_MAX;
+                cursor = walk.place();
                 if cursor.is_none() {
                     part += 1;
                 }
@@ -165,19 +156,14 @@ impl<'f> Finder<'f> {
             let Some(narrowed) = self.narrow(asking)? else { continue };
             let is_counted_by_index =
                 asking.is_everything() && asking.resource_type != "Subscription";
-            let mut cursor = None;
+            let mut walk = self.walk(asking, &narrowed, None)?;
             loop {
-                let (found, next) = if is_counted_by_index {
-                    let query = self.query(asking, &narrowed, cursor, SEARCH_PAGE_MAX);
-                    let page = self.store.search(&query)?;
-                    (page.found.len(), page.next)
-                } else {
-                    let lot = self.lot(asking, &narrowed, cursor, LOT_MAX)?;
-                    (lot.matches.len(), lot.next)
+                let found = match is_counted_by_index {
+                    true => self.pass(&mut walk)?,
+                    false => self.lot(&mut walk, LOT_MAX)?.len(),
                 };
                 total += found as u64;
-                cursor = next;
-                if cursor.is_none() {
+                if walk.place().is_none() {
                     break;
                 }
                 if total > COUNTED_MAX as u64 || self.is_spent() {
@@ -197,20 +183,35 @@ impl<'f> Finder<'f> {
 
     /// How many resources match as the index sees it, whoever may see them; none where it sees too
     /// many, or too little of what is asked.
-    pub(super) fn indexed(&mut self, asked: &Asked) -> Result<Option<u64>, Error> {
+    fn indexed(&mut self, asked: &Asked) -> Result<Option<u64>, Error> {
         let mut total = 0;
         for asking in &asked.askings {
             let Some(narrowed) = self.narrow(asking)? else { continue };
             if narrowed.is_hopeless {
                 return Ok(None);
             }
-            let query = Query { total: true, ..self.query(asking, &narrowed, None, 0) };
+            let query = Query { total: true, ..self.query(asking, &narrowed) };
             match self.store.search(&query)?.total {
                 Some(counted) if counted.exact => total += counted.count,
                 Some(_) | None => return Ok(None),
             }
         }
         Ok(Some(total))
+    }
+
+    /// Whether there may be more matches than so many, as the index sees it.
+    pub(super) fn are_many(&mut self, asked: &Asked, count: usize) -> Result<bool, Error> {
+        let mut left = count;
+        for asking in &asked.askings {
+            let Some(narrowed) = self.narrow(asking)? else { continue };
+            let query = Query { limit: left + 1, ..self.query(asking, &narrowed) };
+            let page = self.store.search(&query)?;
+            if narrowed.is_hopeless || page.next.is_some() || page.found.len() > left {
+                return Ok(true);
+            }
+            left -= page.found.len();
+        }
+        Ok(false)
     }
 
     /// All that fits; none if it is more than `limit`, or too costly to find.
@@ -220,15 +221,14 @@ impl<'f> Finder<'f> {
         limit: usize,
     ) -> Result<Option<Vec<Arc<Change>>>, Error> {
         let Some(narrowed) = self.narrow(asking)? else { return Ok(Some(Vec::new())) };
-        let (mut found, mut cursor) = (Vec::new(), None);
+        let mut walk = self.walk(asking, &narrowed, None)?;
+        let mut found = Vec::new();
         loop {
-            let lot = self.lot(asking, &narrowed, cursor, LOT_MAX)?;
-            found.extend(lot.matches);
-            cursor = lot.next;
+            found.extend(self.lot(&mut walk, LOT_MAX)?);
             if found.len() > limit {
                 return Ok(None);
             }
-            if cursor.is_none() {
+            if walk.place().is_none() {
                 return Ok(Some(found));
             }
             if self.is_spent() {
@@ -243,71 +243,15 @@ impl<'f> Finder<'f> {
         self.judged_left > 0
     }
 
+    /// Counts a call of the index that ended at its bound; false if there were too many.
+    pub(super) fn spend_scan(&mut self) -> bool {
+        self.scans_left = self.scans_left.saturating_sub(1);
+        self.scans_left > 0
+    }
+
     /// Whether a bound was met.
     pub(super) fn is_spent(&self) -> bool {
         self.judged_left == 0 || self.scans_left == 0
-    }
-
-    /// One call of the index, and what of it fits: at most `limit`.
-    pub(super) fn lot(
-        &mut self,
-        asking: &Asking,
-        narrowed: &Narrowed,
-        after: Option<SearchCursor>,
-        limit: usize,
-    ) -> Result<Lot, Error> {
-        if narrowed.is_hopeless {
-            return Err(too_costly("follow the chains"));
-        }
-        let mut query = self.query(asking, narrowed, after, limit.min(LOT_MAX));
-        let (changes, next) = self.read(&mut query)?;
-        self.judged_left = self.judged_left.saturating_sub(changes.len());
-        if next.is_some() && changes.len() < query.limit {
-            self.scans_left = self.scans_left.saturating_sub(1);
-        }
-        Ok(Lot { matches: self.judged(asking, changes), next })
-    }
-
-    fn query(
-        &self,
-        asking: &Asking,
-        narrowed: &Narrowed,
-        after: Option<SearchCursor>,
-        limit: usize,
-    ) -> Query {
-        let clauses: Vec<Clause> = narrowed.clauses.clone();
-        let resource_type = ResourceType::new(asking.resource_type);
-        Query {
-            base: self.base,
-            resource_type: resource_type.expect("FHIR's types are types"),
-            clauses,
-            after,
-            limit,
-            total: false,
-        }
-    }
-
-    /// One call of the index, with the bodies of what it found.
-    fn read(&self, query: &mut Query) -> Result<(Vec<Arc<Change>>, Option<SearchCursor>), Error> {
-        loop {
-            let IndexPage { found, next, .. } = self.store.search(query)?;
-            let mut changes = Vec::with_capacity(found.len());
-            let (mut looked_at, mut bytes) = (0, 0);
-            for one in &found {
-                let change = self.store.change(one.position)?;
-                looked_at += 1;
-                bytes += change.as_ref().map_or(0, |change| change.body.len());
-                changes.extend(change.map(Arc::new));
-                if bytes > LOT_BYTES_MAX {
-                    break;
-                }
-            }
-            if looked_at == found.len() {
-                return Ok((changes, next));
-            }
-            // Too large for one lot: the same again with only as many, for their cursor.
-            query.limit = looked_at;
-        }
     }
 
     /// Those that fit and that the caller may see.

@@ -279,17 +279,15 @@ impl Finder<'_> {
     /// Adds what matches, as far as there is room.
     fn add_all(&mut self, asking: &Asking, gathered: &mut Gathered) -> Result<(), Error> {
         let Some(narrowed) = self.narrow(asking)? else { return Ok(()) };
-        let mut cursor = None;
+        let mut walk = self.walk(asking, &narrowed, None)?;
         loop {
             if gathered.is_full() || self.is_spent() {
                 gathered.left_out = true;
                 return Ok(());
             }
             let room = INCLUDED_MAX - gathered.included.len() + 1;
-            let lot = self.lot(asking, &narrowed, cursor, room)?;
-            lot.matches.into_iter().for_each(|change| gathered.add(change));
-            cursor = lot.next;
-            if cursor.is_none() {
+            self.lot(&mut walk, room)?.into_iter().for_each(|change| gathered.add(change));
+            if walk.place().is_none() {
                 return Ok(());
             }
         }

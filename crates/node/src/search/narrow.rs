@@ -89,7 +89,7 @@ impl Finder<'_> {
         self.holds(resource_type, criterion.parameter()).then(|| rows::clause(criterion))?
     }
 
-    /// One clause for all ways to belong to a patient, if the index holds each.
+    /// One clause for all ways to belong to a compartment, if the index holds each.
     fn compartment(&self, asking: &Asking) -> Option<Clause> {
         let clauses = asking.compartment.iter().map(|one| self.clause(asking.resource_type, one));
         let clauses: Option<Vec<Clause>> = clauses.collect();

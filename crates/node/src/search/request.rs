@@ -39,10 +39,12 @@ impl SearchRequest {
 /// What is searched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SearchTarget<'t> {
-    /// The resources of a type that belong to a patient's compartment.
+    /// The resources of a type that belong to the compartment of a resource.
     Compartment {
-        /// The patient's id.
-        patient: &'t str,
+        /// The type of that resource, such as `Patient`.
+        compartment: &'t str,
+        /// Its id.
+        id: &'t str,
         /// The type; all that may belong to one where it is none.
         resource_type: Option<&'t str>,
     },
@@ -50,6 +52,14 @@ pub enum SearchTarget<'t> {
     System,
     /// Resources of a type.
     Type(&'t str),
+}
+
+impl<'t> SearchTarget<'t> {
+    /// A compartment as a path names it: `*` stands for all types.
+    pub fn in_compartment(compartment: &'t str, id: &'t str, resource_type: &'t str) -> Self {
+        let resource_type = (resource_type != "*").then_some(resource_type);
+        Self::Compartment { compartment, id, resource_type }
+    }
 }
 
 /// What is asked of the resources of one type.
@@ -168,8 +178,8 @@ impl Place {
     ) -> Result<Self, Error> {
         let definitions = scope.parameters.definitions();
         match target {
-            SearchTarget::Compartment { patient, resource_type } => {
-                Self::of_compartment(caller, scope, (patient, resource_type), request)
+            SearchTarget::Compartment { compartment, id, resource_type } => {
+                Self::of_compartment(caller, scope, (compartment, id, resource_type), request)
             }
             SearchTarget::System => {
                 let types = named_types(caller, definitions, request)?;
@@ -190,14 +200,19 @@ impl Place {
     fn of_compartment(
         caller: &Caller,
         scope: &Scope<'_>,
-        (patient, resource_type): (&str, Option<&str>),
+        (compartment, id, resource_type): (&str, &str, Option<&str>),
         request: &SearchRequest,
     ) -> Result<Self, Error> {
         caller.require(Right::Read)?;
         let definitions = scope.parameters.definitions();
-        if ResourceId::new(patient).is_err() {
-            let text = "no patient has such an id";
-            return Err(Error::of(Kind::NotFound, IssueCode::UnknownPath, text));
+        let unknown = |text: &str| Error::of(Kind::NotFound, IssueCode::UnknownPath, text);
+        if !definitions.compartments().any(|one| one == compartment) {
+            let compartments: Vec<_> = definitions.compartments().collect();
+            let text = format!("the types that have compartments are {}", compartments.join(", "));
+            return Err(unknown(&text));
+        }
+        if ResourceId::new(id).is_err() {
+            return Err(unknown("no resource has such an id"));
         }
         let named = match resource_type {
             Some(one) => Some(vec![type_named(definitions.version(), one)?]),
@@ -206,15 +221,15 @@ impl Place {
         let (shown, are_named) = (resource_type.unwrap_or("*"), named.is_some());
         let types = named.unwrap_or_else(|| all_types(caller, definitions));
         let askings = types.into_iter().filter_map(|resource_type| {
-            let compartment = compartment(scope, resource_type, patient);
-            (!compartment.is_empty()).then(|| Asking { compartment, ..Asking::new(resource_type) })
+            let belongs = belonging(scope, resource_type, (compartment, id));
+            (!belongs.is_empty())
+                .then(|| Asking { compartment: belongs, ..Asking::new(resource_type) })
         });
         let askings: Vec<Asking> = askings.collect();
         if askings.is_empty() {
-            let text = "resources of this type belong to no patient's compartment";
-            return Err(Error::of(Kind::NotFound, IssueCode::UnknownPath, text));
+            return Err(unknown("resources of this type belong to no such compartment"));
         }
-        let path = format!("/Patient/{patient}/{shown}");
+        let path = format!("/{compartment}/{id}/{shown}");
         Ok(Self { path, askings, are_named })
     }
 }
@@ -248,14 +263,21 @@ fn all_types(caller: &Caller, definitions: &Definitions) -> Vec<&'static str> {
     all.filter(|one| require_read(caller, one).is_ok()).collect()
 }
 
-/// What has to hold of a resource of a patient's compartment: one of these.
-fn compartment(scope: &Scope<'_>, resource_type: &str, patient: &str) -> Vec<Criterion> {
-    let codes = scope.parameters.definitions().patient_compartment(resource_type);
-    let refers = |code: &&str| {
-        let value = format!("Patient/{}", cresset_search::escape(patient));
-        Criterion::new(scope, resource_type, code, None, None, &value).ok()
+/// What has to hold of a resource of a type for it to belong to a compartment: one of these.
+fn belonging(
+    scope: &Scope<'_>,
+    resource_type: &str,
+    (compartment, id): (&str, &str),
+) -> Vec<Criterion> {
+    let criterion = |code: &str, value: &str| {
+        Criterion::new(scope, resource_type, code, None, None, value).ok()
     };
-    codes.iter().filter_map(refers).collect()
+    let codes = scope.parameters.definitions().compartment(compartment, resource_type);
+    let reference = format!("{compartment}/{id}");
+    let refers = codes.iter().filter_map(|code| criterion(code, &reference));
+    // A resource is in its own compartment.
+    let is_itself = (resource_type == compartment).then(|| criterion("_id", id)).flatten();
+    is_itself.into_iter().chain(refers).collect()
 }
 
 struct Reader<'r> {

@@ -9,7 +9,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use cresset_fhir::json;
-use cresset_model::{Change, Position, ResourceKey};
+use cresset_model::{Change, Position, ResourceKey, VersionId};
 use cresset_search::{ResourceValues, SearchValue, Target};
 use jiff::Timestamp;
 
@@ -19,18 +19,16 @@ use super::narrow::Narrowed;
 use super::place::Place;
 use super::request::{Asked, Asking};
 use super::too_costly;
+use super::walk::LOT_MAX;
 use super::wanted::{SortKey, bad_place};
 use crate::draft::is_alive;
 use crate::error::{Error, Kind};
+use crate::versions;
 
 /// Matches that are put in order at most (I10).
-const SORTED_MAX: usize = 10_000;
+pub(super) const SORTED_MAX: usize = 10_000;
 /// Matches that are put in order as a whole, though the index has their order.
-const FEW: u64 = 1_000;
-/// Resources that are found at once.
-const LOT_MAX: usize = 64;
-/// Versions read at once to find the one of the first page.
-const VERSIONS_MAX: usize = 16;
+const FEW: usize = 256;
 
 /// A match, by what it is put in order.
 pub(super) struct Row {
@@ -99,7 +97,7 @@ impl Finder<'_> {
         let order = Order { sort, upto, after };
         if let [SortKey { code, .. }] = sort.as_slice()
             && code == "_lastUpdated"
-            && self.indexed(asked)?.is_none_or(|matches| matches > FEW)
+            && self.are_many(asked, FEW)?
         {
             return self.page_by_time(asked, &order);
         }
@@ -140,31 +138,40 @@ impl Finder<'_> {
         Ok(page)
     }
 
+    /// A match as it is put in order; none if it was not there at the first page.
+    pub(super) fn row(
+        &mut self,
+        order: &Order<'_>,
+        change: &Arc<Change>,
+    ) -> Result<Option<Row>, Error> {
+        let then = match change.position.get() <= order.upto {
+            true => Some(change.clone()),
+            // There is none before its first version.
+            false if change.version == VersionId::FIRST => None,
+            false => self.as_of(&change.key, order.upto)?,
+        };
+        Ok(then.map(|then| Row {
+            keys: self.keys(order.sort, &then),
+            then: then.position,
+            at: then.at,
+            position: change.position,
+        }))
+    }
+
     /// Adds all matches that were there; false if they are too many.
-    pub(super) fn add_rows(
+    fn add_rows(
         &mut self,
         asking: &Asking,
         narrowed: &Narrowed,
         order: &Order<'_>,
         rows: &mut Vec<Row>,
     ) -> Result<bool, Error> {
-        let mut cursor = None;
+        let mut walk = self.walk(asking, narrowed, None)?;
         loop {
-            let lot = self.lot(asking, narrowed, cursor, LOT_MAX)?;
-            for change in &lot.matches {
-                let then = match change.position.get() <= order.upto {
-                    true => Some(change.clone()),
-                    false => self.as_of(&change.key, order.upto)?,
-                };
-                rows.extend(then.map(|then| Row {
-                    keys: self.keys(order.sort, &then),
-                    then: then.position,
-                    at: then.at,
-                    position: change.position,
-                }));
+            for change in self.lot(&mut walk, LOT_MAX)? {
+                rows.extend(self.row(order, &change)?);
             }
-            cursor = lot.next;
-            if cursor.is_none() {
+            if walk.place().is_none() {
                 return Ok(rows.len() <= SORTED_MAX);
             }
             if rows.len() > SORTED_MAX || self.is_spent() {
@@ -187,21 +194,15 @@ impl Finder<'_> {
     /// Versions that were looked at are resources that were judged; a search that runs out of those
     /// is refused, for a page without this one would lie.
     fn as_of(&mut self, key: &ResourceKey, upto: u64) -> Result<Option<Arc<Change>>, Error> {
-        let mut before = None;
-        loop {
-            let versions = self.store.history(key, before, VERSIONS_MAX)?;
-            let Some(oldest) = versions.last().map(|change| change.version) else {
-                return Ok(None);
-            };
-            if !self.spend(versions.len()) {
-                return Err(too_costly("find what it was at the first page"));
-            }
-            let then = versions.into_iter().find(|change| change.position.get() <= upto);
-            if let Some(then) = then {
-                return Ok(Some(Arc::new(then)).filter(|then| is_alive(Some(then))));
-            }
-            before = Some(oldest);
+        let Some(newest) = self.store.current(std::slice::from_ref(key))?.pop().flatten() else {
+            return Ok(None);
+        };
+        let is_then = |change: &Change| change.position.get() <= upto;
+        let (then, looks) = versions::last_that(self.store, newest, is_then)?;
+        if !self.spend(looks) {
+            return Err(too_costly("find what it was at the first page"));
         }
+        Ok(then.filter(|then| is_alive(Some(then))).map(Arc::new))
     }
 
     fn keys(&self, sort: &[SortKey], change: &Change) -> Vec<Option<Key>> {

@@ -19,6 +19,8 @@ const ELEMENTS_MAX: usize = 200;
 const INCLUDES_MAX: usize = 50;
 /// The parameter that carries the place of a page.
 pub(super) const CURSOR: &str = "_cursor";
+/// Parameters of which a second one would contradict the first.
+const ONCE: [&str; 5] = [CURSOR, "_count", "_elements", "_summary", "_total"];
 
 /// What the answer is to be like.
 pub(super) struct Wanted {
@@ -34,6 +36,8 @@ pub(super) struct Wanted {
     pub(super) summary: Option<Part>,
     /// What of each match is shown.
     pub(super) elements: Option<Part>,
+    /// Those of [`ONCE`] that were there.
+    seen: Vec<&'static str>,
 }
 
 /// One key of the order.
@@ -68,6 +72,7 @@ impl Wanted {
             total: TotalMode::Known,
             summary: None,
             elements: None,
+            seen: Vec::new(),
         }
     }
 
@@ -79,6 +84,12 @@ impl Wanted {
         (name, value): (&str, &str),
         count_max: usize,
     ) -> Option<Result<(), Issues>> {
+        if let Some(once) = ONCE.into_iter().find(|one| *one == name) {
+            if self.seen.contains(&once) {
+                return Some(Err(invalid(&format!("`{once}` may be there once"))));
+            }
+            self.seen.push(once);
+        }
         Some(match name {
             CURSOR => self.read_place(value),
             "_contained" if value == "false" => Ok(()),
@@ -118,10 +129,8 @@ impl Wanted {
         if names.len() > ELEMENTS_MAX || !names.iter().all(is_name) {
             return Err(invalid("`_elements` must be names of elements at the top of a resource"));
         }
-        match self.elements.replace(Part::Elements(names)) {
-            None => Ok(()),
-            Some(_) => Err(invalid("`_elements` may be there once, with names between commas")),
-        }
+        self.elements = Some(Part::Elements(names));
+        Ok(())
     }
 
     fn read_sort(

@@ -8,6 +8,7 @@ use cresset_model::{ClientName, IssueCode, ResourceId};
 use serde_json::{Value, json};
 
 use super::fixture::{Fixture, admin, encounter, subscription, topic};
+use crate::interactions::Aim;
 use crate::{
     Caller, Condition, Effect, Error, HistoryOf, HistoryQuery, Kind, Node, Patch, Right,
     SearchIndex, Target, Written,
@@ -240,4 +241,21 @@ async fn if_match_with_an_asterisk_takes_a_resource_that_exists() {
     assert_eq!(put().await.unwrap_err().kind(), Kind::VersionMismatch);
     fixture.put(&json!({"resourceType": "Patient", "id": "p"})).await.unwrap();
     assert_eq!(put().await.unwrap().effect, Effect::Updated);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_create_is_not_answered_with_what_does_not_fit_any_more() {
+    let fixture = fixture();
+    let node = &fixture.node;
+    create(node, CRITERIA, patient(1)).await.unwrap();
+    let selector = node.selector(FhirVersion::R4, "Patient", CRITERIA).unwrap();
+    let selection = node.selected(&admin(), &selector).unwrap();
+    let aim = || {
+        let condition = Some((&*selector, &selection));
+        node.aim_create(FhirVersion::R4, selector.resource_type(), condition)
+    };
+    assert!(matches!(aim(), Ok(Aim::Nothing(_))));
+    let id = selection.found.first().unwrap().id.as_str();
+    fixture.put(&json!({"resourceType": "Patient", "id": id})).await.unwrap();
+    assert!(aim().is_err_and(|error| error.is_stale()));
 }

@@ -412,6 +412,7 @@ pub(crate) fn config() -> Config {
                 ["status", "url", "Observation.encounter"].map(str::to_owned).to_vec(),
             ),
             wait_max: Duration::from_secs(10),
+            concurrency_max: 2,
         },
         validation: ValidationLevel::Strict,
     }

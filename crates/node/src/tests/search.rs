@@ -1,11 +1,15 @@
 //! Search: pages while data changes, bounds, and whom it tells what.
 
+use std::time::Duration;
+
 use cresset_definitions::FhirVersion;
 use cresset_model::{ClientName, IssueCode};
 use serde_json::{Value, json};
 
 use super::fixture::{Fixture, admin, encounter};
-use crate::{Caller, Error, Kind, Right, SearchIndex, SearchRequest, SearchTarget};
+use crate::{
+    Caller, Error, HistoryOf, HistoryQuery, Kind, Right, SearchIndex, SearchRequest, SearchTarget,
+};
 
 fn indexed() -> Fixture {
     Fixture::configured(|config| config.search.index = SearchIndex::All)
@@ -294,17 +298,85 @@ async fn what_was_changed_often_since_the_first_page_keeps_its_place() {
 async fn a_compartment_is_searched_for_the_types_that_are_named() {
     let fixture = indexed();
     fixture.put(&encounter("e", "planned", "p")).await.unwrap();
-    let of = async |patient: &str, query: &str| {
-        let target = SearchTarget::Compartment { patient, resource_type: None };
+    fixture.put(&patient("p", "Itself")).await.unwrap();
+    let of = async |id: &str, query: &str| {
+        let compartment = "Patient";
+        let target = SearchTarget::Compartment { compartment, id, resource_type: None };
         let request = SearchRequest::parse(query);
         fixture.node.search(&admin(), FhirVersion::R4, target, &request).await
     };
-    for (query, count) in [("", 1), ("_type=Encounter", 1), ("_type=Observation,Condition", 0)] {
+    for (query, count) in
+        [("", 2), ("_type=Encounter", 1), ("_type=Patient", 1), ("_type=Observation,Condition", 0)]
+    {
         let page: Value = serde_json::from_slice(&of("p", query).await.unwrap().body).unwrap();
         assert_eq!(listed(&page, "match").len(), count, "{query}: {page}");
     }
     assert_eq!(of("a?b", "").await.unwrap_err().kind(), Kind::NotFound);
-    let twice = "Patient?_elements=name&_elements=id";
-    let refused = try_search_as(&fixture, &admin(), twice).await.unwrap_err();
-    assert_eq!(refused.kind(), Kind::Malformed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_twice_of_the_answer_is_refused() {
+    let fixture = indexed();
+    for twice in
+        ["_elements=name&_elements=id", "_summary=true&_summary=false", "_count=1&_count=1"]
+    {
+        let refused = try_search_as(&fixture, &admin(), &format!("Patient?{twice}")).await;
+        assert_eq!(refused.unwrap_err().kind(), Kind::Malformed, "{twice}");
+    }
+    search(&fixture, "Patient?_include=Patient:link&_include=Patient:organization").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_has_one_time_is_paged_by_time_however_much_it_is() {
+    // More than are put in order as a whole.
+    const MUCH: usize = 10_100;
+    let fixture = Fixture::configured(|config| {
+        config.search.index = SearchIndex::None;
+        config.limits.bundle_entries_max = MUCH;
+    });
+    let set = |day: u8| fixture.clock.set(format!("2026-02-{day:02}T00:00:00Z").parse().unwrap());
+    set(1);
+    fixture.put(&patient("first", "F")).await.unwrap();
+    set(2);
+    let entries = (0..MUCH).map(|n| {
+        let id = format!("p{n}");
+        let request = json!({"method": "PUT", "url": format!("Patient/{id}")});
+        json!({"resource": {"resourceType": "Patient", "id": id}, "request": request})
+    });
+    let entries: Vec<Value> = entries.collect();
+    let bundle = json!({"resourceType": "Bundle", "type": "transaction", "entry": entries});
+    let (bytes, none) = (bundle.to_string().into(), crate::Representation::None);
+    fixture.node.bundle(&admin(), FhirVersion::R4, bytes, none).await.unwrap();
+    set(3);
+    fixture.put(&patient("last", "L")).await.unwrap();
+    let page = search(&fixture, "Patient?_sort=-_lastUpdated&_count=3").await;
+    assert_eq!(listed(&page, "match"), ["Patient/last", "Patient/p0", "Patient/p1"]);
+    // What changes keeps its place, and what comes has none.
+    set(4);
+    fixture.put(&patient("p3", "Changed")).await.unwrap();
+    fixture.put(&patient("new", "N")).await.unwrap();
+    let page = search(&fixture, &next(&page).unwrap()).await;
+    assert_eq!(listed(&page, "match"), ["Patient/p2", "Patient/p3", "Patient/p4"]);
+    let page = search(&fixture, "Patient?_sort=_lastUpdated&_count=3").await;
+    assert_eq!(listed(&page, "match"), ["Patient/first", "Patient/p0", "Patient/p1"]);
+    let page = search(&fixture, &next(&page).unwrap()).await;
+    assert_eq!(listed(&page, "match"), ["Patient/p2", "Patient/p4", "Patient/p5"]);
+    let late = "Patient?_sort=-_lastUpdated&_count=2&_lastUpdated=lt2026-02-02";
+    assert_eq!(listed(&search(&fixture, late).await, "match"), ["Patient/first"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn searches_wait_for_their_turn_and_keep_no_read_waiting() {
+    let fixture = Fixture::configured(|config| {
+        config.search.wait_max = Duration::from_millis(20);
+        config.search.concurrency_max = 2;
+        config.limits.reads_max = 1;
+    });
+    let places = fixture.node.shared.searches.acquire_many(2).await.unwrap();
+    let refused = try_search_as(&fixture, &admin(), "Patient").await.unwrap_err();
+    assert_eq!(refused.kind(), Kind::Unavailable);
+    let (of, query) = (HistoryOf::Base, HistoryQuery::default());
+    fixture.node.history(&admin(), FhirVersion::R4, of, query).await.unwrap();
+    drop(places);
+    search(&fixture, "Patient").await;
 }

@@ -7,7 +7,7 @@ use cresset_model::{ClientName, EventNumber, IssueCode, ResourceId};
 use cresset_store::{Retention, Store as _};
 use serde_json::Value;
 
-use super::fixture::{Fixture, admin, encounter, topic};
+use super::fixture::{Fixture, admin, encounter, subscription, topic};
 use crate::{Caller, Kind, Recovery, RecoverySubject, ResendQuery, Right, Socket, SocketOutput};
 
 /// Longest wait for something that is due at once.
@@ -91,6 +91,31 @@ async fn waiting_for_a_frame_can_be_cut_off_without_losing_it() {
         drop(polled);
     }
     assert_eq!(frame(&mut socket).await, ("event-notification".to_owned(), 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bind_by_id_ends_when_the_subscription_turns_to_a_topic() {
+    let fixture = Fixture::new();
+    fixture.create(&topic("any", &[])).await.unwrap();
+    let mut subscription = subscription("any", &[]);
+    subscription["id"] = "s".into();
+    let mut classic = subscription.clone();
+    classic["criteria"] = "Encounter?status=planned".into();
+    classic["channel"] = serde_json::json!({"type": "websocket"});
+    fixture.put(&classic).await.unwrap();
+    let mut socket = fixture.node.open_socket().unwrap().opened_by(FhirVersion::R4, Some(admin()));
+    socket.receive("bind s").await;
+    for expected in ["bound s", "ping s"] {
+        let output = tokio::time::timeout(SOON, socket.next()).await.expect("a frame is due");
+        socket.written();
+        assert_eq!(output, SocketOutput::Frame(expected.into()));
+        fixture.put(&encounter("a", "planned", "p")).await.unwrap();
+    }
+    assert_eq!(socket.next().await, SocketOutput::Frame("ping s".into()));
+    socket.written();
+    fixture.put(&subscription).await.unwrap();
+    fixture.put(&encounter("b", "planned", "p")).await.unwrap();
+    assert_eq!(closed(&mut socket).await, 1000);
 }
 
 #[tokio::test(flavor = "multi_thread")]

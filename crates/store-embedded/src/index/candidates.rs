@@ -184,7 +184,8 @@ fn stream(
     Ok(Some(Stream::List(documents.into_iter().collect(), 0)))
 }
 
-/// Adds the documents of a lookup after `after`, and says whether these are all.
+/// Adds the documents of a lookup after `after`, and says whether these are all. What is before
+/// `after` counts, too: it has to be passed over for each page.
 fn collect(
     connection: &Connection,
     query: &Query,
@@ -199,7 +200,7 @@ fn collect(
         let mut count = 0;
         while let Some(row) = rows.next()? {
             count += 1;
-            documents.insert(row.get(0)?);
+            documents.extend(Some(row.get(0)?).filter(|number: &u64| *number > after));
         }
         Ok::<_, Fault>(count < limit)
     };
@@ -215,15 +216,15 @@ fn collect(
         ),
         Lookup::Starts(parameter, prefix) => add(
             "SELECT document FROM start
-             WHERE parameter = ?1 AND text BETWEEN ?2 AND ?3 AND document > ?4 LIMIT ?5",
-            &[parameter, prefix, &after_start(prefix), &after, &limit],
+             WHERE parameter = ?1 AND text BETWEEN ?2 AND ?3 LIMIT ?4",
+            &[parameter, prefix, &after_start(prefix), &limit],
         ),
         Lookup::Stretch(meets) => {
             for (parameter, from, to) in meets.ranges() {
                 let all = add(
                     "SELECT document FROM bound
-                     WHERE parameter = ?1 AND value BETWEEN ?2 AND ?3 AND document > ?4 LIMIT ?5",
-                    &[&parameter, &from, &to, &after, &limit],
+                     WHERE parameter = ?1 AND value BETWEEN ?2 AND ?3 LIMIT ?4",
+                    &[&parameter, &from, &to, &limit],
                 )?;
                 if !all {
                     return Ok(false);

@@ -30,7 +30,7 @@ pub(super) fn search(file: &IndexFile, query: &Query) -> Result<Page, Fault> {
         let limit = query.limit.min(SEARCH_PAGE_MAX);
         let mut page = Page { found: Vec::new(), next: None, total: None };
         if limit > 0 {
-            let mut finder = Finder { found: Vec::new(), limit };
+            let mut finder = Finder { found: Vec::new(), limit, generation };
             let next = view.walk(after, SEARCH_SCAN_MAX, &mut finder)?;
             page.found = finder.found;
             page.next = next.map(|document| SearchCursor { generation, document });
@@ -52,13 +52,14 @@ pub(super) fn search(file: &IndexFile, query: &Query) -> Result<Page, Fault> {
 /// Takes matches.
 trait Visitor {
     fn is_full(&self) -> bool;
-    fn visit(&mut self, document: &IndexDocument);
+    fn visit(&mut self, number: u64, document: &IndexDocument);
 }
 
 /// Keeps as many as fit on a page.
 struct Finder {
     found: Vec<Found>,
     limit: usize,
+    generation: u64,
 }
 
 impl Visitor for Finder {
@@ -66,11 +67,12 @@ impl Visitor for Finder {
         self.found.len() == self.limit
     }
 
-    fn visit(&mut self, document: &IndexDocument) {
+    fn visit(&mut self, number: u64, document: &IndexDocument) {
         self.found.push(Found {
             key: document.key.clone(),
             version: document.version,
             position: document.position,
+            cursor: SearchCursor { generation: self.generation, document: number },
         });
     }
 }
@@ -85,7 +87,7 @@ impl Visitor for Counter {
         false
     }
 
-    fn visit(&mut self, _: &IndexDocument) {
+    fn visit(&mut self, _: u64, _: &IndexDocument) {
         self.count += 1;
     }
 }
@@ -124,12 +126,12 @@ impl View<'_> {
             }
             last = number;
             match pending.next_if(|(here, _)| *here == number) {
-                Some((_, document)) => self.offer(document, visitor),
+                Some((_, document)) => self.offer(number, document, visitor),
                 // Out of date on disk, and gone.
                 None if self.pending.replaces(number) => {}
                 None => {
                     let document = document(self.connection, number)?;
-                    document.iter().for_each(|document| self.offer(document, visitor));
+                    document.iter().for_each(|document| self.offer(number, document, visitor));
                 }
             }
             if matches!(on_disk, Next::Document(disk) if disk == number) {
@@ -138,9 +140,9 @@ impl View<'_> {
         }
     }
 
-    fn offer(&self, document: &IndexDocument, visitor: &mut impl Visitor) {
+    fn offer(&self, number: u64, document: &IndexDocument, visitor: &mut impl Visitor) {
         if self.query.matches(document) {
-            visitor.visit(document);
+            visitor.visit(number, document);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use cresset_model::Base;
 use cresset_store::contract::{Builder, at, id, key, position, version};
 use cresset_store::{
-    ChangeLog, Clause, Condition, Error, IndexBatch, IndexDocument, IndexRow, IndexedValue,
+    ChangeLog, Clause, Condition, Error, Found, IndexBatch, IndexDocument, IndexRow, IndexedValue,
     MemoryStore, Query, SearchCursor, Store, SystemTest, Test,
 };
 use proptest::prelude::*;
@@ -265,7 +265,9 @@ fn search(store: &dyn Store, clauses: &[Clause], limit: usize) -> Vec<String> {
     loop {
         let page = store.search(&query).unwrap();
         assert!(page.found.len() <= limit);
-        found.extend(page.found.into_iter().map(|found| format!("{found:?}")));
+        // Each store has numbers of its own, and so cursors.
+        let text = |one: Found| format!("{} {} {}", one.key, one.version, one.position.get());
+        found.extend(page.found.into_iter().map(text));
         let Some(next) = page.next else {
             let total = page.total.unwrap();
             assert!(total.exact);

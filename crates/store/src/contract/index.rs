@@ -372,6 +372,9 @@ pub fn an_index_of_another_scheme_is_emptied(fixture: &mut impl Fixture) {
     let page = store.search(&first).unwrap();
     let second = Query { after: page.next, ..first.clone() };
     assert_eq!(names(&store.search(&second).unwrap()), ["p3"]);
+    // A page can start behind anything that was found.
+    let behind = Query { after: Some(page.found[0].cursor), ..first.clone() };
+    assert_eq!(names(&store.search(&behind).unwrap()), ["p2", "p3"]);
     assert_eq!(page.next.unwrap().to_string().parse(), Ok(page.next.unwrap()));
     store.prepare_index(8).unwrap();
     assert_eq!(store.index_position().unwrap(), None);

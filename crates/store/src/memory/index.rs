@@ -73,11 +73,13 @@ impl Index {
                 break;
             }
             last = Some(*number);
+            let generation = self.generation;
             if query.matches(document) {
                 page.found.push(Found {
                     key: document.key.clone(),
                     version: document.version,
                     position: document.position,
+                    cursor: SearchCursor { generation, document: *number },
                 });
             }
         }

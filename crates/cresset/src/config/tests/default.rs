@@ -63,12 +63,7 @@ fn expected() -> Config {
             sockets_unbound_max: n(1000),
             socket_frame_max: n(64 << 10),
         },
-        topics: Topics {
-            directory: None,
-            bundled: true,
-            packs: Vec::new(),
-            accept_draft: false,
-        },
+        topics: Topics { directory: None, bundled: true, packs: Vec::new(), accept_draft: false },
         auth: Auth::None,
         subscriptions: Subscriptions {
             heartbeat_min: seconds(5),
@@ -163,15 +158,7 @@ fn expected() -> Config {
             events_keep: seconds(30 * 24 * 60 * 60),
             events_per_subscription_max: n(100_000),
         },
-        search: Search {
-            index: SearchIndex::Listed(
-                "Basic.code criteria derived-or-self identifier resource status title topic type url version"
-                    .split(' ')
-                    .map(str::to_owned)
-                    .collect(),
-            ),
-            wait_max: seconds(5),
-        },
+        search: Search { index: SearchIndex::All, wait_max: seconds(5), concurrency_max: n(8) },
         validation: Validation { level: cresset_node::ValidationLevel::Strict },
         log: Log { format: LogFormat::Pretty, level: LevelFilter::INFO, targets: Vec::new() },
     }
