@@ -26,11 +26,16 @@ export class RefusedError extends Error {
 export class Client {
   #token;
 
-  /** `token` is a bearer token; `fetch` another implementation; `timeout` in milliseconds. */
+  /**
+   * `token` is a bearer token; `fetch` another implementation; `timeout` in milliseconds.
+   * @param {string} base
+   * @param {{ token?: string, fetch?: typeof globalThis.fetch, timeout?: number }} [options]
+   */
   constructor(base, { token, fetch = globalThis.fetch, timeout = 60_000 } = {}) {
     this.base = new URL(base.endsWith("/") ? base : `${base}/`);
     this.timeout = timeout;
-    this.fetch = (...input) => fetch(...input);
+    /** @type {typeof globalThis.fetch} */
+    this.fetch = (input, init) => fetch(input, init);
     this.#token = token;
   }
 
@@ -38,7 +43,10 @@ export class Client {
     return parseCapabilities(await this.get("metadata"));
   }
 
-  /** Canonicals of the topics that are offered. */
+  /**
+   * Canonicals of the topics that are offered.
+   * @param {Partial<import("./index.js").Capabilities>} [of]
+   */
   async topics({ version, topics } = {}) {
     const found = version === "R4" ? [] : await this.search("SubscriptionTopic");
     return [...new Set([...(topics ?? []), ...found.map((topic) => topic.url).filter(Boolean)])];
@@ -132,7 +140,12 @@ export function parseCapabilities(statement) {
   };
 }
 
-/** A Subscription resource in a version's form, over a websocket unless an endpoint is given. */
+/**
+ * A Subscription resource in a version's form, over a websocket unless an endpoint is given.
+ * @param {import("./index.js").FhirVersion} version
+ * @param {Parameters<typeof import("./index.js").subscription>[1]} asked
+ * @returns {Record<string, unknown>}
+ */
 export function subscription(version, { topic, filters = [], content = "id-only", endpoint, heartbeatPeriod, maxCount }) {
   const code = endpoint ? "rest-hook" : "websocket";
   const defined = (object) => Object.fromEntries(Object.entries(object).filter(([, value]) => value !== undefined));

@@ -41,6 +41,9 @@ export class Listener {
    * `after`: number of the last event that is known; without it, what comes from now on. `limits`: see `Sequence`.
    * `triesMax`: tries one after the other before it throws. `silenceMax`: milliseconds without a frame after
    * which the connection counts as broken; browsers cannot ping, so give it only with a heartbeat period.
+   * @param {import("./client.js").Client} client
+   * @param {string} id
+   * @param {import("./index.js").ListenerOptions} [options]
    */
   constructor(client, id, options = {}) {
     const { after, limits, retryDelay = [500, 60_000] } = options;
@@ -90,6 +93,7 @@ export class Listener {
     }
   }
 
+  /** @param {import("./index.js").Range} range */
   async *#recover(range) {
     yield { type: "recovering", ...range };
     try {

@@ -17,6 +17,7 @@ export class Sequence {
    * Begins behind the event `after`, or with what comes from now on.
    * `missingMax`: most events that may be missing at once; `earlyMax`: most kept that came before others;
    * `page`: most asked for in one request, doubled after each answer without any.
+   * @param {import("./index.js").Limits & { after?: bigint }} [options]
    */
   constructor({ after, missingMax = 1_000_000n, earlyMax = 1000, page = 100n } = {}) {
     this.cursor = after;

@@ -29,6 +29,11 @@ export async function verify(keys, headers, body, { now = Date.now() / 1000, tol
   return undefined;
 }
 
+/**
+ * The version of a key's signatures, the algorithm, and the key itself.
+ * @param {string} key
+ * @returns {Promise<[string, string, CryptoKey]>}
+ */
 async function importKey(key) {
   const bytes = decode(key.slice(key.indexOf("_") + 1));
   if (key.startsWith("whsec_") && bytes?.length >= 24 && bytes.length <= 64) {

@@ -23,7 +23,8 @@ fn take(sequences: &Sequences, delivery: Delivery) -> StatusCode {
     if sequences.len() >= SUBSCRIPTIONS_MAX && !sequences.contains_key(&subscription) {
         return StatusCode::SERVICE_UNAVAILABLE;
     }
-    let begin = || Sequence::new(Start::Now, Limits::default());
+    // Also what happened before the handshake is wanted.
+    let begin = || Sequence::new(Start::After(0), Limits::default());
     let sequence = sequences.entry(subscription).or_insert_with(begin);
     if let Err(fault) = sequence.take(delivery.notification) {
         println!("{fault}");

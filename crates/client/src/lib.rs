@@ -11,6 +11,8 @@ mod listener;
 mod notification;
 mod receiver;
 mod sequence;
+#[cfg(test)]
+mod shared_data;
 mod signature;
 mod socket;
 mod subscription;

@@ -39,6 +39,9 @@ pub enum Start {
     /// Behind the event with this number; 0 for the first event there ever was.
     After(u64),
     /// Behind the newest event that the first notification tells of, or with the events it holds.
+    ///
+    /// Not for the endpoint of a rest-hook subscription: its first notification is a handshake, which counts events that
+    /// are still to come.
     Now,
 }
 

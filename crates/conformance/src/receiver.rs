@@ -28,6 +28,8 @@ pub enum Answer {
     Held(Arc<Notify>),
     /// Never.
     Never,
+    /// 200 with this script, as a module of a page.
+    Module(String),
     /// 200 with this HTML.
     Page(String),
     /// 302 to this URL.
@@ -123,6 +125,11 @@ impl Receiver {
     /// Answers all requests at a path with this page.
     pub fn serve(&self, path: &str, page: String) {
         self.always(path, Answer::Page(page));
+    }
+
+    /// Answers all requests at a path with this script.
+    pub fn serve_module(&self, path: &str, script: String) {
+        self.always(path, Answer::Module(script));
     }
 
     /// What was sent to a path so far.
@@ -234,6 +241,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
             StatusCode::OK.into_response()
         }
         Answer::Never => std::future::pending().await,
+        Answer::Module(text) => ([("content-type", "text/javascript")], text).into_response(),
         Answer::Page(html) => ([("content-type", "text/html")], html).into_response(),
         Answer::Redirect(to) => (StatusCode::FOUND, [("location", to)]).into_response(),
         Answer::Status(status) => status_of(status).into_response(),

@@ -174,6 +174,9 @@ pub(crate) enum Config {
         /// Configuration file in TOML; environment variables CRESSET__SECTION__KEY count as well.
         #[arg(long, value_name = "FILE", env = "CRESSET_CONFIG")]
         config: Option<PathBuf>,
+        /// Print JSON: what is wrong, with the place, the key and the text of each.
+        #[arg(long)]
+        json: bool,
     },
 }
 
@@ -188,6 +191,9 @@ pub(crate) enum Token {
         /// Make a new token, and do not read standard input.
         #[arg(long)]
         generate: bool,
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
     },
 }
 

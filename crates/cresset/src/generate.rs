@@ -58,7 +58,7 @@ fn reference(mut command: Command) -> String {
     command.build();
     let mut text = String::from(
         "# Command line\n\nMade by `cresset generate reference`; a test compares. Every command ends with 0 if it did what was asked, \
-         with 1 if it could not, with 2 if it was called wrongly, and with what else is said below. Colours are used on a terminal \
+         with 1 if it could not, with 2 if it was called wrongly, and with what else is said below. `--json` is for programs. Colours are used on a terminal \
          only, and not with `NO_COLOR`. The variable `CRESSET_TOKEN` may hold the bearer token for a server.\n",
     );
     for (path, command) in leaves(&command, "") {
@@ -67,8 +67,11 @@ fn reference(mut command: Command) -> String {
         let usage = usage.render_usage().to_string();
         let usage = usage.trim_start_matches("Usage: ");
         // Writing to a String cannot fail.
-        let _ =
-            write!(text, "\n## `{path}`\n\n{}\n\n```\n{usage}\n```\n", about.unwrap_or_default());
+        let _ = write!(
+            text,
+            "\n## `{path}`\n\n{}\n\n```text\n{usage}\n```\n",
+            about.unwrap_or_default()
+        );
         let arguments: Vec<&Arg> =
             command.get_arguments().filter(|one| one.get_id() != "help").collect();
         if !arguments.is_empty() {
@@ -96,11 +99,11 @@ fn meaning(argument: &Arg) -> String {
     let defaults = argument.get_default_values();
     let default = defaults.first().map(|value| value.to_string_lossy().into_owned());
     let default = default.filter(|_| argument.get_action().takes_values());
-    let env = argument.get_env().map(|name| format!(" Variable: `{}`.", name.to_string_lossy()));
+    let env = argument.get_env().map(|name| format!(". Variable: `{}`", name.to_string_lossy()));
     format!(
         "{}{}{}",
         help.replace('|', "\\|"),
-        default.map(|value| format!(" Default: `{value}`.")).unwrap_or_default(),
+        default.map(|value| format!(". Default: `{value}`")).unwrap_or_default(),
         env.unwrap_or_default()
     )
 }

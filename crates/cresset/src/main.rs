@@ -25,6 +25,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
+use serde_json::json;
 
 use cli::{Cli, Command, token};
 
@@ -41,7 +42,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(arguments) => serve::serve(&arguments),
         Command::Check(arguments) => return check::check(&arguments),
         Command::Config(cli::Config::Default) => print(config::DEFAULT),
-        Command::Config(cli::Config::Check { config }) => check_config(config.as_deref()),
+        Command::Config(cli::Config::Check { config, json }) => {
+            return check_config(config.as_deref(), json);
+        }
         Command::Explain(arguments) => explain::explain(&arguments),
         Command::Export(arguments) => transfer::export(&arguments),
         Command::Generate(what) => generate::generate(&what),
@@ -49,7 +52,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Receive(arguments) => return receive::receive(&arguments),
         Command::Subscription(what) => subscription::subscription(&what),
         Command::Tail(arguments) => return tail::tail(&arguments),
-        Command::Token(cli::Token::Hash { generate }) => hash_token(generate),
+        Command::Token(cli::Token::Hash { generate, json }) => hash_token(generate, json),
         Command::Topic(cli::Topic::Check(arguments)) => return topic_check::check(&arguments),
     };
     done.map(|()| ExitCode::SUCCESS)
@@ -68,22 +71,31 @@ fn print(text: &str) -> anyhow::Result<()> {
     }
 }
 
-fn check_config(file: Option<&Path>) -> anyhow::Result<()> {
-    match config::load(file, config::environment(), config::Flags::default()) {
-        Ok(_) => print("the configuration is good\n"),
-        Err(problems) => {
-            let plural = if problems.len() == 1 { "problem" } else { "problems" };
-            anyhow::bail!("{} {plural} in the configuration\n{problems}", problems.len())
-        }
+fn check_config(file: Option<&Path>, json: bool) -> anyhow::Result<ExitCode> {
+    let loaded = config::load(file, config::environment(), config::Flags::default());
+    let problems = loaded.err();
+    if json {
+        let problems = problems.as_ref().map(config::Problems::json).unwrap_or_default();
+        print(&format!("{:#}\n", json!({ "problems": problems })))?;
+        return Ok(if problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
+    let Some(problems) = problems else {
+        print("the configuration is good\n")?;
+        return Ok(ExitCode::SUCCESS);
+    };
+    let plural = if problems.len() == 1 { "problem" } else { "problems" };
+    anyhow::bail!("{} {plural} in the configuration\n{problems}", problems.len())
 }
 
-fn hash_token(generate: bool) -> anyhow::Result<()> {
+fn hash_token(generate: bool, json: bool) -> anyhow::Result<()> {
     let token = if generate || io::stdin().is_terminal() {
         token::generate()?
     } else {
         token::read(io::stdin())?
     };
     let hash = token::hash(&token);
+    if json {
+        return print(&format!("{:#}\n", json!({ "token": token, "token-sha256": hash })));
+    }
     print(&format!("token = \"{token}\"\ntoken-sha256 = \"{hash}\"\n"))
 }

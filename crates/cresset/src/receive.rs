@@ -106,7 +106,9 @@ impl Endpoint {
             self.enough.notify_one();
         }
         let known = taken.sequences.contains_key(&notification.subscription);
-        if !known && taken.sequences.len() >= SUBSCRIPTIONS_MAX {
+        // A handshake counts events that are still to come, so the first event says where it begins.
+        let begins = !notification.events.is_empty() && taken.sequences.len() < SUBSCRIPTIONS_MAX;
+        if !known && !begins {
             return None;
         }
         let begin = || Sequence::new(Start::Now, Limits::default());

@@ -20,6 +20,18 @@ impl Paint {
         Self(io::stderr().is_terminal() && wanted())
     }
 
+    /// None, whatever the stream.
+    #[cfg(test)]
+    pub(crate) const fn plain() -> Self {
+        Self(false)
+    }
+
+    /// Colours, whatever the stream.
+    #[cfg(test)]
+    pub(crate) const fn colored() -> Self {
+        Self(true)
+    }
+
     pub(crate) fn bold(self, text: &str) -> String {
         self.with("1", text)
     }

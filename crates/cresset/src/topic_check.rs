@@ -1,7 +1,6 @@
 //! `cresset topic check`: what creating topics would say, without a server.
 
 use std::fmt::Write as _;
-use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -10,6 +9,7 @@ use cresset_node::{TopicCheck, Versions, check_topic};
 use serde_json::{Value, json};
 
 use crate::cli::{TopicCheck as Arguments, Version};
+use crate::terminal::Paint;
 use crate::topics::read_file;
 
 #[cfg(test)]
@@ -34,8 +34,7 @@ pub(crate) fn check(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     let text = if arguments.json {
         format!("{:#}\n", as_json(&checks))
     } else {
-        let style = Style { colors: io::stdout().is_terminal() };
-        checks.iter().map(|(file, check)| style.file(file, check)).collect()
+        checks.iter().map(|(file, check)| shown(Paint::stdout(), file, check)).collect()
     };
     crate::print(&text)?;
     Ok(exit_code(&checks, arguments.deny_warnings).into())
@@ -84,48 +83,36 @@ fn as_json(checks: &[(&Path, Result<TopicCheck, String>)]) -> Value {
     checks.iter().map(file).collect()
 }
 
-/// How text is set.
-struct Style {
-    colors: bool,
+/// One file and its issues.
+fn shown(paint: Paint, file: &Path, check: &Result<TopicCheck, String>) -> String {
+    let name = paint.bold(&file.display().to_string());
+    let check = match check {
+        Ok(check) => check,
+        Err(error) => return format!("{name}: {}: {error}\n", painted(paint, Severity::Error)),
+    };
+    let form = check.form.map(|form| format!(" ({})", form.name())).unwrap_or_default();
+    if check.issues.is_empty() {
+        return format!("{name}{form}: {}\n", paint.good("good"));
+    }
+    let mut text = format!("{name}{form}\n");
+    for (versions, issue) in &check.issues {
+        let severity = painted(paint, issue.severity);
+        let code = issue.code.as_str();
+        let at = issue.expression.as_deref().unwrap_or("the file");
+        let of = match versions.0.len() {
+            0 => String::new(),
+            _ => format!(" [{versions}]"),
+        };
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "  {severity} {code} {at}{of}\n      {}", issue.text);
+    }
+    text
 }
 
-impl Style {
-    /// One file and its issues.
-    fn file(&self, file: &Path, check: &Result<TopicCheck, String>) -> String {
-        let name = self.paint("1", &file.display().to_string());
-        let check = match check {
-            Ok(check) => check,
-            Err(error) => return format!("{name}: {}: {error}\n", self.severity(Severity::Error)),
-        };
-        let form = check.form.map(|form| format!(" ({})", form.name())).unwrap_or_default();
-        if check.issues.is_empty() {
-            return format!("{name}{form}: {}\n", self.paint("32", "good"));
-        }
-        let mut text = format!("{name}{form}\n");
-        for (versions, issue) in &check.issues {
-            let severity = self.severity(issue.severity);
-            let code = issue.code.as_str();
-            let at = issue.expression.as_deref().unwrap_or("the file");
-            let of = match versions.0.len() {
-                0 => String::new(),
-                _ => format!(" [{versions}]"),
-            };
-            // Writing to a String cannot fail.
-            let _ = writeln!(text, "  {severity} {code} {at}{of}\n      {}", issue.text);
-        }
-        text
-    }
-
-    fn severity(&self, severity: Severity) -> String {
-        let color = match severity {
-            Severity::Error => "1;31",
-            Severity::Information => "36",
-            Severity::Warning => "33",
-        };
-        self.paint(color, word(severity))
-    }
-
-    fn paint(&self, color: &str, text: &str) -> String {
-        if self.colors { format!("\x1b[{color}m{text}\x1b[0m") } else { text.to_owned() }
+fn painted(paint: Paint, severity: Severity) -> String {
+    match severity {
+        Severity::Error => paint.bad(word(severity)),
+        Severity::Information => paint.dim(word(severity)),
+        Severity::Warning => paint.odd(word(severity)),
     }
 }

@@ -5,11 +5,10 @@
 //! installed tells whether that is still what is wanted.
 
 use std::fs;
-use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 
-use crate::{process, workspace};
+use crate::{process, python, workspace};
 
 /// Where the lists of versions are.
 const LISTS: &str = "crates/conformance/clients";
@@ -17,15 +16,13 @@ const LISTS: &str = "crates/conformance/clients";
 /// Installs what is missing or of other versions.
 pub(crate) fn install() -> Result<()> {
     npm().context("the npm packages of crates/conformance/clients/npm")?;
-    python().context("the Python packages of crates/conformance/clients/python")
-}
-
-fn target() -> PathBuf {
-    workspace::root().join("target/clients")
+    python::environment("clients/python", &format!("{LISTS}/python/requirements.txt"))
+        .context("the Python packages of crates/conformance/clients/python")?;
+    Ok(())
 }
 
 fn npm() -> Result<()> {
-    let folder = target().join("npm");
+    let folder = workspace::root().join("target/clients/npm");
     let list = workspace::read(&format!("{LISTS}/npm/package-lock.json"))?;
     let installed = folder.join("installed.json");
     if fs::read_to_string(&installed).is_ok_and(|one| one == list) {
@@ -40,22 +37,5 @@ fn npm() -> Result<()> {
     let npm =
         ["npm", "ci", "--prefix", &folder_text, "--ignore-scripts", "--no-audit", "--no-fund"];
     process::run(&[&npm[..], &["--omit=optional", "--omit=peer"]].concat())?;
-    Ok(fs::write(installed, list)?)
-}
-
-fn python() -> Result<()> {
-    let folder = target().join("python");
-    let list = workspace::read(&format!("{LISTS}/python/requirements.txt"))?;
-    let installed = folder.join("installed.txt");
-    if fs::read_to_string(&installed).is_ok_and(|one| one == list) {
-        return Ok(());
-    }
-    let folder_text = folder.display().to_string();
-    process::run(&["python3", "-m", "venv", "--clear", &folder_text])?;
-    let requirements = workspace::root().join(LISTS).join("python/requirements.txt");
-    let requirements = requirements.display().to_string();
-    let pip = folder.join("bin/pip").display().to_string();
-    let options = ["--quiet", "--disable-pip-version-check", "--only-binary", ":all:"];
-    process::run(&[&[pip.as_str(), "install"], &options[..], &["-r", &requirements]].concat())?;
     Ok(fs::write(installed, list)?)
 }

@@ -5,12 +5,15 @@
 //! lie beside the modules.
 
 mod bench;
+mod book;
 mod clients;
 mod conformance;
 mod counts;
 mod definitions;
 mod mutants;
+mod package;
 mod process;
+mod python;
 mod suite;
 mod tidy;
 mod tools;
@@ -34,6 +37,8 @@ enum Chore {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<String>,
     },
+    /// Makes a book of the documents, in target/book.
+    Book,
     /// Writes docs/conformance.md from the requirements and the tests that prove them.
     Conformance {
         /// Only tell whether the page is as it would be written.
@@ -56,6 +61,12 @@ enum Chore {
         #[arg(long)]
         sample: bool,
     },
+    /// Makes what is handed out, in target/deploy: the Debian package and the bill of materials.
+    Package {
+        /// Only pack and try the binary of the tests, as CI does.
+        #[arg(long)]
+        check: bool,
+    },
     /// Installs what is missing and runs every check and test.
     Test,
     /// Checks the rules of the house that no compiler knows.
@@ -76,6 +87,7 @@ fn main() -> ExitCode {
 fn run(chore: Chore) -> anyhow::Result<ExitCode> {
     match chore {
         Chore::Bench { name, args } => return bench::run(&name, &args),
+        Chore::Book => book::make()?,
         Chore::Conformance { check: true } => conformance::check()?,
         Chore::Conformance { check: false } => conformance::write()?,
         Chore::Counts { renew } => counts::run(renew)?,
@@ -83,6 +95,8 @@ fn run(chore: Chore) -> anyhow::Result<ExitCode> {
         Chore::Mutants { names, .. } if !names.is_empty() => mutants::run(Which::Named(&names))?,
         Chore::Mutants { sample: true, .. } => mutants::run(Which::Sample)?,
         Chore::Mutants { .. } => mutants::run(Which::All)?,
+        Chore::Package { check: true } => package::check()?,
+        Chore::Package { check: false } => package::run()?,
         Chore::Test => return suite::run(),
         Chore::Tidy => tidy::run()?,
     }

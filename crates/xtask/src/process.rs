@@ -29,6 +29,16 @@ pub(crate) fn status(command: &mut Command) -> Result<ExitStatus> {
     command.status().with_context(|| format!("starting {name}"))
 }
 
+/// What it prints; an error when it ends badly.
+pub(crate) fn output(words: &[&str]) -> Result<Vec<u8>> {
+    let output = command(words).stderr(Stdio::inherit()).output();
+    let output = output.with_context(|| format!("starting {}", words[0]))?;
+    if !output.status.success() {
+        bail!("`{}` ended with {}", words.join(" "), output.status);
+    }
+    Ok(output.stdout)
+}
+
 /// Whether it can be started and ends well; says nothing.
 pub(crate) fn succeeds(words: &[&str]) -> bool {
     let mut command = command(words);

@@ -7,7 +7,7 @@ use std::process::{ExitCode, Stdio};
 
 use anyhow::Result;
 
-use crate::{clients, counts, process, tidy, tools};
+use crate::{clients, counts, package, process, tidy, tools};
 
 /// Runs all; the exit code is the test runner's.
 pub(crate) fn run() -> Result<ExitCode> {
@@ -19,8 +19,13 @@ pub(crate) fn run() -> Result<ExitCode> {
     // The binary that the conformance tests start. Built alone, so that a feature which only tests
     // turn on is not missed; with the profile of the tests, so that most of it is built once.
     cargo(&["build", "--package", "cresset", "--profile", "test"])?;
+    let compiler = "target/clients/npm/node_modules/typescript/bin/tsc";
+    let types = ["node", compiler, "--project", "clients/typescript"];
     let client = ["node", "--test", "clients/typescript/test/"];
-    process::step(&client.join(" "), || process::run(&client))?;
+    for words in [&types[..], &client] {
+        process::step(&words.join(" "), || process::run(words))?;
+    }
+    package::check()?;
     process::step("counts", || counts::run(false))?;
     let tests = ["cargo", "nextest", "run", "--workspace", "--no-fail-fast"];
     eprintln!("==> {}", tests.join(" "));

@@ -5,9 +5,11 @@
 
 mod architecture;
 mod dependencies;
+mod documents;
 mod error_pages;
 mod layers;
 mod mutants;
+mod published;
 mod shared_data;
 mod sources;
 
@@ -24,9 +26,11 @@ pub(crate) fn run() -> Result<()> {
     let mut faults = Faults::new();
     architecture::check(&sources, &mut faults)?;
     dependencies::check(&mut faults)?;
+    documents::check(&mut faults)?;
     error_pages::check(&mut faults)?;
     layers::check(&mut faults)?;
     mutants::check(&mut faults)?;
+    published::check(&mut faults)?;
     shared_data::check(&mut faults)?;
     sources::check(&sources, &mut faults);
     if let Err(stale) = conformance::check() {

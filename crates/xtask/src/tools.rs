@@ -7,6 +7,9 @@ use crate::process;
 /// The newest that was tried here; 0.9.151 and older build with Rust 1.95.
 const NEXTEST_VERSION: &str = "0.9.143";
 
+/// The newest that builds with Rust 1.95.
+const DEB_VERSION: &str = "3.7.0";
+
 /// A program from Debian's packages.
 struct SystemPackage {
     package: &'static str,
@@ -16,11 +19,21 @@ struct SystemPackage {
     reason: &'static str,
 }
 
-const SYSTEM_PACKAGES: [SystemPackage; 9] = [
+const SYSTEM_PACKAGES: [SystemPackage; 12] = [
     SystemPackage {
         package: "chromium",
         probe: &["chromium", "--version"],
         reason: "the browser that a page is tested in",
+    },
+    SystemPackage {
+        package: "curl",
+        probe: &["curl", "--version"],
+        reason: "the commands in the documents",
+    },
+    SystemPackage {
+        package: "dpkg-dev",
+        probe: &["dpkg-shlibdeps", "--version"],
+        reason: "what the Debian package depends on",
     },
     SystemPackage {
         package: "gcc",
@@ -55,6 +68,11 @@ const SYSTEM_PACKAGES: [SystemPackage; 9] = [
         reason: "the SMTP server of the tests",
     },
     SystemPackage {
+        package: "systemd",
+        probe: &["systemd-analyze", "--version"],
+        reason: "the unit of the Debian package",
+    },
+    SystemPackage {
         package: "valgrind",
         probe: &["valgrind", "--version"],
         reason: "counting the instructions of matching",
@@ -78,12 +96,23 @@ pub(crate) fn install() -> Result<()> {
             install_package(package)?;
         }
     }
-    if !process::succeeds(&["cargo", "nextest", "--version"]) {
-        eprintln!("    installing cargo-nextest {NEXTEST_VERSION}");
-        let words = ["cargo", "install", "--locked", "cargo-nextest", "--version", NEXTEST_VERSION];
-        process::run(&words).context("the test runner cargo-nextest is missing")?;
+    cargo_program("cargo-nextest", NEXTEST_VERSION, &["cargo", "nextest", "--version"])?;
+    cargo_deb()
+}
+
+/// Installs what makes Debian packages, if it is missing.
+pub(crate) fn cargo_deb() -> Result<()> {
+    cargo_program("cargo-deb", DEB_VERSION, &["cargo", "deb", "--version"])
+}
+
+/// Installs a program that is written in Rust, if the probe fails.
+pub(crate) fn cargo_program(name: &str, version: &str, probe: &[&str]) -> Result<()> {
+    if process::succeeds(probe) {
+        return Ok(());
     }
-    Ok(())
+    eprintln!("    installing {name} {version}");
+    process::run(&["cargo", "install", "--locked", name, "--version", version])
+        .with_context(|| format!("{name} is missing and cannot be installed here"))
 }
 
 fn install_package(package: &SystemPackage) -> Result<()> {

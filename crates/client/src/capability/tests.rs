@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::shared_data::shared;
 
 #[test]
 fn a_statement_tells_version_topics_and_operations_however_they_are_named() {
@@ -25,6 +26,25 @@ fn a_statement_tells_version_topics_and_operations_however_they_are_named() {
     assert_eq!(read.topics, ["http://t/1".to_owned()].into());
     assert_eq!(read.operations, ["events".to_owned(), "status".to_owned()].into());
     assert_eq!(read.interactions, ["create".to_owned()].into());
+}
+
+#[test]
+fn the_guides_statements_are_read() {
+    let server = "CapabilityStatement-backport-subscription-server";
+    for (name, version, has_topics) in [
+        (format!("{server}.json"), FhirVersion::R4B, false),
+        (format!("{server}-r4.json"), FhirVersion::R4, false),
+        (
+            "CapabilityStatement-r4-capabilitystatement-example-server.json".to_owned(),
+            FhirVersion::R4,
+            true,
+        ),
+    ] {
+        let Some(statement) = shared(&format!("ig-1.1.0/r4b/{name}")) else { return };
+        let read = Capabilities::parse(&statement).expect(&name);
+        assert_eq!((read.version, !read.topics.is_empty()), (version, has_topics), "{name}");
+        assert!(read.operations.contains("status"), "{name}");
+    }
 }
 
 #[test]

@@ -11,6 +11,7 @@ use tokio::net::TcpListener;
 
 use super::*;
 use crate::sequence::Fault;
+use crate::shared_data::shared;
 
 /// What a server does to one connection after another: what it sends, then it breaks it; the last stays open.
 type Script = Vec<Vec<Value>>;
@@ -65,6 +66,8 @@ async fn start(script: Script, events: Events, lifetime: Duration) -> Arc<Server
     let router = Router::new()
         .route("/Subscription/a/$get-ws-binding-token", get(token))
         .route("/Subscription/a/$events", get(answer))
+        .route("/Subscription/admission/$get-ws-binding-token", get(token))
+        .route("/Subscription/admission/$events", get(answer))
         .route("/ws", get(upgrade))
         .with_state(server.clone());
     tokio::spawn(async move { axum::serve(tcp, router).await });
@@ -121,6 +124,10 @@ async fn serve(server: &Server, mut socket: WebSocket) {
 }
 
 fn listener(server: &Server, start: Start) -> Listener {
+    listener_to("a", server, start)
+}
+
+fn listener_to(id: &str, server: &Server, start: Start) -> Listener {
     let client = Client::new(&format!("http://{}", server.base)).expect("a client");
     let options = Options {
         retry_delay: Duration::from_millis(1)..=Duration::from_millis(2),
@@ -128,7 +135,7 @@ fn listener(server: &Server, start: Start) -> Listener {
         tries_max: Some(20),
         ..Options::default()
     };
-    Listener::new(client, "a", start, options)
+    Listener::new(client, id, start, options)
 }
 
 /// The numbers up to this one, lost ones negative, or the error before.
@@ -161,6 +168,35 @@ async fn events_of_broken_connections_are_recovered_page_by_page() {
     assert_eq!((numbers, error.map(|error| error.to_string())), ((1..=13).collect(), None));
     let asked = server.asked.lock().expect("no panic").clone();
     assert_eq!(asked, [(3, 6), (6, 8), (10, 12)], "only what is missing");
+}
+
+/// The guide's own notifications, as another server would send them: the handshake, event 2 by id, the same with its
+/// resource, a heartbeat.
+#[tokio::test]
+async fn the_guides_examples_are_listened_to_as_they_are() {
+    for version in ["r4", "r4b"] {
+        let mut frames = Vec::new();
+        for name in ["handshake", "id-only", "full-resource", "heartbeat"] {
+            let path = format!("ig-1.1.0/r4b/Bundle-{version}-notification-{name}.json");
+            let Some(frame) = shared(&path) else { return };
+            frames.push(frame);
+        }
+        let server = start(vec![frames], Events::Status(404), HOUR).await;
+        let mut listener = listener_to("admission", &server, Start::After(0));
+        let mut seen = Vec::new();
+        while !matches!(seen.last(), Some(Update::Heartbeat(_))) {
+            seen.push(listener.next().await.expect("it goes on"));
+        }
+        assert!(matches!(&seen[0], Update::Connected(_)), "{version}: {seen:?}");
+        let lost =
+            seen.iter().filter(|one| matches!(one, Update::Lost(range) if *range == (1..=1)));
+        assert_eq!(lost.count(), 1, "{version}: {seen:?}");
+        let events = seen.iter().filter_map(|one| match one {
+            Update::Event(arrival) => Some(arrival.event.number.get()),
+            _ => None,
+        });
+        assert_eq!(events.collect::<Vec<_>>(), [2], "{version}: once, though it came twice");
+    }
 }
 
 #[tokio::test]

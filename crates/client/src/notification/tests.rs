@@ -1,21 +1,8 @@
-use std::path::PathBuf;
-
 use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-
-/// Files of `shared/data`, which is not part of the repository; without it a test is skipped with a notice.
-fn shared(path: &str) -> Option<Value> {
-    let root = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data"));
-    if !root.exists() {
-        assert_ne!(std::env::var("CI").as_deref(), Ok("true"), "shared/data is missing");
-        println!("skipped: shared/data is missing");
-        return None;
-    }
-    let text = std::fs::read(root.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
-    Some(serde_json::from_slice(&text).expect("JSON"))
-}
+use crate::shared_data::shared;
 
 fn numbers(notification: &Notification) -> Vec<u64> {
     notification.events.iter().map(|event| event.number.get()).collect()

@@ -1,6 +1,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::shared_data::shared;
 
 fn full(channel_type: ChannelType) -> Subscription {
     Subscription {
@@ -46,6 +47,21 @@ fn the_guides_example_is_read() {
     assert_eq!(read.topic, "http://hl7.org/SubscriptionTopic/admission");
     assert_eq!(read.filters[0].to_string(), "Observation?subject=Patient/123");
     assert_eq!(read.content, PayloadContent::Empty);
+}
+
+#[test]
+fn the_guides_files_are_read() {
+    for (name, topic) in [
+        ("admission", "http://hl7.org/SubscriptionTopic/admission"),
+        ("multi-resource", "http://hl7.org/SubscriptionTopic/admission"),
+    ] {
+        let path = format!("ig-1.1.0/r4b/Subscription-subscription-{name}.json");
+        let Some(resource) = shared(&path) else { return };
+        let read = Subscription::parse(FhirVersion::R4, &resource).expect(name);
+        assert_eq!((read.topic.as_str(), read.channel_type.code.as_str()), (topic, "rest-hook"));
+        let written = read.render(FhirVersion::R5);
+        assert_eq!(Subscription::parse(FhirVersion::R5, &written), Ok(read), "{name}");
+    }
 }
 
 #[test]

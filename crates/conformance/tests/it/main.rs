@@ -3,6 +3,7 @@
 //! Each module holds one subject; a test goes through all versions that its requirements name.
 
 mod bad_input;
+mod browser;
 mod callers;
 mod capability;
 mod checked_writes;
@@ -12,6 +13,7 @@ mod command_line;
 mod crash;
 mod definitions;
 mod delivery;
+mod documented;
 mod egress;
 mod email;
 mod explain;

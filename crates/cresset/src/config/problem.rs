@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use serde_json::{Value, json};
+
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Origin {
@@ -63,6 +65,15 @@ impl Problems {
     pub(crate) fn new(mut problems: Vec<Problem>) -> Self {
         problems.sort_by(|a, b| a.origin.cmp(&b.origin));
         Self(problems)
+    }
+
+    /// Each with its place, its key and its text.
+    pub(crate) fn json(&self) -> Vec<Value> {
+        let problem = |problem: &Problem| {
+            let place = problem.origin.to_string();
+            json!({ "place": place, "key": problem.key, "text": problem.text })
+        };
+        self.0.iter().map(problem).collect()
     }
 
     /// How many there are.

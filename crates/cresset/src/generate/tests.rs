@@ -15,6 +15,27 @@ fn the_reference_in_the_docs_is_that_of_the_command_line() {
     assert!(committed == made, "docs/cli.md is old: UPDATE_GOLDEN=1 writes it anew");
 }
 
+/// Commands that print a file or nothing.
+const WITHOUT_JSON: [&str; 6] = [
+    "cresset serve",
+    "cresset config default",
+    "cresset export",
+    "cresset generate completions",
+    "cresset generate man",
+    "cresset generate reference",
+];
+
+#[test]
+fn every_command_that_tells_something_tells_it_as_json_if_asked() {
+    let mut command = Cli::command();
+    command.build();
+    let leaves = leaves(&command, "");
+    let has_json =
+        |command: &Command| command.get_arguments().any(|one| one.get_long() == Some("json"));
+    let without = leaves.iter().filter(|(_, command)| !has_json(command));
+    assert_eq!(without.map(|(path, _)| path.as_str()).collect::<Vec<_>>(), WITHOUT_JSON);
+}
+
 #[test]
 fn the_manual_page_and_the_completions_know_every_command() {
     let mut page = Vec::new();

@@ -43,8 +43,8 @@ fn the_exit_code_tells_the_worst() {
 #[test]
 fn each_issue_is_told_with_its_file_element_and_versions() {
     let checks = checks(&[("good", GOOD), ("warned", WARNED_OF), ("bad", BAD), ("basic", BASIC)]);
-    let style = Style { colors: false };
-    let text: String = checks.iter().map(|(file, check)| style.file(file, check)).collect();
+    let text: String =
+        checks.iter().map(|(file, check)| shown(Paint::plain(), file, check)).collect();
     assert!(text.starts_with("good (R4B or R5): good\nwarned (R5)\n"), "{text}");
     for part in [
         "  warning S0015 SubscriptionTopic.canFilterBy[0].filterParameter [R5]\n",
@@ -57,7 +57,7 @@ fn each_issue_is_told_with_its_file_element_and_versions() {
     assert_eq!(json[1]["issues"][0]["severity"], "warning");
     assert_eq!(json[1]["issues"][0]["versions"], json!(["r5"]));
     assert_eq!(json[0], json!({ "file": "good", "form": "R4B or R5", "issues": [] }));
-    assert!(Style { colors: true }.file(checks[0].0, &checks[0].1).contains("\x1b["));
+    assert!(shown(Paint::colored(), checks[0].0, &checks[0].1).contains("\x1b["));
 }
 
 #[test]
