@@ -1,6 +1,8 @@
-//! What operators look at and do: `/admin/…`, JSON of our own, for the right `admin` only.
+//! What operators look at and do: `/admin/…`, for the right `admin` only; JSON of our own, but for the
+//! audit trail.
 //!
-//! `docs/operating.md` tells what the members mean, `docs/resend.md` what a recovery does.
+//! `docs/operating.md` tells what the members mean, `docs/resend.md` what a recovery does, `docs/audit.md`
+//! what is in the trail.
 
 use axum::body::Body;
 use axum::extract::{Path, State};
@@ -8,12 +10,13 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use cresset_fhir::{json as fhir_json, parse_instant};
 use cresset_model::{IssueCode, ResourceId};
-use cresset_node::{AttemptRecord, Caller, Error, Kind, RecoverySubject, Right};
+use cresset_node::{AttemptRecord, AuditQuery, Caller, Error, Kind, RecoverySubject, Right};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use crate::context::{Answer, Context, Request, read_body};
+use crate::context::{Answer, Context, Request, read_body, version_of};
 use crate::negotiate;
+use crate::outcome::FHIR_JSON;
 
 /// `GET /admin/subscriptions/[id]/attempts`
 pub(crate) async fn attempts(
@@ -68,6 +71,52 @@ pub(crate) async fn delivery(State(context): State<Context>, request: Request) -
         "oldestUndeliveredSeconds": age,
         "subscriptionsNotIndexed": figures.not_indexed,
     })))
+}
+
+/// `GET /admin/audit/[version]`: the newest entries of the audit trail, as a Bundle of AuditEvents.
+pub(crate) async fn audit(
+    State(context): State<Context>,
+    Path(version): Path<String>,
+    request: Request,
+) -> Answer<Response> {
+    let caller = caller(&context, &request)?;
+    let version = version_of(&version)?;
+    let query = audit_query(&request)?;
+    let entries = context.node.audit_trail(&caller, version, query).await?;
+    let mut body = br#"{"resourceType":"Bundle","type":"collection""#.to_vec();
+    for (index, entry) in entries.iter().enumerate() {
+        // FHIR knows no empty lists.
+        body.extend_from_slice(if index == 0 { br#","entry":["# } else { b"," });
+        body.extend_from_slice(br#"{"resource":"#);
+        body.extend_from_slice(entry);
+        body.push(b'}');
+    }
+    body.extend_from_slice(if entries.is_empty() { b"}" } else { b"]}" });
+    let mime = format!("{FHIR_JSON}; fhirVersion={}", version.mime());
+    Ok(([(header::CONTENT_TYPE, mime)], body).into_response())
+}
+
+fn audit_query(request: &Request) -> Result<AuditQuery, Error> {
+    let mut query = AuditQuery::default();
+    for (name, value) in request.parameters() {
+        let wrong = |what: &str| bad(format!("`{name}` must be {what}"));
+        match name.as_str() {
+            "_count" => {
+                let count = value.parse().map_err(|_| wrong("a number"))?;
+                query.count = Some(count);
+            }
+            "since" => {
+                let since = parse_instant(&value);
+                query.since = Some(since.ok_or_else(|| wrong("an instant"))?);
+            }
+            "subscription" => {
+                let id = ResourceId::new(&value).map_err(|_| wrong("the id of a Subscription"))?;
+                query.subscription = Some(id);
+            }
+            _ => return Err(bad("known are _count, since and subscription".to_owned())),
+        }
+    }
+    Ok(query)
 }
 
 fn answer(body: &Value) -> Response {

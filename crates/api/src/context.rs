@@ -14,6 +14,7 @@ use cresset_node::{Caller, Error, Kind, Node, SearchRequest};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tokio::sync::Semaphore;
 
+use crate::http_figures::{HttpFigures, RequestTrace};
 use crate::negotiate;
 use crate::outcome::Refusal;
 use crate::server::Config;
@@ -37,6 +38,8 @@ pub(crate) struct Context {
     pub(crate) bodies: Arc<Semaphore>,
     /// Room for bodies that are being made another form of.
     pub(crate) translations: Arc<Semaphore>,
+    /// What is counted of requests.
+    pub(crate) http: Arc<HttpFigures>,
 }
 
 /// Bodies of all requests under way together, in KiB; what is parsed of them takes several times
@@ -56,11 +59,20 @@ pub(crate) fn version_of(path: &str) -> Result<FhirVersion, Error> {
     })
 }
 
+/// The trace that the headers of a request name; one sent twice is none, as the standard says.
+pub(crate) fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
+    let mut values = headers.get_all(TRACEPARENT).iter();
+    let value = values.next().filter(|_| values.next().is_none())?;
+    TraceContext::parse(value.to_str().ok()?)
+}
+
 /// Everything about a request but its path and body.
 pub(crate) struct Request {
     pub(crate) headers: HeaderMap,
     /// The query string as it came.
     pub(crate) query: String,
+    /// The trace that it belongs to.
+    trace: Option<TraceContext>,
 }
 
 /// Takes the headers out of the request: an extractor that needs them too stands before this one.
@@ -69,7 +81,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Request {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
         let query = parts.uri.query().unwrap_or_default().to_owned();
-        Ok(Self { headers: std::mem::take(&mut parts.headers), query })
+        let here = parts.extensions.get::<RequestTrace>().map(|RequestTrace(trace)| *trace);
+        let trace = here.or_else(|| trace_of(&parts.headers));
+        Ok(Self { headers: std::mem::take(&mut parts.headers), query, trace })
     }
 }
 
@@ -79,7 +93,7 @@ impl Request {
         let authorization = negotiate::text(&self.headers, header::AUTHORIZATION);
         let caller = context.node.authenticate(authorization)?;
         self.check_accept(version)?;
-        Ok(caller.traced(self.trace()))
+        Ok(caller.traced(self.trace))
     }
 
     /// Refuses what can be answered in no form that the client accepts.
@@ -88,13 +102,6 @@ impl Request {
         let format =
             parameters.iter().find_map(|(name, value)| (name == "_format").then_some(value));
         negotiate::check_accept(version, &self.headers, format.map(String::as_str))
-    }
-
-    /// The trace that the request belongs to; one sent twice is none, as the standard says.
-    fn trace(&self) -> Option<TraceContext> {
-        let mut values = self.headers.get_all(TRACEPARENT).iter();
-        let value = values.next().filter(|_| values.next().is_none())?;
-        TraceContext::parse(value.to_str().ok()?)
     }
 
     /// The query, decoded.

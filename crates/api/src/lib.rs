@@ -1,4 +1,4 @@
-//! HTTP: FHIR REST, operations, websocket upgrade, health.
+//! HTTP: FHIR REST, operations, websocket upgrade, health, metrics.
 //!
 //! It turns requests into calls of [`cresset_node::Node`] and what comes back into responses. It
 //! knows no store and no channel, and decides nothing: what a caller may do, what a search means
@@ -13,8 +13,10 @@ mod fallback;
 mod formats;
 mod health;
 mod history;
+mod http_figures;
 mod mail_links;
 mod medplum;
+mod metrics;
 mod negotiate;
 mod operations;
 mod outcome;
@@ -28,4 +30,5 @@ mod validate;
 mod web;
 mod websocket;
 
+pub use metrics::MetricsAccess;
 pub use server::{Config, Server};

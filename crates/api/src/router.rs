@@ -11,10 +11,11 @@ use cresset_model::IssueCode;
 use cresset_node::{Error, Kind};
 
 use crate::context::{BODIES_KIB_MAX, Context};
+use crate::http_figures::Refused;
 use crate::outcome::Refusal;
 use crate::{
-    admin, fallback, formats, health, history, mail_links, medplum, operations, patch, resources,
-    search, web, websocket,
+    admin, fallback, formats, health, history, http_figures, mail_links, medplum, metrics,
+    operations, patch, resources, search, web, websocket,
 };
 
 /// All routes of the server.
@@ -32,8 +33,10 @@ fn routes(context: Context) -> Router {
     Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
+        .route("/metrics", get(metrics::metrics))
         .route("/admin/recover", post(admin::recover))
         .route("/admin/delivery", get(admin::delivery))
+        .route("/admin/audit/{version}", get(admin::audit))
         .route("/admin/subscriptions/{id}/attempts", get(admin::attempts))
         .route(
             "/email/confirm/{version}/{id}/{token}",
@@ -79,21 +82,26 @@ fn routes(context: Context) -> Router {
         .layer(middleware::from_fn_with_state(context.clone(), formats::translate))
         // Around the translation, whose bodies count too.
         .layer(middleware::from_fn_with_state(context.clone(), limit))
+        // Around all, so that what is refused counts too.
+        .layer(middleware::from_fn_with_state(context.clone(), http_figures::observe))
         .with_state(context)
 }
 
 /// Refuses requests beyond those that may be under way, by number and by the bytes of their bodies
 /// (I10). A websocket counts until it is open.
 async fn limit(State(context): State<Context>, request: Request, next: Next) -> Response {
-    let refused = || {
+    let refused = |reason| {
+        context.http.refuse(reason);
         let text = "too many requests are under way";
         Refusal(Error::of(Kind::Unavailable, IssueCode::Unavailable, text)).into_response()
     };
-    let Ok(_place) = context.requests.try_acquire() else { return refused() };
+    let Ok(_place) = context.requests.try_acquire() else { return refused(Refused::Requests) };
     // A body of unknown length may grow to the largest that is allowed.
     let largest = context.config.body_bytes_max as u64;
     let length = request.body().size_hint().upper().unwrap_or(largest).min(largest);
     let room = u32::try_from(length.div_ceil(1024)).unwrap_or(u32::MAX).min(BODIES_KIB_MAX);
-    let Ok(_room) = context.bodies.try_acquire_many(room) else { return refused() };
+    let Ok(_room) = context.bodies.try_acquire_many(room) else {
+        return refused(Refused::Bodies);
+    };
     next.run(request).await
 }

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::context::{BODIES_KIB_MAX, Context, TRANSLATIONS_MAX};
+use crate::metrics::MetricsAccess;
 use crate::router::router;
 
 /// How long the listener rests after an error that may pass, such as too many open files.
@@ -40,6 +41,8 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     /// Whether the paths are served that Medplum's client has built in.
     pub medplum: bool,
+    /// Who may read metrics.
+    pub metrics: MetricsAccess,
 }
 
 impl Default for Config {
@@ -54,6 +57,7 @@ impl Default for Config {
             socket_ping_period: Duration::from_secs(60),
             cors_origins: Vec::new(),
             medplum: true,
+            metrics: MetricsAccess::Right,
         }
     }
 }
@@ -70,7 +74,8 @@ impl Server {
         let bodies = Arc::new(Semaphore::new(BODIES_KIB_MAX as usize));
         let translations = Arc::new(Semaphore::new(TRANSLATIONS_MAX));
         let config = Arc::new(config);
-        Self { context: Context { node, config, requests, bodies, translations } }
+        let http = Arc::default();
+        Self { context: Context { node, config, requests, bodies, translations, http } }
     }
 
     /// Serves until `stop` is ready, then lets requests in progress end for at most `grace`.

@@ -19,6 +19,7 @@ mod problem;
 mod reader;
 #[cfg(test)]
 mod reference;
+mod telemetry;
 mod tls;
 mod tree;
 mod value;
@@ -39,6 +40,7 @@ pub(crate) use auth::Auth;
 pub(crate) use email::Email;
 pub(crate) use problem::{Origin, Problem, Problems};
 use reader::Reader;
+pub(crate) use telemetry::{Audit, AuditLevel, Metrics, Telemetry};
 use tree::Table;
 pub(crate) use value::parse_duration;
 use value::{boolean, choice, count, duration, list, size};
@@ -67,6 +69,9 @@ pub(crate) struct Config {
     pub(crate) search: Search,
     pub(crate) validation: Validation,
     pub(crate) log: Log,
+    pub(crate) metrics: Metrics,
+    pub(crate) telemetry: Telemetry,
+    pub(crate) audit: Audit,
 }
 
 /// `[server]`; its fields, as those of all sections, are described in `default.toml`.
@@ -379,6 +384,9 @@ impl Config {
             search: Search::read(reader),
             validation: Validation::read(reader),
             log: Log::read(reader),
+            metrics: Metrics::read(reader),
+            telemetry: Telemetry::read(reader),
+            audit: Audit::read(reader),
         }
     }
 

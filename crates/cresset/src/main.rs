@@ -9,6 +9,7 @@ mod demo;
 mod explain;
 mod generate;
 mod mail;
+mod otlp;
 mod receive;
 mod remote;
 mod serve;

@@ -9,7 +9,7 @@ use anyhow::Context;
 use cresset_api::Server;
 use cresset_channel::{AddressPolicy, EndpointPolicy, RestHook, SIGNING_KEYS_MAX, SigningKey};
 use cresset_engine::{BreakerPolicy, RetryPolicy, RetrySchedule};
-use cresset_node::{Authentication, Caller, Clock, Node, Stopper, TokenHash};
+use cresset_node::{AuditConfig, Authentication, Caller, Clock, Node, Stopper, TokenHash, Tracer};
 use cresset_store::{MemoryStore, Store};
 use cresset_store_embedded::EmbeddedStore;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -21,8 +21,8 @@ use tokio::time::Instant;
 use crate::certificates::{self, Certificates};
 use crate::cli::Serve;
 use crate::config::auth::{Auth, Right};
-use crate::config::{self, Config, SearchIndex, StoreKind};
-use crate::{brokers, demo, mail, telemetry, topics};
+use crate::config::{self, AuditLevel, Config, SearchIndex, StoreKind};
+use crate::{brokers, demo, mail, otlp, telemetry, topics};
 
 /// How long the store may take to be closed when the grace time is over.
 const CLOSING_TIME_MAX: Duration = Duration::from_secs(30);
@@ -72,7 +72,8 @@ async fn run(config: Config, demo: bool) -> anyhow::Result<()> {
     let rest_hook = rest_hook(&config)?;
     // Heard before the store is read, which may take a while.
     let hangup = certificates::hangup()?;
-    let (node, stopper, certificates) = start(&config, base_url.clone(), rest_hook)?;
+    let (tracer, exporter) = otlp::start(&config.telemetry)?.unzip();
+    let (node, stopper, certificates) = start(&config, base_url.clone(), rest_hook, tracer)?;
     certificates.reload_on(hangup);
     load_topics(&node, &config).await?;
     // Heard before anybody is told that the server is there, so that no SIGTERM is an abrupt end.
@@ -96,6 +97,9 @@ async fn run(config: Config, demo: bool) -> anyhow::Result<()> {
     };
     server.serve(listener, stop, grace).await.context("the server failed")?;
     stop_by(grace_end.await.unwrap_or_else(|_| Instant::now()), stopper, node).await;
+    if let Some(exporter) = exporter {
+        exporter.stop().await;
+    }
     tracing::info!("stopped");
     Ok(())
 }
@@ -114,6 +118,7 @@ fn start(
     config: &Config,
     base_url: String,
     rest_hook: RestHook,
+    tracer: Option<Tracer>,
 ) -> anyhow::Result<(Arc<Node>, Stopper, Certificates)> {
     let store: Arc<dyn Store> = match config.store.kind {
         StoreKind::Embedded => {
@@ -132,7 +137,7 @@ fn start(
         email: email.as_ref().map(|email| email.relay.clone()),
         brokers: brokers.clone(),
     };
-    let node_config = cresset_node::Config { email, ..node_config(config, base_url)? };
+    let node_config = cresset_node::Config { email, tracer, ..node_config(config, base_url)? };
     let (node, stopper) = Node::start(node_config, store, rest_hook, brokers, Clock::system())
         .context("the state cannot be read from the store")?;
     Ok((node, stopper, certificates))
@@ -200,6 +205,7 @@ fn api_config(config: &Config) -> cresset_api::Config {
         socket_frame_bytes_max: config.limits.socket_frame_max.get(),
         cors_origins: config.server.cors_origins.clone(),
         medplum: config.server.medplum,
+        metrics: config.metrics.access,
         ..cresset_api::Config::default()
     }
 }
@@ -278,8 +284,9 @@ fn node_config(config: &Config, base_url: String) -> anyhow::Result<cresset_node
             sockets_max: limits.sockets_max.get(),
             sockets_unbound_max: limits.sockets_unbound_max.get(),
         },
-        // Wiring adds it: it has keys and files of its own.
+        // Wiring adds them: they have keys and files of their own.
         email: None,
+        tracer: None,
         recovery: cresset_node::RecoveryConfig {
             events_per_second: config.recovery.events_per_second,
         },
@@ -297,6 +304,23 @@ fn node_config(config: &Config, base_url: String) -> anyhow::Result<cresset_node
             concurrency_max: config.search.concurrency_max.get(),
         },
         validation: config.validation.level,
+        audit: audit_config(config),
+    })
+}
+
+/// The audit trail, if one is kept.
+fn audit_config(config: &Config) -> Option<AuditConfig> {
+    let notifications = match config.audit.level {
+        AuditLevel::All => true,
+        AuditLevel::Changes => false,
+        AuditLevel::Off => return None,
+    };
+    let beside_the_store = || config.store.directory.join("audit");
+    Some(AuditConfig {
+        notifications,
+        directory: config.audit.directory.clone().unwrap_or_else(beside_the_store),
+        file_bytes_max: config.audit.file_max.get() as u64,
+        files_max: config.audit.files_max,
     })
 }
 
@@ -351,6 +375,7 @@ fn authentication(auth: &Auth) -> Authentication {
     let tokens = clients.iter().flat_map(|client| {
         let rights = client.rights.iter().map(|right| match right {
             Right::Admin => cresset_node::Right::Admin,
+            Right::Metrics => cresset_node::Right::Metrics,
             Right::Notify => cresset_node::Right::Notify,
             Right::Read => cresset_node::Right::Read,
             Right::Subscribe => cresset_node::Right::Subscribe,

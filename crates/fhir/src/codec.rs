@@ -8,6 +8,7 @@ use cresset_model::{
 };
 use serde_json::Value;
 
+use crate::audit::{AuditEntry, render_audit_event};
 use crate::capability::{CapabilityFacts, render_capability_statement};
 use crate::format::Format;
 use crate::message::{MessageFrame, render_message};
@@ -175,6 +176,11 @@ impl Codec {
     /// Spec: RQ-CH-81, RQ-CH-82.
     pub fn render_message(&self, frame: &MessageFrame<'_>, notification: &[u8], out: &mut Vec<u8>) {
         render_message(self.version, frame, notification, out);
+    }
+
+    /// Writes an AuditEvent to the end of `out`, without line breaks.
+    pub fn render_audit_event(&self, entry: &AuditEntry<'_>, out: &mut Vec<u8>) {
+        render_audit_event(self.version, entry, out);
     }
 
     /// Writes the answer of `$status`.

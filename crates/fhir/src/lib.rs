@@ -12,6 +12,7 @@
 //! Knows no store, no engine, no HTTP; does no I/O and has no clock: ids and instants come in.
 //! Tests: beside each module, and `tests/golden` for exact bytes.
 
+mod audit;
 mod backport;
 mod bundle;
 mod capability;
@@ -50,6 +51,7 @@ mod golden;
 #[cfg(test)]
 mod test_data;
 
+pub use audit::{AuditEntry, Audited, SentNotification};
 pub use bundle::{ENTRIES_MAX, Method, RequestBundle, RequestEntry, RequestResource, parse_bundle};
 pub use capability::{
     CapabilityFacts, ResourceFacts, SearchParameterFacts, SubscriptionOperation, TypeInteraction,

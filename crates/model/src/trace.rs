@@ -63,6 +63,16 @@ impl TraceContext {
         lower_hex(&self.trace)
     }
 
+    /// The span, as it stands in the header.
+    pub fn span_id(&self) -> String {
+        lower_hex(&self.span)
+    }
+
+    /// Whether whoever began the trace wants it recorded.
+    pub const fn is_sampled(&self) -> bool {
+        self.flags & 1 == 1
+    }
+
     /// Another span of the same trace; itself where the span is zeros.
     #[must_use]
     pub fn with_span(self, span: [u8; 8]) -> Self {
@@ -107,6 +117,9 @@ mod tests {
         let read = TraceContext::parse(GOOD).unwrap();
         assert_eq!(read.to_string(), GOOD);
         assert_eq!(read.trace_id(), "0af7651916cd43dd8448eb211c80319c");
+        assert_eq!(read.span_id(), "b7ad6b7169203331");
+        assert!(read.is_sampled());
+        assert!(!TraceContext::parse(&format!("{}02", &GOOD[..53])).unwrap().is_sampled());
         assert_eq!(TraceContext::from_bytes(read.to_bytes()), Some(read));
         assert_eq!(read.with_span([1; 8]).to_string()[36..52], *"01".repeat(8));
         assert_eq!(read.with_span([0; 8]), read);

@@ -14,6 +14,8 @@ use crate::error::{Error, Kind};
 pub enum Right {
     /// Everything, also the subscriptions of others.
     Admin,
+    /// Read metrics.
+    Metrics,
     /// Tell of events that are no changes of data (`$notify-event`).
     Notify,
     /// Read and search resources.
@@ -35,6 +37,7 @@ impl Right {
             Self::Topics => 8,
             Self::Write => 16,
             Self::Notify => 32,
+            Self::Metrics => 64,
         }
     }
 
@@ -42,6 +45,7 @@ impl Right {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Admin => "admin",
+            Self::Metrics => "metrics",
             Self::Notify => "notify",
             Self::Read => "read",
             Self::Subscribe => "subscribe",
@@ -83,6 +87,11 @@ impl Caller {
     /// A caller with this name and these rights.
     pub fn new(client: ClientName, rights: Rights) -> Self {
         Self { client, rights, trace: None }
+    }
+
+    /// Whoever reads metrics where nobody is asked who they are.
+    pub fn of_metrics() -> Self {
+        Self { rights: Rights(Right::Metrics.bit()), ..anonymous() }
     }
 
     /// The same caller, asking as part of this trace.

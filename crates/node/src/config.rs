@@ -6,8 +6,10 @@ use std::time::Duration;
 use cresset_channel::EndpointPolicy;
 use cresset_engine::{BreakerPolicy, RetryPolicy};
 
+use crate::audit::AuditConfig;
 use crate::caller::Authentication;
 use crate::email::EmailConfig;
+use crate::spans::Tracer;
 
 /// The node's options; the binary fills them from its configuration.
 #[derive(Debug, Clone)]
@@ -37,6 +39,10 @@ pub struct Config {
     pub search: SearchConfig,
     /// What happens to resources whose form is wrong.
     pub validation: ValidationLevel,
+    /// The audit trail, if one is kept.
+    pub audit: Option<AuditConfig>,
+    /// What makes spans for a collector of traces, if there is one.
+    pub tracer: Option<Tracer>,
 }
 
 /// Bounds of requests and of what clients may hold.

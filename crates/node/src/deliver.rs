@@ -344,6 +344,11 @@ impl DeliveryLoop {
         }
         let wakes = self.hosts.wakes.drain(..).map(Reverse);
         self.host_heap.extend(wakes);
+        let (waiting, open) = self.hosts.waiting_and_open();
+        let counters = &self.shared.counters;
+        counters.attempts_running.set(self.running.len());
+        counters.attempts_waiting.set(waiting);
+        counters.breakers_open.set(open);
     }
 
     /// Tells a machine what is new about its subscription, and carries out what it decides.

@@ -1,19 +1,17 @@
-//! How delivery goes: for those who operate the server, and for metrics.
+//! How delivery goes: for those who operate the server.
 
 use std::time::Duration;
 
 use cresset_definitions::FhirVersion;
-use cresset_model::{EventNumber, Position, ResourceId, SubscriptionKey, SubscriptionStatus};
+use cresset_model::{ChannelType, ResourceId, SubscriptionStatus};
 
 use crate::attempts::{AttemptOutcome, AttemptRecord};
 use crate::bases::base_of;
 use crate::caller::{Caller, Right};
 use crate::error::Error;
+use crate::figures::{Table, lag_of};
 use crate::live::LiveSubscription;
 use crate::node::Node;
-
-/// Subscriptions whose oldest undelivered event is looked up in the store for one answer.
-const LOOKUPS_MAX: usize = 1_000;
 
 /// A subscription and its last attempts.
 #[derive(Debug, Clone)]
@@ -86,69 +84,28 @@ impl Node {
     /// `Forbidden` for anybody but an admin; whatever the store answers.
     pub async fn delivery_figures(&self, caller: &Caller) -> Result<DeliveryFigures, Error> {
         caller.require(Right::Admin)?;
-        let mut statuses = Vec::new();
-        for status in [
-            SubscriptionStatus::Active,
-            SubscriptionStatus::EnteredInError,
-            SubscriptionStatus::Error,
-            SubscriptionStatus::Off,
-            SubscriptionStatus::Requested,
-        ] {
-            statuses.push(StatusFigures { status, subscriptions: 0, lag: 0 });
-        }
-        let mut oldest: Option<Position> = None;
-        let mut unknown = Vec::new();
-        for live in self.shared.live.all() {
-            if live.is_websocket() {
-                continue;
-            }
-            let (status, lag) = status_and_lag(&live);
-            if let Some(figures) = statuses.iter_mut().find(|one| one.status == status) {
-                figures.subscriptions += 1;
-                figures.lag += lag;
-            }
-            if status == SubscriptionStatus::Active && lag > 0 {
-                match first_undelivered(&live) {
-                    Ok(position) => oldest = Some(oldest.map_or(position, |at| at.min(position))),
-                    Err(entry) if unknown.len() < LOOKUPS_MAX => unknown.push(entry),
-                    Err(_) => {}
-                }
-            }
-        }
+        let shared = self.shared.clone();
+        let table = self.shared.work(move || Ok(Table::read(&shared))).await?;
+        let of_status = |status: SubscriptionStatus| {
+            let sent_to = table.groups.iter().filter(|group| {
+                group.status == status && group.channel_type != ChannelType::Websocket.code()
+            });
+            let none = StatusFigures { status, subscriptions: 0, lag: 0 };
+            sent_to.fold(none, |sum, group| StatusFigures {
+                status,
+                subscriptions: sum.subscriptions + group.subscriptions,
+                lag: sum.lag + group.lag,
+            })
+        };
+        let statuses = SubscriptionStatus::ALL.iter().copied().map(of_status).collect();
         let attempts = self.shared.attempts.counts().to_vec();
-        let oldest_undelivered_age = self.age_of_oldest(oldest, unknown).await?;
+        let oldest_undelivered_age = table.oldest_age(&self.shared).await?;
         let not_indexed = self.writer.catalogs().await?.residual_len();
         Ok(DeliveryFigures { attempts, statuses, oldest_undelivered_age, not_indexed })
-    }
-
-    async fn age_of_oldest(
-        &self,
-        mut oldest: Option<Position>,
-        unknown: Vec<(SubscriptionKey, EventNumber)>,
-    ) -> Result<Option<Duration>, Error> {
-        let at = self.shared.read(move |store| {
-            for (key, number) in unknown {
-                let found = store.events(key, number, number, 1)?;
-                oldest = oldest.into_iter().chain(found.iter().map(|event| event.position)).min();
-            }
-            let Some(oldest) = oldest else { return Ok(None) };
-            Ok(store.change(oldest)?.map(|change| change.at))
-        });
-        let Some(at) = at.await? else { return Ok(None) };
-        let age = self.shared.clock.now().duration_since(at);
-        Ok(Some(Duration::try_from(age).unwrap_or_default()))
     }
 }
 
 fn status_and_lag(live: &LiveSubscription) -> (SubscriptionStatus, u64) {
     let state = live.state();
-    (state.status, state.last.saturating_sub(state.cursor.map_or(0, EventNumber::get)))
-}
-
-/// Where the first undelivered event happened, or what to ask the store for.
-fn first_undelivered(live: &LiveSubscription) -> Result<Position, (SubscriptionKey, EventNumber)> {
-    let state = live.state();
-    let number = state.cursor.map_or(EventNumber::FIRST, EventNumber::next);
-    let known = state.positions(number, number);
-    known.and_then(|known| known.first().map(|(_, at)| *at)).ok_or((live.key, number))
+    (state.status, lag_of(state.last, state.cursor))
 }

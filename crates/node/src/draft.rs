@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use cresset_engine::{Catalog, Evaluation, Interest, Lookup, Need, ResourceChange, evaluate};
@@ -31,6 +32,7 @@ use crate::recent::Kept;
 use crate::resources::creator;
 use crate::settings::{Settings, SettingsCache};
 use crate::shared::Shared;
+use crate::spans::OpenSpan;
 
 mod catalog_changes;
 mod lookup;
@@ -75,6 +77,8 @@ pub(crate) struct Draft<'w> {
     first: Position,
     /// The trace of what is being decided.
     trace: Option<TraceContext>,
+    /// The commit in that trace, where it is sampled.
+    commit: Option<TraceContext>,
     overlay: Overlay,
     group: Group,
     changes: Vec<Kept>,
@@ -132,6 +136,7 @@ impl<'w> Draft<'w> {
             now,
             first,
             trace: None,
+            commit: None,
             overlay: Overlay::default(),
             group: Group::default(),
             changes: Vec::new(),
@@ -252,9 +257,19 @@ impl<'w> Draft<'w> {
         }
     }
 
-    /// Keeps the trace of what is decided next, where notifications are to pass it on.
+    /// What follows, up to the next call, is decided for a request of this trace; gives the span of
+    /// its commit.
+    pub(crate) fn begin_commit(&mut self, trace: Option<TraceContext>) -> Option<OpenSpan> {
+        let span = self.shared.span(trace, "commit");
+        self.commit = span.as_ref().and_then(OpenSpan::context);
+        span
+    }
+
+    /// Keeps the trace of what is decided next, where notifications are to pass it on or attempts
+    /// are to be part of it.
     fn take_trace(&mut self, trace: Option<TraceContext>) {
-        self.trace = trace.filter(|_| self.shared.config.delivery.traceparent);
+        let passed_on = trace.filter(|_| self.shared.config.delivery.traceparent);
+        self.trace = self.commit.or(passed_on);
     }
 
     /// A subscription of somebody else looks as if it were not there, to all but admins.
@@ -367,6 +382,7 @@ impl<'w> Draft<'w> {
     /// Makes a status change of the server's own a new version of the Subscription.
     pub(crate) fn change_status(&mut self, change: StatusChange) -> Result<(), Error> {
         let Some(live) = self.live.get(change.subscription) else { return Ok(()) };
+        self.commit = None;
         self.take_trace(None);
         let stale = {
             let state = live.state();
@@ -438,6 +454,24 @@ impl<'w> Draft<'w> {
         change: &ResourceChange<'_>,
         ask: impl Fn(&Catalog, &Lookup<'_>) -> Evaluation,
     ) -> Vec<SubscriptionKey> {
+        let (begun, mut span) = (Instant::now(), self.shared.span(self.commit, "evaluate"));
+        let found = self.evaluate_in_rounds(base, change, ask);
+        let counters = &self.shared.counters;
+        counters.evaluation_time.observe(begun.elapsed());
+        counters.matches.add(found.len() as u64);
+        if let Some(span) = &mut span {
+            span.set("resource.type", change.resource_type.to_owned());
+            span.set("matches", found.len() as u64);
+        }
+        found
+    }
+
+    fn evaluate_in_rounds(
+        &mut self,
+        base: Base,
+        change: &ResourceChange<'_>,
+        ask: impl Fn(&Catalog, &Lookup<'_>) -> Evaluation,
+    ) -> Vec<SubscriptionKey> {
         let mut looked_up: Vec<(Need, Found)> = Vec::new();
         for round in 0..=LOOKUP_ROUNDS_MAX {
             let Some(catalog) = self.catalogs.of(base) else { break };
@@ -468,6 +502,7 @@ impl<'w> Draft<'w> {
     }
 
     fn report(&mut self, base: Base, problem: cresset_engine::Problem) {
+        self.shared.counters.evaluation_problems.add(1);
         self.effects.push(match problem.subscription {
             Some(key) => LiveEffect::Problem(key, problem.text),
             None => LiveEffect::TriggerProblem(base, problem.topic.url, problem.text),

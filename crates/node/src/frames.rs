@@ -9,10 +9,11 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 use std::time::Duration;
 
 use cresset_fhir::NotificationTemplate;
-use cresset_model::{Base, Position, TraceContext};
+use cresset_model::{Base, Position};
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 
+use crate::notify::Origin;
 use crate::settings::Common;
 
 /// Events kept at most; all are let go when there are more.
@@ -38,8 +39,7 @@ impl FrameKey {
 /// The notification of an event to anybody.
 pub(crate) struct Template {
     pub(crate) notification: NotificationTemplate,
-    /// The trace of the request that made the event.
-    pub(crate) trace: Option<TraceContext>,
+    pub(crate) origin: Origin,
     made: Timestamp,
 }
 
@@ -74,7 +74,7 @@ impl Frames {
         &self,
         key: FrameKey,
         now: Timestamp,
-        trace: Option<TraceContext>,
+        origin: Origin,
         make: impl FnOnce() -> Option<NotificationTemplate>,
     ) {
         let name = key.name();
@@ -90,7 +90,7 @@ impl Frames {
             first
         };
         if !first && let Some(notification) = make() {
-            let template = Template { notification, trace, made: now };
+            let template = Template { notification, origin, made: now };
             self.frames().insert(name, (key, Frame::Template(Arc::new(template))));
         }
     }

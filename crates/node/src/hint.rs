@@ -8,6 +8,7 @@
 
 use std::collections::hash_map::Entry;
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::task::{Context, Poll, Waker};
 
@@ -125,6 +126,8 @@ impl Hints {
 #[derive(Default)]
 pub(crate) struct Hub {
     bound: RwLock<Bound>,
+    /// Pairs of a subscription and a socket in `bound`.
+    bindings: AtomicU64,
     /// By their address, which no other has while they stand here.
     open: Mutex<FxHashMap<usize, Arc<Hints>>>,
 }
@@ -175,6 +178,7 @@ impl Hub {
         let joined = sockets.entry(key).or_default();
         if !joined.iter().any(|one| Arc::ptr_eq(one, hints)) {
             joined.push(hints.clone());
+            self.bindings.fetch_add(1, Ordering::Relaxed);
         }
     }
 
@@ -182,11 +186,19 @@ impl Hub {
     pub(crate) fn leave(&self, key: SubscriptionKey, hints: &Arc<Hints>) {
         let mut sockets = self.bound.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(joined) = sockets.get_mut(&key) {
+            let before = joined.len();
             joined.retain(|one| !Arc::ptr_eq(one, hints));
+            let left = (before - joined.len()) as u64;
+            self.bindings.fetch_sub(left, Ordering::Relaxed);
             if joined.is_empty() {
                 sockets.remove(&key);
             }
         }
+    }
+
+    /// How many subscriptions are bound to sockets; one that is bound to two counts twice.
+    pub(crate) fn bindings(&self) -> u64 {
+        self.bindings.load(Ordering::Relaxed)
     }
 
     fn opened(&self) -> MutexGuard<'_, FxHashMap<usize, Arc<Hints>>> {
@@ -273,7 +285,10 @@ mod tests {
         hub.join(key(1), &one);
         hub.join(key(1), &one);
         hub.join(key(1), &two);
+        assert_eq!(hub.bindings(), 2);
         hub.leave(key(1), &one);
+        hub.leave(key(1), &one);
+        assert_eq!(hub.bindings(), 1);
         hub.give(key(1));
         assert!(one.take().is_empty());
         assert_eq!(two.take()[..], [key(1)]);

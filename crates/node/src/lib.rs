@@ -13,6 +13,7 @@
 //! ARCHITECTURE.md. This crate must not know axum or SQL.
 
 mod attempts;
+mod audit;
 mod bases;
 mod built_ins;
 mod bundles;
@@ -23,6 +24,7 @@ mod catch_up;
 mod clock;
 mod conditional;
 mod config;
+mod counters;
 mod cursors;
 mod deliver;
 mod delivery_figures;
@@ -30,8 +32,10 @@ mod draft;
 mod email;
 mod error;
 mod explain;
+mod figures;
 mod frames;
 mod hint;
+mod histogram;
 mod history;
 mod includes;
 mod indexer;
@@ -42,6 +46,7 @@ mod load;
 mod node;
 mod notify;
 mod notify_event;
+mod observe;
 mod occurrence;
 mod overlay;
 mod parsed;
@@ -57,6 +62,7 @@ mod search;
 mod settings;
 mod shared;
 mod socket;
+mod spans;
 mod status;
 #[cfg(feature = "stepped")]
 mod stepped;
@@ -75,6 +81,7 @@ mod writer;
 mod tests;
 
 pub use attempts::{AttemptOutcome, AttemptRecord};
+pub use audit::{AUDIT_ENTRIES_MAX, AuditConfig, AuditFigures, AuditQuery};
 pub use bundles::Representation;
 pub use caller::{Authentication, Caller, Right, Rights, TokenHash};
 pub use clock::Clock;
@@ -85,6 +92,10 @@ pub use config::{
 pub use delivery_figures::{DeliveryFigures, StatusFigures, SubscriptionAttempts};
 pub use email::{EmailConfig, LinkKey, MailLink, MailLinkState};
 pub use error::{Error, Kind};
+pub use figures::{
+    AttemptFigures, ChangeFigures, ChannelFigures, Figures, StateFigures, SubscriptionFigures,
+};
+pub use histogram::{Distribution, RequestHistogram};
 pub use history::{HISTORY_PAGE_MAX, HistoryOf, HistoryPage, HistoryQuery};
 pub use intent::{Effect, Written};
 pub use interactions::Target;
@@ -96,6 +107,7 @@ pub use resources::Condition;
 pub use search::{SearchAnswer, SearchRequest, SearchTarget};
 pub use shared::Brokers;
 pub use socket::{Socket, SocketOutput};
+pub use spans::{OpenSpan, Span, SpanFigures, SpanKind, SpanValue, Tracer};
 #[cfg(feature = "stepped")]
 pub use stepped::{Sending, SteppedNode};
 pub use subscriptions::{EVENTS_PER_ANSWER_MAX, EventsQuery, STATUSES_PER_ANSWER_MAX};

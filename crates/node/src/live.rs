@@ -383,9 +383,14 @@ impl Live {
 
     /// All there are, in the order of their creation.
     pub(crate) fn all(&self) -> Vec<Arc<LiveSubscription>> {
-        let mut found: Vec<_> = self.tables().by_key.iter().map(|one| one.0.clone()).collect();
+        let mut found = self.each();
         found.sort_unstable_by_key(|subscription| subscription.key);
         found
+    }
+
+    /// All there are, in no order.
+    pub(crate) fn each(&self) -> Vec<Arc<LiveSubscription>> {
+        self.tables().by_key.iter().map(|one| one.0.clone()).collect()
     }
 
     /// The keys of those that are so, in the order of their creation.

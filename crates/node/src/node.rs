@@ -1,7 +1,7 @@
 //! The node: every use case of the server, and the loops behind them.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use cresset_channel::RestHook;
@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use crate::audit::Clerk;
 use crate::caller::Caller;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -36,6 +37,9 @@ pub struct Stopper {
     loops: JoinSet<()>,
     indexer: thread::JoinHandle<()>,
     writer: thread::JoinHandle<()>,
+    audit: Option<thread::JoinHandle<()>>,
+    /// Nothing comes for the audit trail any more.
+    ended: Arc<AtomicBool>,
 }
 
 impl Node {
@@ -64,8 +68,14 @@ impl Node {
         let indexer = start_thread("indexer", move || runtime.block_on(indexing))?;
         loops.spawn(recovery::run(shared.clone(), stopped.clone()));
         loops.spawn(upkeep::run(shared.clone(), handle.clone(), stopped));
+        let ended = Arc::new(AtomicBool::new(false));
+        let audit = Clerk::of(&shared).map(|clerk| {
+            let ended = ended.clone();
+            start_thread("audit", move || clerk.run(|| ended.load(Ordering::Acquire)))
+        });
+        let audit = audit.transpose()?;
         let node = Arc::new(Self { shared, writer: handle });
-        Ok((node, Stopper { stop, loops, indexer, writer }))
+        Ok((node, Stopper { stop, loops, indexer, writer, audit, ended }))
     }
 
     /// The caller who sent this `Authorization` header.
@@ -123,12 +133,20 @@ impl Stopper {
         if node.writer.send(Job::Stop).await.is_err() {
             tracing::error!("the writer had ended before it was told to");
         }
-        for (name, thread) in [("indexer", self.indexer), ("writer", self.writer)] {
-            let ended = tokio::task::spawn_blocking(move || thread.join()).await;
-            if !matches!(ended, Ok(Ok(()))) {
-                tracing::error!(thread = name, "a thread did not end well");
-            }
+        join("indexer", self.indexer).await;
+        join("writer", self.writer).await;
+        // The others may have had something to be kept until now.
+        self.ended.store(true, Ordering::Release);
+        if let Some(audit) = self.audit {
+            join("audit", audit).await;
         }
+    }
+}
+
+async fn join(name: &str, thread: thread::JoinHandle<()>) {
+    let ended = tokio::task::spawn_blocking(move || thread.join()).await;
+    if !matches!(ended, Ok(Ok(()))) {
+        tracing::error!(thread = name, "a thread did not end well");
     }
 }
 

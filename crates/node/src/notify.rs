@@ -41,6 +41,11 @@ impl Range {
     pub(crate) const fn count(self) -> u64 {
         self.last.get() - self.first.get() + 1
     }
+
+    /// The same, up to another end where there is one.
+    pub(crate) fn until(self, last: Option<EventNumber>) -> Self {
+        Self { last: last.unwrap_or(self.last), ..self }
+    }
 }
 
 /// Bytes of resources in one notification at most; what goes beyond is told of without its content,
@@ -79,6 +84,15 @@ pub(crate) enum Dialect {
     Medplum,
 }
 
+/// Where the first event of a notification comes from.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Origin {
+    /// The trace of the request that made it.
+    pub(crate) trace: Option<TraceContext>,
+    /// When it happened; none for a notification without events.
+    pub(crate) happened: Option<Timestamp>,
+}
+
 /// A notification as bytes.
 pub(crate) struct Rendered {
     pub(crate) bytes: Bytes,
@@ -86,8 +100,7 @@ pub(crate) struct Rendered {
     pub(crate) told: Option<Notification>,
     /// The last event in it.
     pub(crate) last: Option<EventNumber>,
-    /// The trace of the request that made its first event.
-    pub(crate) trace: Option<TraceContext>,
+    pub(crate) origin: Origin,
 }
 
 /// Builds and renders a notification of one subscription; `status` where the caller knows better
@@ -130,7 +143,7 @@ pub(crate) async fn render(
     };
     let plain = read.plain;
     let last = read.events.last().map(|event| event.number);
-    let trace = read.trace;
+    let origin = read.origin;
     let mut notification = notification(shared, live, version, notification_type, read);
     notification.status = status.unwrap_or(notification.status);
     let mut bytes = Vec::with_capacity(room_for(&notification));
@@ -150,9 +163,9 @@ pub(crate) async fn render(
     if let Some(single) = single.filter(|_| plain && notification.errors.is_empty()) {
         let make =
             || Codec::of(version).notification_template(&notification, format, random_salt()?);
-        shared.frames.rendered(single.key, notification.timestamp, trace, make);
+        shared.frames.rendered(single.key, notification.timestamp, origin, make);
     }
-    Ok(Some(Rendered { bytes: Bytes::from(bytes), told: Some(notification), last, trace }))
+    Ok(Some(Rendered { bytes: Bytes::from(bytes), told: Some(notification), last, origin }))
 }
 
 /// Tells the operator and the subscriber that events are lost to retention, which only ever forgets the
@@ -226,8 +239,8 @@ impl Single {
             subscription: &live.id,
             number: self.number,
         });
-        let (bytes, trace) = (Bytes::from(bytes), template.trace);
-        Some(Rendered { bytes, told: None, last: Some(self.number), trace })
+        let (bytes, origin) = (Bytes::from(bytes), template.origin);
+        Some(Rendered { bytes, told: None, last: Some(self.number), origin })
     }
 }
 
@@ -302,8 +315,7 @@ pub(crate) struct Read {
     pub(crate) events: Vec<NotificationEvent>,
     /// Something that goes with them is missing.
     pub(crate) left_out: bool,
-    /// The trace of the request that made the first of them.
-    pub(crate) trace: Option<TraceContext>,
+    pub(crate) origin: Origin,
     /// They tell of changes alone, and nothing could go with them: the same to all who may be told as much.
     plain: bool,
 }
@@ -397,7 +409,7 @@ impl Teller<'_> {
                 break;
             }
             if read.events.is_empty() {
-                read.trace = change.trace;
+                read.origin = Origin { trace: change.trace, happened: Some(change.at) };
             }
             read.left_out |= left_out;
             read.events.push(event);

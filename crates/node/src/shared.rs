@@ -13,17 +13,20 @@ use cresset_search::{Parameter, Parameters};
 use cresset_store::Store;
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
 use crate::attempts::Attempts;
+use crate::audit::Auditor;
 use crate::caller::ClientRights;
 use crate::catalogs::Catalogs;
 use crate::catch_up::{self, CatchUp};
 use crate::clock::Clock;
 use crate::config::{Config, SearchIndex};
+use crate::counters::Counters;
 use crate::cursors::Cursors;
 use crate::error::Error;
+use crate::figures::Kept;
 use crate::frames::Frames;
 use crate::hint::{Hints, Hub};
 use crate::indexer::is_indexed;
@@ -87,6 +90,11 @@ pub(crate) struct Shared {
     pub(crate) catch_up: CatchUp,
     pub(crate) cursors: Cursors,
     pub(crate) attempts: Attempts,
+    pub(crate) counters: Counters,
+    /// Keeps the audit trail, if one is kept.
+    pub(crate) auditor: Option<Auditor>,
+    /// What was last found out about all subscriptions.
+    pub(crate) state_figures: Mutex<Option<Kept>>,
     /// Wakes the sockets.
     pub(crate) hub: Hub,
     /// Wakes the delivery loop.
@@ -153,6 +161,7 @@ impl Shared {
         let indexed_parameters = indexed_parameters(&config.search.index);
         let delivery = &config.delivery;
         let attempts = Attempts::new(delivery.attempts_per_subscription_max, delivery.attempts_max);
+        let auditor = config.audit.clone().map(Auditor::new);
         Self {
             rights: ClientRights::new(&config.authentication),
             config,
@@ -168,6 +177,9 @@ impl Shared {
             catch_up: CatchUp::default(),
             cursors: Cursors::default(),
             attempts,
+            counters: Counters::default(),
+            auditor,
+            state_figures: Mutex::default(),
             hub: Hub::default(),
             delivery: Hints::default(),
             index_wake: Notify::new(),

@@ -20,12 +20,15 @@ use cresset_store::crash_point;
 use jiff::Timestamp;
 use rustc_hash::{FxHashMap, FxHashSet};
 
+use crate::attempts::AttemptOutcome;
 use crate::caller::{Caller, TokenHash};
 use crate::error::{Error, Kind};
 use crate::hint::Hints;
 use crate::live::LiveSubscription;
-use crate::notify::{self, Dialect, Overflow, Range};
+use crate::notify::{self, Dialect, Origin, Overflow, Range};
+use crate::observe::Told;
 use crate::shared::Shared;
+use crate::spans::Begun;
 use crate::timer::Timer;
 use crate::tokens;
 
@@ -66,6 +69,8 @@ pub struct Socket {
     bound: bool,
     /// What is being sent, until it is written.
     intent: Option<FrameIntent>,
+    /// What the frame says that is being written.
+    told: Option<Frame>,
     /// When every binding is looked at, hint or no hint.
     sweep_at: Timestamp,
     /// The base that it was opened at, where subscriptions are bound by id.
@@ -76,6 +81,14 @@ pub struct Socket {
     /// Those bound by id, which are told by pings.
     pinged: FxHashSet<SubscriptionKey>,
     pong: Pong,
+}
+
+/// A frame that is being written.
+struct Frame {
+    notification_type: NotificationType,
+    events: Option<Range>,
+    origin: Origin,
+    begun: Begun,
 }
 
 /// Where the answer to a ping stands; pings that come before it is out have one answer.
@@ -123,6 +136,7 @@ impl Socket {
             refusal: None,
             bound: false,
             intent: None,
+            told: None,
             sweep_at: now,
             version: None,
             caller: None,
@@ -233,7 +247,12 @@ impl Socket {
             self.pong = Pong::None;
             return;
         }
-        self.intent = None;
+        let (told, intent) = (self.told.take(), self.intent.take());
+        if let (Some(frame), Some(intent)) = (told, intent)
+            && let Some(live) = self.live.get(&intent.subscription)
+        {
+            frame.observe(&self.shared, live);
+        }
         let moved = self.bindings.frame_sent(self.shared.clock.now());
         if let Some(moved) = moved
             && !self.bindings.is_resending(moved.subscription)
@@ -402,7 +421,9 @@ impl Socket {
                 self.written();
                 continue;
             };
+            let begun = Begun::now();
             if self.pinged.contains(&intent.subscription) {
+                self.told = Some(Frame::ping(intent.kind, begun));
                 return Ok(Some(Self::ping(live, intent.kind)));
             }
             let (notification_type, range) = match intent.kind {
@@ -428,11 +449,46 @@ impl Socket {
                     if let Some(last) = frame.last {
                         self.bindings.shorten(last);
                     }
+                    let events = range.map(|(range, _)| range);
+                    let events = events.map(|range| range.until(frame.last));
+                    let origin = frame.origin;
+                    self.told = Some(Frame { notification_type, events, origin, begun });
                     return Ok(Some(frame.bytes));
                 }
                 None => self.written(),
             }
         }
+    }
+}
+
+impl Frame {
+    /// The frame of a subscription that was bound by its id.
+    fn ping(kind: FrameKind, begun: Begun) -> Self {
+        let (notification_type, events) = match kind {
+            FrameKind::Events { first, last } => {
+                (NotificationType::EventNotification, Some(Range { first, last }))
+            }
+            FrameKind::Handshake => (NotificationType::Handshake, None),
+            FrameKind::Heartbeat => (NotificationType::Heartbeat, None),
+        };
+        Self { notification_type, events, origin: Origin::default(), begun }
+    }
+
+    /// It was written.
+    fn observe(&self, shared: &Shared, live: &LiveSubscription) {
+        shared.observe(&Told {
+            live,
+            channel_type: &ChannelType::Websocket,
+            notification_type: self.notification_type,
+            events: self.events,
+            origin: self.origin,
+            outcome: AttemptOutcome::Success,
+            http_status: None,
+            begun: self.begun,
+            destination: None,
+            duration: None,
+            context: None,
+        });
     }
 }
 

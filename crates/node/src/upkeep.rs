@@ -105,6 +105,7 @@ async fn forget_some(shared: &Arc<Shared>, limit: usize) -> Result<Forgotten, Er
         tokens_expired_before: Some(now),
     };
     let forgotten = shared.read(move |store| store.forget(&retention, limit)).await?;
+    shared.counters.events_forgotten.add(forgotten.events);
     crash_point("upkeep.forgotten");
     Ok(forgotten)
 }

@@ -9,9 +9,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Instant;
 
-use cresset_model::{ChannelType, Event, Position, SubscriptionKey};
-use cresset_store::{self as store, Record, crash_point};
+use cresset_model::{ChannelType, Event, Position, SubscriptionKey, TraceContext};
+use cresset_store::{self as store, Appended, Group, Record, crash_point};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
 
@@ -22,6 +23,7 @@ use crate::error::{Error, Kind};
 use crate::intent::{EventIntent, Intent, Job, Notified, StatusChange, Work, Written};
 use crate::load::load;
 use crate::shared::Shared;
+use crate::spans::OpenSpan;
 
 /// Changes in a group at most; a transaction that is larger is a group of its own.
 const GROUP_ENTRIES_MAX: usize = 1024;
@@ -72,6 +74,11 @@ impl WriterHandle {
         let (reply, answer) = oneshot::channel();
         self.send(Job::Catalogs { reply }).await?;
         answer.await.map_err(|_| stopping())
+    }
+
+    /// How many jobs wait.
+    pub(crate) fn waiting(&self) -> u64 {
+        (self.0.max_capacity() - self.0.capacity()) as u64
     }
 
     /// Waits for room in the queue. Cancel safe.
@@ -130,7 +137,14 @@ fn stopping() -> Error {
 }
 
 /// An answer to give once the group is durable.
-enum Answer {
+struct Answer {
+    reply: Reply,
+    /// The commit in the trace of who waits.
+    span: Option<OpenSpan>,
+}
+
+/// The answer itself.
+enum Reply {
     Notify(oneshot::Sender<Result<Notified, Error>>, Notified),
     Record(Option<oneshot::Sender<Result<(), Error>>>),
     Write(oneshot::Sender<Result<Answered, Error>>, Vec<Written>),
@@ -138,6 +152,18 @@ enum Answer {
 
 impl Answer {
     /// `hinted` goes with the answer of a write, and stays for the next one otherwise.
+    fn give(self, outcome: Result<(), &dyn Fn() -> Error>, hinted: &mut Option<Hinted>) {
+        let Self { reply, span } = self;
+        if let Some(mut span) = span
+            && outcome.is_err()
+        {
+            span.fail();
+        }
+        reply.give(outcome, hinted);
+    }
+}
+
+impl Reply {
     fn give(self, outcome: Result<(), &dyn Fn() -> Error>, hinted: &mut Option<Hinted>) {
         // A caller that went away is no fault: the change was made all the same.
         match (self, outcome) {
@@ -276,7 +302,7 @@ impl Writer {
             answers.into_iter().for_each(|answer| answer.give(Ok(()), &mut None));
             return rest;
         }
-        match self.shared.store.append(&finished.group) {
+        match self.append(&finished.group) {
             Ok(appended) => {
                 crash_point("writer.appended");
                 self.statuses.clear();
@@ -291,6 +317,20 @@ impl Writer {
             }
         }
         rest
+    }
+
+    /// Makes a group durable, and counts how that goes.
+    fn append(&self, group: &Group) -> Result<Appended, store::Error> {
+        let (begun, counters) = (Instant::now(), &self.shared.counters);
+        let appended = self.shared.store.append(group);
+        match &appended {
+            Ok(_) => {
+                counters.commit_time.observe(begun.elapsed());
+                counters.group_changes.observe_value(group.entries.len() as u64);
+            }
+            Err(_) => counters.commits_failed.add(1),
+        }
+        appended
     }
 
     /// Answers those who ask for the catalogs, with all that is durable; gives the other jobs.
@@ -341,13 +381,17 @@ impl Writer {
             match job {
                 Job::Notify { intent, reply } => {
                     let mark = draft.mark();
+                    let mut span = draft.begin_commit(intent.trace);
                     let notified = contained(|| {
                         let notified = draft.notify(*intent)?;
                         draft.check_events(&mark).map(|()| notified)
                     });
                     match notified {
-                        Ok(notified) => answers.push(Answer::Notify(reply, notified)),
+                        Ok(notified) => {
+                            answers.push(Answer { reply: Reply::Notify(reply, notified), span });
+                        }
                         Err(error) => {
+                            span.iter_mut().for_each(OpenSpan::fail);
                             draft.rollback(mark);
                             drop(reply.send(Err(error)));
                         }
@@ -355,7 +399,7 @@ impl Writer {
                 }
                 Job::Record { records, reply } => {
                     draft.record(records);
-                    answers.push(Answer::Record(reply));
+                    answers.push(Answer { reply: Reply::Record(reply), span: None });
                 }
                 Job::Status(change) => {
                     let mark = draft.mark();
@@ -375,6 +419,7 @@ impl Writer {
                 Job::Catalogs { .. } | Job::Stop => {}
                 Job::Write { work, reply } => {
                     let mark = draft.mark();
+                    let mut span = draft.begin_commit(trace_of(&work));
                     let places = watched..watched + work.assumptions.len();
                     watched = places.end;
                     let written = contained(|| {
@@ -389,8 +434,11 @@ impl Writer {
                         decided.collect()
                     });
                     match written {
-                        Ok(written) => answers.push(Answer::Write(reply, written)),
+                        Ok(written) => {
+                            answers.push(Answer { reply: Reply::Write(reply, written), span });
+                        }
                         Err(error) => {
+                            span.iter_mut().for_each(OpenSpan::fail);
                             draft.rollback(mark);
                             drop(reply.send(Err(error)));
                         }
@@ -420,6 +468,8 @@ impl Writer {
     /// Makes a durable group visible; whom its events concern is for the caller to wake.
     fn publish(&mut self, finished: Finished, events: &[Event]) -> Hinted {
         let shared = &self.shared;
+        finished.changes.iter().for_each(|kept| shared.observe_change(&kept.change));
+        shared.counters.events_appended.add(events.len() as u64);
         if let Some(last) = finished.changes.last() {
             let last = last.change.position;
             self.next = last.next();
@@ -506,6 +556,11 @@ fn gather(first: Job, jobs: &mut mpsc::Receiver<Job>) -> (Vec<Job>, bool) {
     (group, false)
 }
 
+/// The trace of the request that a write is of.
+fn trace_of(work: &Work) -> Option<TraceContext> {
+    work.intents.first().and_then(|intent| intent.trace)
+}
+
 fn assumptions_of(job: &Job) -> &[Assumption] {
     match job {
         Job::Write { work, .. } => &work.assumptions,
@@ -583,6 +638,7 @@ fn apply(
         }
         LiveEffect::Status(change) => {
             if let Some(subscription) = shared.live.get(change.subscription) {
+                shared.counters.status_changed(change.to);
                 crate::status::tell(&subscription, &change);
                 let mut state = subscription.state();
                 state.take_status(change.to, change.error, shared.clock.now());

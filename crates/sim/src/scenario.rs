@@ -137,6 +137,8 @@ impl Scenario {
     pub(crate) fn config(&self) -> Config {
         let size = |number: usize| NonZeroUsize::new(number).expect("not zero");
         Config {
+            audit: None,
+            tracer: None,
             email: None,
             base_url: "http://sim.test".to_owned(),
             authentication: Authentication::None,

@@ -1,6 +1,7 @@
 //! The store: a locked directory, the log in it, and the index beside the log.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 
 use cresset_model::{
     Base, Change, Event, EventNumber, Position, ResourceId, ResourceKey, ResourceType,
@@ -17,12 +18,20 @@ use crate::index::SearchIndex;
 use crate::lock::DirectoryLock;
 use crate::log::{Limits, Log};
 
+/// The file of the log.
+const LOG: &str = "log.db";
+/// The file of the search index.
+const INDEX: &str = "index.db";
+/// What SQLite appends to the name of a file for the log of its own.
+const WRITE_AHEAD: &str = "-wal";
+
 /// A [`Store`] in a directory on disk.
 ///
 /// Reads run beside each other and beside one append. What `append` has acknowledged is on the
 /// disk; to be dropped is all the store needs to be closed.
 #[derive(Debug)]
 pub struct EmbeddedStore {
+    directory: PathBuf,
     // Dropped in this order: the lock goes last.
     index: SearchIndex,
     log: Log,
@@ -45,15 +54,15 @@ impl EmbeddedStore {
 
     pub(crate) fn open_with(directory: &Path, limits: Limits) -> Result<Self, Fault> {
         let lock = DirectoryLock::take(directory)?;
-        let log = Log::open(&directory.join("log.db"), limits)?;
+        let log = Log::open(&directory.join(LOG), limits)?;
         let index = SearchIndex::open(
-            &directory.join("index.db"),
+            &directory.join(INDEX),
             log.identity(),
             log.head()?,
             limits.pending_documents_max,
         )?;
         flush_directory(directory)?;
-        Ok(Self { index, log, _lock: lock })
+        Ok(Self { directory: directory.to_owned(), index, log, _lock: lock })
     }
 }
 
@@ -150,6 +159,18 @@ impl Store for EmbeddedStore {
 
     fn flush_index(&self) -> Result<(), Error> {
         self.index.flush()
+    }
+
+    fn bytes_on_disk(&self) -> Vec<(&'static str, u64)> {
+        let bytes =
+            |name: &str| fs::metadata(self.directory.join(name)).ok().map(|file| file.len());
+        let files = [("log", LOG), ("index", INDEX)];
+        let sizes = files.into_iter().filter_map(|(part, file)| {
+            // There is none while nothing was written.
+            let ahead = bytes(&format!("{file}{WRITE_AHEAD}")).unwrap_or_default();
+            Some((part, bytes(file)? + ahead))
+        });
+        sizes.collect()
     }
 
     fn search(&self, query: &Query) -> Result<Page, Error> {

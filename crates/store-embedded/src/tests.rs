@@ -77,6 +77,20 @@ fn what_is_on_disk_is_for_the_owner_alone() {
 }
 
 #[test]
+fn the_size_of_the_files_can_be_asked_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = EmbeddedStore::open(directory.path()).unwrap();
+    let size = |part| {
+        let sizes = store.bytes_on_disk();
+        sizes.into_iter().find(|(one, _)| *one == part).map(|(_, bytes)| bytes).unwrap()
+    };
+    let before = size("log");
+    store.append(&Builder::new().put("Patient/1").into()).unwrap();
+    assert!(size("log") > before);
+    assert!(size("index") > 0);
+}
+
+#[test]
 fn a_directory_that_cannot_be_made_is_reported() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("file");

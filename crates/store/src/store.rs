@@ -121,6 +121,12 @@ pub trait Store: ChangeLog {
     /// can be seen; meant for idle moments.
     fn flush_index(&self) -> Result<(), Error>;
 
+    /// Bytes that the store takes on disk, by what they are for; nothing where it is in memory, and
+    /// of what cannot be seen. For those who watch it: nothing else goes by it.
+    fn bytes_on_disk(&self) -> Vec<(&'static str, u64)> {
+        Vec::new()
+    }
+
     /// Resources that match the query, as the index sees them.
     ///
     /// Whoever needs to find what was written before waits until

@@ -19,7 +19,7 @@ struct SystemPackage {
     reason: &'static str,
 }
 
-const SYSTEM_PACKAGES: [SystemPackage; 12] = [
+const SYSTEM_PACKAGES: [SystemPackage; 13] = [
     SystemPackage {
         package: "chromium",
         probe: &["chromium", "--version"],
@@ -56,6 +56,11 @@ const SYSTEM_PACKAGES: [SystemPackage; 12] = [
         reason: "the tests of the clients for browsers and Node",
     },
     SystemPackage { package: "npm", probe: &["npm", "--version"], reason: "installing those" },
+    SystemPackage {
+        package: "prometheus",
+        probe: &["promtool", "--version"],
+        reason: "the tool that metrics and alert rules are checked with",
+    },
     SystemPackage {
         package: "python3-venv",
         probe: &["python3", "-c", "import ensurepip, venv"],

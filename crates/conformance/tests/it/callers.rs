@@ -1,8 +1,8 @@
 //! Callers: tokens, rights, and subscriptions that belong to those who created them.
 
 use cresset_conformance::{
-    Answer, Client, Filter, Options, Receiver, Server, Socket, Subscribe, Version, patient,
-    verifies,
+    Answer, Client, Filter, Metrics, Options, Receiver, Server, Socket, Subscribe, Version,
+    patient, verifies,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -277,10 +277,28 @@ async fn an_admins_change_does_not_take_a_subscription_from_its_owner() {
 #[tokio::test]
 async fn secrets_and_patients_are_not_logged() {
     verifies!("RQ-SS-07", "RQ-SS-09");
-    let options =
-        options().set("log.level", "trace").set("rest-hook.retry-schedule", vec!["100ms"]);
-    let server = Server::start_with(options).await;
-    let receiver = Receiver::start().await;
+    let (receiver, collector) = (Receiver::start().await, Receiver::start().await);
+    let mut server = Server::start_with(
+        options()
+            .set("log.level", "trace")
+            .set("rest-hook.retry-schedule", vec!["100ms"])
+            .set("audit.level", "all")
+            .set("telemetry.otlp-endpoint", collector.endpoint("")),
+    )
+    .await;
+    let mut secrets: Vec<String> = [
+        "marker-query",
+        "marker-header",
+        "marker-family",
+        "marker-search",
+        "marker-broken",
+        "marker-title",
+        "marker-in-a-url",
+        "marker-mailbox",
+        "ward-token",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     for base in server.bases() {
         let ward = as_client(&base, "ward");
         let path = format!("/marker-path/{}", base.version);
@@ -309,19 +327,35 @@ async fn secrets_and_patients_are_not_logged() {
         ward.get("Patient?name=marker-search").await.expect(200);
         ward.get("Patient?nonsense=marker-search").await.refused(400);
         ward.request(Method::POST, "Patient").body("{\"marker-broken").send().await.refused(400);
-        let log = server.log();
-        for secret in [
-            "marker-query",
-            "marker-header",
-            "marker-family",
-            "marker-search",
-            "marker-broken",
-            "ward-token",
-            token.token.as_str(),
-        ] {
-            let line = log.lines().find(|line| line.contains(secret));
-            assert_eq!(line, None, "{secret} is in the log");
+        let members = json!({
+            "title": "marker-title", "resourceTrigger": [{"resource": "Patient"}],
+        });
+        as_client(&base, "author").save(&topic(base.version, "titled", members)).await;
+        ward.get("Patient/marker-in-a-url").await.refused(404);
+        let mail = Subscribe::email(TOPIC, "marker-mailbox@example.org").json(base.version);
+        ward.post("Subscription", &mail).await.refused(422);
+        secrets.push(token.token.clone());
+        let boss = as_client(&base, "boss");
+        let metrics = Metrics::of(server.url(), &boss).await.text;
+        let trail = boss.read(&format!("{}/admin/audit/{}", server.url(), base.version)).await;
+        for (place, text) in [("metric", metrics), ("audit entry", trail.to_string())] {
+            for secret in &secrets {
+                assert!(!text.contains(secret), "{secret} is in a {place}");
+            }
+            assert!(!text.contains("marker-path"), "a path is in a {place}");
         }
+    }
+    // What waits to be told is told then.
+    server.terminate();
+    server.ended().await;
+    let traces = collector.all("/v1/traces");
+    assert!(!traces.is_empty());
+    let traces: Vec<_> = traces.iter().map(|sent| String::from_utf8_lossy(&sent.body)).collect();
+    let log = server.log();
+    let lines = log.lines().map(|line| ("log", line));
+    for (place, line) in lines.chain(traces.iter().map(|text| ("trace", text.as_ref()))) {
+        let told = secrets.iter().find(|secret| line.contains(secret.as_str()));
+        assert_eq!(told, None, "in the {place}: {line}");
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Each module holds one subject; a test goes through all versions that its requirements name.
 
+mod audit;
 mod bad_input;
 mod browser;
 mod callers;
@@ -24,6 +25,7 @@ mod interactions;
 mod kafka;
 mod life;
 mod message;
+mod metrics;
 mod misbehaving;
 mod nats;
 mod notifications;
@@ -42,6 +44,7 @@ mod signatures;
 mod subscriptions;
 mod topic_forms;
 mod topics;
+mod traces;
 mod transaction_conditions;
 mod transactions;
 mod triggers;

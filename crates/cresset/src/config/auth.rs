@@ -51,6 +51,8 @@ pub(crate) struct TokenHash(pub(crate) [u8; 32]);
 pub(crate) enum Right {
     /// Everything, also with the subscriptions of others.
     Admin,
+    /// Read metrics.
+    Metrics,
     /// Tell of events that are no changes of data.
     Notify,
     /// Read and search.
@@ -73,6 +75,7 @@ const MODES: &[(&str, Mode)] = &[("none", Mode::None), ("tokens", Mode::Tokens)]
 
 const RIGHTS: &[(&str, Right)] = &[
     ("admin", Right::Admin),
+    ("metrics", Right::Metrics),
     ("notify", Right::Notify),
     ("read", Right::Read),
     ("subscribe", Right::Subscribe),

@@ -75,6 +75,10 @@ pub(super) struct Hosts {
     shed_at: usize,
     /// Attempts under way to hosts that something speaks against, or nothing for.
     suspects: usize,
+    /// Attempts that wait, over all hosts; some of them out of date.
+    waiting: usize,
+    /// Hosts whose breaker is open.
+    open: usize,
     /// Hosts that wait for room among those.
     suspects_waiting: VecDeque<HostName>,
     /// Hosts that may have room for what waits.
@@ -95,6 +99,8 @@ impl Hosts {
             running: 0,
             shed_at: HOSTS_IDLE_MAX,
             suspects: 0,
+            waiting: 0,
+            open: 0,
             suspects_waiting: VecDeque::new(),
             released: VecDeque::new(),
             wakes: Vec::new(),
@@ -125,7 +131,9 @@ impl Hosts {
             Turn::Wait
         };
         if let (Turn::Wait | Turn::Barred, Some(host)) = (&turn, self.hosts.get_mut(name)) {
+            self.waiting -= host.waiting.len();
             host.push(entry, is_awaited);
+            self.waiting += host.waiting.len();
         }
         turn
     }
@@ -154,11 +162,13 @@ impl Hosts {
         let host = self.hosts.get_mut(name)?;
         while host.waiting.front().is_some_and(|entry| !is_awaited(entry)) {
             host.waiting.pop_front();
+            self.waiting -= 1;
         }
         let timeout = host.waiting.front()?.1.timeout;
         let Turn::Go(place) = self.place(name, timeout, now) else { return None };
         let host = self.hosts.get_mut(name)?;
         let (key, attempt) = host.waiting.pop_front()?;
+        self.waiting -= 1;
         if !host.waiting.is_empty() {
             self.released.push_back(name.clone());
         }
@@ -181,7 +191,9 @@ impl Hosts {
         let Some(host) = self.hosts.get_mut(&place.host) else { return Vec::new() };
         host.running -= 1;
         host.is_known |= health == Health::Good;
+        self.open -= usize::from(host.breaker.is_open());
         let opened = host.breaker.ended(place.pass, health, jitter, now);
+        self.open += usize::from(host.breaker.is_open());
         if !host.waiting.is_empty() {
             self.released.push_back(place.host.clone());
         } else if host.running == 0 && !host.breaker.is_suspect() && !host.is_known {
@@ -189,6 +201,11 @@ impl Hosts {
             return Vec::new();
         }
         if opened { host.waiting.iter().copied().collect() } else { Vec::new() }
+    }
+
+    /// Attempts that wait for a place, and hosts that attempts are kept back from.
+    pub(super) fn waiting_and_open(&self) -> (usize, usize) {
+        (self.waiting, self.open)
     }
 
     /// The time has come that was asked for with [`Self::wakes`].
@@ -251,6 +268,7 @@ impl Hosts {
     fn shed(&mut self) {
         if self.hosts.len() > self.shed_at {
             self.hosts.retain(|_, host| host.running > 0 || !host.waiting.is_empty());
+            self.open = self.hosts.values().filter(|host| host.breaker.is_open()).count();
             self.shed_at = HOSTS_IDLE_MAX.max(2 * self.hosts.len());
         }
     }

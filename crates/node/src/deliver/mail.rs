@@ -24,7 +24,7 @@ use crate::email::{
 };
 use crate::email::{MailKind, Quota};
 use crate::error::Error;
-use crate::notify::Overflow;
+use crate::notify::{Origin, Overflow};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -66,11 +66,13 @@ impl Sender {
             letter.confirm_by = Some(until);
             return Ok(outcome);
         }
-        self.tell(&mailing).await
+        let (outcome, origin) = self.tell(&mailing).await?;
+        letter.tells_of(origin);
+        Ok(outcome)
     }
 
-    /// Sends the notification.
-    async fn tell(&self, mailing: &Mailing<'_>) -> Result<channel::Outcome, Unsent> {
+    /// Sends the notification; tells where what it tells of comes from, too.
+    async fn tell(&self, mailing: &Mailing<'_>) -> Result<(channel::Outcome, Origin), Unsent> {
         let Mailing { config, letter, form, unsubscribe, .. } = mailing;
         // Base64 takes four bytes for three, and a line end for every 76.
         let within = (config.message_bytes_max.saturating_sub(FRAME_BYTES)) / 7 * 5;
@@ -86,7 +88,8 @@ impl Sender {
         let attachment = mailing.attachment(rendered.bytes)?;
         let quota = Quota { count: config.mails_per_hour_max, period: HOUR };
         let mail = mailing.mail(self, subject.to_owned(), body, attachment);
-        self.within(MailKind::Notification, quota, mailing, &mail).await
+        let outcome = self.within(MailKind::Notification, quota, mailing, &mail).await?;
+        Ok((outcome, rendered.origin))
     }
 
     /// Asks the owner of the mailbox to confirm, unless that was done already; tells until when.

@@ -28,10 +28,12 @@ use crate::deliver::room::{Held, NoRoom, Room};
 use crate::email::Quotas;
 use crate::error::Error;
 use crate::live::LiveSubscription;
-use crate::notify::{self, CONTENT_BYTES_MAX, Dialect, Overflow, Range, Rendered};
+use crate::notify::{self, CONTENT_BYTES_MAX, Dialect, Origin, Overflow, Range, Rendered};
+use crate::observe::Told;
 use crate::random::random;
 use crate::settings::Settings;
 use crate::shared::Shared;
+use crate::spans::Begun;
 use crate::subscriptions::{IN_THE_CLEAR, is_in_the_clear};
 use crate::writer::WriterHandle;
 
@@ -74,6 +76,8 @@ pub(crate) struct Letter {
     status: SubscriptionStatus,
     pub(super) message: Message,
     pub(super) record: AttemptRecord,
+    begun: Begun,
+    origin: Origin,
     /// Until when the receiver has to confirm it once it is taken, if it has to.
     pub(super) confirm_by: Option<Timestamp>,
 }
@@ -190,7 +194,8 @@ impl Letter {
             response: None,
         };
         let message = Message::new(&shared.config.base_url, &live, attempt, nonce);
-        Self { live, addressee, attempt, range, status, message, record, confirm_by: None }
+        let (begun, origin, confirm_by) = (Begun::now(), Origin::default(), None);
+        Self { live, addressee, attempt, range, status, message, record, begun, origin, confirm_by }
     }
 
     /// Builds what is to be sent by HTTP.
@@ -241,10 +246,16 @@ impl Letter {
         built.ok_or(Unsent::Nothing)
     }
 
+    /// Notes where what it tells of comes from, with whose trace it goes on.
+    pub(super) fn tells_of(&mut self, origin: Origin) {
+        self.message.trace = origin.trace.or(self.message.trace);
+        self.origin = origin;
+    }
+
     /// The notification, with whose trace it goes on.
     async fn body(&mut self, shared: &Arc<Shared>) -> Result<Bytes, Unsent> {
         let rendered = self.render(shared, Overflow::Bare).await?;
-        self.message.trace = rendered.trace.or(self.message.trace);
+        self.tells_of(rendered.origin);
         Ok(rendered.bytes)
     }
 
@@ -314,8 +325,26 @@ impl Letter {
             trace.id = self.message.trace.as_ref().map(TraceContext::trace_id),
             "attempt"
         );
+        self.observe(shared);
         shared.attempts.record(self.live.key, self.record);
         sent
+    }
+
+    fn observe(&self, shared: &Shared) {
+        let AttemptRecord { notification_type, outcome, http_status, duration, .. } = self.record;
+        shared.observe(&Told {
+            live: &self.live,
+            channel_type: &self.addressee.settings.channel_type,
+            notification_type,
+            events: self.range,
+            origin: self.origin,
+            outcome,
+            http_status,
+            begun: self.begun,
+            destination: Some(&self.addressee.host),
+            duration: (outcome != AttemptOutcome::Unsent).then_some(duration),
+            context: self.message.context(),
+        });
     }
 
     fn addressed(&self, shared: &Shared, body: Bytes) -> Result<channel::Request, Unsent> {
@@ -394,6 +423,8 @@ pub(super) struct Message {
     uuid: Uuid,
     /// That of the write that made the first event, where it named one; else the message's own.
     trace: Option<TraceContext>,
+    /// That of this attempt in it.
+    span: [u8; 8],
 }
 
 impl Message {
@@ -416,14 +447,19 @@ impl Message {
         trace.copy_from_slice(&hash[16..]);
         // Nothing is sampled here; whoever made the write may have decided otherwise.
         let trace = TraceContext::new(trace, [1; 8], 0);
-        Self { id: format!("msg_{}", uuid.simple()), trace, uuid }
+        // Without randomness all attempts are one span.
+        let span = random().unwrap_or([1; 8]);
+        Self { id: format!("msg_{}", uuid.simple()), trace, uuid, span }
     }
 
     /// W3C trace context: one trace for all attempts, one span for each.
+    fn context(&self) -> Option<TraceContext> {
+        Some(self.trace?.with_span(self.span))
+    }
+
+    /// The same, as a header.
     fn traceparent(&self) -> Option<String> {
-        // Without randomness all attempts are one span.
-        let span = random().unwrap_or([1; 8]);
-        Some(self.trace?.with_span(span).to_string())
+        self.context().map(|context| context.to_string())
     }
 }
 

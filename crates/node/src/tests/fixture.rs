@@ -393,6 +393,8 @@ pub(crate) fn config() -> Config {
             attempts_per_subscription_max: NonZeroUsize::new(10).unwrap(),
             attempts_max: NonZeroUsize::new(100).unwrap(),
         },
+        audit: None,
+        tracer: None,
         email: None,
         recovery: RecoveryConfig { events_per_second: NonZeroU32::new(100).unwrap() },
         websocket: WebsocketConfig {

@@ -11,9 +11,9 @@ use tracing::level_filters::LevelFilter;
 use super::super::brokers::{Connection, Kafka, Nats};
 use super::super::reader::Reader;
 use super::super::{
-    Auth, Config, DEFAULT, Delivery, Email, Limits, Log, LogFormat, Message, Recovery, RestHook,
-    Retention, Search, SearchIndex, Server, Store, StoreKind, Subscriptions, Topics, Validation,
-    Websocket, defaults, reference,
+    Audit, AuditLevel, Auth, Config, DEFAULT, Delivery, Email, Limits, Log, LogFormat, Message,
+    Metrics, Recovery, RestHook, Retention, Search, SearchIndex, Server, Store, StoreKind,
+    Subscriptions, Telemetry, Topics, Validation, Websocket, defaults, reference,
 };
 use super::{flags, load_with};
 
@@ -161,6 +161,18 @@ fn expected() -> Config {
         search: Search { index: SearchIndex::All, wait_max: seconds(5), concurrency_max: n(8) },
         validation: Validation { level: cresset_node::ValidationLevel::Strict },
         log: Log { format: LogFormat::Pretty, level: LevelFilter::INFO, targets: Vec::new() },
+        metrics: Metrics { access: cresset_api::MetricsAccess::Right },
+        telemetry: Telemetry {
+            otlp_endpoint: None,
+            otlp_headers_file: None,
+            sampled_one_in: NonZeroU32::MIN,
+        },
+        audit: Audit {
+            level: AuditLevel::Off,
+            directory: None,
+            file_max: n(16 << 20),
+            files_max: n(64),
+        },
     }
 }
 

@@ -102,6 +102,34 @@ fn know(hosts: &mut Hosts, name: &str) {
     ended(hosts, &place, Health::Good, 0);
 }
 
+/// What the counts must say, found out by counting.
+fn counted(hosts: &Hosts) -> (usize, usize) {
+    let waiting = hosts.hosts.values().map(|host| host.waiting.len()).sum();
+    (waiting, hosts.hosts.values().filter(|host| host.breaker.is_open()).count())
+}
+
+#[test]
+fn what_waits_and_what_is_kept_back_from_is_counted() {
+    let mut hosts = hosts();
+    know(&mut hosts, "other");
+    let (first, second) = (go(&mut hosts, "slow", 1, 0), go(&mut hosts, "slow", 2, 0));
+    offer(&mut hosts, "slow", 3, 0);
+    offer(&mut hosts, "slow", 4, 0);
+    assert_eq!((hosts.waiting_and_open(), counted(&hosts)), ((2, 0), (2, 0)));
+    ended(&mut hosts, &first, Health::Bad, 1);
+    ended(&mut hosts, &second, Health::Bad, 1);
+    assert_eq!((hosts.waiting_and_open(), counted(&hosts)), ((2, 1), (2, 1)));
+    released(&mut hosts, 1);
+    hosts.wake(host("slow"), at(10));
+    let gone = released(&mut hosts, 10);
+    assert_eq!(numbers(&gone), [3], "the probe");
+    assert_eq!(hosts.waiting_and_open(), (1, 1));
+    ended(&mut hosts, &gone[0].1, Health::Good, 11);
+    let gone = released(&mut hosts, 11);
+    assert_eq!((numbers(&gone), hosts.waiting_and_open()), (vec![4], (0, 0)));
+    assert_eq!(counted(&hosts), (0, 0));
+}
+
 #[test]
 fn a_host_has_so_many_places_and_the_rest_wait_in_their_order() {
     let mut hosts = hosts();

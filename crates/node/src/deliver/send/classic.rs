@@ -29,7 +29,7 @@ impl Letter {
             notify::tell_loss(&self.live, range);
             return Err(Unsent::Nothing);
         };
-        self.message.trace = read.trace.or(self.message.trace);
+        self.tells_of(read.origin);
         let endpoint = self.addressee.settings.endpoint.as_deref().unwrap_or_default();
         let endpoint = Url::parse(endpoint).map_err(Error::internal)?;
         let Some(mime_type) = self.addressee.settings.mime_type.clone() else {

@@ -89,8 +89,8 @@ fn a_message_goes_to_the_operation_of_the_endpoint() {
 #[test]
 fn a_traceparent_has_the_form_of_the_standard_and_another_span_each_time() {
     let trace = TraceContext::parse("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
-    let message = Message { id: String::new(), uuid: Uuid::nil(), trace };
-    let (one, two) = (message.traceparent().unwrap(), message.traceparent().unwrap());
+    let message = |span| Message { id: String::new(), uuid: Uuid::nil(), trace, span };
+    let [one, two] = [[1; 8], [2; 8]].map(|span| message(span).traceparent().unwrap());
     assert!(one.starts_with("00-0af7651916cd43dd8448eb211c80319c-") && one.ends_with("-01"));
     assert!(!one.contains("b7ad6b7169203331"), "a span of its own");
     assert_eq!(one.len(), 55);
