@@ -1,6 +1,5 @@
 //! What HL7 defines of each FHIR version, as data: types with their elements in wire order, the
-//! type hierarchy, the value sets of required bindings, the search parameters and the patient
-//! compartment.
+//! type hierarchy, the value sets of required bindings, the search parameters and the compartments.
 //!
 //! One compact text table a version lies in `data/` and is generated from HL7's official packages
 //! by `cargo xtask definitions`; it is compiled in and read once, at first use, in a few

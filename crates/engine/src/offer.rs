@@ -55,6 +55,7 @@ impl Offer {
             issues.push(Issue::warning(IssueCode::UnknownSearchParameter, text).at(path));
         }
         check_modifiers(scope, definition, &parameters, path, &mut issues);
+        check_membership(scope, &parameters, path, &mut issues);
         let searches = parameters.iter().filter_map(|(one, found)| {
             // What is no name of a parameter was told above.
             scope.searches(one, &found.name).ok()
@@ -247,6 +248,32 @@ fn without_types(name: &str) -> Cow<'_, str> {
     }
     let parts = name.split('.').map(|part| part.split_once(':').map_or(part, |(code, _)| code));
     Cow::Owned(parts.collect::<Vec<_>>().join("."))
+}
+
+/// Warns of a plain `_in` where all focus types are none that a Group or CareTeam can have as members:
+/// it asks about the focus itself, and hardly anybody means a List of such.
+fn check_membership(
+    scope: &Scope<'_>,
+    parameters: &[(&'static str, Found)],
+    path: &str,
+    issues: &mut Issues,
+) {
+    let members = [("Group", "member"), ("CareTeam", "participant")];
+    let members: Vec<_> =
+        members.iter().filter_map(|(of, name)| scope.parameter(of, name).ok()).collect();
+    let can_be_member = |focus_type: &&'static str| {
+        members.iter().any(|one| one.targets().is_empty() || one.targets().contains(focus_type))
+    };
+    let is_plain = parameters.iter().all(|(_, found)| found.name == "_in");
+    let Some((focus_type, _)) = parameters.first().filter(|_| is_plain) else { return };
+    if !parameters.iter().any(|(one, _)| can_be_member(one)) {
+        let text = format!(
+            "no Group and no CareTeam can have a {focus_type} as a member, only a List can: where \
+             the group of its subject is meant, name that parameter in filterDefinition"
+        );
+        let path = format!("{path}.filterParameter");
+        issues.push(Issue::warning(IssueCode::SurprisingTopic, text).at(path));
+    }
 }
 
 /// Warns of comparators and modifiers that the search parameter does not have, or that this server

@@ -246,8 +246,13 @@ impl Reader<'_> {
                 StringOperand::new(StringTest::StartsWith, &plain()?).ok_or(TEXT)?,
             ),
             modifier => {
+                let text = plain()?;
+                if text.contains('|') && !self.parameter.may_be_canonical() {
+                    return Err("an id, Type/id or an absolute URL; system|value asks for an \
+                                identifier, with the modifier `identifier`");
+                }
                 let operand = ReferenceOperand::parse(
-                    &plain()?,
+                    &text,
                     self.scope.base_url.trim_end_matches('/'),
                     self.scope.parameters.definitions(),
                     self.only,

@@ -143,6 +143,17 @@ impl Parameter {
         types.is_some_and(|types| types.iter().all(|one| CANONICALS.contains(one)))
     }
 
+    /// Whether its references may be canonicals, which alone have a version behind `|`.
+    pub(crate) fn may_be_canonical(&self) -> bool {
+        match self.extraction() {
+            Ok(Extraction::Items(expression)) => {
+                let types = expression.types();
+                types.is_none_or(|types| types.iter().any(|one| CANONICALS.contains(one)))
+            }
+            Ok(Extraction::Composite(..) | Extraction::Itself) | Err(_) => false,
+        }
+    }
+
     /// Whether its codes are MIME types.
     pub(crate) fn is_mime_type(&self) -> bool {
         self.implied_systems == [MIME_TYPES]

@@ -93,6 +93,7 @@ async fn sighup_has_those_for_mails_and_brokers_read_again_too() {
         .set("nats.connect-timeout", "500ms")
         .set("kafka.servers", vec![kafka.address().to_string()])
         .set("kafka.extra-ca-files", path)
+        .set("kafka.connect-timeout", "500ms")
         .set("delivery.host-pause-min", "100ms")
         .set("delivery.host-pause-max", "200ms");
     let server = Server::start_with(options).await;

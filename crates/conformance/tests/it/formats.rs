@@ -84,11 +84,13 @@ async fn xml_that_is_none_is_refused_and_nothing_is_stored() {
     let patient = |inside: &str| {
         format!("<Patient xmlns=\"http://hl7.org/fhir\"><id value=\"p\"/>{inside}</Patient>")
     };
+    let external = format!("<!DOCTYPE Patient SYSTEM \"file:///etc/passwd\">{}", patient(""));
     for base in server.bases() {
         for body in [
             String::new(),
             json!({"resourceType": "Patient", "id": "p"}).to_string(),
             entity.to_owned(),
+            external.clone(),
             patient("<nothing/>"),
             patient(&format!("<active value=\"true\"{attributes}/>")),
             patient(&deep),

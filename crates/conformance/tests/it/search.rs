@@ -3,8 +3,7 @@
 //! What goes beyond one resource is in `search_joins.rs`, the forms of the answer in
 //! `search_answers.rs`.
 
-use cresset_conformance::{Client, verifies};
-use cresset_conformance::{Server, Subscribe, Version, patient};
+use cresset_conformance::{Client, Options, Server, Subscribe, Version, patient, verifies};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -162,7 +161,7 @@ pub(crate) async fn ids(base: &Client, search: &str) -> Vec<String> {
 #[tokio::test]
 async fn another_choice_of_indexed_parameters_needs_no_hand() {
     let code = "Patient?gender=female";
-    let mut server = Server::start().await;
+    let mut server = Server::start_with(Options::default().set("search.index", "none")).await;
     let mut woman = patient("w");
     woman["gender"] = "female".into();
     for base in server.bases() {
@@ -215,7 +214,7 @@ async fn the_link_of_an_index_that_was_built_anew_is_gone() {
     }
     let page = base.read("Patient?_count=2").await;
     let next = link(&page, "next").expect("a next link");
-    let changed = server.options().clone().set("search.index", "all");
+    let changed = server.options().clone().set("search.index", "none");
     *server.options() = changed;
     server.restart().await;
     let query = next.split_once("/Patient").expect("a search of Patient").1;

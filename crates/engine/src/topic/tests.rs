@@ -255,7 +255,8 @@ fn filters_that_no_search_parameter_stands_behind_are_taken_with_a_warning() {
     let resource = "SurprisingTopic SubscriptionTopic.canFilterBy[0].resource";
     let modifier = "UnsupportedModifier SubscriptionTopic.canFilterBy[0].modifier";
     let comparator = "UnsupportedModifier SubscriptionTopic.canFilterBy[0].comparator";
-    let cases: [(&str, &[&str]); 20] = [
+    let membership = "SurprisingTopic SubscriptionTopic.canFilterBy[0].filterParameter";
+    let cases: [(&str, &[&str]); 21] = [
         ("patient", &[]),
         ("Encounter.patient", &[]),
         ("Resource.patient", &[]),
@@ -271,7 +272,8 @@ fn filters_that_no_search_parameter_stands_behind_are_taken_with_a_warning() {
         ("subject:Patient.name exact", &[]),
         ("_has:Observation:encounter:code", &[]),
         ("_has:Observation:nope:code", &[parameter]),
-        ("_in", &[]),
+        ("_in", &[membership]),
+        ("subject._in", &[]),
         ("Observation.patient", &[resource]),
         ("patient in not-in", &[]),
         ("date ge in not-in", &[modifier, modifier]),
@@ -280,6 +282,9 @@ fn filters_that_no_search_parameter_stands_behind_are_taken_with_a_warning() {
     for (offered, warnings) in cases {
         check_taken(&topic(vec![trigger("Encounter")], &[offered]), warnings);
     }
+    // Groups have patients as members.
+    check_taken(&topic(vec![trigger("Patient")], &["_in"]), &[]);
+    check_taken(&topic(vec![trigger("Encounter"), trigger("Patient")], &["_in"]), &[]);
 }
 
 #[test]

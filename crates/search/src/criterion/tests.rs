@@ -412,6 +412,9 @@ fn what_fhir_does_not_define_is_refused() {
     check("organization=Foo/1", Code::InvalidSearchValue);
     check("organization=", Code::InvalidSearchValue);
     check("organization:Patient=Organization/1", Code::InvalidSearchValue);
+    // A Reference has no version behind `|`; that is an identifier without its modifier.
+    check("organization=http://npi|1234", Code::InvalidSearchValue);
+    check("organization=Organization/1|2", Code::InvalidSearchValue);
     check("organization:type=1", Code::InvalidSearchValue);
     check("_id=Observation/1", Code::InvalidSearchValue);
     check("_id=|1", Code::InvalidSearchValue);
