@@ -2,7 +2,8 @@
 
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::response::Response;
+use axum::http::header;
+use axum::response::{IntoResponse as _, Response};
 use cresset_definitions::FhirVersion;
 use cresset_model::IssueCode;
 use cresset_node::{Error, Kind, Representation};
@@ -21,6 +22,25 @@ pub(crate) async fn metadata(
     let version = version_of(&version)?;
     request.check_accept(version)?;
     Ok(respond::json(version, context.node.capability_statement(version)))
+}
+
+/// `GET [base]/openapi.json`, of the types that `_type` names.
+pub(crate) async fn openapi(
+    State(context): State<Context>,
+    Path(version): Path<String>,
+    request: Request,
+) -> Answer<Response> {
+    let version = version_of(&version)?;
+    let parameters = request.parameters().into_iter().filter(|(name, _)| name == "_type");
+    let types: Vec<String> = parameters.map(|(_, types)| types).collect();
+    // Of all types it is some megabytes: too long to keep a thread that serves connections.
+    let rendered = tokio::task::spawn_blocking(move || {
+        let types = types.iter().flat_map(|types| types.split(','));
+        let types: Vec<&str> = types.filter(|name| !name.is_empty()).collect();
+        context.node.openapi(version, &types)
+    });
+    let body = rendered.await.map_err(Error::internal)??;
+    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
 /// `POST [base]`

@@ -50,6 +50,7 @@ fn routes(context: Context) -> Router {
         .route("/{version}/", get(search::of_system).post(resources::bundle))
         .route("/{version}/_search", post(search::of_system_by_post))
         .route("/{version}/metadata", get(resources::metadata))
+        .route("/{version}/openapi.json", get(resources::openapi))
         .route("/{version}/ws", any(websocket::upgrade))
         .route("/{version}/_history", get(history::of_base))
         .route("/{version}/{type}/_history", get(history::of_type))

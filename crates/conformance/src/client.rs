@@ -228,12 +228,14 @@ impl Request {
     /// If there is no answer, or only part of one.
     pub async fn try_send(self) -> Result<Reply, reqwest::Error> {
         let response = self.builder.send().await?;
-        Ok(Reply {
+        let reply = Reply {
             asked: self.asked,
             status: response.status().as_u16(),
             headers: response.headers().clone(),
             body: response.bytes().await?,
-        })
+        };
+        reply.keep();
+        Ok(reply)
     }
 }
 

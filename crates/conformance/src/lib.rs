@@ -33,6 +33,7 @@ mod tls_front;
 mod verifies;
 mod version;
 mod wait;
+mod wire;
 
 pub use bad_relay::{BadRelay, Manner};
 pub use client::{Client, Request, Token};
@@ -41,7 +42,7 @@ pub use kafka::{KafkaCluster, KafkaRecord};
 pub use metrics::Metrics;
 pub use nats::{NatsMessage, NatsServer};
 pub use notification::{Entry, Notification, NotifiedEvent, Status};
-pub use program::{Chromium, node, python};
+pub use program::{Chromium, node, python, schemathesis};
 pub use receiver::{Answer, Receiver, Sent};
 pub use relay::{LINK_BASE_URL, Relay, TakenMail};
 pub use reply::{Outcome, OutcomeIssue, Reply};

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::version::Version;
+use crate::wire;
 
 /// Where the guide's profiles are defined.
 const GUIDE: &str = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition";
@@ -88,6 +89,7 @@ impl Notification {
     /// # Panics
     /// If a rule of the version is broken; the message names it.
     pub fn read(version: Version, json: &Value) -> Self {
+        wire::keep(version, json.to_string().as_bytes());
         check_bundle(version, json);
         let entries = json["entry"].as_array().unwrap_or_else(|| panic!("no entries: {json}"));
         let status = Status::read(version, &entries[0]["resource"]);

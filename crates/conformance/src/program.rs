@@ -3,11 +3,17 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::server::binary;
-use crate::wait::until;
+use crate::wait::{PATIENCE, until_within};
+
+/// What Schemathesis looks at in each answer. Not whether what the description forbids is refused,
+/// and what it allows is taken: it knows less of FHIR than the server.
+const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
+                      response_schema_conformance,response_headers_conformance,unsupported_method";
 
 /// Runs a script of `clients/npm` with Node; gives what it prints.
 ///
@@ -19,7 +25,7 @@ pub async fn node(script: &str, arguments: &[&str]) -> String {
     command.args(["--experimental-websocket", "--no-warnings"]);
     command.arg(scripts().join("npm").join(script)).args(arguments);
     command.env("NODE_PATH", installed().join("npm/node_modules"));
-    output(command, script).await
+    output(command, script, PATIENCE).await
 }
 
 /// Runs a script of `clients/python`; gives what it prints.
@@ -29,7 +35,23 @@ pub async fn node(script: &str, arguments: &[&str]) -> String {
 pub async fn python(script: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(installed().join("python/bin/python"));
     command.arg(scripts().join("python").join(script)).args(arguments);
-    output(command, script).await
+    output(command, script, PATIENCE).await
+}
+
+/// Has Schemathesis make requests of an OpenAPI description, so many of each operation, the same in
+/// every run; gives what it prints.
+///
+/// # Panics
+/// If an answer is an error of the server's, or none that is described, or if it takes longer.
+pub async fn schemathesis(description: &str, requests_max: u32, time_max: Duration) -> String {
+    let mut command = Command::new(installed().join("python/bin/python"));
+    command.args(["-m", "schemathesis.cli", "run", description]);
+    command.args(["--generation-deterministic", "--phases", "coverage,fuzzing", "--no-shrink"]);
+    command.args(["--suppress-health-check", "all", "--continue-on-failure"]);
+    command.args(["--max-examples", &requests_max.to_string(), "--checks", CHECKS]);
+    command.env("SCHEMATHESIS_HOOKS", "requests_hooks").env("PYTHONDONTWRITEBYTECODE", "1");
+    command.env("PYTHONPATH", scripts().join("python"));
+    output(command, "schemathesis", time_max).await
 }
 
 /// A page in Chromium without a window; closed when dropped.
@@ -81,18 +103,20 @@ impl Drop for Running {
     }
 }
 
-async fn output(mut command: Command, name: &str) -> String {
+async fn output(mut command: Command, name: &str, time_max: Duration) -> String {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let [out, err] = ["out", "err"].map(|name| folder.path().join(name));
     let file = |path: &Path| File::create(path).expect("a temporary file");
+    // Some leave files where they are run.
+    command.current_dir(folder.path());
     command.stdin(Stdio::null()).stdout(file(&out)).stderr(file(&err));
     let started = command.spawn();
     let mut child = Running(started.unwrap_or_else(|error| {
         panic!("{name} cannot be run ({error}); `cargo xtask test` installs what it needs")
     }));
     let what = format!("{name} ends");
-    let status =
-        until(&what, || std::future::ready(child.0.try_wait().expect("the process is ours"))).await;
+    let ended = || std::future::ready(child.0.try_wait().expect("the process is ours"));
+    let status = until_within(time_max, &what, ended).await;
     let text = |path: &Path| fs::read_to_string(path).unwrap_or_default();
     assert!(status.success(), "{name}: {}\n{}", text(&err), text(&out));
     text(&out)

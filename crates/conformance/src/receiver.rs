@@ -17,6 +17,7 @@ use tokio::sync::{Notify, watch};
 use crate::notification::Notification;
 use crate::version::Version;
 use crate::wait::PATIENCE;
+use crate::wire;
 
 /// Largest body taken.
 const BODY_BYTES_MAX: usize = 64 * 1024 * 1024;
@@ -232,6 +233,9 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
         answer: Answer::Status(200),
         at: Instant::now(),
     };
+    for content_type in sent.header("content-type") {
+        wire::keep_typed(content_type, "", &sent.body);
+    }
     match shared.record(&path, sent) {
         Answer::Busy { status, retry_after } => {
             (status_of(status), [("retry-after", retry_after)]).into_response()

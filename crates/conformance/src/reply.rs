@@ -4,6 +4,8 @@ use bytes::Bytes;
 use reqwest::header::HeaderMap;
 use serde_json::Value;
 
+use crate::wire;
+
 /// An HTTP response.
 #[derive(Debug, Clone)]
 pub struct Reply {
@@ -40,6 +42,14 @@ pub struct OutcomeIssue {
 }
 
 impl Reply {
+    /// Keeps what it says, if it is FHIR and not packed.
+    pub(crate) fn keep(&self) {
+        let content_type = self.headers.get("content-type").and_then(|value| value.to_str().ok());
+        if let (Some(content_type), None) = (content_type, self.headers.get("content-encoding")) {
+            wire::keep_typed(content_type, &self.asked, &self.body);
+        }
+    }
+
     /// The same, if it has this status.
     ///
     /// # Panics

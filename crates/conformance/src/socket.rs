@@ -11,6 +11,7 @@ use crate::client::Token;
 use crate::notification::Notification;
 use crate::version::Version;
 use crate::wait::PATIENCE;
+use crate::wire;
 
 /// A websocket to the server.
 pub struct Socket {
@@ -155,7 +156,10 @@ impl Socket {
             let message = tokio::time::timeout(PATIENCE, self.stream.next()).await;
             let message = message.unwrap_or_else(|_| panic!("no frame within {PATIENCE:?}"));
             match message {
-                Some(Ok(Message::Text(text))) => return Ok(text.to_string()),
+                Some(Ok(Message::Text(text))) => {
+                    wire::keep(self.version, text.as_bytes());
+                    return Ok(text.to_string());
+                }
                 Some(Ok(Message::Close(Some(frame)))) => {
                     let reason = frame.reason.to_string();
                     return Err(Closed { code: frame.code.into(), reason });

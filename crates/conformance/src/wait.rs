@@ -13,14 +13,23 @@ const POLL: Duration = Duration::from_millis(10);
 /// With `what` when there is none in time.
 pub async fn until<T, F: Future<Output = Option<T>>>(
     what: &str,
+    condition: impl FnMut() -> F,
+) -> T {
+    until_within(PATIENCE, what, condition).await
+}
+
+/// As [`until`], for what takes another time.
+pub(crate) async fn until_within<T, F: Future<Output = Option<T>>>(
+    time_max: Duration,
+    what: &str,
     mut condition: impl FnMut() -> F,
 ) -> T {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + time_max;
     loop {
         if let Some(answer) = condition().await {
             return answer;
         }
-        assert!(Instant::now() < deadline, "not within {PATIENCE:?}: {what}");
+        assert!(Instant::now() < deadline, "not within {time_max:?}: {what}");
         tokio::time::sleep(POLL).await;
     }
 }

@@ -16,6 +16,7 @@ use crate::notification::{
     NotificationTemplate, ReceivedNotification, decode_notification, render_notification,
     render_status_searchset,
 };
+use crate::openapi::render_openapi;
 use crate::own_definitions::{OwnDefinition, own_definitions};
 use crate::references::{Targets, conditional_references, rewrite_references};
 use crate::resource::{ParsedResource, parse_resource};
@@ -214,6 +215,11 @@ impl Codec {
     /// Writes the CapabilityStatement.
     pub fn capability_statement(&self, facts: &CapabilityFacts<'_>) -> Vec<u8> {
         render_capability_statement(self.version, facts)
+    }
+
+    /// Writes the OpenAPI description of a base, of these types or of all if none is named.
+    pub fn openapi(&self, facts: &CapabilityFacts<'_>, types: &[&str]) -> Vec<u8> {
+        render_openapi(self.version, facts, types)
     }
 
     /// Writes a SearchParameter of HL7's with what of it is supported.

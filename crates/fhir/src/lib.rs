@@ -28,6 +28,7 @@ mod message;
 mod mime;
 mod notification;
 mod notify_event;
+mod openapi;
 mod outcome;
 mod own_definitions;
 mod parameters;

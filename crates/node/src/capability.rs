@@ -5,11 +5,13 @@ use cresset_fhir::{
     CapabilityFacts, Codec, ResourceFacts, SearchParameterFacts, SubscriptionOperation,
     TypeInteraction,
 };
+use cresset_model::IssueCode;
 use cresset_search::{Parameter, Parameters};
 use rustc_hash::FxHashMap;
 
 use crate::bases::base_of;
 use crate::caller::Authentication;
+use crate::error::{Error, Kind};
 use crate::node::Node;
 use crate::search::is_reference as is_include;
 
@@ -70,6 +72,28 @@ fn rev_includes(version: FhirVersion) -> FxHashMap<&'static str, Vec<String>> {
 impl Node {
     /// The CapabilityStatement of a version (RQ sections 1.1 to 1.3).
     pub fn capability_statement(&self, version: FhirVersion) -> Vec<u8> {
+        self.tell(version, |codec, facts| codec.capability_statement(facts))
+    }
+
+    /// The OpenAPI description of a version's base, of these types or of all if none is named.
+    ///
+    /// # Errors
+    /// A type that the version does not have.
+    pub fn openapi(&self, version: FhirVersion, types: &[&str]) -> Result<Vec<u8>, Error> {
+        let definitions = Definitions::of(version);
+        if types.iter().any(|name| !definitions.is_resource(name)) {
+            let text = "`_type` must be resource types, with commas between them";
+            return Err(Error::of(Kind::Malformed, IssueCode::InvalidParameter, text));
+        }
+        Ok(self.tell(version, |codec, facts| codec.openapi(facts, types)))
+    }
+
+    /// Has all that is offered on a base told in some form.
+    fn tell(
+        &self,
+        version: FhirVersion,
+        render: impl FnOnce(&Codec, &CapabilityFacts<'_>) -> Vec<u8>,
+    ) -> Vec<u8> {
         let parameters = Parameters::of(version);
         let types: Vec<&'static str> = Definitions::of(version)
             .resource_types()
@@ -111,7 +135,7 @@ impl Node {
             Authentication::None => None,
             Authentication::Tokens(_) => Some("Bearer tokens handed out by the operator"),
         };
-        Codec::of(version).capability_statement(&CapabilityFacts {
+        let facts = CapabilityFacts {
             base_url: &self.shared.base_url(version),
             software_version: env!("CARGO_PKG_VERSION"),
             date: self.shared.started,
@@ -124,6 +148,7 @@ impl Node {
             resources: &resources,
             operations: &OPERATIONS,
             notify_event: true,
-        })
+        };
+        render(Codec::of(version), &facts)
     }
 }

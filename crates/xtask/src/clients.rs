@@ -1,5 +1,5 @@
-//! Installs the clients of others that the conformance tests run, in the versions that
-//! `crates/conformance/clients` pins, into `target/clients`.
+//! Installs the clients and validators of others that the conformance tests run, in the versions
+//! that `crates/conformance/clients` pins, into `target/clients`.
 //!
 //! No script of a package is run while it is installed. A copy of the list of versions beside what was
 //! installed tells whether that is still what is wanted.
@@ -16,9 +16,13 @@ const LISTS: &str = "crates/conformance/clients";
 /// Installs what is missing or of other versions.
 pub(crate) fn install() -> Result<()> {
     npm().context("the npm packages of crates/conformance/clients/npm")?;
+    python().map(drop)
+}
+
+/// The Python that has those packages, which are installed first where they are missing.
+pub(crate) fn python() -> Result<PathBuf> {
     python::environment("clients/python", &format!("{LISTS}/python/requirements.txt"))
-        .context("the Python packages of crates/conformance/clients/python")?;
-    Ok(())
+        .context("the Python packages of crates/conformance/clients/python")
 }
 
 fn npm() -> Result<()> {

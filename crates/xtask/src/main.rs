@@ -17,6 +17,7 @@ mod python;
 mod suite;
 mod tidy;
 mod tools;
+mod validators;
 mod workspace;
 
 use std::process::ExitCode;
@@ -71,6 +72,8 @@ enum Chore {
     Test,
     /// Checks the rules of the house that no compiler knows.
     Tidy,
+    /// Has validators of others look at what the server said in the last `cargo xtask test`.
+    Validate,
 }
 
 fn main() -> ExitCode {
@@ -99,6 +102,7 @@ fn run(chore: Chore) -> anyhow::Result<ExitCode> {
         Chore::Package { check: false } => package::run()?,
         Chore::Test => return suite::run(),
         Chore::Tidy => tidy::run()?,
+        Chore::Validate => validators::run()?,
     }
     Ok(ExitCode::SUCCESS)
 }

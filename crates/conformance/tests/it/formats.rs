@@ -1,6 +1,6 @@
 //! XML in and out.
 
-use cresset_conformance::{Options, Server, patient, verifies};
+use cresset_conformance::{Options, Server, Subscribe, patient, verifies};
 use reqwest::Method;
 use serde_json::json;
 
@@ -133,5 +133,35 @@ async fn who_says_xml_and_sends_nothing_is_answered() {
         base.request(Method::GET, "metadata").body_as(" \n", XML).send().await.expect(200);
         asked(Method::DELETE, "Patient/p").send().await.expect(204);
         asked(Method::POST, "Patient").send().await.refused(400);
+    }
+}
+
+#[tokio::test]
+async fn whatever_the_server_says_it_says_in_xml_too() {
+    verifies!("RQ-CF-08");
+    let server = Server::start().await;
+    for base in server.bases() {
+        base.save(&patient("p")).await;
+        let topic = "http://cresset.test/topics/patient-any";
+        let id = base.subscribe(&Subscribe::websocket(topic)).await;
+        base.save(&patient("p")).await;
+        let at = |name: &str| format!("Subscription/{id}/{name}");
+        for (path, status, root) in [
+            ("metadata".to_owned(), 200, "CapabilityStatement"),
+            (format!("Subscription/{id}"), 200, "Subscription"),
+            (at("$status"), 200, "Bundle"),
+            (at("$events"), 200, "Bundle"),
+            (at("$get-ws-binding-token"), 200, "Parameters"),
+            (at("$explain?changes=5"), 200, "Parameters"),
+            ("Patient/p/_history".to_owned(), 200, "Bundle"),
+            ("Patient?_id=p".to_owned(), 200, "Bundle"),
+            ("Patient/none".to_owned(), 404, "OperationOutcome"),
+        ] {
+            let asked = base.request(Method::GET, &path).header("accept", XML);
+            let reply = asked.send().await.expect(status);
+            let text = text(&reply.body);
+            let start = format!("<{root} xmlns=\"http://hl7.org/fhir\">");
+            assert!(text.contains(&start) && text.ends_with(&format!("</{root}>")), "{reply}");
+        }
     }
 }

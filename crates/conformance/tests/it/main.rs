@@ -29,6 +29,7 @@ mod metrics;
 mod misbehaving;
 mod nats;
 mod notifications;
+mod openapi;
 mod operations;
 mod packs;
 mod recovery;
