@@ -11,6 +11,7 @@ use crate::notification::{Notification, Status};
 use crate::reply::Reply;
 use crate::socket::Socket;
 use crate::subscription::Subscribe;
+use crate::verifies::asked;
 use crate::version::Version;
 use crate::wait::{PATIENCE, until};
 
@@ -59,6 +60,7 @@ impl Client {
 
     /// A request to a path of the base, or to a whole URL.
     pub fn request(&self, method: Method, path: &str) -> Request {
+        asked(self.version);
         let url = match path {
             "" => self.url.clone(),
             _ if path.starts_with("http://") => path.to_owned(),

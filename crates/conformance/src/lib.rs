@@ -52,5 +52,6 @@ pub use server::{Options, Server, cresset};
 pub use socket::{Closed, Socket};
 pub use subscription::{Channel, Filter, Subscribe, set};
 pub use tls_front::TlsFront;
+pub use verifies::Proof;
 pub use version::Version;
 pub use wait::{PATIENCE, until};

@@ -104,6 +104,15 @@ impl Options {
         self.crash_at = point;
     }
 
+    /// Sets a key of the client that was added last.
+    #[must_use]
+    pub fn of_client(mut self, key: &str, value: impl Into<Value>) -> Self {
+        let clients = self.config["auth"]["client"].as_array_mut().expect("clients");
+        let last = clients.last_mut().and_then(Value::as_table_mut).expect("a client");
+        last.insert(key.to_owned(), value.into());
+        self
+    }
+
     /// Adds a client with a token and these rights, and switches authentication on.
     #[must_use]
     pub fn client(mut self, name: &str, token: &str, rights: &[&str]) -> Self {

@@ -17,6 +17,15 @@ impl Version {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::R4, Self::R4B, Self::R5];
 
+    /// What people call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::R4 => "R4",
+            Self::R4B => "R4B",
+            Self::R5 => "R5",
+        }
+    }
+
     /// The first part of its paths.
     pub const fn path(self) -> &'static str {
         match self {

@@ -9,7 +9,10 @@ use anyhow::Context;
 use cresset_api::Server;
 use cresset_channel::{AddressPolicy, EndpointPolicy, RestHook, SIGNING_KEYS_MAX, SigningKey};
 use cresset_engine::{BreakerPolicy, RetryPolicy, RetrySchedule};
-use cresset_node::{AuditConfig, Authentication, Caller, Clock, Node, Stopper, TokenHash, Tracer};
+use cresset_node::{
+    AuditConfig, Authentication, Caller, Clock, Node, Stopper, SubscriptionBounds, TokenHash,
+    Tracer,
+};
 use cresset_store::{MemoryStore, Store};
 use cresset_store_embedded::EmbeddedStore;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -382,7 +385,11 @@ fn authentication(auth: &Auth) -> Authentication {
             Right::Topics => cresset_node::Right::Topics,
             Right::Write => cresset_node::Right::Write,
         });
-        let caller = Caller::new(client.name.clone(), rights.collect());
+        let bounds = SubscriptionBounds {
+            topics: client.topics.clone(),
+            content_max: client.content_max.unwrap_or(SubscriptionBounds::NONE.content_max),
+        };
+        let caller = Caller::new(client.name.clone(), rights.collect()).bounded(bounds);
         client.token_hashes.iter().map(move |hash| (TokenHash(hash.0), caller.clone()))
     });
     Authentication::Tokens(tokens.collect())

@@ -126,6 +126,15 @@ pub enum SubscriptionOperation {
 }
 
 impl SubscriptionOperation {
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::Events, Self::Explain, Self::GetWsBindingToken, Self::Resend, Self::Status];
+
+    /// The operation with this name.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|one| one.name() == name)
+    }
+
     /// The name without `$` (TR-32).
     pub const fn name(self) -> &'static str {
         match self {
@@ -252,9 +261,7 @@ fn write_resource(
         topic_extensions(version, facts.topics, o);
     }
     o.string("type", resource.resource_type);
-    if subscription && backport(version) {
-        o.strings("supportedProfile", [urls::PROFILE_SUBSCRIPTION]);
-    }
+    o.strings("supportedProfile", supported_profile(version, resource.resource_type));
     o.array("interaction", |a| {
         for interaction in resource.interactions {
             a.object(|o| o.string("code", interaction.code()));
@@ -289,6 +296,18 @@ fn write_resource(
             });
         }
     });
+}
+
+/// The guide's profile that subscriptions, or notifications and what is in them, conform to
+/// (RQ-CF-10, RQ-CF-11).
+fn supported_profile(version: FhirVersion, resource_type: &str) -> Option<&'static str> {
+    match (version, resource_type) {
+        (FhirVersion::R4 | FhirVersion::R4B, "Subscription") => Some(urls::PROFILE_SUBSCRIPTION),
+        (FhirVersion::R4, "Bundle") => Some(urls::PROFILE_NOTIFICATION_R4),
+        (FhirVersion::R4, "Parameters") => Some(urls::PROFILE_STATUS_R4),
+        (FhirVersion::R4B, "Bundle") => Some(urls::PROFILE_NOTIFICATION_R4B),
+        (FhirVersion::R4 | FhirVersion::R4B | FhirVersion::R5, _) => None,
+    }
 }
 
 /// The operations on a type, with the canonical URLs of their definitions.
@@ -335,7 +354,8 @@ fn topic_extensions(version: FhirVersion, topics: &[Canonical], o: &mut ObjectWr
     });
 }
 
-fn definition(version: FhirVersion, operation: SubscriptionOperation) -> String {
+/// The canonical URL of an operation's definition.
+pub(crate) fn definition(version: FhirVersion, operation: SubscriptionOperation) -> String {
     let start = match (operation, version) {
         (SubscriptionOperation::Explain, _) => return urls::OPERATION_EXPLAIN.to_owned(),
         (SubscriptionOperation::Resend, FhirVersion::R5) => {

@@ -1,7 +1,7 @@
 //! The server's own definitions, which are in no store: what its CapabilityStatement refers to.
 //!
-//! Operations, extensions and codes of its own, and HL7's search parameters as far as they are
-//! supported. What a client stores under the same type and id hides them.
+//! Operations, extensions and codes of its own, what the Backport guide defines of subscriptions, and
+//! HL7's search parameters as far as they are supported. What a client stores under the same type and id hides them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -45,7 +45,9 @@ impl BuiltIns {
     fn new(version: FhirVersion) -> Self {
         let own = Codec::of(version).own_definitions().into_iter();
         let own = own.map(|one| (one.resource_type, one.id, one.body));
-        let all = own.chain(search_parameters(version)).zip((1..=u64::MAX).rev());
+        let parameters =
+            search_parameters(version).map(|(id, body)| ("SearchParameter", id.to_owned(), body));
+        let all = own.chain(parameters).zip((1..=u64::MAX).rev());
         Self(all.map(|(one, position)| Arc::new(built_in(version, one, position))).collect())
     }
 }
@@ -60,7 +62,7 @@ impl Node {
 
 fn built_in(
     version: FhirVersion,
-    (resource_type, id, body): (&'static str, &'static str, Vec<u8>),
+    (resource_type, id, body): (&'static str, String, Vec<u8>),
     position: u64,
 ) -> Change {
     Change {
@@ -68,7 +70,7 @@ fn built_in(
         key: ResourceKey {
             base: base_of(version),
             resource_type: ResourceType::new(resource_type).expect("FHIR's types are types"),
-            id: ResourceId::new(id).expect("HL7's ids and those of the files are ids"),
+            id: ResourceId::new(&id).expect("HL7's ids and those of the files are ids"),
         },
         version: VersionId::FIRST,
         interaction: Interaction::Create,
@@ -87,10 +89,9 @@ struct Support {
     comparators: &'static [Comparator],
 }
 
-/// HL7's search parameters that the version defines and that can be searched by, sorted by URL.
-fn search_parameters(
-    version: FhirVersion,
-) -> impl Iterator<Item = (&'static str, &'static str, Vec<u8>)> {
+/// HL7's search parameters that the version defines and that can be searched by, with their ids, sorted
+/// by URL.
+fn search_parameters(version: FhirVersion) -> impl Iterator<Item = (&'static str, Vec<u8>)> {
     let parameters = Parameters::of(version);
     let definitions = Definitions::of(version);
     let mut all: BTreeMap<&'static str, Support> = BTreeMap::new();
@@ -122,6 +123,6 @@ fn search_parameters(
             modifiers: &support.modifiers,
             comparators: support.comparators,
         });
-        ("SearchParameter", id, body)
+        (id, body)
     })
 }

@@ -1,9 +1,13 @@
 //! Who asks, and what they may do: the seam that SMART access tokens fill later.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::Arc;
 
 use cresset_engine::CompiledSubscription;
-use cresset_model::{ClientName, Issue, IssueCode, TraceContext, is_criteria_topic};
+use cresset_model::{
+    ClientName, Issue, IssueCode, PayloadContent, TraceContext, is_criteria_topic,
+};
 use rustc_hash::FxHashMap;
 use sha2::{Digest, Sha256};
 
@@ -75,18 +79,39 @@ impl FromIterator<Right> for Rights {
     }
 }
 
+/// What subscriptions of a client may be, beside its rights (RQ-SS-02, RQ-SS-04).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubscriptionBounds {
+    /// URLs of the topics that they may name; none if any.
+    pub topics: Option<BTreeSet<String>>,
+    /// The most that their notifications may hold of resources.
+    pub content_max: PayloadContent,
+}
+
+impl SubscriptionBounds {
+    /// No bounds.
+    pub const NONE: Self = Self { topics: None, content_max: PayloadContent::FullResource };
+}
+
 /// Who asks: every use case takes one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
     client: ClientName,
     rights: Rights,
+    bounds: Arc<SubscriptionBounds>,
     trace: Option<TraceContext>,
 }
 
 impl Caller {
-    /// A caller with this name and these rights.
+    /// A caller with this name and these rights, whose subscriptions have no bounds.
     pub fn new(client: ClientName, rights: Rights) -> Self {
-        Self { client, rights, trace: None }
+        Self { client, rights, bounds: Arc::new(SubscriptionBounds::NONE), trace: None }
+    }
+
+    /// The same caller, whose subscriptions have these bounds.
+    #[must_use]
+    pub fn bounded(self, bounds: SubscriptionBounds) -> Self {
+        Self { bounds: Arc::new(bounds), ..self }
     }
 
     /// Whoever reads metrics where nobody is asked who they are.
@@ -153,26 +178,79 @@ pub(crate) enum ClientRights {
     /// Everybody may do everything.
     All,
     /// A client that is not here may do nothing.
-    Of(FxHashMap<ClientName, Rights>),
+    Of(FxHashMap<ClientName, (Rights, Arc<SubscriptionBounds>)>),
 }
 
 impl ClientRights {
     pub(crate) fn new(authentication: &Authentication) -> Self {
         let Authentication::Tokens(tokens) = authentication else { return Self::All };
-        let mut rights: FxHashMap<ClientName, Rights> = FxHashMap::default();
-        for caller in tokens.values() {
-            rights.entry(caller.client.clone()).or_default().0 |= caller.rights.0;
-        }
-        Self::Of(rights)
+        let clients = tokens.values().map(|caller| {
+            // The tokens of a client are alike in what they allow.
+            (caller.client.clone(), (caller.rights, caller.bounds.clone()))
+        });
+        Self::Of(clients.collect())
     }
 
     /// Whether a client has a right.
     pub(crate) fn has(&self, client: &ClientName, right: Right) -> bool {
         match self {
             Self::All => true,
-            Self::Of(rights) => rights.get(client).is_some_and(|rights| rights.contains(right)),
+            Self::Of(clients) => clients.get(client).is_some_and(|(own, _)| own.contains(right)),
         }
     }
+
+    /// Refuses a subscription that its owner may not have, or not any more (RQ-SS-02 to RQ-SS-04).
+    pub(crate) fn check(
+        &self,
+        owner: &ClientName,
+        subscription: &CompiledSubscription,
+        content: PayloadContent,
+    ) -> Result<(), Issue> {
+        self.check_bounds(owner, &subscription.topic().canonical().url, content)?;
+        check_may_ask(self.has(owner, Right::Read), subscription)
+    }
+
+    /// Refuses what a client may not be sent: events of a topic, with so much of the resources.
+    pub(crate) fn check_bounds(
+        &self,
+        owner: &ClientName,
+        topic_url: &str,
+        content: PayloadContent,
+    ) -> Result<(), Issue> {
+        let Self::Of(clients) = self else { return Ok(()) };
+        let forbidden = |text: String, path| Err(Issue::error(IssueCode::Forbidden, text).at(path));
+        let Some((rights, bounds)) = clients.get(owner) else {
+            return forbidden("its client is not known here any more".to_owned(), "Subscription");
+        };
+        if !rights.contains(Right::Subscribe) {
+            let text = format!("its client lacks the right '{}'", Right::Subscribe.as_str());
+            return forbidden(text, "Subscription");
+        }
+        if bounds.topics.as_ref().is_some_and(|topics| !topics.contains(topic_url)) {
+            let text = "the topic is none of those that its client may subscribe to".to_owned();
+            return forbidden(text, "Subscription.topic");
+        }
+        // Who may not read resources gets no copies of them either (RQ-SB-39).
+        let content_max = match rights.contains(Right::Read) {
+            true => bounds.content_max,
+            false => least(bounds.content_max, PayloadContent::IdOnly),
+        };
+        if least(content, content_max) != content {
+            let text = format!("its client may be sent {} at most", content_max.code());
+            return forbidden(text, "Subscription.content");
+        }
+        Ok(())
+    }
+}
+
+/// The content level that shows less.
+pub(crate) fn least(a: PayloadContent, b: PayloadContent) -> PayloadContent {
+    let rank = |content: PayloadContent| match content {
+        PayloadContent::Empty => 0,
+        PayloadContent::IdOnly => 1,
+        PayloadContent::FullResource => 2,
+    };
+    if rank(a) <= rank(b) { a } else { b }
 }
 
 /// Refuses a subscription that asks more than its owner may know: filters that look at other

@@ -31,15 +31,6 @@ const INTERACTIONS: [TypeInteraction; 9] = [
 /// Parameters that can be searched, of which versions do not say what type they are.
 const MEMBERSHIPS: [&str; 2] = ["_in", "_list"];
 
-/// The operations there are.
-const OPERATIONS: [SubscriptionOperation; 5] = [
-    SubscriptionOperation::Events,
-    SubscriptionOperation::Explain,
-    SubscriptionOperation::GetWsBindingToken,
-    SubscriptionOperation::Resend,
-    SubscriptionOperation::Status,
-];
-
 /// By what the resources of a type refer to others.
 fn references(
     version: FhirVersion,
@@ -146,7 +137,7 @@ impl Node {
             transactions: true,
             system_search: true,
             resources: &resources,
-            operations: &OPERATIONS,
+            operations: &SubscriptionOperation::ALL,
             notify_event: true,
         };
         render(Codec::of(version), &facts)

@@ -11,14 +11,14 @@ use bytes::Bytes;
 use cresset_engine::{Catalog, Evaluation, Interest, Lookup, Need, ResourceChange, evaluate};
 use cresset_fhir::{Codec, json};
 use cresset_model::{
-    Base, Change, ClientName, EventNumber, Interaction, IssueCode, Issues, Position, ResourceId,
-    ResourceKey, ResourceType, SubscriptionKey, SubscriptionStatus, TraceContext, VersionId,
+    Base, Canonical, Change, ClientName, EventNumber, Interaction, IssueCode, Issues, Position,
+    ResourceId, ResourceKey, ResourceType, SubscriptionKey, SubscriptionStatus, TraceContext,
+    VersionId,
 };
 use cresset_store::{Entry, Group, Record, Store, SubscriptionLife};
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 use serde_json::{Map, Value};
-use smol_str::SmolStr;
 
 use crate::bases::version_of;
 use crate::catalogs::{Catalogs, LOOKUP_ROUNDS_MAX, NEVER_A_FOCUS};
@@ -61,7 +61,7 @@ pub(crate) enum LiveEffect {
     /// The topics of a base changed.
     Topics(Base),
     /// A trigger of this topic could not be evaluated; told by `$status` (I9).
-    TriggerProblem(Base, SmolStr, String),
+    TriggerProblem(Base, Canonical, String),
 }
 
 /// A group in the making.
@@ -505,7 +505,7 @@ impl<'w> Draft<'w> {
         self.shared.counters.evaluation_problems.add(1);
         self.effects.push(match problem.subscription {
             Some(key) => LiveEffect::Problem(key, problem.text),
-            None => LiveEffect::TriggerProblem(base, problem.topic.url, problem.text),
+            None => LiveEffect::TriggerProblem(base, problem.topic, problem.text),
         });
     }
 

@@ -22,7 +22,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 use crate::bases::base_of;
-use crate::caller::{Caller, Right, check_may_ask};
+use crate::caller::{Caller, Right};
 use crate::catalogs::{LOOKUP_ROUNDS_MAX, NEVER_A_FOCUS};
 use crate::draft::{Found, is_alive, look_up_stored, subscription_key};
 use crate::error::{Error, Kind};
@@ -151,12 +151,11 @@ impl Explainer<'_> {
                 let value = json::parse(&change.body).map_err(Error::internal)?;
                 let (read, _) = codec.parse_subscription(&value).map_err(Error::internal)?;
                 // What keeps its owner from asking keeps it from being told, whoever asks why.
-                let may_read = self.shared.rights.has(owner, Right::Read);
                 let compiled = self
                     .catalog
                     .recompile_subscription(&read)
                     .and_then(|compiled| {
-                        check_may_ask(may_read, &compiled)?;
+                        self.shared.rights.check(owner, &compiled, read.content)?;
                         Ok(compiled)
                     })
                     .map_err(|issues| Error::new(Kind::Unprocessable, issues))?;

@@ -83,7 +83,7 @@ mod tests;
 pub use attempts::{AttemptOutcome, AttemptRecord};
 pub use audit::{AUDIT_ENTRIES_MAX, AuditConfig, AuditFigures, AuditQuery};
 pub use bundles::Representation;
-pub use caller::{Authentication, Caller, Right, Rights, TokenHash};
+pub use caller::{Authentication, Caller, Right, Rights, SubscriptionBounds, TokenHash};
 pub use clock::Clock;
 pub use config::{
     Config, DeliveryConfig, Limits, MessageEvent, RecoveryConfig, RetentionConfig, SearchConfig,

@@ -8,15 +8,14 @@ use std::thread;
 use cresset_engine::CompiledSubscription;
 use cresset_fhir::json;
 use cresset_model::{
-    Change, IssueCode, Issues, Position, ResourceId, ResourceKey, ResourceType, Subscription,
-    SubscriptionKey,
+    Change, Issue, IssueCode, Issues, Position, ResourceId, ResourceKey, ResourceType,
+    Subscription, SubscriptionKey,
 };
 use cresset_store::{self as store, PAGE_MAX, SubscriptionRecord, crash_point};
 use jiff::Timestamp;
 use rustc_hash::FxHashSet;
 
 use crate::bases::base_of;
-use crate::caller::{Right, check_may_ask};
 use crate::catalogs::{Catalogs, compile_topic};
 use crate::draft::{codec_of, is_counted};
 use crate::live::LiveSubscription;
@@ -30,6 +29,8 @@ pub(crate) struct Loaded {
     pub(crate) head: Option<Position>,
     /// Time of the last change; time never runs back in the log.
     pub(crate) last_at: Timestamp,
+    /// Subscriptions that their owners may not have any more, with the reason.
+    pub(crate) barred: Vec<(SubscriptionKey, Issue)>,
 }
 
 /// Reads topics and subscriptions, fills the live table, publishes the topics.
@@ -47,12 +48,12 @@ pub(crate) fn load(shared: &Shared) -> Result<Loaded, store::Error> {
         load_topics(shared, &mut catalogs, version)?;
     }
     crash_point("load.topics");
-    load_subscriptions(shared, &mut catalogs)?;
+    let barred = load_subscriptions(shared, &mut catalogs)?;
     crash_point("load.subscriptions");
     for version in FhirVersion::ALL {
         shared.publish_topics(base_of(version), &catalogs);
     }
-    Ok(Loaded { catalogs, head, last_at })
+    Ok(Loaded { catalogs, head, last_at, barred })
 }
 
 fn load_topics(
@@ -102,10 +103,14 @@ const PAGES_AHEAD: usize = 4;
 
 /// Reads all subscriptions: pages are read one after the other, parsed and compiled side by side, and brought into
 /// force in the order of their creation. A million of them have to be there before the first change is taken.
-fn load_subscriptions(shared: &Shared, catalogs: &mut Catalogs) -> Result<(), store::Error> {
+fn load_subscriptions(
+    shared: &Shared,
+    catalogs: &mut Catalogs,
+) -> Result<Vec<(SubscriptionKey, Issue)>, store::Error> {
     // Only where the state is read anew is there anything that may be gone.
     let known = shared.live.all();
     let mut found = FxHashSet::default();
+    let mut barred = Vec::new();
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let reader = Mutex::new(Reader { shared, after: None, number: 0 });
     let (prepared, pages) = mpsc::sync_channel(threads * PAGES_AHEAD);
@@ -126,7 +131,7 @@ fn load_subscriptions(shared: &Shared, catalogs: &mut Catalogs) -> Result<(), st
                     if !known.is_empty() {
                         found.insert(one.record.key);
                     }
-                    admit(shared, catalogs, one);
+                    barred.extend(admit(shared, catalogs, one));
                 }
             }
         }
@@ -138,7 +143,7 @@ fn load_subscriptions(shared: &Shared, catalogs: &mut Catalogs) -> Result<(), st
             subscription.state().gone = true;
         }
     }
-    Ok(())
+    Ok(barred)
 }
 
 /// Reads pages in order.
@@ -171,7 +176,15 @@ struct Prepared {
     /// When its newest version was made.
     at: Timestamp,
     settings: Option<Subscription>,
-    compiled: Result<CompiledSubscription, Issues>,
+    compiled: Result<CompiledSubscription, Unfit>,
+}
+
+/// Why a stored subscription cannot be in force.
+enum Unfit {
+    /// Its owner may not have it any more.
+    Barred(Issue),
+    /// It cannot be evaluated.
+    Unusable(Issues),
 }
 
 /// Prepares pages until there are no more, or nobody waits for them.
@@ -208,7 +221,7 @@ fn parse_and_compile(
 ) -> Prepared {
     let internal = || {
         let text = "a base without a version";
-        Issues::from(cresset_model::Issue::error(IssueCode::Internal, text))
+        Issues::from(Issue::error(IssueCode::Internal, text))
     };
     let base = record.resource.base;
     let parsed = codec_of(base).map_err(|_| internal()).and_then(|codec| {
@@ -220,9 +233,9 @@ fn parse_and_compile(
         Ok(mut settings) => {
             let catalog = topics.of(base).ok_or_else(internal);
             let compiled = catalog.and_then(|catalog| catalog.recompile_subscription(&settings));
-            let compiled = compiled.and_then(|compiled| {
-                check_may_ask(shared.rights.has(&record.owner, Right::Read), &compiled)?;
-                Ok(compiled)
+            let compiled = compiled.map_err(Unfit::Unusable).and_then(|compiled| {
+                let allowed = shared.rights.check(&record.owner, &compiled, settings.content);
+                allowed.map(|()| compiled).map_err(Unfit::Barred)
             });
             if let Ok(compiled) = &compiled {
                 // The same text as the topic's own, so that all subscriptions share it.
@@ -230,13 +243,17 @@ fn parse_and_compile(
             }
             (Some(settings), compiled)
         }
-        Err(issues) => (None, Err(issues)),
+        Err(issues) => (None, Err(Unfit::Unusable(issues))),
     };
     Prepared { record, at: change.at, settings, compiled }
 }
 
-/// Brings a subscription into force.
-fn admit(shared: &Shared, catalogs: &mut Catalogs, prepared: Prepared) {
+/// Brings a subscription into force; gives why its owner may not have it any more, where that is so.
+fn admit(
+    shared: &Shared,
+    catalogs: &mut Catalogs,
+    prepared: Prepared,
+) -> Option<(SubscriptionKey, Issue)> {
     let Prepared { record, at, settings, compiled } = prepared;
     let base = record.resource.base;
     let counted = settings.as_ref().is_some_and(|settings| is_counted(settings.status));
@@ -248,10 +265,14 @@ fn admit(shared: &Shared, catalogs: &mut Catalogs, prepared: Prepared) {
             catalog.insert_subscription(record.key, compiled);
         }
         (Ok(_), _) => {}
-        (Err(issues), _) => {
+        (Err(unfit), _) => {
             if counted {
                 catalogs.note_unbound(base, record.key);
             }
+            let issues = match unfit {
+                Unfit::Barred(issue) => return counted.then_some((record.key, issue)),
+                Unfit::Unusable(issues) => issues,
+            };
             tracing::warn!(
                 subscription.id = %record.resource.id,
                 %issues,
@@ -262,6 +283,7 @@ fn admit(shared: &Shared, catalogs: &mut Catalogs, prepared: Prepared) {
             }
         }
     }
+    None
 }
 
 /// Puts what the store holds into the live table; one that is there keeps its identity, because

@@ -218,7 +218,7 @@ impl Single {
         }
         let position = state.position(first)?;
         let topic = &state.settings.topic;
-        if shared.trigger_problems.of(live.base, &topic.url).is_some()
+        if shared.trigger_problem(live.base, topic).is_some()
             || shared.shaped_topic(live.base, topic).is_some()
         {
             return None;
@@ -283,7 +283,7 @@ pub(crate) fn notification(
         (NotificationType::EventNotification, Some(last)) => last.number.get(),
         _ => state.last,
     };
-    let of_topic = shared.trigger_problems.of(live.base, &state.settings.topic.url);
+    let of_topic = shared.trigger_problem(live.base, &state.settings.topic);
     let problems = [of_topic.as_deref(), state.problem()];
     let problems = problems.into_iter().flatten().map(|text| format!("not evaluated: {text}"));
     let loss = state.loss().map(str::to_owned);

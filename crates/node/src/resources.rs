@@ -4,8 +4,7 @@ use bytes::Bytes;
 use cresset_definitions::{Definitions, FhirVersion};
 use cresset_fhir::Codec;
 use cresset_model::{
-    Change, Interaction, Issue, IssueCode, Issues, PayloadContent, ResourceId, ResourceKey,
-    ResourceType, VersionId,
+    Change, Interaction, Issue, IssueCode, Issues, ResourceId, ResourceKey, ResourceType, VersionId,
 };
 use serde_json::Value;
 use uuid::Uuid;
@@ -184,10 +183,6 @@ impl Node {
             caller.require(Right::Subscribe)?;
             let (subscription, chosen) =
                 subscriptions::prepare(&self.shared, caller, version, &value)?;
-            // Who may not read resources gets no copies of them either (RQ-SB-39).
-            if subscription.content == PayloadContent::FullResource {
-                caller.require(Right::Read)?;
-            }
             let bytes = match chosen {
                 Some(values) => Bytes::from(codec.with_subscription_values(&bytes, &values)),
                 None => bytes,

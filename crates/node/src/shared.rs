@@ -13,6 +13,7 @@ use cresset_search::{Parameter, Parameters};
 use cresset_store::Store;
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
+use smol_str::SmolStr;
 use tokio::sync::{Mutex, Notify, OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 
@@ -45,8 +46,17 @@ pub(crate) type Topics = FxHashMap<Base, Arc<BaseTopics>>;
 pub(crate) struct BaseTopics {
     /// Their canonicals, sorted.
     pub(crate) canonicals: Vec<Canonical>,
+    /// What each URL means without a version.
+    newest: FxHashMap<SmolStr, Canonical>,
     /// What each canonical means, with and without a version; only those that have shapes.
     shaped: FxHashMap<Canonical, Arc<CompiledTopic>>,
+}
+
+impl BaseTopics {
+    /// The topic that a canonical means.
+    fn meant<'n>(&'n self, name: &'n Canonical) -> Option<&'n Canonical> {
+        if name.version.is_some() { Some(name) } else { self.newest.get(&name.url) }
+    }
 }
 
 /// The brokers that the operator has configured.
@@ -294,12 +304,28 @@ impl Shared {
             let topic = catalog.topic(&name).filter(|topic| topic.shapes().next().is_some())?;
             Some((name, topic.clone()))
         });
-        let topics = Arc::new(BaseTopics { shaped: meant.collect(), canonicals: topics });
+        let shaped = meant.collect();
+        let newest = topics.iter().filter_map(|topic| {
+            let newest = catalog.topic(&bare(topic))?;
+            Some((topic.url.clone(), newest.canonical().clone()))
+        });
+        let newest = newest.collect();
+        let topics = Arc::new(BaseTopics { newest, shaped, canonicals: topics });
         self.topics.rcu(|before| {
             let mut after = Topics::clone(before);
             after.insert(base, topics.clone());
             after
         });
+    }
+
+    /// What last kept the triggers of the topic that a canonical means now from being evaluated.
+    pub(crate) fn trigger_problem(&self, base: Base, name: &Canonical) -> Option<Arc<str>> {
+        // Hardly ever is there any, and every notification asks.
+        if !self.trigger_problems.any() {
+            return None;
+        }
+        let topics = self.topics.load();
+        self.trigger_problems.of(base, topics.get(&base)?.meant(name)?)
     }
 
     /// The topic that a canonical means now, if anything goes with its events.

@@ -17,7 +17,7 @@ use std::time::Duration;
 use url::Url;
 
 use crate::bases::base_of;
-use crate::caller::{Caller, Right};
+use crate::caller::{Caller, Right, least};
 use crate::email;
 use crate::error::{Error, Kind};
 use crate::live::LiveSubscription;
@@ -68,6 +68,11 @@ pub(crate) fn prepare(
     if issues.has_errors() {
         return Err(Error::new(Kind::Unprocessable, issues));
     }
+    let topic = &subscription.topic.url;
+    let allowed = shared.rights.check_bounds(owner, topic, subscription.content);
+    allowed.map_err(|issue| {
+        Error::new(Kind::Forbidden, issues_in_wire_terms(codec, value, issue.into()))
+    })?;
     let asked = (
         subscription.heartbeat_period,
         subscription.timeout,
@@ -344,8 +349,8 @@ impl Node {
     /// Takes no event number and changes nothing.
     ///
     /// # Errors
-    /// `NotFound` if there is no such subscription; `Unprocessable` if the bounds are the wrong
-    /// way round.
+    /// `NotFound` if there is no such subscription; `Forbidden` if its owner may not have it any more
+    /// (RQ-SS-03); `Unprocessable` if the bounds are the wrong way round.
     pub async fn subscription_events(
         &self,
         caller: &Caller,
@@ -354,10 +359,15 @@ impl Node {
         query: EventsQuery,
     ) -> Result<Vec<u8>, Error> {
         let live = self.subscription(caller, version, id)?;
-        let (newest, granted) = {
+        let (newest, granted, topic) = {
             let state = live.state();
-            (EventNumber::new(state.last), state.settings.content)
+            let settings = &state.settings;
+            (EventNumber::new(state.last), settings.content, settings.topic.url.clone())
         };
+        if !caller.is_admin() {
+            let allowed = self.shared.rights.check_bounds(&live.owner, &topic, granted);
+            allowed.map_err(|issue| Error::new(Kind::Forbidden, Issues::from(issue)))?;
+        }
         if let (Some(since), Some(until)) = (query.since, query.until)
             && since > until
         {
@@ -464,10 +474,5 @@ fn query_event(
 
 /// The content level asked for, but never above what the subscription was granted (RQ-OP-24).
 fn capped(asked: Option<PayloadContent>, granted: PayloadContent) -> PayloadContent {
-    let rank = |content: PayloadContent| match content {
-        PayloadContent::Empty => 0,
-        PayloadContent::IdOnly => 1,
-        PayloadContent::FullResource => 2,
-    };
-    asked.filter(|asked| rank(*asked) <= rank(granted)).unwrap_or(granted)
+    asked.map_or(granted, |asked| least(asked, granted))
 }

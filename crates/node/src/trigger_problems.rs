@@ -1,20 +1,19 @@
 //! What last kept the triggers of a topic from being evaluated, for `$status` of its subscriptions
 //! (I9).
 //!
-//! Kept by topic, so that a trigger that fails with every write costs the same with one
+//! Kept by topic with its version, so that a trigger that fails with every write costs the same with one
 //! subscription and with a million. At most one text per topic in force: those of a base go when
 //! its topics change. Not kept over a restart. Tested in `crates/conformance`.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use cresset_model::Base;
+use cresset_model::{Base, Canonical};
 use rustc_hash::FxHashMap;
-use smol_str::SmolStr;
 
-type Texts = FxHashMap<(Base, SmolStr), Arc<str>>;
+type Texts = FxHashMap<(Base, Canonical), Arc<str>>;
 
-/// One text per topic URL.
+/// One text per topic.
 #[derive(Default)]
 pub(crate) struct TriggerProblems {
     texts: Mutex<Texts>,
@@ -24,18 +23,20 @@ pub(crate) struct TriggerProblems {
 
 impl TriggerProblems {
     /// Notes what is wrong with a topic; replaces what was noted before.
-    pub(crate) fn note(&self, base: Base, topic_url: SmolStr, text: &str) {
+    pub(crate) fn note(&self, base: Base, topic: Canonical, text: &str) {
         let mut texts = self.texts();
-        texts.insert((base, topic_url), text.into());
+        texts.insert((base, topic), text.into());
         self.any.store(true, Ordering::Release);
     }
 
+    /// Whether anything is known to be wrong with any topic.
+    pub(crate) fn any(&self) -> bool {
+        self.any.load(Ordering::Acquire)
+    }
+
     /// What is wrong with a topic, if anything is known.
-    pub(crate) fn of(&self, base: Base, topic_url: &SmolStr) -> Option<Arc<str>> {
-        if !self.any.load(Ordering::Acquire) {
-            return None;
-        }
-        self.texts().get(&(base, topic_url.clone())).cloned()
+    pub(crate) fn of(&self, base: Base, topic: &Canonical) -> Option<Arc<str>> {
+        self.texts().get(&(base, topic.clone())).cloned()
     }
 
     /// Forgets those of a base.

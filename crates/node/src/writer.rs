@@ -11,7 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use cresset_model::{ChannelType, Event, Position, SubscriptionKey, TraceContext};
+use cresset_model::{
+    ChannelType, Event, Issue, Position, SubscriptionError, SubscriptionKey, SubscriptionStatus,
+    TraceContext,
+};
 use cresset_store::{self as store, Appended, Group, Record, crash_point};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot};
@@ -231,8 +234,34 @@ impl Writer {
             statuses: Vec::new(),
             undecided: Vec::new(),
         };
-        writer.recover()?;
+        let barred = writer.recover()?;
+        if !barred.is_empty() {
+            writer.bar(barred);
+        }
         Ok(writer)
+    }
+
+    /// Has subscriptions that their owners may not have any more leave `active` before anything is
+    /// sent (RQ-SS-03). Rights change with a start only.
+    fn bar(&mut self, barred: Vec<(SubscriptionKey, Issue)>) {
+        let live = &self.shared.live;
+        let changes = barred.into_iter().filter_map(|(subscription, issue)| {
+            let revision = live.get(subscription)?.state().revision;
+            let error =
+                Some(SubscriptionError { code: None, text: format!("rights: {}", issue.text) });
+            let to = SubscriptionStatus::Error;
+            Some(StatusChange { subscription, revision, to, error, supersedes: true })
+        });
+        let changes: Vec<StatusChange> = changes.collect();
+        self.commit(changes.iter().cloned().map(Job::Status).collect());
+        for change in changes {
+            // Also where the store does not take it now: the next group, or the next start, tries again.
+            let Some(live) = self.shared.live.get(change.subscription) else { continue };
+            let mut state = live.state();
+            if state.status != change.to {
+                state.take_status(change.to, change.error, self.last_at);
+            }
+        }
     }
 
     /// Works until the queue is closed and empty.
@@ -256,15 +285,16 @@ impl Writer {
         true
     }
 
-    /// Reads the state anew from the store: at start, and when a commit's outcome is not known.
-    fn recover(&mut self) -> Result<(), store::Error> {
+    /// Reads the state anew from the store: at start, and when a commit's outcome is not known. Gives
+    /// the subscriptions that their owners may not have any more.
+    fn recover(&mut self) -> Result<Vec<(SubscriptionKey, Issue)>, store::Error> {
         let loaded = load(&self.shared)?;
         self.catalogs = loaded.catalogs;
         self.next = loaded.head.map_or(Position::FIRST, Position::next);
         self.last_at = loaded.last_at;
         self.health = Health::Good;
         self.shared.head.store(self.next.get() - 1, Ordering::Release);
-        Ok(())
+        Ok(loaded.barred)
     }
 
     /// Commits the jobs, in as many groups as their events need.
@@ -280,7 +310,7 @@ impl Writer {
         if self.health == Health::Unsure {
             match self.recover() {
                 // What the unknown commit made durable has hinted to nobody.
-                Ok(()) => self.shared.live.all().iter().for_each(|live| self.shared.hint_all(live)),
+                Ok(_) => self.shared.live.all().iter().for_each(|live| self.shared.hint_all(live)),
                 Err(error) => tracing::error!(%error, "the store cannot be read"),
             }
         }
@@ -651,13 +681,13 @@ fn apply(
             shared.publish_topics(base, catalogs);
             shared.trigger_problems.clear(base);
         }
-        LiveEffect::TriggerProblem(base, topic_url, problem) => {
+        LiveEffect::TriggerProblem(base, topic, problem) => {
             tracing::debug!(
-                topic.url = %topic_url,
+                topic.url = %topic,
                 problem,
                 "a trigger could not be evaluated; the change was not told of"
             );
-            shared.trigger_problems.note(base, topic_url, &problem);
+            shared.trigger_problems.note(base, topic, &problem);
         }
     }
 }

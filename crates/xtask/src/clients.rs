@@ -5,6 +5,7 @@
 //! installed tells whether that is still what is wanted.
 
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, Result};
 

@@ -2,15 +2,19 @@
 //!
 //! `docs/conformance.md` is made of three things: the requirements in
 //! `crates/conformance/requirements.toml`, the `verifies!("RQ-…")` in the tests, and the reasons in
-//! `crates/conformance/exceptions.toml` for what is not proven yet.
+//! `crates/conformance/exceptions.toml` for what is not proven yet. What is proven is proven for each
+//! version that the requirement names; that a test asks the bases that it says it does, it checks
+//! itself when it runs.
 
 mod markers;
 mod page;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
+
+use markers::Proofs;
 
 use crate::workspace;
 
@@ -46,11 +50,25 @@ enum Level {
     May,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 enum Version {
     R4,
     R4B,
     R5,
+}
+
+impl Version {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::R4 => "R4",
+            Self::R4B => "R4B",
+            Self::R5 => "R5",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        [Self::R4, Self::R4B, Self::R5].into_iter().find(|one| one.name() == name)
+    }
 }
 
 /// Why some requirements are not proven.
@@ -79,8 +97,7 @@ struct Exceptions {
 /// All that the page tells.
 struct Conformance {
     requirements: Vec<Requirement>,
-    /// Names of tests by the ID they prove.
-    proofs: BTreeMap<String, BTreeSet<String>>,
+    proofs: Proofs,
     exceptions: Vec<Exception>,
 }
 
@@ -121,10 +138,11 @@ impl Conformance {
         for requirement in &self.requirements {
             ensure!(known.insert(&requirement.id), "{} is there twice", requirement.id);
             ensure!(!requirement.versions.is_empty(), "{} is for no version", requirement.id);
+            self.check_versions(requirement)?;
         }
         for (id, tests) in &self.proofs {
             if !known.contains(id) {
-                let tests: Vec<&str> = tests.iter().map(String::as_str).collect();
+                let tests: Vec<&str> = tests.keys().map(String::as_str).collect();
                 bail!("{} proves the unknown requirement {id}", tests.join(", "));
             }
         }
@@ -135,6 +153,21 @@ impl Conformance {
             ensure!(
                 !self.proofs.contains_key(id),
                 "exceptions.toml excuses {id}, which a test proves: take it out there"
+            );
+        }
+        Ok(())
+    }
+
+    /// What is proven is proven for each version that the requirement names.
+    fn check_versions(&self, requirement: &Requirement) -> Result<()> {
+        let Some(tests) = self.proofs.get(&requirement.id) else { return Ok(()) };
+        for version in &requirement.versions {
+            let is_proven = |of: &markers::Versions| of.is_empty() || of.contains(version);
+            ensure!(
+                tests.values().any(is_proven),
+                "no test proves {} for {}",
+                requirement.id,
+                version.name()
             );
         }
         Ok(())

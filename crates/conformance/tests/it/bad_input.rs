@@ -266,7 +266,7 @@ const FILES_MIN: usize = 12_000;
 
 #[tokio::test]
 async fn thousands_of_sockets_that_never_bind_cost_little_and_keep_nobody_out() {
-    verifies!("RQ-SS-14", "RQ-CH-50");
+    verifies!(R4: "RQ-SS-14", "RQ-CH-50");
     let count = if open_files_max() < FILES_MIN { 1_500 } else { SOCKETS };
     let options = Options::default()
         .set("websocket.bind-deadline", "10m")

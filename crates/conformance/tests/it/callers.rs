@@ -364,19 +364,28 @@ async fn a_client_may_have_only_so_many_subscriptions() {
     verifies!("RQ-SS-14");
     let options = options().set("limits.subscriptions-per-client-max", 4);
     let server = Server::start_with(options).await;
-    let base = server.base(Version::R4);
-    let (ward, other) = (as_client(&base, "ward"), as_client(&base, "other"));
-    let asked: Value = Subscribe::websocket(TOPIC).json(Version::R4);
-    let mut last = String::new();
-    for _ in 0..4 {
-        last = ward.create(&asked).await["id"].as_str().expect("an id").to_owned();
+    let bases = server.bases();
+    // The quota is one for all bases.
+    for base in &bases {
+        let (ward, other) = (as_client(base, "ward"), as_client(base, "other"));
+        let asked: Value = Subscribe::websocket(TOPIC).json(base.version);
+        let mut ids = Vec::new();
+        for _ in 0..4 {
+            ids.push(ward.create(&asked).await["id"].as_str().expect("an id").to_owned());
+        }
+        for base in &bases {
+            let asked = Subscribe::websocket(TOPIC).json(base.version);
+            let reply = as_client(base, "ward").post("Subscription", &asked).await;
+            assert!(matches!(reply.status, 422 | 429), "{reply}");
+            reply.refused(reply.status);
+        }
+        other.create(&asked).await;
+        for id in &ids {
+            ward.remove(&format!("Subscription/{id}")).await;
+        }
+        let again = ward.create(&asked).await;
+        ward.remove(&format!("Subscription/{}", again["id"].as_str().expect("an id"))).await;
     }
-    let reply = ward.post("Subscription", &asked).await;
-    assert!(matches!(reply.status, 422 | 429), "{reply}");
-    reply.refused(reply.status);
-    other.create(&asked).await;
-    ward.remove(&format!("Subscription/{last}")).await;
-    ward.create(&asked).await;
 }
 
 #[tokio::test]

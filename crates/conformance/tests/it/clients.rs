@@ -13,7 +13,7 @@ const TOPIC: &str = "http://cresset.test/topics/patient-any";
 
 #[tokio::test]
 async fn medplums_client_subscribes_to_criteria() {
-    verifies!("RQ-SB-02", "RQ-CH-43");
+    verifies!(R4: "RQ-SB-02", "RQ-CH-43");
     let server = Server::start().await;
     let printed = node("medplum.cjs", &[&format!("{}/", server.url())]).await;
     let ids: Value = serde_json::from_str(&printed).expect("JSON");
@@ -22,7 +22,7 @@ async fn medplums_client_subscribes_to_criteria() {
 
 #[tokio::test]
 async fn the_paths_of_medplums_client_can_be_switched_off() {
-    verifies!("RQ-SB-02");
+    verifies!(R4: "RQ-SB-02");
     let on = Server::start().await;
     let off = Server::start_with(Options::default().set("server.medplum", false)).await;
     for (server, expected) in [(on, 200), (off, 404)] {
@@ -65,7 +65,7 @@ async fn fhirpy_creates_searches_pages_subscribes_and_receives() {
 
 #[tokio::test]
 async fn the_models_of_fhir_resources_read_all_that_is_said_and_write_what_is_taken() {
-    verifies!("RQ-NB-01", "RQ-CF-08", "RQ-OP-05");
+    verifies!(R4B, R5: "RQ-NB-01", "RQ-CF-08", "RQ-OP-05");
     let server = Server::start().await;
     let receiver = Receiver::start().await;
     for (version, name) in [(Version::R4B, "R4B"), (Version::R5, "R5")] {

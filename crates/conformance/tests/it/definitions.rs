@@ -1,10 +1,12 @@
-//! The definitions that the CapabilityStatement refers to, where they are this server's to serve.
+//! The definitions that the CapabilityStatement refers to: all of them are served.
 
-use cresset_conformance::{Client, Options, Server, Version, verifies};
+use cresset_conformance::{Client, Options, Server, Subscribe, Version, verifies};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 const OWN: &str = "https://cresset.dev/fhir/";
+const GUIDE: &str = "http://hl7.org/fhir/uv/subscriptions-backport/";
+const TOPIC: &str = "http://cresset.test/topics/patient-any";
 const HL7_PARAMETERS: &str = "http://hl7.org/fhir/SearchParameter/";
 
 async fn resources(base: &Client) -> Vec<Value> {
@@ -36,28 +38,84 @@ fn found(page: &Value) -> Vec<&str> {
     entries.map(|one| one["resource"]["id"].as_str().expect("an id")).collect()
 }
 
+/// What a canonical means here: found by it, and read by its id.
+async fn resolve(base: &Client, url: &str) -> Value {
+    let path: Vec<&str> = url.rsplitn(3, '/').collect();
+    let (id, resource_type) = (path[0], path[1]);
+    let page = base.read(&format!("{resource_type}?url={url}")).await;
+    assert_eq!(found(&page), [id], "{url}");
+    let definition = base.read(&format!("{resource_type}/{id}")).await;
+    assert_eq!(definition["url"], url);
+    check_form(base, &definition).await;
+    definition
+}
+
 #[tokio::test]
-async fn the_operations_of_our_own_are_defined_here() {
+async fn the_operations_are_defined_here() {
     verifies!("RQ-CF-08", "RQ-CF-16");
     let server = Server::start().await;
     for base in server.bases() {
         let resources = resources(&base).await;
-        let own = named(&resources, "operation");
-        let own: Vec<&str> = own.iter().filter_map(|one| one.strip_prefix(OWN)).collect();
-        assert!(own.contains(&"OperationDefinition/explain"), "{own:?}");
-        for path in own {
-            let definition = base.read(path).await;
-            assert_eq!(definition["url"], format!("{OWN}{path}"));
-            check_form(&base, &definition).await;
+        let urls = named(&resources, "operation");
+        assert!(urls.contains(&format!("{OWN}OperationDefinition/explain")), "{urls:?}");
+        for url in urls {
+            let definition = resolve(&base, &url).await;
             let name = definition["code"].as_str().expect("a code");
-            for of in definition["resource"].as_array().expect("types") {
-                let resource = resources.iter().find(|one| one["type"] == *of).expect("a type");
-                let operations = resource["operation"].as_array().expect("operations");
-                assert!(operations.iter().any(|one| one["name"] == name), "{of} {name}");
+            let of = definition["resource"].as_array().expect("types");
+            for resource in &resources {
+                let operations = resource["operation"].as_array().into_iter().flatten();
+                let offered = operations.filter(|one| one["definition"] == url.as_str());
+                let names: Vec<&Value> = offered.map(|one| &one["name"]).collect();
+                let is_of = of.contains(&resource["type"]) || of.contains(&"Resource".into());
+                assert_eq!(names, if is_of { vec![name] } else { vec![] }, "{url} of {resource}");
             }
-            let page = base.read(&format!("OperationDefinition?url={OWN}{path}")).await;
-            assert_eq!(found(&page), [definition["id"].as_str().expect("an id")]);
         }
+    }
+}
+
+#[tokio::test]
+async fn what_the_guide_defines_of_subscriptions_is_defined_here() {
+    verifies!("RQ-CF-09", "RQ-CF-10", "RQ-CF-11");
+    let server = Server::start().await;
+    for base in server.bases().into_iter().filter(|base| base.version.is_backport()) {
+        let statement = base.read("metadata").await;
+        let text = |one: &Value| one.as_str().expect("a canonical").to_owned();
+        let mut urls: Vec<String> = ["instantiates", "implementationGuide"]
+            .iter()
+            .flat_map(|name| statement[*name].as_array().expect("canonicals"))
+            .map(text)
+            .collect();
+        let resources = statement["rest"][0]["resource"].as_array().expect("resources");
+        let profiles = resources.iter().filter_map(|one| one["supportedProfile"].as_array());
+        urls.extend(profiles.flatten().map(text));
+        let topics = resources.iter().filter_map(|one| one["extension"].as_array()).flatten();
+        urls.extend(topics.map(|one| text(&one["url"])));
+        // What notifications and statuses say of themselves.
+        base.save(&Subscribe::websocket(TOPIC).id("told").json(base.version)).await;
+        for path in ["Subscription/told/$events", "Subscription/told/$status"] {
+            profiles_in(&base.read(path).await, &mut urls);
+        }
+        urls.sort_unstable();
+        urls.dedup();
+        assert!(urls.len() >= 4, "{urls:?}");
+        while let Some(url) = urls.pop() {
+            let definition = resolve(&base, &url).await;
+            // What profiles are made of.
+            let elements = definition["differential"]["element"].as_array();
+            let types = elements.into_iter().flatten().filter_map(|one| one["type"].as_array());
+            let of_types = types.flatten().filter_map(|one| one["profile"].as_array()).flatten();
+            urls.extend(of_types.map(text));
+        }
+        let set = resolve(&base, &format!("{GUIDE}ValueSet/backport-content-value-set")).await;
+        resolve(&base, set["compose"]["include"][0]["system"].as_str().expect("a system")).await;
+    }
+}
+
+fn profiles_in(value: &Value, found: &mut Vec<String>) {
+    let named = value["meta"]["profile"].as_array().into_iter().flatten();
+    found.extend(named.map(|one| one.as_str().expect("a canonical").to_owned()));
+    for entry in value["entry"].as_array().into_iter().flatten() {
+        profiles_in(&entry["resource"], found);
     }
 }
 

@@ -17,7 +17,7 @@ async fn active(base: &Client, subscribe: Subscribe) -> String {
 
 #[tokio::test]
 async fn a_host_that_hangs_delays_no_other_while_its_attempts_are_repeated() {
-    verifies!("RQ-ER-06");
+    verifies!(R5: "RQ-ER-06");
     let options = Options::default()
         .set("rest-hook.retry-schedule", vec!["1s"; 60])
         .set("rest-hook.concurrency-max", 4)

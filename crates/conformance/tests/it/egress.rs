@@ -19,7 +19,7 @@ async fn logged(server: &Server, text: &str, times: usize) {
 
 #[tokio::test]
 async fn sighup_has_certificate_files_read_again_and_bad_ones_change_nothing() {
-    verifies!("RQ-SS-08");
+    verifies!(R5: "RQ-SS-08");
     let receiver = Receiver::start().await;
     let (front, other) =
         (TlsFront::start(receiver.address()).await, TlsFront::start(receiver.address()).await);

@@ -505,7 +505,7 @@ async fn what_a_relay_refuses_for_good_ends_the_subscription_with_the_reason() {
 
 #[tokio::test]
 async fn a_mailbox_gets_so_many_mails_and_no_more() {
-    verifies!("RQ-SS-14");
+    verifies!(R4: "RQ-SS-14");
     let relay = BadRelay::start([]).await;
     let options = relay.options().set("email.mails-per-hour-max", 3);
     let server = Server::start_with(options).await;

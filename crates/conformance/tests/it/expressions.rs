@@ -41,6 +41,32 @@ async fn expressions_that_cannot_be_compiled_are_refused_with_their_place() {
 }
 
 #[tokio::test]
+async fn what_is_wrong_with_one_version_of_a_topic_is_not_told_of_another() {
+    verifies!("RQ-TP-29");
+    let server = Server::start().await;
+    for base in server.bases() {
+        let versioned = |id: &str, number: &str, expression: &str| {
+            let trigger = json!({"resource": "Encounter", "fhirPathCriteria": expression});
+            let members =
+                json!({"url": url("both"), "version": number, "resourceTrigger": [trigger]});
+            topic(base.version, id, members)
+        };
+        let runs_away = "%current.repeatAll($this).exists()";
+        base.save(&versioned("bad", "1.0.0", runs_away)).await;
+        base.save(&versioned("good", "2.0.0", "%current.status.exists()")).await;
+        let named = async |end: &str| {
+            base.subscribe(&Subscribe::websocket(&format!("{}{end}", url("both")))).await
+        };
+        let (bad, good, newest) = (named("|1.0.0").await, named("|2.0.0").await, named("").await);
+        base.save(&encounter(base.version, "e", "planned", "p")).await;
+        for (id, is_well, count) in [(&bad, false, 0), (&good, true, 1), (&newest, true, 1)] {
+            let status = base.status(id).await;
+            assert_eq!((status.errors.is_empty(), status.count), (is_well, count), "{status:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn expressions_that_run_away_are_stopped_and_reported() {
     verifies!("RQ-TP-29");
     let server = Server::start().await;

@@ -99,7 +99,7 @@ async fn notifications_are_records_of_kafka_keyed_by_subscription() {
 
 #[tokio::test]
 async fn a_kafka_broker_that_is_killed_and_comes_back_elsewhere_gets_every_event_in_order() {
-    verifies!("RQ-CH-90", "RQ-ER-15");
+    verifies!(R5: "RQ-CH-90", "RQ-ER-15");
     let mut kafka = KafkaCluster::start("cresset").await;
     let detour = Detour::start().await;
     detour.lead_to(Some(kafka.address()));
@@ -176,7 +176,7 @@ async fn topics_that_a_client_may_not_use_are_refused() {
 
 #[tokio::test]
 async fn a_notification_that_is_too_large_for_a_record_is_an_error_that_says_so() {
-    verifies!("RQ-CH-90");
+    verifies!(R5: "RQ-CH-90");
     let mut kafka = KafkaCluster::start("cresset").await;
     let options = options(kafka.address())
         .set("kafka.record-max", "2KiB")

@@ -73,7 +73,7 @@ async fn sigterm_ends_requests_in_progress_closes_sockets_and_exits_0() {
 
 #[tokio::test]
 async fn an_attempt_under_way_at_sigterm_may_end_and_is_not_made_again() {
-    verifies!("RQ-CH-03", "RQ-NB-40");
+    verifies!(R4B: "RQ-CH-03", "RQ-NB-40");
     let mut server =
         Server::start_with(Options::default().set("server.shutdown-grace", "20s")).await;
     let receiver = Receiver::start().await;
@@ -101,7 +101,7 @@ async fn an_attempt_under_way_at_sigterm_may_end_and_is_not_made_again() {
 
 #[tokio::test]
 async fn an_attempt_that_outlasts_the_grace_time_is_cut_off_and_made_again_with_its_number() {
-    verifies!("RQ-CH-03", "RQ-NB-40", "RQ-ER-15");
+    verifies!(R5: "RQ-CH-03", "RQ-NB-40", "RQ-ER-15");
     let options = Options::default()
         .set("server.shutdown-grace", "500ms")
         .set("subscriptions.timeout-default", "60s");

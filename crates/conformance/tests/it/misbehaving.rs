@@ -32,7 +32,7 @@ async fn attempts(server: &Server, base: &Client, id: &str, count: usize) -> Vec
 
 #[tokio::test]
 async fn what_is_no_answer_is_a_failure_that_is_repeated_and_then_an_error() {
-    verifies!("RQ-CH-26", "RQ-ER-05", "RQ-ER-06", "RQ-SB-06");
+    verifies!(R4B: "RQ-CH-26", "RQ-ER-05", "RQ-ER-06", "RQ-SB-06");
     use Misbehaviour::{Close, EndlessHead, Garbage, Reset, SlowHead};
     let server = Server::start().await;
     let base = server.base(Version::R4B);
@@ -60,7 +60,7 @@ async fn what_is_no_answer_is_a_failure_that_is_repeated_and_then_an_error() {
 
 #[tokio::test]
 async fn the_status_of_an_answer_counts_whatever_its_body_does() {
-    verifies!("RQ-CH-26");
+    verifies!(R5: "RQ-CH-26");
     let server = Server::start().await;
     let base = server.base(Version::R5);
     for misbehaviour in [Misbehaviour::EndlessBody, Misbehaviour::SlowBody] {
@@ -80,7 +80,7 @@ async fn the_status_of_an_answer_counts_whatever_its_body_does() {
 
 #[tokio::test]
 async fn an_endpoint_whose_tls_is_none_gets_nothing() {
-    verifies!("RQ-CH-28", "RQ-SB-22");
+    verifies!(R4: "RQ-CH-28", "RQ-SB-22");
     let server = Server::start().await;
     let base = server.base(Version::R4);
     for misbehaviour in [Misbehaviour::Garbage, Misbehaviour::Reset] {
@@ -93,7 +93,7 @@ async fn an_endpoint_whose_tls_is_none_gets_nothing() {
 
 #[tokio::test]
 async fn time_that_an_overloaded_endpoint_asks_for_is_kept_to_in_every_form() {
-    verifies!("RQ-ER-06");
+    verifies!(R4: "RQ-ER-06");
     let server = Server::start().await;
     let receiver = Receiver::start().await;
     let base = server.base(Version::R4);
@@ -122,7 +122,7 @@ async fn time_that_an_overloaded_endpoint_asks_for_is_kept_to_in_every_form() {
 
 #[tokio::test]
 async fn a_server_that_is_restarted_over_and_over_does_not_begin_its_retries_anew() {
-    verifies!("RQ-ER-06", "RQ-ER-15");
+    verifies!(R5: "RQ-ER-06", "RQ-ER-15");
     let options = Options::default()
         .set("rest-hook.retry-schedule", vec!["300ms"; 3])
         .set("rest-hook.handshake-retry-schedule", vec!["300ms"; 3]);
@@ -186,7 +186,7 @@ async fn a_subscription_bounds_for_how_long_its_failures_are_repeated() {
 
 #[tokio::test]
 async fn whole_resources_do_not_go_in_the_clear_also_after_a_change_of_policy() {
-    verifies!("RQ-SS-06", "RQ-CH-28");
+    verifies!(R5: "RQ-SS-06", "RQ-CH-28");
     let mut server = Server::start().await;
     let receiver = Receiver::start().await;
     let base = server.base(Version::R5);

@@ -104,7 +104,7 @@ async fn notifications_are_messages_in_a_stream_of_nats() {
 
 #[tokio::test]
 async fn a_nats_server_that_is_killed_and_started_again_gets_every_event_in_order() {
-    verifies!("RQ-CH-90", "RQ-ER-15");
+    verifies!(R5: "RQ-CH-90", "RQ-ER-15");
     let mut nats = NatsServer::start().await;
     nats.make_stream(&["cresset.>"], &[]).await;
     let server = Server::start_with(options(nats.address())).await;
@@ -156,7 +156,7 @@ async fn under_way(grace: &str) -> (NatsServer, Detour, Server, String) {
 
 #[tokio::test]
 async fn a_publish_under_way_at_sigterm_may_end_and_is_not_made_again() {
-    verifies!("RQ-CH-90", "RQ-CH-03");
+    verifies!(R4: "RQ-CH-90", "RQ-CH-03");
     let (mut nats, detour, mut server, id) = under_way("20s").await;
     let base = server.base(Version::R4);
     server.terminate();
@@ -181,7 +181,7 @@ async fn a_publish_under_way_at_sigterm_may_end_and_is_not_made_again() {
 
 #[tokio::test]
 async fn a_publish_that_outlasts_the_grace_time_is_made_again_and_nothing_is_lost() {
-    verifies!("RQ-CH-90", "RQ-ER-15");
+    verifies!(R4: "RQ-CH-90", "RQ-ER-15");
     let (mut nats, detour, mut server, id) = under_way("500ms").await;
     server.terminate();
     assert_eq!(server.ended().await.code(), Some(0));
@@ -285,7 +285,7 @@ async fn what_no_stream_takes_is_an_error_that_says_so() {
 
 #[tokio::test]
 async fn nats_is_spoken_to_over_tls_and_with_a_login() {
-    verifies!("RQ-CH-90");
+    verifies!(R5: "RQ-CH-90");
     let folder = tempfile::tempdir().expect("a folder");
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();

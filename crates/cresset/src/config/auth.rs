@@ -3,10 +3,10 @@
 //! Tokens never stand in a configuration, only their hashes; should one do by mistake, no message
 //! repeats it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use cresset_model::ClientName;
+use cresset_model::{ClientName, PayloadContent};
 
 use super::entries::{Entry, read_all};
 use super::reader::Reader;
@@ -14,6 +14,9 @@ use super::value::{self, Kind};
 
 /// Most clients.
 pub(crate) const CLIENTS_MAX: usize = 10_000;
+
+/// Most topics that one client can be bounded to.
+pub(crate) const TOPICS_PER_CLIENT_MAX: usize = 1_000;
 
 /// Most tokens that one client may have at a time.
 pub(crate) const TOKENS_PER_CLIENT_MAX: usize = 8;
@@ -40,6 +43,10 @@ pub(crate) struct Client {
     pub(crate) token_hashes: Vec<TokenHash>,
     /// At least one, each once, sorted.
     pub(crate) rights: Vec<Right>,
+    /// URLs of the topics it may subscribe to; none if any.
+    pub(crate) topics: Option<BTreeSet<String>>,
+    /// The highest content level of its subscriptions; none if any.
+    pub(crate) content_max: Option<PayloadContent>,
 }
 
 /// SHA-256 of a token.
@@ -83,7 +90,13 @@ const RIGHTS: &[(&str, Right)] = &[
     ("write", Right::Write),
 ];
 
-const CLIENT_KEYS: [&str; 3] = ["name", "rights", "token-sha256"];
+const CLIENT_KEYS: [&str; 5] = ["content-max", "name", "rights", "token-sha256", "topics"];
+
+const CONTENTS: &[(&str, PayloadContent)] = &[
+    ("empty", PayloadContent::Empty),
+    ("id-only", PayloadContent::IdOnly),
+    ("full-resource", PayloadContent::FullResource),
+];
 
 impl fmt::Debug for TokenHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -123,9 +136,18 @@ fn client(entry: &mut Entry<'_>, taken: &mut Taken) -> Option<Client> {
     let name = entry.read("name", &client_name());
     let token_hashes = entry.read("token-sha256", &token_hashes());
     let rights = entry.read("rights", &rights());
+    let topics = entry.optional("topics", &topics());
+    let content_max = entry.optional("content-max", &value::choice(CONTENTS));
     let (name, token_hashes, rights) = (name?, token_hashes?, rights?);
     taken.refuse(entry, &name, &token_hashes);
-    Some(Client { name, token_hashes, rights })
+    let bounds = [("topics", topics.is_some()), ("content-max", content_max.is_some())];
+    for (key, _) in bounds.into_iter().filter(|(_, is_set)| *is_set) {
+        // An admin may change what others subscribed to, so this would bound nothing.
+        if rights.contains(&Right::Admin) {
+            entry.refuse(key, "does not go together with the right \"admin\"".to_owned());
+        }
+    }
+    Some(Client { name, token_hashes, rights, topics, content_max })
 }
 
 impl Taken {
@@ -176,6 +198,17 @@ fn token_hash() -> Kind<TokenHash> {
         }
         Ok(TokenHash(bytes))
     })
+}
+
+/// Canonical URLs, which stand for all versions of a topic.
+fn topics() -> Kind<BTreeSet<String>> {
+    let url = value::name().and_then(|text| match text.contains(':') && !text.contains('|') {
+        true => Ok(text),
+        false => {
+            Err(format!("must be the canonical URL of a topic without |version, not {text:?}"))
+        }
+    });
+    value::list(url, TOPICS_PER_CLIENT_MAX).and_then(|urls| Ok(urls.into_iter().collect()))
 }
 
 fn rights() -> Kind<Vec<Right>> {

@@ -113,9 +113,7 @@ impl Primitive {
                 "must have visible characters, no control ones, and 1,048,576 characters at most",
             ),
             Self::Time => (is_time(text), "must be a time: hh:mm:ss"),
-            Self::Uri => {
-                (!text.contains(char::is_whitespace), "must be a URI, without white space")
-            }
+            Self::Uri => (!has_white_space(text), "must be a URI, without white space"),
             Self::Uuid => (is_uuid(text), "must be a UUID, as in urn:uuid:… with lower case"),
             Self::Xhtml => return narrative::check(text),
             Self::Boolean
@@ -137,20 +135,31 @@ fn integer(value: &Value, low: i64, what: &'static str) -> Result<(), &'static s
     number.and_then(serde_json::Number::as_i64).is_some_and(in_range).then_some(()).ok_or(what)
 }
 
+/// Whether all bytes are such. Without an end at the first that is not, so that the compiler looks at
+/// many at once.
+fn all_bytes(text: &str, is_such: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(true, |all, byte| all & is_such(byte))
+}
+
+fn has_white_space(text: &str) -> bool {
+    let has_none = all_bytes(text, |byte| byte > b' ' && byte.is_ascii());
+    !has_none && text.contains(char::is_whitespace)
+}
+
 fn is_string(text: &str) -> bool {
-    let is_allowed = |byte: u8| byte >= b' ' || matches!(byte, b'\n' | b'\r' | b'\t');
-    text.bytes().all(is_allowed)
+    all_bytes(text, |byte| byte >= b' ' || matches!(byte, b'\n' | b'\r' | b'\t'))
         && (text.len() <= STRING_CHARACTERS_MAX || text.chars().count() <= STRING_CHARACTERS_MAX)
         && text.contains(|letter: char| !letter.is_whitespace())
 }
 
 fn is_code(text: &str) -> bool {
-    text.split(' ').all(|word| !word.is_empty() && !word.contains(char::is_whitespace))
+    !has_white_space(text)
+        || text.split(' ').all(|word| !word.is_empty() && !word.contains(char::is_whitespace))
 }
 
 fn is_id(text: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
-    text.len() <= 64 && text.bytes().all(is_allowed)
+    text.len() <= 64 && all_bytes(text, is_allowed)
 }
 
 fn is_base64(text: &str) -> bool {

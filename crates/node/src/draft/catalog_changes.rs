@@ -14,7 +14,7 @@ use smol_str::SmolStr;
 use super::lookup::{NOTHING, check_indexed};
 use super::{Author, Draft, LiveEffect, codec_of, is_alive, subscription_key};
 use crate::bases::version_of;
-use crate::caller::{Right, check_may_ask, may_not_ask};
+use crate::caller::may_not_ask;
 use crate::catalogs::compile_topic;
 use crate::config::SearchIndex;
 use crate::error::{Error, Kind};
@@ -105,14 +105,14 @@ impl Draft<'_> {
             return Ok(());
         }
         let codec = codec_of(live.base)?;
-        let may_read = self.shared.rights.has(&live.owner, Right::Read);
+        let rights = &self.shared.rights;
         let catalog = self.catalog_mut(live.base)?;
         let parsed = json::parse(&current.body).and_then(|value| codec.parse_subscription(&value));
         let compiled = match parsed {
             // One without a topic of its own may wait for another one.
             Ok((parsed, _)) if parsed.topic.url != topic_url => return Ok(()),
             Ok((parsed, _)) => catalog.recompile_subscription(&parsed).and_then(|compiled| {
-                check_may_ask(may_read, &compiled)?;
+                rights.check(&live.owner, &compiled, parsed.content)?;
                 Ok(compiled)
             }),
             Err(issues) => Err(issues),

@@ -12,7 +12,7 @@ use cresset_store::{Record, SubscriptionLife};
 use serde_json::Value;
 
 use super::{Author, Draft, LiveEffect, codec_of, is_counted};
-use crate::caller::{Right, check_may_ask};
+use crate::caller::check_may_ask;
 use crate::error::{Error, Kind};
 use crate::live::LiveSubscription;
 use crate::settings::Settings;
@@ -140,7 +140,8 @@ impl Draft<'_> {
         // changes what is somebody else's asks in the name of its owner.
         let rights = &self.shared.rights;
         let owner = existing.map_or(author.name, |existing| existing.owner.as_ref());
-        check_may_ask(author.may_read && rights.has(owner, Right::Read), &compiled)
+        check_may_ask(author.may_read, &compiled)
+            .and_then(|()| rights.check(owner, &compiled, asked.content))
             .map_err(|issue| refused(Kind::Forbidden, issue.into()))?;
         self.check_answerable(base, &compiled)
             .map_err(|issue| refused(Kind::Unprocessable, issue.into()))?;

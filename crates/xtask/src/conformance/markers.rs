@@ -7,26 +7,42 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Context as _, Result, ensure};
 
+use super::Version;
 use crate::workspace::Source;
 
 const MARKER: &str = "verifies!(";
 
-/// Names of tests, `crate::function`, by the ID they prove.
-pub(super) fn proofs(sources: &[Source]) -> Result<BTreeMap<String, BTreeSet<String>>> {
-    let mut proofs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+/// The versions that a test proves something for; all if empty.
+pub(super) type Versions = BTreeSet<Version>;
+
+/// Names of tests, `crate::function`, by the ID they prove, with the versions they prove it for.
+pub(super) type Proofs = BTreeMap<String, BTreeMap<String, Versions>>;
+
+/// All that tests say they prove.
+pub(super) fn proofs(sources: &[Source]) -> Result<Proofs> {
+    let mut proofs = Proofs::new();
     // Not our own sources: they speak of markers without proving anything.
     for source in sources.iter().filter(|source| !source.path.starts_with("crates/xtask/")) {
         let krate = source.path.split('/').nth(1).unwrap_or_default();
         let found = markers(&source.text).with_context(|| source.path.clone())?;
-        for (function, id) in found {
-            proofs.entry(id).or_default().insert(format!("{krate}::{function}"));
+        for Marker { function, versions, id } in found {
+            let test = format!("{krate}::{function}");
+            proofs.entry(id).or_default().insert(test, versions);
         }
     }
     Ok(proofs)
 }
 
-/// Pairs of the function that holds a marker and an ID in it.
-fn markers(text: &str) -> Result<Vec<(&str, String)>> {
+/// One ID in a marker.
+struct Marker<'t> {
+    /// The function that holds it.
+    function: &'t str,
+    versions: Versions,
+    id: String,
+}
+
+/// All IDs of all markers.
+fn markers(text: &str) -> Result<Vec<Marker<'_>>> {
     let mut found = Vec::new();
     for (at, _) in text.match_indices(MARKER) {
         if is_comment(text, at) {
@@ -37,9 +53,20 @@ fn markers(text: &str) -> Result<Vec<(&str, String)>> {
         let arguments = rest.split(')').next().unwrap_or_default();
         let ids: Vec<&str> = arguments.split('"').skip(1).step_by(2).collect();
         ensure!(!ids.is_empty(), "{function}: verifies! names no requirement");
-        found.extend(ids.into_iter().map(|id| (function, id.to_owned())));
+        let versions = versions(arguments).with_context(|| function.to_owned())?;
+        found.extend(ids.into_iter().map(|id| {
+            let versions = versions.clone();
+            Marker { function, versions, id: id.to_owned() }
+        }));
     }
     Ok(found)
+}
+
+/// The versions that stand before the IDs, if any do.
+fn versions(arguments: &str) -> Result<Versions> {
+    let before_ids = arguments.split('"').next().unwrap_or_default();
+    let Some((names, _)) = before_ids.split_once(':') else { return Ok(Versions::new()) };
+    names.split(',').map(|name| Version::named(name.trim()).context("no such version")).collect()
 }
 
 fn is_comment(text: &str, at: usize) -> bool {

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use super::{Conformance, Level, Requirement, Version};
+use super::markers::Versions;
+use super::{Conformance, Level, Requirement};
 
 const HEAD: &str = "\
 # Conformance
@@ -14,7 +15,8 @@ Subscriptions R5 Backport guide 1.1.0 for R4 and R4B and of FHIR R5, restated in
 `crates/conformance/requirements.toml`.
 
 Levels: SHALL, SHALL NOT, SHOULD, SHOULD NOT and MAY as the source states; INF is demanded by the
-Inferno test kit only; REC is our choice where the sources are silent or disagree.
+Inferno test kit only; REC is our choice where the sources are silent or disagree. A test without
+versions behind it runs for all that the requirement names.
 ";
 
 /// The sections, by the letters of the IDs.
@@ -48,7 +50,7 @@ pub(super) fn render(conformance: &Conformance) -> String {
             let cells = [
                 one.id.as_str(),
                 level(one.level),
-                &one.versions.iter().map(|one| version(*one)).collect::<Vec<_>>().join(" "),
+                &one.versions.iter().map(|one| one.name()).collect::<Vec<_>>().join(" "),
                 &one.summary,
                 &one.source,
                 &proof(conformance, &one.id),
@@ -72,7 +74,8 @@ fn totals(conformance: &Conformance, out: &mut String) {
 
 fn proof(conformance: &Conformance, id: &str) -> String {
     if let Some(tests) = conformance.proofs.get(id) {
-        let tests: Vec<String> = tests.iter().map(|test| format!("`{test}`")).collect();
+        let tests: Vec<String> =
+            tests.iter().map(|(test, versions)| format!("`{test}`{}", only(versions))).collect();
         return tests.join(", ");
     }
     let Some(exception) = conformance.exception(id) else {
@@ -94,11 +97,14 @@ fn level(level: Level) -> &'static str {
     }
 }
 
-fn version(version: Version) -> &'static str {
-    match version {
-        Version::R4 => "R4",
-        Version::R4B => "R4B",
-        Version::R5 => "R5",
+/// The versions that a test is for, where it is not for all.
+fn only(versions: &Versions) -> String {
+    match versions.is_empty() {
+        true => String::new(),
+        false => {
+            let names: Vec<&str> = versions.iter().map(|one| one.name()).collect();
+            format!(" ({})", names.join(" "))
+        }
     }
 }
 

@@ -1,5 +1,9 @@
 //! The section `[auth]`.
 
+use std::collections::BTreeSet;
+
+use cresset_model::PayloadContent;
+
 use super::super::auth::{Auth, Right, TOKENS_PER_CLIENT_MAX};
 use super::{check, flags, load_with, problems};
 
@@ -23,6 +27,32 @@ fn clients_are_read_with_hashes_and_rights() {
     assert_eq!(clients[0].token_hashes[1].0[..3], [0x9d, 0x23, 0xcf]);
     assert_eq!(clients[0].rights, [Right::Read, Right::Write]);
     assert!(!format!("{clients:?}").contains("141"), "Debug shows a hash");
+}
+
+#[test]
+fn a_client_may_be_bounded_to_topics_and_a_content_level() {
+    let file = |bounds: &str| format!("[auth]\nmode = \"tokens\"\n{}{bounds}\n", client("a", HASH));
+    let load = |bounds: &str| match load_with(&file(bounds), &[], flags()).unwrap().auth {
+        Auth::Tokens(mut clients) => clients.remove(0),
+        Auth::None => panic!(),
+    };
+    let free = load("");
+    assert_eq!((free.topics, free.content_max), (None, None));
+    let bounded = load("topics = [\"http://a/b\", \"urn:c\"]\ncontent-max = \"id-only\"");
+    assert_eq!(bounded.topics, Some(["http://a/b", "urn:c"].map(str::to_owned).into()));
+    assert_eq!(bounded.content_max, Some(PayloadContent::IdOnly));
+    assert_eq!(load("topics = []").topics, Some(BTreeSet::new()), "none at all");
+    let place = "cresset.toml:7: auth.client[0].topics: must be the canonical URL of a topic";
+    check(
+        &file("topics = [\"http://a|1\"]"),
+        &format!("{place} without |version, not \"http://a|1\""),
+    );
+    check(&file("topics = [\"a\"]"), &format!("{place} without |version, not \"a\""));
+    let admin = file("content-max = \"empty\"").replace("[\"read\"]", "[\"admin\"]");
+    check(
+        &admin,
+        "cresset.toml:3: auth.client[0].content-max: does not go together with the right \"admin\"",
+    );
 }
 
 #[test]

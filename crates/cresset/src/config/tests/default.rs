@@ -158,7 +158,18 @@ fn expected() -> Config {
             events_keep: seconds(30 * 24 * 60 * 60),
             events_per_subscription_max: n(100_000),
         },
-        search: Search { index: SearchIndex::All, wait_max: seconds(5), concurrency_max: n(8) },
+        search: Search {
+            index: SearchIndex::Listed(
+                "asserter authoredon birthdate category clinical-status code criteria date \
+                 derived-or-self encounter family gender given identifier intent name organization \
+                 patient performer practitioner resource status subject title topic type url version"
+                    .split(' ')
+                    .map(str::to_owned)
+                    .collect(),
+            ),
+            wait_max: seconds(5),
+            concurrency_max: n(8),
+        },
         validation: Validation { level: cresset_node::ValidationLevel::Strict },
         log: Log { format: LogFormat::Pretty, level: LevelFilter::INFO, targets: Vec::new() },
         metrics: Metrics { access: cresset_api::MetricsAccess::Right },

@@ -18,7 +18,7 @@ pub async fn others_hold<T>() {
 }
 ";
     let found: Vec<_> = markers(text).unwrap();
-    let found: Vec<_> = found.iter().map(|(function, id)| (*function, id.as_str())).collect();
+    let found: Vec<_> = found.iter().map(|one| (one.function, one.id.as_str())).collect();
     assert_eq!(
         found,
         [("one_thing_holds", "RQ-NB-40"), ("others_hold", "RQ-NB-41"), ("others_hold", "RQ-NB-42"),]
@@ -38,5 +38,16 @@ fn proofs_name_crate_and_function() {
     let found = proofs(&[source("crates/a/src/b/tests.rs"), source("crates/xtask/src/x.rs")]);
     let found = found.unwrap();
     assert_eq!(found.len(), 1);
-    assert_eq!(found["RQ-NB-40"].iter().collect::<Vec<_>>(), ["a::holds_always"]);
+    assert_eq!(found["RQ-NB-40"].keys().collect::<Vec<_>>(), ["a::holds_always"]);
+}
+
+#[test]
+fn a_marker_may_name_the_versions_it_is_for() {
+    let versions = |text: &str| -> Vec<Version> {
+        markers(text).unwrap()[0].versions.iter().copied().collect()
+    };
+    assert_eq!(versions("fn a() { verifies!(\"RQ-NB-40\"); }"), []);
+    let some = "fn a() { verifies!(R5, R4: \"RQ-NB-40\", \"RQ-NB-41\"); }";
+    assert_eq!(versions(some), [Version::R4, Version::R5]);
+    assert!(markers("fn a() { verifies!(R6: \"RQ-NB-40\"); }").is_err());
 }
