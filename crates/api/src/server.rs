@@ -65,6 +65,8 @@ impl Default for Config {
 /// The HTTP server of a node.
 pub struct Server {
     context: Context,
+    /// Routes of others.
+    beside: axum::Router,
 }
 
 impl Server {
@@ -75,7 +77,17 @@ impl Server {
         let translations = Arc::new(Semaphore::new(TRANSLATIONS_MAX));
         let config = Arc::new(config);
         let http = Arc::default();
-        Self { context: Context { node, config, requests, bodies, translations, http } }
+        Self {
+            context: Context { node, config, requests, bodies, translations, http },
+            beside: axum::Router::new(),
+        }
+    }
+
+    /// Serves these routes, too, with paths that no FHIR version has. What holds for the server's own,
+    /// such as CORS and the bounds of requests, does not hold for them.
+    #[must_use]
+    pub fn beside(self, routes: axum::Router) -> Self {
+        Self { beside: self.beside.merge(routes), ..self }
     }
 
     /// Serves until `stop` is ready, then lets requests in progress end for at most `grace`.
@@ -99,7 +111,7 @@ impl Server {
             .timer(TokioTimer::new())
             .header_read_timeout(self.context.config.request_time_max);
         let builder = Arc::new(builder);
-        let service = router(self.context);
+        let service = router(self.context).merge(self.beside);
         tokio::pin!(stop);
         loop {
             let permit = tokio::select! {

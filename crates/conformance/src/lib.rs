@@ -5,7 +5,7 @@
 //! ([`Client`]), listens on websockets ([`Socket`]) and is an endpoint itself ([`Receiver`],
 //! and [`Rogue`] for what no HTTP server does); brokers are others' programs that it starts
 //! ([`NatsServer`], [`KafkaCluster`], and [`Relay`] for mails), and so are clients ([`node`],
-//! [`python`], [`Chromium`]). What
+//! [`python`], [`Chromium`], and [`Browser`] to drive it). What
 //! it reads it reads by hand from JSON ([`Notification`]), never with the product's own code, and
 //! it checks the frame rules of every notification that it reads. Nothing here sleeps: it waits
 //! for a condition, with a deadline ([`until`]).
@@ -14,6 +14,7 @@
 //! `cargo xtask conformance` lists them in `docs/conformance.md`.
 
 mod bad_relay;
+mod browser;
 mod client;
 mod detour;
 mod kafka;
@@ -36,6 +37,7 @@ mod wait;
 mod wire;
 
 pub use bad_relay::{BadRelay, Manner};
+pub use browser::{Browser, Look};
 pub use client::{Client, Request, Token};
 pub use detour::Detour;
 pub use kafka::{KafkaCluster, KafkaRecord};

@@ -93,7 +93,7 @@ fn scripts() -> PathBuf {
 }
 
 /// A process that does not outlive the test.
-struct Running(Child);
+pub(crate) struct Running(pub(crate) Child);
 
 impl Drop for Running {
     fn drop(&mut self) {

@@ -35,6 +35,8 @@ pub enum Answer {
     Page(String),
     /// 302 to this URL.
     Redirect(String),
+    /// 422 with this text.
+    Refused(String),
     /// With this status.
     Status(u16),
     /// With this status and `Retry-After`.
@@ -248,6 +250,7 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request<Body>) -> Re
         Answer::Module(text) => ([("content-type", "text/javascript")], text).into_response(),
         Answer::Page(html) => ([("content-type", "text/html")], html).into_response(),
         Answer::Redirect(to) => (StatusCode::FOUND, [("location", to)]).into_response(),
+        Answer::Refused(text) => (StatusCode::UNPROCESSABLE_ENTITY, text).into_response(),
         Answer::Status(status) => status_of(status).into_response(),
     }
 }

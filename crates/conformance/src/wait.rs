@@ -30,6 +30,11 @@ pub(crate) async fn until_within<T, F: Future<Output = Option<T>>>(
             return answer;
         }
         assert!(Instant::now() < deadline, "not within {time_max:?}: {what}");
-        tokio::time::sleep(POLL).await;
+        pause().await;
     }
+}
+
+/// Lets others go on between two looks at a condition.
+pub(crate) async fn pause() {
+    tokio::time::sleep(POLL).await;
 }

@@ -13,6 +13,7 @@
 
 pub(crate) mod auth;
 pub(crate) mod brokers;
+pub(crate) mod console;
 mod email;
 mod entries;
 mod problem;
@@ -34,9 +35,10 @@ use std::time::Duration;
 use cresset_channel::{HostConfig, InvalidSigningKey, IpNet, ProxyUrl, SigningKey};
 use cresset_node::ValidationLevel;
 use tracing::level_filters::LevelFilter;
-use url::Url;
+use url::{Host, Url};
 
 pub(crate) use auth::Auth;
+pub(crate) use console::Console;
 pub(crate) use email::Email;
 pub(crate) use problem::{Origin, Problem, Problems};
 use reader::Reader;
@@ -72,6 +74,7 @@ pub(crate) struct Config {
     pub(crate) metrics: Metrics,
     pub(crate) telemetry: Telemetry,
     pub(crate) audit: Audit,
+    pub(crate) console: Console,
 }
 
 /// `[server]`; its fields, as those of all sections, are described in `default.toml`.
@@ -288,6 +291,17 @@ impl Server {
             None => format!("http://{bound}"),
         }
     }
+
+    /// Whether it is for this machine only, as far as the configuration tells.
+    pub(crate) fn is_local(&self) -> bool {
+        let is_here = self.base_url.as_ref().is_none_or(|url| match url.host() {
+            Some(Host::Domain(name)) => name == "localhost",
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            None => false,
+        });
+        is_here && self.listen.ip().to_canonical().is_loopback()
+    }
 }
 
 /// Reads all layers.
@@ -387,6 +401,7 @@ impl Config {
             metrics: Metrics::read(reader),
             telemetry: Telemetry::read(reader),
             audit: Audit::read(reader),
+            console: Console::read(reader),
         }
     }
 
@@ -419,6 +434,7 @@ impl Config {
         self.kafka.check(reader);
         self.nats.check(reader);
         self.email.check(reader);
+        self.console.check(reader, &self.auth);
         let subscriptions = &self.subscriptions;
         if subscriptions.timeout_default > subscriptions.timeout_max {
             let keys = ["subscriptions.timeout-default", "subscriptions.timeout-max"];

@@ -10,8 +10,8 @@ use cresset_api::Server;
 use cresset_channel::{AddressPolicy, EndpointPolicy, RestHook, SIGNING_KEYS_MAX, SigningKey};
 use cresset_engine::{BreakerPolicy, RetryPolicy, RetrySchedule};
 use cresset_node::{
-    AuditConfig, Authentication, Caller, Clock, Node, Stopper, SubscriptionBounds, TokenHash,
-    Tracer,
+    AuditConfig, Authentication, Caller, Clock, Node, Rights, Stopper, SubscriptionBounds,
+    TokenHash, Tracer,
 };
 use cresset_store::{MemoryStore, Store};
 use cresset_store_embedded::EmbeddedStore;
@@ -84,6 +84,13 @@ async fn run(config: Config, demo: bool) -> anyhow::Result<()> {
     announce(&format!("listening on http://{bound}\n"));
     tracing::info!(address = %bound, base_url, "listening");
     let server = Server::new(node.clone(), api_config(&config));
+    let server = match console_config(&config) {
+        Some(console) => {
+            tracing::info!(url = format!("{base_url}/console"), "the console is served");
+            server.beside(cresset_console::router(node.clone(), console))
+        }
+        None => server,
+    };
     if demo {
         tokio::spawn(demo::play(base_url, config.store.directory.clone()));
     }
@@ -242,7 +249,7 @@ fn node_config(config: &Config, base_url: String) -> anyhow::Result<cresset_node
     let endpoints = endpoint_policy(config);
     Ok(cresset_node::Config {
         base_url,
-        authentication: authentication(&config.auth),
+        authentication: authentication(&config.auth, &config.console),
         limits: cresset_node::Limits {
             write_events_max: cresset_store::GROUP_EVENTS_MAX / 4 * 3,
             body_bytes_max: limits.body_max.get(),
@@ -370,7 +377,22 @@ fn retry_policy(config: &Config) -> anyhow::Result<RetryPolicy> {
     })
 }
 
-fn authentication(auth: &Auth) -> Authentication {
+/// The operators' pages, if they are served.
+fn console_config(config: &Config) -> Option<cresset_console::Config> {
+    let is_served = match config.console.serve {
+        config::console::Serve::Local => config.server.is_local(),
+        config::console::Serve::Off => false,
+        config::console::Serve::On => true,
+    };
+    let password = config.console.user.clone().zip(config.console.password_hash);
+    is_served.then(|| cresset_console::Config {
+        password: password
+            .map(|(user, hash)| cresset_console::Password { user, hash: TokenHash(hash.0) }),
+        session_lifetime: config.console.session_lifetime,
+    })
+}
+
+fn authentication(auth: &Auth, console: &config::Console) -> Authentication {
     let clients = match auth {
         Auth::None => return Authentication::None,
         Auth::Tokens(clients) => clients,
@@ -392,5 +414,9 @@ fn authentication(auth: &Auth) -> Authentication {
         let caller = Caller::new(client.name.clone(), rights.collect()).bounded(bounds);
         client.token_hashes.iter().map(move |hash| (TokenHash(hash.0), caller.clone()))
     });
-    Authentication::Tokens(tokens.collect())
+    // Whoever logs in at the console with a password has subscriptions like any client, and its rights
+    // when they are told of something.
+    let user = console.user.clone().zip(console.password_hash);
+    let user = user.map(|(user, hash)| (TokenHash(hash.0), Caller::new(user, Rights::ALL)));
+    Authentication::Tokens(tokens.chain(user).collect())
 }

@@ -61,6 +61,15 @@ pub enum Audited<'e> {
     },
     /// A notification was sent, with success or without.
     Sent(SentNotification<'e>),
+    /// Somebody who operates the server was shown what events tell.
+    Shown {
+        /// Who.
+        author: &'e str,
+        /// Of which subscription.
+        subscription: &'e ResourceId,
+        /// Which events, both ends included.
+        events: (EventNumber, EventNumber),
+    },
 }
 
 /// A notification that was sent.
@@ -124,6 +133,7 @@ pub(crate) fn render_audit_event(version: FhirVersion, entry: &AuditEntry<'_>, o
         }
         Audited::Loss { entries, since } => lost(*entries, *since),
         Audited::Sent(sent) => sent_parts(sent),
+        Audited::Shown { author, subscription, events } => shown(author, subscription, *events),
     };
     write_object(out, |o| {
         o.string("resourceType", "AuditEvent");
@@ -173,6 +183,22 @@ fn lost<'e>(entries: u64, since: Timestamp) -> Parts<'e> {
         agents: vec![server(true, None)],
         entities: Vec::new(),
         details: Vec::new(),
+    }
+}
+
+fn shown<'e>(
+    author: &'e str,
+    subscription: &ResourceId,
+    (first, last): (EventNumber, EventNumber),
+) -> Parts<'e> {
+    Parts {
+        kind: (EVENT_TYPE, "rest"),
+        more: Some((INTERACTION, "operation")),
+        action: "R",
+        outcome: ("0", None),
+        agents: vec![Agent { name: (author, true), requestor: true, part: None, host: None }],
+        entities: vec![format!("Subscription/{subscription}")],
+        details: vec![("first-event", first.to_string()), ("last-event", last.to_string())],
     }
 }
 

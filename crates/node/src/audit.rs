@@ -74,6 +74,17 @@ pub(crate) enum Note {
     Change(Arc<Change>),
     /// A notification was sent.
     Sent(Box<SentNote>),
+    /// Somebody was shown what events tell.
+    Shown(Box<ShownNote>),
+}
+
+/// Events that somebody who operates the server was shown.
+pub(crate) struct ShownNote {
+    pub(crate) at: Timestamp,
+    pub(crate) base: cresset_model::Base,
+    pub(crate) id: ResourceId,
+    pub(crate) author: ClientName,
+    pub(crate) events: Range,
 }
 
 /// A notification that was sent.

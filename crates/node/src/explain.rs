@@ -3,18 +3,20 @@
 //! It asks the catalog in force now. What it shows is content of resources: it goes to the caller,
 //! who has the right to read, and to no log.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use cresset_definitions::{Definitions, FhirVersion};
-use cresset_engine::{Catalog, CompiledSubscription, CompiledTopic, Need, ResourceChange, Subject};
+use cresset_engine::{
+    Catalog, CompiledSubscription, CompiledTopic, Lookup, Need, ResourceChange, Subject,
+};
 use cresset_fhir::{
     Codec, ExplainInput, ExplainedChange, ExplainedChanges, json, render_explained_changes,
     render_explanation,
 };
 use cresset_model::{
     Base, Change, ClientName, Explanation, Interaction, IssueCode, Position, ResourceId,
-    ResourceKey, Subscription, Verdict, VersionId,
+    ResourceKey, Subscription, SubscriptionKey, Verdict, VersionId,
 };
 use cresset_store::Store;
 use jiff::Timestamp;
@@ -33,7 +35,36 @@ use crate::shared::Shared;
 /// Most changes that an explanation of the newest changes shows; further events are counted.
 const SHOWN_MAX: usize = 100;
 
+/// What an explanation says.
+pub enum Explained {
+    /// Of one change.
+    Change(Box<Explanation>),
+    /// Of the newest changes.
+    Changes(ExplainedChanges),
+}
+
 impl Node {
+    /// Explains a change, or the newest changes, for a subscription or topic: as `$explain` answers.
+    ///
+    /// # Errors
+    /// As [`Self::explained`].
+    pub async fn explain(
+        &self,
+        caller: &Caller,
+        version: FhirVersion,
+        on: (&str, &str),
+        input: ExplainInput,
+    ) -> Result<Bytes, Error> {
+        let render = |explained| {
+            let bytes = match explained {
+                Explained::Change(explanation) => render_explanation(&explanation),
+                Explained::Changes(found) => render_explained_changes(&found),
+            };
+            bytes.into()
+        };
+        self.explain_as(caller, version, on, input, render).await
+    }
+
     /// Explains a change, or the newest changes, for a subscription or topic.
     ///
     /// Look-ups see resources as they are now, and so do the criteria of today the changes of the
@@ -43,13 +74,25 @@ impl Node {
     /// `Forbidden` without the right to read; `NotFound` if there is no such subscription that the
     /// caller may know of, no such topic or no such change; `Unprocessable` if the subscription
     /// cannot be evaluated, or changes of the type are never told of.
-    pub async fn explain(
+    pub async fn explained(
+        &self,
+        caller: &Caller,
+        version: FhirVersion,
+        on: (&str, &str),
+        input: ExplainInput,
+    ) -> Result<Explained, Error> {
+        self.explain_as(caller, version, on, input, |explained| explained).await
+    }
+
+    /// Explains, and has what comes of it told on a thread that may take its time.
+    async fn explain_as<T: Send + 'static>(
         &self,
         caller: &Caller,
         version: FhirVersion,
         (resource_type, id): (&str, &str),
         input: ExplainInput,
-    ) -> Result<Bytes, Error> {
+        tell: impl FnOnce(Explained) -> T + Send + 'static,
+    ) -> Result<T, Error> {
         caller.require(Right::Read)?;
         let unknown = |_| Error::not_found(format!("{resource_type}/{id}"));
         let id = ResourceId::new(id).map_err(unknown)?;
@@ -62,6 +105,16 @@ impl Node {
             let text = format!("{resource_type} has no operation $explain");
             return Err(Error::of(Kind::NotFound, IssueCode::UnknownPath, text));
         };
+        self.with_explainer(version, move |explainer| explainer.answer(&about, input).map(tell))
+            .await
+    }
+
+    /// Has something found out with the catalog in force now, on a thread that may block.
+    pub(crate) async fn with_explainer<T: Send + 'static>(
+        &self,
+        version: FhirVersion,
+        ask: impl FnOnce(&Explainer<'_>) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         let catalogs = self.writer.catalogs().await?;
         let now = self.shared.clock.now();
         let shared = self.shared.clone();
@@ -70,8 +123,7 @@ impl Node {
             let Some(catalog) = catalogs.of(base) else {
                 return Ok(Err(Error::internal("a base without a catalog")));
             };
-            let explainer = Explainer { shared: &shared, store, version, base, catalog, now };
-            Ok(explainer.answer(&about, input))
+            Ok(ask(&Explainer { shared: &shared, store, version, base, catalog, now }))
         });
         asked.await?
     }
@@ -107,9 +159,10 @@ impl Compiled {
     }
 }
 
-struct Explainer<'s> {
-    shared: &'s Shared,
-    store: &'s dyn Store,
+/// What finds out, with all it needs for that.
+pub(crate) struct Explainer<'s> {
+    pub(crate) shared: &'s Shared,
+    pub(crate) store: &'s dyn Store,
     version: FhirVersion,
     base: Base,
     catalog: &'s Catalog,
@@ -118,15 +171,13 @@ struct Explainer<'s> {
 }
 
 impl Explainer<'_> {
-    fn answer(&self, about: &About, input: ExplainInput) -> Result<Bytes, Error> {
+    fn answer(&self, about: &About, input: ExplainInput) -> Result<Explained, Error> {
         let compiled = self.compiled(about)?;
-        let answer = match input {
-            ExplainInput::Changes(count) => {
-                render_explained_changes(&self.newest(&compiled, count)?)
-            }
+        Ok(match input {
+            ExplainInput::Changes(count) => Explained::Changes(self.newest(&compiled, count)?),
             ExplainInput::Focus(reference) => {
                 let change = self.change_of(&reference)?;
-                render_explanation(&self.stored(&compiled, &change)?)
+                Explained::Change(Box::new(self.stored(&compiled, &change)?))
             }
             ExplainInput::States { previous, current } => {
                 let states = (previous.as_ref(), current.as_ref());
@@ -137,10 +188,9 @@ impl Explainer<'_> {
                 let at = self.now;
                 let change =
                     ResourceChange { resource_type, id, interaction, at, previous, current };
-                render_explanation(&self.explain(&compiled, &change)?)
+                Explained::Change(Box::new(self.explain(&compiled, &change)))
             }
-        };
-        Ok(answer.into())
+        })
     }
 
     fn compiled(&self, about: &About) -> Result<Compiled, Error> {
@@ -219,7 +269,7 @@ impl Explainer<'_> {
     }
 
     /// The change that made the version a reference names, or the newest one.
-    fn change_of(&self, reference: &str) -> Result<Change, Error> {
+    pub(crate) fn change_of(&self, reference: &str) -> Result<Change, Error> {
         let unknown = || {
             let text = "`focus` names no resource that is stored here; write Type/id or \
                         Type/id/_history/version";
@@ -239,6 +289,27 @@ impl Explainer<'_> {
 
     /// Explains a change of the log.
     fn stored(&self, compiled: &Compiled, change: &Change) -> Result<Explanation, Error> {
+        self.with_states(change, |change| self.explain(compiled, change))
+    }
+
+    /// The subscriptions that a change of the log is an event of by what is in force now.
+    pub(crate) fn matches(&self, change: &Change) -> Result<Vec<SubscriptionKey>, Error> {
+        let evaluate = |change: &ResourceChange<'_>| {
+            self.looking_up(|lookup| {
+                let evaluation = cresset_engine::evaluate(change, self.catalog, lookup);
+                (evaluation.matches, evaluation.missing)
+            })
+        };
+        let matches = self.with_states(change, evaluate)?;
+        Ok(matches.into_iter().map(|one| one.subscription).collect())
+    }
+
+    /// Asks about a change of the log with the states before and after it.
+    fn with_states<T>(
+        &self,
+        change: &Change,
+        ask: impl FnOnce(&ResourceChange<'_>) -> T,
+    ) -> Result<T, Error> {
         let before = change.version.get().checked_sub(1).and_then(VersionId::new);
         let before = match before {
             Some(before) if change.interaction != Interaction::Create => {
@@ -249,26 +320,22 @@ impl Explainer<'_> {
         let parse = |one: &Change| json::parse(&one.body).map_err(Error::internal);
         let previous = before.filter(|one| is_alive(Some(one))).as_ref().map(parse).transpose()?;
         let current = is_alive(Some(change)).then(|| parse(change)).transpose()?;
-        let change = ResourceChange {
+        Ok(ask(&ResourceChange {
             resource_type: change.key.resource_type.as_str(),
             id: change.key.id.as_str(),
             interaction: change.interaction,
             at: change.at,
             previous: previous.as_ref(),
             current: current.as_ref(),
-        };
-        self.explain(compiled, &change)
+        }))
     }
 
-    /// Explains, fetching what is missing a bounded number of times, as the writer does.
-    fn explain(
-        &self,
-        compiled: &Compiled,
-        change: &ResourceChange<'_>,
-    ) -> Result<Explanation, Error> {
+    /// Asks until nothing is missing any more, fetching it a bounded number of times as the writer
+    /// does.
+    fn looking_up<T>(&self, mut ask: impl FnMut(&Lookup<'_>) -> (T, BTreeSet<Need>)) -> T {
         let mut looked_up: Vec<(Need, Found)> = Vec::new();
         let mut rounds = 0;
-        let mut explanation = loop {
+        loop {
             let mut lookup = self.catalog.lookup();
             for (need, found) in &looked_up {
                 match found {
@@ -276,25 +343,31 @@ impl Explainer<'_> {
                     Err(reason) => lookup.insert_unavailable(need.clone(), reason),
                 }
             }
-            let (explanation, missing) =
-                cresset_engine::explain(change, self.catalog, compiled.subject(), &lookup);
+            let (answer, missing) = ask(&lookup);
             drop(lookup);
             rounds += 1;
             if missing.is_empty() || rounds == LOOKUP_ROUNDS_MAX {
-                break explanation;
+                return answer;
             }
             for need in missing {
                 let found = look_up_stored(self.shared, self.base, &need);
                 looked_up.push((need, found));
             }
-        };
+        }
+    }
+
+    /// Explains a change from one state to another.
+    fn explain(&self, compiled: &Compiled, change: &ResourceChange<'_>) -> Explanation {
+        let mut explanation = self.looking_up(|lookup| {
+            cresset_engine::explain(change, self.catalog, compiled.subject(), lookup)
+        });
         if let Compiled::Subscription(all) = compiled {
             let codec = Codec::of(self.version);
             for filter in &mut explanation.filters {
                 filter.element = codec.subscription_path(&all.2, &filter.element);
             }
         }
-        Ok(explanation)
+        explanation
     }
 
     /// The newest version of a resource, unless it was deleted.

@@ -33,6 +33,7 @@ mod email;
 mod error;
 mod explain;
 mod figures;
+mod followed;
 mod frames;
 mod hint;
 mod histogram;
@@ -57,6 +58,7 @@ mod recovery;
 mod reference;
 mod resend;
 mod resources;
+mod roster;
 mod rows;
 mod search;
 mod settings;
@@ -70,8 +72,10 @@ mod subscriptions;
 mod timer;
 mod tokens;
 mod topic_check;
+mod topic_list;
 mod topics;
 mod trigger_problems;
+mod troubles;
 mod upkeep;
 mod validate;
 mod versions;
@@ -92,9 +96,11 @@ pub use config::{
 pub use delivery_figures::{DeliveryFigures, StatusFigures, SubscriptionAttempts};
 pub use email::{EmailConfig, LinkKey, MailLink, MailLinkState};
 pub use error::{Error, Kind};
+pub use explain::Explained;
 pub use figures::{
     AttemptFigures, ChangeFigures, ChannelFigures, Figures, StateFigures, SubscriptionFigures,
 };
+pub use followed::{Followed, FollowedSubscription};
 pub use histogram::{Distribution, RequestHistogram};
 pub use history::{HISTORY_PAGE_MAX, HistoryOf, HistoryPage, HistoryQuery};
 pub use intent::{Effect, Written};
@@ -104,6 +110,9 @@ pub use patch::Patch;
 pub use recovery::{RECOVERED_SUBSCRIPTIONS_MAX, Recovery, RecoverySubject};
 pub use resend::{RESEND_EVENTS_MAX, ResendQuery};
 pub use resources::Condition;
+pub use roster::{
+    EventLine, ROSTER_PAGE_MAX, RosterLine, RosterPage, RosterQuery, SubscriptionDetail,
+};
 pub use search::{SearchAnswer, SearchRequest, SearchTarget};
 pub use shared::Brokers;
 pub use socket::{Socket, SocketOutput};
@@ -112,5 +121,7 @@ pub use spans::{OpenSpan, Span, SpanFigures, SpanKind, SpanValue, Tracer};
 pub use stepped::{Sending, SteppedNode};
 pub use subscriptions::{EVENTS_PER_ANSWER_MAX, EventsQuery, STATUSES_PER_ANSWER_MAX};
 pub use topic_check::{TopicCheck, Versions, check_topic};
+pub use topic_list::TopicLine;
 pub use topics::{CONFIGURATION, TopicFile, TopicProblem};
+pub use troubles::{EndpointTrouble, Troubles};
 pub use validate::{ValidationInput, ValidationMode};

@@ -11,6 +11,7 @@ pub(crate) mod fixture;
 mod includes;
 mod lookups;
 mod occurrences;
+mod operators;
 mod published_topics;
 mod rights;
 mod search;

@@ -12,6 +12,7 @@ mod checked_writes;
 mod classic;
 mod clients;
 mod command_line;
+mod console;
 mod crash;
 mod definitions;
 mod delivery;

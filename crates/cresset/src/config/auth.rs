@@ -165,7 +165,8 @@ impl Taken {
     }
 }
 
-fn client_name() -> Kind<ClientName> {
+/// A name that is none of the server's own.
+pub(crate) fn client_name() -> Kind<ClientName> {
     value::name().and_then(|name| {
         if RESERVED_NAMES.contains(&name.as_str()) {
             return Err(format!("{name:?} is what the server calls itself; choose another name"));
@@ -178,8 +179,9 @@ fn token_hashes() -> Kind<Vec<TokenHash>> {
     value::one_or_more(token_hash(), TOKENS_PER_CLIENT_MAX)
 }
 
-/// The messages do not repeat the value: a token in its place would get into the log.
-fn token_hash() -> Kind<TokenHash> {
+/// A hash of a token or password. The messages do not repeat the value: a token in its place would get
+/// into the log.
+pub(crate) fn token_hash() -> Kind<TokenHash> {
     value::hidden().and_then(|text| {
         let wrong = || {
             "must be the SHA-256 of a token, 64 hexadecimal digits; see \"cresset token hash\""

@@ -245,9 +245,39 @@ fn keys_that_contradict_each_other_are_reported_where_they_were_set() {
             "[subscriptions]\nmax-count-max = 10",
             "2: subscriptions.max-count-default: must not be above subscriptions.max-count-max",
         ),
+        (
+            "[console]\nuser = \"operator\"",
+            "2: console.user: console.user and console.password-sha256 go together",
+        ),
     ] {
         check(file, &format!("cresset.toml:{expect}"));
     }
+}
+
+#[test]
+fn the_console_is_served_to_this_machine_alone_unless_asked_for() {
+    for (server, expect) in [
+        ("", true),
+        ("listen = \"[::1]:80\"", true),
+        ("base-url = \"http://localhost:8080\"", true),
+        ("base-url = \"https://127.0.0.1/fhir\"", true),
+        ("base-url = \"https://fhir.example.org\"", false),
+    ] {
+        let loaded = load_with(&format!("[server]\n{server}"), &[], flags()).unwrap();
+        assert_eq!(loaded.server.is_local(), expect, "{server}");
+    }
+    let hash = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    let elsewhere = format!(
+        "[server]\nlisten = \"0.0.0.0:80\"\nbase-url = \"http://127.0.0.1\"\n[auth]\nmode = \"tokens\"\n\
+         [[auth.client]]\nname = \"a\"\ntoken-sha256 = \"{hash}\"\nrights = [\"read\"]\n"
+    );
+    assert!(!load_with(&elsewhere, &[], flags()).unwrap().server.is_local());
+    let shared = format!("{elsewhere}[console]\nuser = \"a\"\npassword-sha256 = \"{hash}\"\n");
+    check(
+        &shared,
+        "cresset.toml:11: console.user: is also the name of a client: what both do could not be told \
+         apart",
+    );
 }
 
 #[test]

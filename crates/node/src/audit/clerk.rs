@@ -94,6 +94,7 @@ impl Clerk {
         let (base, recorded) = match note {
             Note::Change(change) => (change.key.base, change.at),
             Note::Sent(sent) => (sent.base, sent.at),
+            Note::Shown(shown) => (shown.base, shown.at),
         };
         let Some(version) = version_of(base) else { return };
         let status;
@@ -113,6 +114,11 @@ impl Clerk {
                 resources = self.resources(sent);
                 Audited::Sent(notification(sent, &resources))
             }
+            Note::Shown(shown) => Audited::Shown {
+                author: shown.author.as_str(),
+                subscription: &shown.id,
+                events: (shown.events.first, shown.events.last),
+            },
         };
         render_line(version, recorded, what, lines);
     }

@@ -22,6 +22,11 @@ const RULES: &[Rule] = &[
     // Published on its own.
     ("client", Some(&[])),
     ("conformance", None),
+    (
+        "console",
+        // No store and no channel: it calls `node`, as `api` does.
+        Some(&["definitions", "fhir", "model", "node"]),
+    ),
     ("cresset", None),
     ("definitions", Some(&[])),
     ("engine", Some(&["definitions", "fhirpath", "model", "search"])),

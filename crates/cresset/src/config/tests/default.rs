@@ -9,6 +9,7 @@ use cresset_channel::Security;
 use tracing::level_filters::LevelFilter;
 
 use super::super::brokers::{Connection, Kafka, Nats};
+use super::super::console::{Console, Serve};
 use super::super::reader::Reader;
 use super::super::{
     Audit, AuditLevel, Auth, Config, DEFAULT, Delivery, Email, Limits, Log, LogFormat, Message,
@@ -183,6 +184,12 @@ fn expected() -> Config {
             directory: None,
             file_max: n(16 << 20),
             files_max: n(64),
+        },
+        console: Console {
+            serve: Serve::Local,
+            user: None,
+            password_hash: None,
+            session_lifetime: seconds(8 * 60 * 60),
         },
     }
 }

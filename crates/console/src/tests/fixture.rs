@@ -1,0 +1,311 @@
+//! A console over a node in memory, and short ways to ask it things.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderName, Method, Request, StatusCode, header};
+use bytes::Bytes;
+use cresset_channel::{AddressPolicy, EndpointPolicy, RestHook};
+use cresset_definitions::FhirVersion;
+use cresset_engine::{BreakerPolicy, RetryPolicy};
+use cresset_model::ClientName;
+use cresset_node::{
+    Authentication, Brokers, Caller, Clock, Condition, Config, DeliveryConfig, Limits,
+    MessageEvent, Node, RecoveryConfig, RetentionConfig, Right, Rights, SearchConfig, SearchIndex,
+    Stopper, SubscriptionConfig, TokenHash, TopicConfig, ValidationLevel, WebsocketConfig,
+};
+use cresset_store::MemoryStore;
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+use url::form_urlencoded;
+
+use crate::console::{self, Password};
+
+/// An admin's token.
+pub(super) const TOKEN: &str = "the-admins-token";
+
+/// The console, and the cookie of who uses it.
+pub(super) struct Console {
+    router: Router,
+    node: Arc<Node>,
+    cookie: Mutex<String>,
+    /// Ends the node's loops with the test.
+    _stopper: Stopper,
+}
+
+/// What was answered.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    headers: axum::http::HeaderMap,
+    pub(super) text: String,
+}
+
+impl Answer {
+    /// A header; empty if there is none.
+    pub(super) fn header(&self, name: HeaderName) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+}
+
+impl Console {
+    pub(super) fn new() -> Self {
+        Self::at("http://test")
+    }
+
+    pub(super) fn at(base_url: &str) -> Self {
+        let client = |name: &str, right| {
+            Caller::new(ClientName::new(name).unwrap(), Rights::from_iter([right]))
+        };
+        let tokens = [
+            (TokenHash::of(TOKEN), client("admin", Right::Admin)),
+            (TokenHash::of("the-readers-token"), client("reader", Right::Read)),
+        ];
+        Self::start(base_url, Authentication::Tokens(tokens.into_iter().collect()), None)
+    }
+
+    pub(super) fn with_password() -> Self {
+        let user = ClientName::new("operator").unwrap();
+        let password = Password { user, hash: TokenHash::of("a password") };
+        Self::start("http://test", Authentication::None, Some(password))
+    }
+
+    pub(super) async fn logged_in() -> Self {
+        let console = Self::new();
+        let answer = console.post("/login", &[("secret", TOKEN)]).await;
+        let cookie = answer.header(header::SET_COOKIE).split(';').next().unwrap().to_owned();
+        *console.cookie.lock().unwrap() = cookie;
+        console
+    }
+
+    fn start(base_url: &str, authentication: Authentication, password: Option<Password>) -> Self {
+        let config = config(base_url, authentication);
+        let rest_hook = RestHook::new(&cresset_channel::Config::default(), endpoints()).unwrap();
+        let store = Arc::new(MemoryStore::new());
+        let started = Node::start(config, store, rest_hook, Brokers::default(), Clock::system());
+        let (node, stopper) = started.unwrap();
+        let session_lifetime = Duration::from_secs(3600);
+        let router = console::router(node.clone(), console::Config { password, session_lifetime });
+        Self { router, node, cookie: Mutex::default(), _stopper: stopper }
+    }
+
+    pub(super) async fn get(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, Body::empty(), None).await
+    }
+
+    pub(super) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        self.ask(Method::POST, path, form(fields), None).await
+    }
+
+    /// POSTs with another header.
+    pub(super) async fn post_with(
+        &self,
+        path: &str,
+        fields: &[(&str, &str)],
+        header: (&str, &str),
+    ) -> Answer {
+        self.ask(Method::POST, path, form(fields), Some(header)).await
+    }
+
+    /// What the forms of this session hold.
+    pub(super) async fn csrf(&self) -> String {
+        let page = self.get("/try").await.text;
+        let field = page.split("name=\"csrf\" value=\"").nth(1).unwrap();
+        field.split('"').next().unwrap().to_owned()
+    }
+
+    /// A text as it stands in a URL.
+    pub(super) fn quoted(&self, text: &str) -> String {
+        form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>().replace('+', "%20")
+    }
+
+    /// The beginning of a stream: so many events.
+    pub(super) async fn first_events(&self, path: &str, count: usize) -> String {
+        let response = self.response(Method::GET, path, Body::empty(), None).await;
+        assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
+        let mut body = response.into_body();
+        let mut text = String::new();
+        while text.matches("\n\n").count() < count {
+            let frame = body.frame().await.unwrap().unwrap();
+            text.push_str(std::str::from_utf8(frame.data_ref().unwrap()).unwrap());
+        }
+        text
+    }
+
+    async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Body,
+        header: Option<(&str, &str)>,
+    ) -> Answer {
+        let response = self.response(method, path, body, header).await;
+        let (status, headers) = (response.status(), response.headers().clone());
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        Answer { status, headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+    }
+
+    async fn response(
+        &self,
+        method: Method,
+        path: &str,
+        body: Body,
+        extra: Option<(&str, &str)>,
+    ) -> axum::response::Response {
+        let cookie = self.cookie.lock().unwrap().clone();
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("/console{path}"))
+            .header(header::HOST, "test")
+            .header(header::COOKIE, cookie);
+        if let Some((name, value)) = extra {
+            request = request.header(name, value);
+        }
+        self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap()
+    }
+
+    /// Writes a resource of R4 as an admin.
+    pub(super) async fn put(&self, resource_type: &str, resource: &Value) {
+        let target = (resource_type, resource["id"].as_str().unwrap());
+        let bytes = Bytes::from(resource.to_string());
+        let admin = admin();
+        let written = self.node.update(&admin, FhirVersion::R4, target, Condition::None, bytes);
+        written.await.unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    /// Reads a resource of R4.
+    pub(super) async fn read(&self, resource_type: &str, id: &str) -> Value {
+        let stored = self.node.read(&admin(), FhirVersion::R4, resource_type, id).await;
+        serde_json::from_slice(&stored.unwrap().body).unwrap()
+    }
+
+    /// Subscribes to a topic of [`topic`] over a websocket, with a header of this name.
+    pub(super) async fn subscribe(&self, topic: &str, header: &str) -> String {
+        const GUIDE: &str = "http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition";
+        let subscription = json!({
+            "resourceType": "Subscription",
+            "status": "requested",
+            "reason": "test",
+            "criteria": format!("http://test/topic/{topic}"),
+            "channel": {
+                "type": "websocket",
+                "payload": "application/fhir+json",
+                "_payload": {"extension": [{
+                    "url": format!("{GUIDE}/backport-payload-content"),
+                    "valueCode": "full-resource",
+                }]},
+                "header": [format!("{header}: an old one")],
+            },
+        });
+        let bytes = Bytes::from(subscription.to_string());
+        let created = self.node.create(&admin(), FhirVersion::R4, "Subscription", bytes).await;
+        let created = created.unwrap_or_else(|error| panic!("{error}"));
+        created.change.unwrap().key.id.to_string()
+    }
+}
+
+fn form(fields: &[(&str, &str)]) -> Body {
+    Body::from(form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish())
+}
+
+fn admin() -> Caller {
+    Caller::new(ClientName::new("admin").unwrap(), Rights::ALL)
+}
+
+/// A topic on every change of patients, in R4's form.
+pub(super) fn topic(id: &str, title: &str) -> Value {
+    const BASE: &str = "http://hl7.org/fhir/5.0/StructureDefinition/extension-SubscriptionTopic";
+    json!({
+        "resourceType": "Basic",
+        "id": id,
+        "code": {"coding": [{"system": "http://hl7.org/fhir/fhir-types", "code": "SubscriptionTopic"}]},
+        "modifierExtension": [{"url": format!("{BASE}.status"), "valueCode": "active"}],
+        "extension": [
+            {"url": format!("{BASE}.url"), "valueUri": format!("http://test/topic/{id}")},
+            {"url": format!("{BASE}.title"), "valueString": title},
+            {"url": format!("{BASE}.description"), "valueMarkdown": title},
+            {"url": format!("{BASE}.resourceTrigger"), "extension": [
+                {"url": "resource", "valueUri": "Patient"},
+                {"url": "description", "valueMarkdown": title},
+            ]},
+            {"url": format!("{BASE}.canFilterBy"), "extension": [
+                {"url": "resource", "valueUri": "Patient"},
+                {"url": "filterParameter", "valueString": "gender"},
+                {"url": "description", "valueMarkdown": title},
+            ]},
+        ],
+    })
+}
+
+fn endpoints() -> EndpointPolicy {
+    let addresses = AddressPolicy { allow_local: true, ..AddressPolicy::default() };
+    EndpointPolicy { addresses, https_only: false }
+}
+
+fn n(number: usize) -> NonZeroUsize {
+    NonZeroUsize::new(number).unwrap()
+}
+
+fn config(base_url: &str, authentication: Authentication) -> Config {
+    Config {
+        base_url: base_url.to_owned(),
+        authentication,
+        limits: Limits {
+            write_events_max: 100_000,
+            body_bytes_max: 10 * 1024 * 1024,
+            bundle_entries_max: 100,
+            search_count_default: 50,
+            search_count_max: 100,
+            subscriptions_per_client_max: 1_000,
+            write_queue_max: 100,
+            reads_max: 4,
+        },
+        topics: TopicConfig { accept_draft: false },
+        subscriptions: SubscriptionConfig {
+            heartbeat_min: Duration::from_secs(1),
+            timeout_max: Duration::from_secs(60),
+            max_count_max: NonZeroU32::new(100).unwrap(),
+            includes_per_event_max: 5,
+            endpoints: endpoints(),
+        },
+        delivery: DeliveryConfig {
+            retry: RetryPolicy::default(),
+            concurrency_max: n(8),
+            concurrency_per_host_max: n(4),
+            bytes_in_flight_max: n(1 << 20),
+            breaker: BreakerPolicy::default(),
+            traceparent: false,
+            message_event: MessageEvent {
+                system: "http://test/events".to_owned(),
+                code: "notification".to_owned(),
+            },
+            attempts_per_subscription_max: n(10),
+            attempts_max: n(100),
+        },
+        email: None,
+        audit: None,
+        tracer: None,
+        recovery: RecoveryConfig { events_per_second: NonZeroU32::new(100).unwrap() },
+        websocket: WebsocketConfig {
+            token_lifetime: Duration::from_secs(1800),
+            bind_deadline: Duration::from_secs(30),
+            expiry_grace: Duration::from_secs(5),
+            max_count_default: NonZeroU32::new(100).unwrap(),
+            sockets_max: 4,
+            sockets_unbound_max: 2,
+        },
+        retention: RetentionConfig {
+            events_keep: Duration::from_secs(86_400),
+            events_per_subscription_max: 1_000,
+        },
+        search: SearchConfig {
+            index: SearchIndex::None,
+            wait_max: Duration::from_secs(10),
+            concurrency_max: 1,
+        },
+        validation: ValidationLevel::Off,
+    }
+}

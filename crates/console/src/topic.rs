@@ -1,0 +1,270 @@
+//! One topic: what it says in plain words, what is to be said about it, who listens; and its editor.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use cresset_definitions::FhirVersion;
+use cresset_fhir::{Codec, ExplainInput, json, parse_topic_any};
+use cresset_model::{Change, ResourceId, Topic, VersionId};
+use cresset_node::{
+    CONFIGURATION, Condition, Error, Explained, Kind, RosterQuery, TopicCheck, Written, check_topic,
+};
+
+use crate::context::{Context, bad_input, not_found, status_of, version_of};
+use crate::failure::{Answer, Told};
+use crate::form::{Form, Post};
+use crate::page::{Page, go_to, html};
+use crate::session::Session;
+use crate::subscriptions::Line;
+use crate::text;
+use crate::topics::canonical;
+use crate::words::{self, TriggerWords};
+
+/// Subscriptions that are shown with a topic.
+const LINES_MAX: usize = 20;
+
+/// Newest changes of the log that are gone over to see how many are events of the topic.
+const CHANGES_LOOKED_AT: usize = 200;
+
+#[derive(Template)]
+#[template(path = "topic.html")]
+struct TopicPage {
+    page: Page,
+    version: &'static str,
+    id: String,
+    title: String,
+    url: String,
+    status: &'static str,
+    description: String,
+    is_from_file: bool,
+    is_saved: bool,
+    triggers: Vec<TriggerWords>,
+    filters: Vec<OfferedFilter>,
+    issues: Vec<Told>,
+    recent: String,
+    subscriptions: String,
+    lines: Vec<Line>,
+    resource: String,
+}
+
+struct OfferedFilter {
+    name: String,
+    words: String,
+    description: String,
+}
+
+#[derive(Template)]
+#[template(path = "topic_edit.html")]
+struct EditPage {
+    page: Page,
+    version: &'static str,
+    versions: Vec<&'static str>,
+    /// Empty for a new one.
+    id: String,
+    /// The version that was read.
+    read: String,
+    resource: String,
+    check: CheckPart,
+}
+
+/// What is to be said about a topic that somebody writes.
+#[derive(Template)]
+#[template(path = "topic_check.html")]
+struct CheckPart {
+    is_good: bool,
+    issues: Vec<Told>,
+    triggers: Vec<TriggerWords>,
+}
+
+impl CheckPart {
+    fn of(version: FhirVersion, bytes: &[u8]) -> Self {
+        let TopicCheck { issues, .. } = check_topic(bytes, &[version]);
+        let issues: Vec<_> = issues.into_iter().map(|(_, issue)| issue).collect();
+        let is_good = !issues.iter().any(|issue| issue.severity == cresset_model::Severity::Error);
+        let topic = json::parse(bytes).ok().and_then(|value| parse_topic_any(&value).ok());
+        Self {
+            is_good,
+            issues: issues.iter().map(Told::of).collect(),
+            triggers: topic.as_ref().map(triggers).unwrap_or_default(),
+        }
+    }
+}
+
+fn triggers(topic: &Topic) -> Vec<TriggerWords> {
+    let resource = topic.resource_triggers.iter().map(words::resource_trigger);
+    resource.chain(topic.event_triggers.iter().map(words::event_trigger)).collect()
+}
+
+/// Reads the topic that a path names.
+async fn stored(
+    context: &Context,
+    session: &Session,
+    version: FhirVersion,
+    id: &str,
+) -> Result<(Change, Topic), Error> {
+    let codec = Codec::of(version);
+    let stored = context.node.read(&session.caller, version, codec.topic_type(), id).await?;
+    let value = json::parse(&stored.body).map_err(Error::internal)?;
+    let topic = codec.parse_topic(&value).map_err(|_| not_found("there is no such topic"))?;
+    Ok((stored, topic))
+}
+
+/// `GET /console/topics/[version]/[id]`
+pub(crate) async fn page(
+    State(context): State<Context>,
+    Path((version, id)): Path<(String, String)>,
+    session: Session,
+    query: Form,
+) -> Answer {
+    let version = version_of(&version)?;
+    let (stored, topic) = stored(&context, &session, version, &id).await?;
+    let roster = RosterQuery {
+        version: Some(version),
+        topic: Some(topic.url.to_string()),
+        ..RosterQuery::default()
+    };
+    let found = context.node.roster(&session.caller, roster, LINES_MAX).await?;
+    let lines = context.node.topic_lines(&session.caller, version).await?;
+    let in_force = lines.into_iter().find(|line| line.id.as_str() == id);
+    let recent = match in_force {
+        Some(_) => recent(&context, &session, version, &id).await?,
+        None => "It is not in force: no change is an event of it.".to_owned(),
+    };
+    let filters = topic.can_filter_by.iter().map(|one| {
+        let (name, words) = words::offered(one);
+        OfferedFilter { name, words, description: one.description.clone().unwrap_or_default() }
+    });
+    let page = TopicPage {
+        page: Page::new(&context, Some(&session), "topics"),
+        version: version.path(),
+        title: topic.title.clone().unwrap_or_else(|| id.clone()),
+        id,
+        url: canonical(&topic.url, topic.version.as_deref()),
+        status: topic.status.code(),
+        description: topic.description.clone().unwrap_or_default(),
+        is_from_file: stored.author.as_str() == CONFIGURATION,
+        is_saved: query.text("done") == "saved",
+        triggers: triggers(&topic),
+        filters: filters.collect(),
+        issues: CheckPart::of(version, &stored.body).issues,
+        recent,
+        subscriptions: in_force
+            .map_or_else(String::new, |one| text::count(one.subscriptions as u64)),
+        lines: found.lines.iter().map(Line::of).collect(),
+        resource: text::indented(&String::from_utf8_lossy(&stored.body)),
+    };
+    Ok(html(&page))
+}
+
+/// How many of the newest changes are events of the topic.
+async fn recent(
+    context: &Context,
+    session: &Session,
+    version: FhirVersion,
+    id: &str,
+) -> Result<String, Error> {
+    let on = (Codec::of(version).topic_type(), id);
+    let input = ExplainInput::Changes(CHANGES_LOOKED_AT);
+    let explained = context.node.explained(&session.caller, version, on, input).await?;
+    let Explained::Changes(found) = explained else { return Ok(String::new()) };
+    let span = found.changes.front().zip(found.changes.back());
+    let seconds = span.map_or(0.0, |(first, last)| last.at.duration_since(first.at).as_secs_f64());
+    let rate = match found.events {
+        // Of a moment, there is no rate.
+        2.. if seconds > 1.0 => format!(", {} a second", text::rate(found.events as f64 / seconds)),
+        _ => String::new(),
+    };
+    Ok(format!(
+        "Of the newest {} changes of the log, {} are about its types and {} are events of it{rate}.",
+        found.looked_at, found.concerned, found.events
+    ))
+}
+
+/// `GET /console/topics/new`
+pub(crate) async fn new(State(context): State<Context>, session: Session, query: Form) -> Answer {
+    let version = query.filled("version").map_or(Ok(FhirVersion::R4), version_of)?;
+    let resource = include_str!("../assets/topic.json").to_owned();
+    Ok(html(&EditPage::new(&context, &session, version, resource)))
+}
+
+impl EditPage {
+    fn new(context: &Context, session: &Session, version: FhirVersion, resource: String) -> Self {
+        Self {
+            page: Page::new(context, Some(session), "topics"),
+            version: version.path(),
+            versions: FhirVersion::ALL.iter().map(|version| version.path()).collect(),
+            id: String::new(),
+            read: String::new(),
+            check: CheckPart::of(version, resource.as_bytes()),
+            resource,
+        }
+    }
+}
+
+/// `GET /console/topics/[version]/[id]/edit`
+pub(crate) async fn edit(
+    State(context): State<Context>,
+    Path((version, id)): Path<(String, String)>,
+    session: Session,
+) -> Answer {
+    let version = version_of(&version)?;
+    let (stored, _) = stored(&context, &session, version, &id).await?;
+    let resource = text::indented(&String::from_utf8_lossy(&stored.body));
+    let page = EditPage::new(&context, &session, version, resource);
+    Ok(html(&EditPage { id, read: stored.version.to_string(), ..page }))
+}
+
+/// `POST /console/topics/check`: what is to be said about a text, as a part of a page.
+pub(crate) async fn check(post: Post) -> Answer {
+    let version = version_of(post.form.text("version"))?;
+    Ok(html(&CheckPart::of(version, post.form.text("resource").as_bytes())))
+}
+
+/// `POST /console/topics/save`
+pub(crate) async fn save(State(context): State<Context>, post: Post) -> Answer {
+    let version = version_of(post.form.text("version"))?;
+    match written(&context, &post, version).await {
+        Ok(written) => {
+            let id = written.change.map(|change| change.key.id.to_string()).unwrap_or_default();
+            Ok(go_to(&context, &format!("/topics/{}/{id}?done=saved", version.path())))
+        }
+        Err(error) => Ok(again(&context, &post, version, &error)),
+    }
+}
+
+/// The editor with what was written and why it was refused.
+fn again(context: &Context, post: &Post, version: FhirVersion, error: &Error) -> Response {
+    let form = &post.form;
+    let page = EditPage::new(context, &post.session, version, form.text("resource").to_owned());
+    let issues = error.issues().0.iter().map(Told::of).collect();
+    let check = CheckPart { is_good: false, issues, ..page.check };
+    let (id, read) = (form.text("id").to_owned(), form.text("read").to_owned());
+    (status_of(error), html(&EditPage { id, read, check, ..page })).into_response()
+}
+
+/// Writes a topic; one in another version's form in that of its own.
+async fn written(context: &Context, post: &Post, version: FhirVersion) -> Result<Written, Error> {
+    let (form, caller) = (&post.form, &post.session.caller);
+    let codec = Codec::of(version);
+    let text = form.text("resource");
+    let malformed = |issues| Error::new(Kind::Malformed, issues);
+    let value = json::parse(text.as_bytes()).map_err(malformed)?;
+    let id = form.text("id");
+    let bytes = if codec.is_topic(&value) {
+        Bytes::from(text.to_owned())
+    } else {
+        let topic =
+            parse_topic_any(&value).map_err(|issues| Error::new(Kind::Unprocessable, issues))?;
+        let named = value["id"].as_str().and_then(|id| ResourceId::new(id).ok());
+        let named = ResourceId::new(id).ok().or(named);
+        let fallback = || ResourceId::new("new").map_err(Error::internal);
+        Bytes::from(codec.render_topic(&topic, &named.map_or_else(fallback, Ok)?))
+    };
+    if id.is_empty() {
+        return context.node.create(caller, version, codec.topic_type(), bytes).await;
+    }
+    let read = form.number("read")?.and_then(VersionId::new);
+    let condition = Condition::IfMatch(read.ok_or_else(|| bad_input("the version is missing"))?);
+    context.node.update(caller, version, (codec.topic_type(), id), condition, bytes).await
+}

@@ -1,0 +1,51 @@
+//! The topics in force, for operators.
+//!
+//! Tests: `tests/operators.rs`.
+
+use cresset_definitions::FhirVersion;
+use cresset_model::{ResourceId, Topic};
+
+use crate::bases::base_of;
+use crate::caller::{Caller, Right};
+use crate::error::Error;
+use crate::node::Node;
+
+/// A topic in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicLine {
+    /// The id of its resource.
+    pub id: ResourceId,
+    /// What it says.
+    pub topic: Topic,
+    /// How many subscriptions count its events.
+    pub subscriptions: usize,
+}
+
+impl Node {
+    /// The topics in force in a version, by URL; all that there are, which are few.
+    ///
+    /// # Errors
+    /// `Forbidden` for anybody but an admin.
+    pub async fn topic_lines(
+        &self,
+        caller: &Caller,
+        version: FhirVersion,
+    ) -> Result<Vec<TopicLine>, Error> {
+        caller.require(Right::Admin)?;
+        let catalogs = self.writer.catalogs().await?;
+        let list = move || {
+            let Some(catalog) = catalogs.of(base_of(version)) else { return Ok(Vec::new()) };
+            let lines = catalog.topics().map(|(id, compiled)| TopicLine {
+                id: id.clone(),
+                topic: compiled.topic().clone(),
+                subscriptions: catalog.subscriptions_of(&compiled.topic().url).count(),
+            });
+            let mut lines: Vec<TopicLine> = lines.collect();
+            lines.sort_unstable_by(|one, other| {
+                (&one.topic.url, &one.topic.version).cmp(&(&other.topic.url, &other.topic.version))
+            });
+            Ok(lines)
+        };
+        self.shared.work(list).await
+    }
+}
