@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
+use crate::Version;
 use crate::server::binary;
 use crate::wait::{PATIENCE, until_within};
 
@@ -110,6 +111,8 @@ async fn output(mut command: Command, name: &str, time_max: Duration) -> String 
     // Some leave files where they are run.
     command.current_dir(folder.path());
     command.stdin(Stdio::null()).stdout(file(&out)).stderr(file(&err));
+    // Which bases it asks is its own affair.
+    Version::ALL.into_iter().for_each(crate::verifies::asked);
     let started = command.spawn();
     let mut child = Running(started.unwrap_or_else(|error| {
         panic!("{name} cannot be run ({error}); `cargo xtask test` installs what it needs")

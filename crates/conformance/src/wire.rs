@@ -96,6 +96,10 @@ fn described(body: &[u8]) -> Option<(String, String, &'static str)> {
             "xml",
         )
     } else {
+        // A ping of a classic subscription is words.
+        if !text.starts_with('{') {
+            return None;
+        }
         let value: Value = serde_json::from_str(text).expect("FHIR is JSON or XML");
         (value["resourceType"].as_str()?.to_owned(), shape_of(&value), "json")
     };

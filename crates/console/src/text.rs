@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn json_is_indented_in_its_order() {
-        let json = r#"{"b": "a,{\\"", "a":[1, {}],"c":[]}"#;
+        let json = r#"{"b": "a,{\\", "a":[1, {}],"c":[]}"#;
         let expect = "{\n  \"b\": \"a,{\\\\\",\n  \"a\": [\n    1,\n    {}\n  ],\n  \"c\": []\n}";
         assert_eq!(indented(json), expect);
         assert_eq!(indented(&indented(json)), expect);

@@ -236,7 +236,9 @@ impl ClientRights {
             false => least(bounds.content_max, PayloadContent::IdOnly),
         };
         if least(content, content_max) != content {
-            let text = format!("its client may be sent {} at most", content_max.code());
+            let lacks =
+                if content_max == bounds.content_max { "" } else { ", without the right 'read'" };
+            let text = format!("its client may be sent {} at most{lacks}", content_max.code());
             return forbidden(text, "Subscription.content");
         }
         Ok(())

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::names::{ALL, Kind};
 
-const HEAD: &str = include_str!("page_head.md");
+const HEAD: &str = include_str!("page_head.txt");
 
 fn page() -> String {
     let mut page = HEAD.to_owned();

@@ -157,11 +157,11 @@ fn a_tiny_rest_run_finds_what_it_must_at_each_size() {
     assert_eq!(levels.len(), 2);
     for level in levels {
         let requests = level["requests"].as_array().expect("requests");
-        assert_eq!(requests.len(), 6);
+        assert_eq!(requests.len(), 7);
         for request in requests {
             assert!(request["per_second"]["median"].as_f64() > Some(0.0), "{request}");
             assert!(request["server_cpu_ms_per_1000"]["median"].is_number(), "{request}");
         }
     }
-    assert_eq!(report["goals"].as_array().map(Vec::len), Some(4));
+    assert_eq!(report["goals"].as_array().map(Vec::len), Some(5));
 }

@@ -191,9 +191,9 @@ async fn the_guides_examples_are_listened_to_as_they_are() {
         let lost =
             seen.iter().filter(|one| matches!(one, Update::Lost(range) if *range == (1..=1)));
         assert_eq!(lost.count(), 1, "{version}: {seen:?}");
-        let events = seen.iter().filter_map(|one| match one {
-            Update::Event(arrival) => Some(arrival.event.number.get()),
-            _ => None,
+        let events = seen.iter().filter_map(|one| {
+            let Update::Event(arrival) = one else { return None };
+            Some(arrival.event.number.get())
         });
         assert_eq!(events.collect::<Vec<_>>(), [2], "{version}: once, though it came twice");
     }

@@ -238,7 +238,7 @@ async fn write(base: Client, name: String, steps_max: usize) -> Acknowledged {
 /// Writes so much to one resource that the file is moved on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_in_a_checkpoint_loses_nothing() {
-    verifies!("RQ-NB-40", "RQ-NB-43", "RQ-CH-03");
+    verifies!(R4: "RQ-NB-40", "RQ-NB-43", "RQ-CH-03");
     let mut server = Server::start().await;
     let base = server.bases()[0].clone();
     let web = base.subscribe(&Subscribe::websocket(TOPIC)).await;
@@ -273,7 +273,7 @@ async fn a_crash_in_a_checkpoint_loses_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crash_while_events_are_forgotten_forgets_no_other() {
-    verifies!("RQ-NB-40", "RQ-NB-43");
+    verifies!(R4: "RQ-NB-40", "RQ-NB-43");
     let options = Options::default()
         .set("retention.events-per-subscription-max", i64::try_from(FEW).expect("few"));
     let mut server = Server::start_with(options).await;

@@ -22,10 +22,9 @@ use blocks::{Block, blocks};
 use run::Page;
 
 /// Why blocks are not run.
-const REASONS: [&str; 8] = [
+const REASONS: [&str; 7] = [
     "an excerpt",
     "builds for minutes",
-    "goes to the internet",
     "needs a cluster",
     "needs a container engine",
     "needs .NET",

@@ -72,21 +72,24 @@ async fn never_an_error(version: Version) {
     let types = ["Binary", "Observation", "Patient", "Subscription", topic].join(",");
     let url = format!("{}/openapi.json?_type={types}", base.url);
     let told = schemathesis(&url, REQUESTS_MAX, TIME_MAX).await;
-    println!("{told}");
+    drop(told);
     assert!(!server.log().contains("a request failed"), "{}", server.log());
 }
 
 #[tokio::test]
+#[ignore = "takes minutes; by hand"]
 async fn no_request_that_the_description_of_r4_allows_or_forbids_is_an_error() {
     never_an_error(Version::R4).await;
 }
 
 #[tokio::test]
+#[ignore = "takes minutes; by hand"]
 async fn no_request_that_the_description_of_r4b_allows_or_forbids_is_an_error() {
     never_an_error(Version::R4B).await;
 }
 
 #[tokio::test]
+#[ignore = "takes minutes; by hand"]
 async fn no_request_that_the_description_of_r5_allows_or_forbids_is_an_error() {
     never_an_error(Version::R5).await;
 }

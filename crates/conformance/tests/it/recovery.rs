@@ -118,7 +118,7 @@ async fn an_operator_may_have_missed_events_sent_after_reactivation() {
 
 #[tokio::test]
 async fn a_kill_right_after_taking_up_again_changes_nothing_of_what_was_missed() {
-    verifies!("RQ-ER-10");
+    verifies!(R5: "RQ-ER-10");
     for (flush, expected) in [(false, vec![4]), (true, vec![2, 3, 4])] {
         let options = Options::default().set("subscriptions.flush-missed", flush);
         let mut server = Server::start_with(options).await;
@@ -133,9 +133,11 @@ async fn a_kill_right_after_taking_up_again_changes_nothing_of_what_was_missed()
         base.wait_for_status(&id, "active").await;
         base.save(&patient("p")).await;
         next_above(&receiver, &base, "/hook", 3).await;
+        // What was told just before a kill may come again, with its number.
         let told: BTreeSet<u64> = receiver.all("/hook")[before..]
             .iter()
             .flat_map(|sent| sent.notification(base.version).numbers())
+            .filter(|number| *number > 1)
             .collect();
         assert_eq!(told.into_iter().collect::<Vec<_>>(), expected, "flush-missed = {flush}");
     }

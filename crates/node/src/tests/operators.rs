@@ -24,7 +24,7 @@ async fn subscriptions_are_found_by_what_they_are() {
     let second = fixture.subscribe("two", &[]).await;
     let mut hook = subscription("one", &[]);
     hook["channel"]["type"] = "rest-hook".into();
-    hook["channel"]["endpoint"] = "http://127.0.0.1:9/hook".into();
+    hook["channel"]["endpoint"] = "http://127.0.0.1:8099/hook".into();
     let hook = Fixture::id(&fixture.create(&hook).await.unwrap());
     let other =
         Caller::new(ClientName::new("other").unwrap(), [Right::Subscribe].into_iter().collect());
@@ -143,7 +143,7 @@ async fn an_endpoint_that_fails_is_told_of_with_its_reason() {
     let mut refused = subscription("t", &[]);
     refused["channel"]["type"] = "rest-hook".into();
     // Nobody listens there.
-    refused["channel"]["endpoint"] = "http://127.0.0.1:9/hook?secret".into();
+    refused["channel"]["endpoint"] = "http://127.0.0.1:8099/hook?secret".into();
     fixture.create(&refused).await.unwrap();
     let found = fixture.node.troubles(&admin()).await.unwrap();
     assert!(found.endpoints.is_empty(), "a handshake that is due is no trouble: {found:?}");

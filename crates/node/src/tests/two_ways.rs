@@ -146,7 +146,6 @@ fn records() -> Vec<Value> {
 }
 
 /// How many records: `CRESSET_TWO_WAYS_RECORDS` for a long run by hand.
-#[expect(clippy::disallowed_methods, reason = "tests ask how long they may run")]
 fn records_max() -> usize {
     let asked = std::env::var("CRESSET_TWO_WAYS_RECORDS");
     asked.ok().and_then(|text| text.parse().ok()).unwrap_or(RECORDS)

@@ -113,7 +113,7 @@ fn all_problems_of_a_client_come_at_once() {
             "cresset.toml:1: auth.client[0].token-sha256: is missing",
             "cresset.toml:2: auth.client[0].name: must be 1 to 64 visible ASCII characters",
             "cresset.toml:3: auth.client[0].token: unknown key",
-            "cresset.toml:4: auth.client[0].rights: must be one of \"admin\", \"notify\", \
+            "cresset.toml:4: auth.client[0].rights: must be one of \"admin\", \"metrics\", \"notify\", \
              \"read\", \"subscribe\", \"topics\", \"write\", not \"fly\"",
         ]
     );
