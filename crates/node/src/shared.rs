@@ -277,12 +277,7 @@ impl Shared {
             return piece();
         }
         let permit = self.reads.clone().acquire_owned().await.map_err(Error::internal)?;
-        catch_up::apart(move || {
-            // Held until it has ended, also when nobody waits for it any more.
-            let _permit = permit;
-            piece()
-        })
-        .await
+        catch_up::apart(holding(permit, piece)).await
     }
 
     /// Tells everybody who may send for this subscription that it was changed.
@@ -379,12 +374,15 @@ where
     T: Send + 'static,
     F: FnOnce() -> Result<T, Error> + Send + 'static,
 {
-    let answer = tokio::task::spawn_blocking(move || {
-        // Held until it has ended, also when nobody waits for it any more.
+    tokio::task::spawn_blocking(holding(permit, piece)).await.map_err(Error::internal)?
+}
+
+/// A piece of work that holds its permit until it has ended, also when nobody waits for it any more.
+fn holding<T>(permit: OwnedSemaphorePermit, piece: impl FnOnce() -> T) -> impl FnOnce() -> T {
+    move || {
         let _permit = permit;
         piece()
-    });
-    answer.await.map_err(Error::internal)?
+    }
 }
 
 /// Whether notifications of a channel are sent by the delivery loop, to an endpoint or a broker.
