@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tokio::runtime::{self, Handle, Runtime};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::Error;
 use crate::notify::Range;
@@ -19,10 +19,6 @@ use crate::notify::Range;
 const EVENTS_MIN: u64 = 65;
 /// Processors for each that has a turn.
 const PROCESSORS_EACH: usize = 2;
-/// How much less than other threads one that builds a long page counts to the system, which lets all others
-/// go first (`nice`).
-#[cfg(target_os = "linux")]
-const NICE: i32 = 15;
 /// How long a rest is, as a multiple of what the page took.
 const REST: u32 = 3;
 /// Longest rest.
@@ -33,44 +29,60 @@ pub(crate) fn is_long(range: Range) -> bool {
     range.count() >= EVENTS_MIN
 }
 
-/// Does a piece of work for a long page on a thread that all others go before.
+/// Lets the other threads go first, where the system can.
 ///
-/// A thread for each, because a thread that once counts less cannot count more again; it costs a thousandth of
-/// what such a page does.
-pub(crate) async fn apart<T, F>(piece: F) -> Result<T, Error>
-where
-    T: Send + 'static,
-    F: FnOnce() -> Result<T, Error> + Send + 'static,
-{
-    let (reply, answer) = oneshot::channel();
-    let work = move || {
-        give_way();
-        // Nobody may wait for it any more.
-        drop(reply.send(piece()));
-    };
-    thread::Builder::new().name("catch-up".to_owned()).spawn(work).map_err(Error::internal)?;
-    answer.await.map_err(Error::internal)?
-}
-
-/// Lets the other threads go first, where the system knows of priorities of threads.
+/// Not by a lower priority: a thread that runs may end its slice before one of a higher priority that woke,
+/// and others would wait for milliseconds at every step of an event's way. One that is idle never may.
 fn give_way() {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::nice(NICE) {
-        tracing::debug!(%error, "a thread keeps its priority");
+    {
+        use thread_priority::{
+            NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
+            set_thread_priority_and_policy, thread_native_id,
+        };
+        let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        let set = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle);
+        if let Err(error) = set {
+            tracing::debug!(%error, "a thread keeps its priority");
+        }
     }
 }
 
-/// The turns there are.
-pub(crate) struct CatchUp(Arc<Semaphore>);
+/// The turns there are, and the threads for long pages.
+pub(crate) struct CatchUp {
+    turns: Arc<Semaphore>,
+    /// Always there until it is dropped. A runtime for its threads that may block, and starts them as needed.
+    threads: Option<Runtime>,
+}
 
 impl Default for CatchUp {
     fn default() -> Self {
         let processors = thread::available_parallelism().map_or(1, usize::from);
-        Self(Arc::new(Semaphore::new((processors / PROCESSORS_EACH).max(1))))
+        Self::new((processors / PROCESSORS_EACH).max(1), processors)
     }
 }
 
 impl CatchUp {
+    fn new(turns: usize, threads: usize) -> Self {
+        let threads = runtime::Builder::new_current_thread()
+            .max_blocking_threads(threads)
+            .thread_name("catch-up")
+            .on_thread_start(give_way)
+            .build();
+        Self { turns: Arc::new(Semaphore::new(turns)), threads: threads.ok() }
+    }
+
+    /// Does a piece of work for a long page on a thread that all others go before.
+    pub(crate) async fn apart<T, F>(&self, piece: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: FnOnce() -> Result<T, Error> + Send + 'static,
+    {
+        let threads = self.threads.as_ref();
+        let threads = threads.ok_or_else(|| Error::internal("no threads for long pages"))?;
+        threads.spawn_blocking(piece).await.map_err(Error::internal)?
+    }
+
     /// A turn to build a page of these events, to be held until it is built; none is needed for few of them, nor when
     /// the node stops.
     ///
@@ -79,13 +91,20 @@ impl CatchUp {
         if !is_long(range) {
             return None;
         }
-        let permit = self.0.clone().acquire_owned().await.ok()?;
+        let permit = self.turns.clone().acquire_owned().await.ok()?;
         Some(Turn { permit: Some(permit), started: Instant::now() })
     }
 
     /// The node stops: nobody waits for a turn any more.
     pub(crate) fn end(&self) {
-        self.0.close();
+        self.turns.close();
+    }
+}
+
+impl Drop for CatchUp {
+    fn drop(&mut self) {
+        // Not waited for: who drops it may be on a thread that must not block.
+        self.threads.take().into_iter().for_each(Runtime::shutdown_background);
     }
 }
 
@@ -121,7 +140,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_built_a_long_page_rests_and_short_ones_need_no_turn() {
-        let turns = CatchUp(Arc::new(Semaphore::new(1)));
+        let turns = CatchUp::new(1, 1);
         let mut held = turns.turn(page(EVENTS_MIN)).await.expect("a turn");
         assert!(turns.turn(page(EVENTS_MIN - 1)).await.is_none());
         // A page that has taken long.
@@ -136,12 +155,22 @@ mod tests {
 
     #[test]
     fn a_turn_comes_back_without_a_runtime() {
-        let turns = CatchUp(Arc::new(Semaphore::new(1)));
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let turns = CatchUp::new(1, 1);
+        let runtime = runtime::Builder::new_current_thread().build().unwrap();
         let held = runtime.block_on(turns.turn(page(100)));
         drop(held);
-        assert_eq!(turns.0.available_permits(), 1);
+        assert_eq!(turns.turns.available_permits(), 1);
         turns.end();
         assert!(runtime.block_on(turns.turn(page(100))).is_none(), "nobody waits at the end");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn long_pages_are_built_where_nobody_else_wants_to_run() {
+        use thread_priority::{NormalThreadSchedulePolicy, ThreadSchedulePolicy};
+        let policy = || thread_priority::thread_schedule_policy().map_err(Error::internal);
+        let apart = CatchUp::new(1, 1).apart(policy).await.unwrap();
+        assert_eq!(apart, ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle));
+        assert_ne!(apart, policy().unwrap());
     }
 }

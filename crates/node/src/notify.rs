@@ -4,6 +4,7 @@
 //! show the same number, time, focus and includes (RQ-ER-15), whatever happened since.
 
 use std::sync::Arc;
+use std::vec;
 
 use bytes::Bytes;
 use cresset_definitions::FhirVersion;
@@ -54,6 +55,9 @@ pub(crate) const CONTENT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// Bytes of resources in one frame at most; what goes beyond is in the next one. Each socket may
 /// hold a frame, so this is what a slow reader costs.
 const FRAME_CONTENT_BYTES_MAX: usize = 256 * 1024;
+
+/// Changes that are read in one go. More are not always told in one notification.
+const AHEAD: usize = 64;
 
 /// Bytes of a notification without events.
 const NOTIFICATION_BYTES: usize = 1024;
@@ -380,6 +384,32 @@ pub(crate) async fn read_events(
     }
 }
 
+/// Changes of events that are in the store alone, read a stretch ahead.
+struct Stored<'s> {
+    store: &'s dyn Store,
+    wanted: vec::IntoIter<Position>,
+    ahead: vec::IntoIter<Option<Change>>,
+}
+
+impl<'s> Stored<'s> {
+    fn of(store: &'s dyn Store, changes: &[(EventNumber, Position, Option<Arc<Change>>)]) -> Self {
+        let wanted = changes.iter().filter(|(.., change)| change.is_none());
+        let wanted: Vec<_> = wanted.map(|(_, position, _)| *position).collect();
+        Self { store, wanted: wanted.into_iter(), ahead: Vec::new().into_iter() }
+    }
+
+    /// The next of them, if it has not been forgotten.
+    fn next(&mut self) -> Result<Option<Change>, store::Error> {
+        if self.ahead.len() == 0 {
+            let wanted = self.wanted.as_slice();
+            let ahead = self.store.changes_at(&wanted[..wanted.len().min(AHEAD)])?;
+            self.wanted.by_ref().take(ahead.len()).for_each(drop);
+            self.ahead = ahead.into_iter();
+        }
+        Ok(self.ahead.next().flatten())
+    }
+}
+
 /// Tells events, each with its focus and what goes with it.
 struct Teller<'s> {
     store: &'s dyn Store,
@@ -396,10 +426,11 @@ impl Teller<'_> {
     ) -> Result<Read, store::Error> {
         let mut room = Room::new(overflow);
         let mut read = Read { events: Vec::with_capacity(changes.len()), ..Read::default() };
-        for (number, position, change) in changes {
+        let mut stored = Stored::of(self.store, &changes);
+        for (number, _, change) in changes {
             let change = match change {
                 Some(change) => change,
-                None => match self.store.change(position)? {
+                None => match stored.next()? {
                     Some(change) => Arc::new(change),
                     None => continue,
                 },

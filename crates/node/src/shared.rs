@@ -21,7 +21,7 @@ use crate::attempts::Attempts;
 use crate::audit::Auditor;
 use crate::caller::ClientRights;
 use crate::catalogs::Catalogs;
-use crate::catch_up::{self, CatchUp};
+use crate::catch_up::CatchUp;
 use crate::clock::Clock;
 use crate::config::{Config, SearchIndex};
 use crate::counters::Counters;
@@ -277,7 +277,7 @@ impl Shared {
             return piece();
         }
         let permit = self.reads.clone().acquire_owned().await.map_err(Error::internal)?;
-        catch_up::apart(holding(permit, piece)).await
+        self.catch_up.apart(holding(permit, piece)).await
     }
 
     /// Tells everybody who may send for this subscription that it was changed.

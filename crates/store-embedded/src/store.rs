@@ -82,6 +82,10 @@ impl ChangeLog for EmbeddedStore {
     fn change(&self, position: Position) -> Result<Option<Change>, Error> {
         Ok(self.log.change(position)?)
     }
+
+    fn changes_at(&self, positions: &[Position]) -> Result<Vec<Option<Change>>, Error> {
+        Ok(self.log.changes_at(positions)?)
+    }
 }
 
 impl Store for EmbeddedStore {

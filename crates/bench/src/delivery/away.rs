@@ -25,9 +25,6 @@ use crate::target::{Target, bind};
 
 /// Others, each with a subscription and socket of its own.
 const OTHERS: usize = 16;
-/// How much less the subscriber counts to the system than the others.
-#[cfg(target_os = "linux")]
-const NICE: i32 = 19;
 /// How long a page or a frame may hang.
 const HANG_MAX: Duration = Duration::from_secs(60);
 /// How long all that is left may take.
@@ -164,7 +161,7 @@ impl Subscriber {
         let thread = std::thread::spawn(move || {
             // Subscribers are elsewhere: reading takes no time from the others who are measured here.
             #[cfg(target_os = "linux")]
-            rustix::process::nice(NICE)?;
+            yield_to_all()?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let caught_up = runtime.block_on(async {
                 let connection = Connection::open(address).await?;
@@ -257,6 +254,18 @@ impl Session {
             }
         }
     }
+}
+
+/// Lets this thread run only where no other wants to.
+#[cfg(target_os = "linux")]
+fn yield_to_all() -> anyhow::Result<()> {
+    use thread_priority::{
+        NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy,
+        set_thread_priority_and_policy, thread_native_id,
+    };
+    let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle)
+        .map_err(|error| anyhow!("the priority of the subscriber's thread: {error}"))
 }
 
 /// Takes events in, which follow those before without gap or repeat.

@@ -55,6 +55,27 @@ impl Log {
         self.read(|connection| self.change_at(connection, position.get()))
     }
 
+    pub(crate) fn changes_at(&self, positions: &[Position]) -> Result<Vec<Option<Change>>, Fault> {
+        let head = self.head()?;
+        self.read(|connection| {
+            // Locked once, not for each.
+            let _snapshot = connection.unchecked_transaction()?;
+            let mut found = Vec::with_capacity(positions.len().min(PAGE_MAX));
+            let mut bytes = 0;
+            for position in positions.iter().take(PAGE_MAX) {
+                let is_there = Some(*position) <= head;
+                let change = is_there.then(|| self.change_at(connection, position.get()));
+                let change = change.transpose()?.flatten();
+                bytes += change.as_ref().map_or(0, |change| change.body.len());
+                found.push(change);
+                if bytes >= PAGE_BYTES_MAX {
+                    break;
+                }
+            }
+            Ok(found)
+        })
+    }
+
     pub(crate) fn current(&self, keys: &[ResourceKey]) -> Result<Vec<Option<Change>>, Fault> {
         if keys.len() > PAGE_MAX {
             return Err(Error::invalid("more keys than a page may have").into());
