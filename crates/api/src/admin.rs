@@ -87,7 +87,10 @@ pub(crate) async fn audit(
     for (index, entry) in entries.iter().enumerate() {
         // FHIR knows no empty lists.
         body.extend_from_slice(if index == 0 { br#","entry":["# } else { b"," });
-        body.extend_from_slice(br#"{"resource":"#);
+        // They are nowhere else to be read, so their names are those they have wherever they are (bdl-15 of R5).
+        let id = serde_json::from_slice::<Value>(entry).map_err(Error::internal)?;
+        let id = id["id"].as_str().unwrap_or_default();
+        body.extend_from_slice(format!(r#"{{"fullUrl":"urn:uuid:{id}","resource":"#).as_bytes());
         body.extend_from_slice(entry);
         body.push(b'}');
     }

@@ -1,4 +1,4 @@
-//! What the server says, kept for judges that are not ours: `cargo xtask validate` has the validators of
+//! What the server says, kept for judges that are not ours: `cargo xtask test` has the validators of
 //! `crates/conformance/validators` look at it (docs/validators.md).
 //!
 //! One document of each shape is kept, below the folder that `CRESSET_WIRE` names; without it nothing

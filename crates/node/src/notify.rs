@@ -4,7 +4,7 @@
 //! show the same number, time, focus and includes (RQ-ER-15), whatever happened since.
 
 use std::sync::Arc;
-use std::vec;
+use std::{thread, vec};
 
 use bytes::Bytes;
 use cresset_definitions::FhirVersion;
@@ -56,8 +56,8 @@ pub(crate) const CONTENT_BYTES_MAX: usize = 32 * 1024 * 1024;
 /// hold a frame, so this is what a slow reader costs.
 const FRAME_CONTENT_BYTES_MAX: usize = 256 * 1024;
 
-/// Changes that are read in one go. More are not always told in one notification.
-const AHEAD: usize = 64;
+/// Changes that are read in one go: a fraction of a millisecond. More are not always told in one notification.
+const AHEAD: usize = 32;
 
 /// Bytes of a notification without events.
 const NOTIFICATION_BYTES: usize = 1024;
@@ -401,6 +401,8 @@ impl<'s> Stored<'s> {
     /// The next of them, if it has not been forgotten.
     fn next(&mut self) -> Result<Option<Change>, store::Error> {
         if self.ahead.len() == 0 {
+            // Not every system interrupts a thread of the lowest priority at once.
+            thread::yield_now();
             let wanted = self.wanted.as_slice();
             let ahead = self.store.changes_at(&wanted[..wanted.len().min(AHEAD)])?;
             self.wanted.by_ref().take(ahead.len()).for_each(drop);

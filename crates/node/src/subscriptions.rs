@@ -28,7 +28,7 @@ use crate::shared::{Shared, is_sent_to};
 use crate::tokens;
 
 /// Events that one `$events` answers at most; a client asks again from the next number.
-pub const EVENTS_PER_ANSWER_MAX: u64 = 1_000;
+pub const EVENTS_PER_ANSWER_MAX: u64 = 250;
 /// Most subscriptions in one answer of `$status`.
 pub const STATUSES_PER_ANSWER_MAX: usize = 10_000;
 

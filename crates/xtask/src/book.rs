@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::{process, tools};
 
 /// What makes it.
-const MDBOOK_VERSION: &str = "0.5.2";
+const MDBOOK_VERSION: &str = "0.5.4";
 
 /// Installs mdbook if it is missing, and makes the book.
 pub(crate) fn make() -> Result<()> {

@@ -2,12 +2,12 @@
 //!
 //! The last line it prints on stdout is the test runner's summary.
 
-use std::io;
-use std::process::{ExitCode, Stdio};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
-use crate::{clients, counts, process, tidy, tools};
+use crate::{clients, counts, package, process, tidy, tools, validators};
 
 /// Runs all; the exit code is the test runner's.
 pub(crate) fn run() -> Result<ExitCode> {
@@ -25,14 +25,38 @@ pub(crate) fn run() -> Result<ExitCode> {
     for words in [&types[..], &client] {
         process::step(&words.join(" "), || process::run(words))?;
     }
+    package::check()?;
     process::step("counts", || counts::run(false))?;
     let tests = ["cargo", "nextest", "run", "--workspace", "--no-fail-fast"];
     eprintln!("==> {}", tests.join(" "));
     let mut runner = process::command(&tests);
-    // The runner reports on stderr. On stdout its summary is the last line also for a caller that
-    // keeps the two apart.
-    let status = process::status(runner.stderr(Stdio::from(io::stdout())))?;
-    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    runner.env(validators::WIRE, validators::empty_folder()?);
+    let (status, summary) = run_tests(&mut runner)?;
+    if !status.success() {
+        return Ok(ExitCode::FAILURE);
+    }
+    let validated = process::step("validate", validators::run);
+    if let Err(error) = &validated {
+        eprintln!("error: {error:#}");
+    }
+    writeln!(io::stdout(), "{summary}")?;
+    Ok(if validated.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Runs the test runner and gives the line with its summary. It reports on stderr; here on stdout,
+/// for a caller that keeps the two apart.
+fn run_tests(runner: &mut Command) -> Result<(ExitStatus, String)> {
+    let mut child = runner.stderr(Stdio::piped()).spawn().context("starting the test runner")?;
+    let report = child.stderr.take().context("the report of the test runner")?;
+    let mut summary = String::new();
+    for line in BufReader::new(report).split(b'\n') {
+        let line = String::from_utf8_lossy(&line?).into_owned();
+        writeln!(io::stdout(), "{line}")?;
+        if line.trim_start().starts_with("Summary [") {
+            summary = line;
+        }
+    }
+    Ok((child.wait()?, summary))
 }
 
 fn cargo(args: &[&str]) -> Result<()> {

@@ -8,7 +8,7 @@ use crate::process;
 const NEXTEST_VERSION: &str = "0.9.143";
 
 /// The newest that builds with Rust 1.95.
-const DEB_VERSION: &str = "3.7.0";
+const DEB_VERSION: &str = "3.8.0";
 
 /// A program from Debian's packages.
 struct SystemPackage {
@@ -102,7 +102,7 @@ pub(crate) fn install() -> Result<()> {
         }
     }
     cargo_program("cargo-nextest", NEXTEST_VERSION, &["cargo", "nextest", "--version"])?;
-    Ok(())
+    cargo_deb()
 }
 
 /// Installs what makes Debian packages, if it is missing.

@@ -1,11 +1,25 @@
 //! `cargo xtask validate`: validators of others look at what the server said while it was tested
-//! (docs/validators.md). It was kept by `CRESSET_WIRE=$PWD/target/wire cargo nextest run -p cresset-conformance`.
+//! (docs/validators.md).
 
+use std::fs;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 
 use crate::{clients, process, workspace};
+
+/// The variable that has the conformance tests keep what the server says (`wire.rs` there).
+pub(crate) const WIRE: &str = "CRESSET_WIRE";
+
+/// A folder for what the server says, emptied.
+pub(crate) fn empty_folder() -> Result<PathBuf> {
+    let folder = folder();
+    if folder.exists() {
+        fs::remove_dir_all(&folder)?;
+    }
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
 
 /// Has all be validated that is there; an alarm that is not listed is an error.
 pub(crate) fn run() -> Result<()> {

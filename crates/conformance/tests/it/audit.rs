@@ -30,7 +30,12 @@ async fn trail(server: &Server, boss: &Client, query: &str) -> Vec<Value> {
         (&json!("Bundle"), &json!("collection"))
     );
     let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
-    entries.into_iter().map(|entry| entry["resource"].clone()).collect()
+    let entry = |entry: Value| {
+        let id = entry["resource"]["id"].as_str().expect("an id");
+        assert_eq!(entry["fullUrl"], format!("urn:uuid:{id}"));
+        entry["resource"].clone()
+    };
+    entries.into_iter().map(entry).collect()
 }
 
 /// The code that tells what an entry is about: an interaction, or a type of notification.

@@ -5,6 +5,7 @@
 
 use cresset_definitions::FhirVersion;
 use cresset_model::{EventNumber, Notification, NotificationType, ResourceId};
+use memchr::memmem;
 
 use super::render_notification;
 use crate::codec::Codec;
@@ -99,7 +100,7 @@ impl NotificationTemplate {
             (What::Subscription, &subscription),
             (What::Number, &stand_in.to_string()),
         ] {
-            let starts = positions(&bytes, text.as_bytes());
+            let starts = memmem::find_iter(&bytes, text);
             blanks.extend(starts.map(|start| Blank { start, end: start + text.len(), what }));
         }
         blanks.sort_unstable_by_key(|blank| blank.start);
@@ -124,11 +125,6 @@ impl NotificationTemplate {
         out.extend_from_slice(&self.bytes[copied..]);
         out
     }
-}
-
-/// Where a text stands.
-fn positions<'b>(bytes: &'b [u8], text: &'b [u8]) -> impl Iterator<Item = usize> + 'b {
-    bytes.windows(text.len()).enumerate().filter(move |(_, one)| *one == text).map(|(at, _)| at)
 }
 
 #[cfg(test)]
