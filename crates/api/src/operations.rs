@@ -6,8 +6,10 @@
 //! resource (RQ-OP-01, RQ-OP-20, RQ-OP-41).
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Path, State};
-use axum::response::Response;
+use axum::extract::{Path, RawPathParams, State};
+use axum::http::header;
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
 use cresset_definitions::FhirVersion;
 use cresset_fhir::{
     Codec, json, parse_explain, parse_instant, parse_notify_event, parse_parameters,
@@ -28,6 +30,31 @@ const IDS_MAX: usize = 10_000;
 /// The input of an operation: names and values as text.
 type Parameters = Vec<(String, String)>;
 
+/// Refuses a method that is a resource's where an operation is, and the other way round, and tells those that there
+/// are (RFC 9110, 15.5.6): axum has both at one path.
+pub(crate) async fn methods(
+    parameters: RawPathParams,
+    request: axum::extract::Request,
+    next: Next,
+) -> Response {
+    let parameters: Vec<_> = parameters.iter().map(|(_, value)| value).collect();
+    let allowed = match parameters.as_slice() {
+        [version, resource_type, .., name] if name.starts_with('$') => {
+            let topic = version_of(version)
+                .is_ok_and(|version| is_notify_event(version, resource_type, name));
+            if topic || *name == "$validate" { "POST" } else { "GET, HEAD, POST" }
+        }
+        [_, _, _] => "GET, HEAD, PUT, PATCH, DELETE",
+        _ => return next.run(request).await,
+    };
+    if allowed.split(", ").any(|one| one == request.method().as_str()) {
+        return next.run(request).await;
+    }
+    let text = format!("{} is not supported here; what is, is {allowed}", request.method());
+    let error = Error::of(Kind::MethodNotAllowed, IssueCode::MethodNotAllowed, text);
+    ([(header::ALLOW, allowed)], Refusal(error)).into_response()
+}
+
 /// `POST [base]/[type]/$operation`
 pub(crate) async fn on_type(
     State(context): State<Context>,
@@ -36,11 +63,6 @@ pub(crate) async fn on_type(
     body: Body,
 ) -> Answer<Response> {
     let version = version_of(&version)?;
-    if !name.starts_with('$') {
-        let text = "a resource is created by POST to its type, or by PUT to its id";
-        let code = IssueCode::MethodNotAllowed;
-        return Err(Refusal(Error::of(Kind::MethodNotAllowed, code, text)));
-    }
     let caller = request.caller(&context, version)?;
     if is_notify_event(version, &resource_type, &name) {
         return notify_event(&context, version, None, &caller, (&request, body)).await;
@@ -132,15 +154,6 @@ async fn explain(
     Ok(respond::json(version, answer))
 }
 
-/// An operation that is not here, or not with this method.
-fn unknown(version: FhirVersion, resource_type: &str, name: &str) -> Refusal {
-    if !is_notify_event(version, resource_type, name) {
-        return unknown_operation(version, name);
-    }
-    let text = "$notify-event changes something: call it by POST";
-    Refusal(Error::of(Kind::MethodNotAllowed, IssueCode::MethodNotAllowed, text))
-}
-
 fn is_notify_event(version: FhirVersion, resource_type: &str, name: &str) -> bool {
     name == "$notify-event" && resource_type == Codec::of(version).topic_type()
 }
@@ -186,7 +199,7 @@ async fn type_level(
     parameters: Parameters,
 ) -> Answer<Response> {
     if resource_type != "Subscription" {
-        return Err(unknown(version, resource_type, name));
+        return Err(unknown_operation(version, name));
     }
     let answer = match name {
         "$status" => {
@@ -215,7 +228,7 @@ async fn instance_level(
     parameters: Parameters,
 ) -> Answer<Response> {
     if resource_type != "Subscription" {
-        return Err(unknown(version, resource_type, name));
+        return Err(unknown_operation(version, name));
     }
     let unknown = |_| {
         let text = format!("Subscription/{id} is not known here");

@@ -69,13 +69,16 @@ fn routes(context: Context) -> Router {
                 .put(resources::update)
                 .patch(patch::patch)
                 .delete(resources::delete)
-                .post(operations::on_type),
+                .post(operations::on_type)
+                .layer(middleware::from_fn(operations::methods)),
         )
         .route("/{version}/{type}/{id}/_history", get(history::of_instance))
         .route("/{version}/{type}/{id}/_history/{number}", get(resources::read_version))
         .route(
             "/{version}/{type}/{id}/{operation}",
-            get(operations::on_instance_by_get).post(operations::on_instance),
+            get(operations::on_instance_by_get)
+                .post(operations::on_instance)
+                .layer(middleware::from_fn(operations::methods)),
         )
         .route("/{version}/{type}/{id}/{operation}/_search", post(search::of_compartment_by_post))
         .fallback(fallback::unknown_path)

@@ -326,6 +326,10 @@ async fn a_method_that_is_not_there_names_those_that_are() {
         for (method, path, allowed) in [
             (Method::DELETE, "Patient/p/_history", "GET"),
             (Method::POST, "metadata", "GET"),
+            (Method::POST, "Patient/p", "PUT"),
+            (Method::GET, "Patient/$validate", "POST"),
+            (Method::GET, "Patient/p/$validate", "POST"),
+            (Method::PUT, "Subscription/$status", "POST"),
             (Method::PUT, "Patient/p/_history", "GET"),
         ] {
             let reply = base.request(method, path).send().await;
