@@ -3,6 +3,8 @@
 // event numbers that are missing.
 (() => {
   const ROWS_MAX = 200;
+  // The column of event numbers.
+  const NUMBER = 2;
   const form = document.querySelector("#watch");
   const [start, stop, state, gaps] = ["#start", "#stop", "#state", "#gaps"].map((name) => document.querySelector(name));
   const rows = document.querySelector("#news tbody");
@@ -17,8 +19,9 @@
   const row = (cells, className) => {
     const line = rows.insertRow(0);
     line.className = className;
-    for (const cell of cells) {
+    for (const [index, cell] of cells.entries()) {
       const place = line.insertCell();
+      if (index === NUMBER) place.className = "number";
       place.append(cell instanceof Node ? cell : String(cell));
     }
     while (rows.rows.length > ROWS_MAX) rows.deleteRow(-1);

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use cresset_definitions::FhirVersion;
 use cresset_fhir::json;
-use cresset_model::{FilterDefinition, PayloadContent, ResourceId, Topic};
+use cresset_model::{Comparator, FilterDefinition, PayloadContent, ResourceId, Topic};
 use cresset_node::{Condition, Error};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json as value};
@@ -53,17 +53,27 @@ struct Choice {
 struct Field {
     index: usize,
     label: String,
-    words: String,
     /// What may stand between name and value.
-    hows: Vec<String>,
+    hows: Vec<How>,
+}
+
+/// A comparator or a modifier, as it is written and in words.
+struct How {
+    code: String,
+    words: &'static str,
 }
 
 impl Field {
     fn of((index, definition): (usize, &FilterDefinition)) -> Self {
-        let (label, words) = words::offered(definition);
-        let comparators = definition.comparators.iter().map(|one| one.code().to_owned());
-        let modifiers = definition.modifiers.iter().map(|one| format!(":{}", one.code()));
-        Self { index, label, words, hows: comparators.chain(modifiers).collect() }
+        let (label, _) = words::offered(definition);
+        // The same as none.
+        let comparators = definition.comparators.iter().filter(|one| **one != Comparator::Eq);
+        let comparators = comparators
+            .map(|one| How { code: one.code().to_owned(), words: words::comparator(*one) });
+        let modifiers = definition.modifiers.iter();
+        let modifiers = modifiers
+            .map(|one| How { code: format!(":{}", one.code()), words: words::modifier(*one) });
+        Self { index, label, hows: comparators.chain(modifiers).collect() }
     }
 }
 

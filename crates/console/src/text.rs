@@ -41,7 +41,7 @@ pub(crate) fn clock(at: Timestamp) -> String {
     let text = at.to_string();
     let time = text.split('T').nth(1).unwrap_or(&text).trim_end_matches('Z');
     let (whole, fraction) = time.split_once('.').unwrap_or((time, ""));
-    format!("{whole}.{fraction:0<3}")
+    format!("{whole}.{:0<3}", fraction.get(..3).unwrap_or(fraction))
 }
 
 /// A rate, with a digit after the point where that says something.
@@ -138,9 +138,11 @@ mod tests {
 
     #[test]
     fn the_time_of_day_has_milliseconds() {
-        for (at, expect) in
-            [("2026-01-02T03:04:05Z", "03:04:05.000"), ("2026-01-02T03:04:05.67Z", "03:04:05.670")]
-        {
+        for (at, expect) in [
+            ("2026-01-02T03:04:05Z", "03:04:05.000"),
+            ("2026-01-02T03:04:05.67Z", "03:04:05.670"),
+            ("2026-01-02T03:04:05.67890123Z", "03:04:05.678"),
+        ] {
             assert_eq!(clock(at.parse().unwrap()), expect);
         }
     }

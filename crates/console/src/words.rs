@@ -168,7 +168,7 @@ fn interactions(interactions: &[Interaction]) -> String {
     }
 }
 
-const fn comparator(comparator: Comparator) -> &'static str {
+pub(crate) const fn comparator(comparator: Comparator) -> &'static str {
     match comparator {
         Comparator::Ap => "is about",
         Comparator::Eb => "ends before",
@@ -182,7 +182,7 @@ const fn comparator(comparator: Comparator) -> &'static str {
     }
 }
 
-const fn modifier(modifier: Modifier) -> &'static str {
+pub(crate) const fn modifier(modifier: Modifier) -> &'static str {
     match modifier {
         Modifier::Above => "is, or is above,",
         Modifier::Below => "is, or is below,",
