@@ -38,6 +38,10 @@ pub(crate) async fn methods(
     next: Next,
 ) -> Response {
     let parameters: Vec<_> = parameters.iter().map(|(_, value)| value).collect();
+    // Who asks for a base that is not there hears of that.
+    if parameters.first().is_none_or(|version| version_of(version).is_err()) {
+        return next.run(request).await;
+    }
     let allowed = match parameters.as_slice() {
         [version, resource_type, .., name] if name.starts_with('$') => {
             let topic = version_of(version)
@@ -45,6 +49,8 @@ pub(crate) async fn methods(
             if topic || *name == "$validate" { "POST" } else { "GET, HEAD, POST" }
         }
         [_, _, _] => "GET, HEAD, PUT, PATCH, DELETE",
+        // A compartment.
+        [_, _, _, _] => "GET, HEAD",
         _ => return next.run(request).await,
     };
     if allowed.split(", ").any(|one| one == request.method().as_str()) {

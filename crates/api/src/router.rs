@@ -70,6 +70,7 @@ fn routes(context: Context) -> Router {
                 .patch(patch::patch)
                 .delete(resources::delete)
                 .post(operations::on_type)
+                .fallback(fallback::unknown_method)
                 .layer(middleware::from_fn(operations::methods)),
         )
         .route("/{version}/{type}/{id}/_history", get(history::of_instance))
@@ -78,6 +79,7 @@ fn routes(context: Context) -> Router {
             "/{version}/{type}/{id}/{operation}",
             get(operations::on_instance_by_get)
                 .post(operations::on_instance)
+                .fallback(fallback::unknown_method)
                 .layer(middleware::from_fn(operations::methods)),
         )
         .route("/{version}/{type}/{id}/{operation}/_search", post(search::of_compartment_by_post))

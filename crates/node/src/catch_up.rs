@@ -43,7 +43,7 @@ fn give_way() {
         let idle = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
         let set = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, idle);
         if let Err(error) = set {
-            tracing::debug!(%error, "a thread keeps its priority");
+            tracing::warn!(%error, "who was away for long is not served behind the others");
         }
     }
 }
@@ -51,6 +51,8 @@ fn give_way() {
 /// The turns there are, and the threads for long pages.
 pub(crate) struct CatchUp {
     turns: Arc<Semaphore>,
+    /// One for each thread, held until its work has ended, also where nobody waits for that any more.
+    places: Arc<Semaphore>,
     /// Always there until it is dropped. A runtime for its threads that may block, and starts them as needed.
     threads: Option<Runtime>,
 }
@@ -63,13 +65,14 @@ impl Default for CatchUp {
 }
 
 impl CatchUp {
-    fn new(turns: usize, threads: usize) -> Self {
+    fn new(turns: usize, places: usize) -> Self {
         let threads = runtime::Builder::new_current_thread()
-            .max_blocking_threads(threads)
+            .max_blocking_threads(places)
             .thread_name("catch-up")
             .on_thread_start(give_way)
             .build();
-        Self { turns: Arc::new(Semaphore::new(turns)), threads: threads.ok() }
+        let [turns, places] = [turns, places].map(|count| Arc::new(Semaphore::new(count)));
+        Self { turns, places, threads: threads.ok() }
     }
 
     /// Does a piece of work for a long page on a thread that all others go before.
@@ -80,6 +83,11 @@ impl CatchUp {
     {
         let threads = self.threads.as_ref();
         let threads = threads.ok_or_else(|| Error::internal("no threads for long pages"))?;
+        let place = self.places.clone().acquire_owned().await.map_err(Error::internal)?;
+        let piece = move || {
+            let _place = place;
+            piece()
+        };
         threads.spawn_blocking(piece).await.map_err(Error::internal)?
     }
 

@@ -58,6 +58,8 @@ const FRAME_CONTENT_BYTES_MAX: usize = 256 * 1024;
 
 /// Changes that are read in one go: a fraction of a millisecond. More are not always told in one notification.
 const AHEAD: usize = 32;
+/// Bytes of them after which it ends, so that little is read in vain.
+const AHEAD_BYTES_MAX: usize = 256 * 1024;
 
 /// Bytes of a notification without events.
 const NOTIFICATION_BYTES: usize = 1024;
@@ -134,7 +136,8 @@ pub(crate) async fn render(
     };
     let read = match events {
         Some((range, overflow)) => {
-            let read = read_events(shared, live, range, content, overflow).await?;
+            let apart = overflow == Overflow::Later;
+            let read = read_events(shared, live, range, content, (overflow, apart)).await?;
             if let Some(lost) = read.lost_of(range) {
                 tell_loss(live, lost);
             }
@@ -338,13 +341,17 @@ impl Read {
 }
 
 /// The events of a range with what they tell. Events beyond retention are left out.
+///
+/// Many of them are read behind everything else that the machine has to do, if `apart`: for who asks for what is
+/// long past, not for what is sent to an endpoint, which a busy machine must not leave behind.
 pub(crate) async fn read_events(
     shared: &Arc<Shared>,
     live: &LiveSubscription,
     range: Range,
     content: PayloadContent,
-    overflow: Overflow,
+    (overflow, apart): (Overflow, bool),
 ) -> Result<Read, Error> {
+    let apart = apart && catch_up::is_long(range);
     let known = live.state().positions(range.first, range.last);
     let positions = match known {
         Some(positions) => positions,
@@ -371,12 +378,12 @@ pub(crate) async fn read_events(
             .all(|(.., change)| change.as_ref().is_some_and(|change| !is_occurrence(change)));
     let tell = move |store: &dyn Store| {
         let gatherer = Gatherer::new(store, content);
-        Teller { store, content, includes, gatherer }.tell(recent, overflow)
+        Teller { store, content, includes, gatherer, apart }.tell(recent, overflow)
     };
     // The plain case asks the store nothing, and so needs no thread that may block.
     if in_memory {
         Ok(Read { plain: true, ..tell(shared.store.as_ref())? })
-    } else if catch_up::is_long(range) {
+    } else if apart {
         let store = shared.store.clone();
         shared.work_apart(move || Ok(tell(store.as_ref())?)).await
     } else {
@@ -389,22 +396,31 @@ struct Stored<'s> {
     store: &'s dyn Store,
     wanted: vec::IntoIter<Position>,
     ahead: vec::IntoIter<Option<Change>>,
+    /// Whether others go first.
+    apart: bool,
 }
 
 impl<'s> Stored<'s> {
-    fn of(store: &'s dyn Store, changes: &[(EventNumber, Position, Option<Arc<Change>>)]) -> Self {
+    fn of(
+        store: &'s dyn Store,
+        changes: &[(EventNumber, Position, Option<Arc<Change>>)],
+        apart: bool,
+    ) -> Self {
         let wanted = changes.iter().filter(|(.., change)| change.is_none());
         let wanted: Vec<_> = wanted.map(|(_, position, _)| *position).collect();
-        Self { store, wanted: wanted.into_iter(), ahead: Vec::new().into_iter() }
+        Self { store, wanted: wanted.into_iter(), ahead: Vec::new().into_iter(), apart }
     }
 
     /// The next of them, if it has not been forgotten.
     fn next(&mut self) -> Result<Option<Change>, store::Error> {
         if self.ahead.len() == 0 {
-            // Not every system interrupts a thread of the lowest priority at once.
-            thread::yield_now();
+            if self.apart {
+                // Not every system interrupts a thread that is to run last at once.
+                thread::yield_now();
+            }
             let wanted = self.wanted.as_slice();
-            let ahead = self.store.changes_at(&wanted[..wanted.len().min(AHEAD)])?;
+            let wanted = &wanted[..wanted.len().min(AHEAD)];
+            let ahead = self.store.changes_at(wanted, AHEAD_BYTES_MAX)?;
             self.wanted.by_ref().take(ahead.len()).for_each(drop);
             self.ahead = ahead.into_iter();
         }
@@ -418,6 +434,7 @@ struct Teller<'s> {
     content: PayloadContent,
     includes: Includes,
     gatherer: Gatherer<'s>,
+    apart: bool,
 }
 
 impl Teller<'_> {
@@ -428,7 +445,7 @@ impl Teller<'_> {
     ) -> Result<Read, store::Error> {
         let mut room = Room::new(overflow);
         let mut read = Read { events: Vec::with_capacity(changes.len()), ..Read::default() };
-        let mut stored = Stored::of(self.store, &changes);
+        let mut stored = Stored::of(self.store, &changes, self.apart);
         for (number, _, change) in changes {
             let change = match change {
                 Some(change) => change,

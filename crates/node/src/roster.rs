@@ -274,7 +274,8 @@ impl Node {
         let range =
             Range { first: EventNumber::new(first).unwrap_or(EventNumber::FIRST), last: newest };
         let content = PayloadContent::IdOnly;
-        let read = notify::read_events(&self.shared, live, range, content, Overflow::Bare);
+        let how = (Overflow::Bare, false);
+        let read = notify::read_events(&self.shared, live, range, content, how);
         let events = read.await?.events.into_iter().rev().map(|event| EventLine {
             number: event.number,
             at: event.timestamp,

@@ -276,8 +276,7 @@ impl Shared {
         if self.reads_in_place {
             return piece();
         }
-        let permit = self.reads.clone().acquire_owned().await.map_err(Error::internal)?;
-        self.catch_up.apart(holding(permit, piece)).await
+        self.catch_up.apart(piece).await
     }
 
     /// Tells everybody who may send for this subscription that it was changed.

@@ -383,7 +383,8 @@ impl Node {
         let (turn, read) = match range {
             Some(range) => {
                 let turn = self.shared.catch_up.turn(range).await;
-                let read = notify::read_events(&self.shared, &live, range, content, Overflow::Bare);
+                let how = (Overflow::Bare, true);
+                let read = notify::read_events(&self.shared, &live, range, content, how);
                 (turn, read.await?)
             }
             None => (None, Read::default()),

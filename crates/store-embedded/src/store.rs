@@ -83,8 +83,12 @@ impl ChangeLog for EmbeddedStore {
         Ok(self.log.change(position)?)
     }
 
-    fn changes_at(&self, positions: &[Position]) -> Result<Vec<Option<Change>>, Error> {
-        Ok(self.log.changes_at(positions)?)
+    fn changes_at(
+        &self,
+        positions: &[Position],
+        bytes_max: usize,
+    ) -> Result<Vec<Option<Change>>, Error> {
+        Ok(self.log.changes_at(positions, bytes_max)?)
     }
 }
 

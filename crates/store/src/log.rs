@@ -2,7 +2,7 @@
 
 use cresset_model::{Change, Position};
 
-use crate::{Appended, Error, Group, PAGE_BYTES_MAX, PAGE_MAX};
+use crate::{Appended, Error, Group, PAGE_MAX};
 
 /// The ordered log of changes, and the one place that numbers events.
 ///
@@ -55,20 +55,24 @@ pub trait ChangeLog: Send + Sync {
 
     /// The changes at positions, in their order, each as [`change`](Self::change) has it.
     ///
-    /// Looks at no more than [`crate::PAGE_MAX`] of them and ends after [`crate::PAGE_BYTES_MAX`] of bodies, but
-    /// looks at least at the first: what it has not looked at is to be asked for again.
+    /// Looks at no more than [`crate::PAGE_MAX`] of them and ends after `bytes_max` of bodies, but looks at least at
+    /// the first: what it has not looked at is to be asked for again.
     ///
     /// # Errors
     ///
     /// `Unavailable`: try again. `Corrupt`: stop.
-    fn changes_at(&self, positions: &[Position]) -> Result<Vec<Option<Change>>, Error> {
+    fn changes_at(
+        &self,
+        positions: &[Position],
+        bytes_max: usize,
+    ) -> Result<Vec<Option<Change>>, Error> {
         let mut found = Vec::with_capacity(positions.len().min(PAGE_MAX));
         let mut bytes = 0;
         for position in positions.iter().take(PAGE_MAX) {
             let change = self.change(*position)?;
             bytes += change.as_ref().map_or(0, |change| change.body.len());
             found.push(change);
-            if bytes >= PAGE_BYTES_MAX {
+            if bytes >= bytes_max {
                 break;
             }
         }

@@ -33,6 +33,7 @@ pub(crate) fn run() -> Result<ExitCode> {
     runner.env(validators::WIRE, validators::empty_folder()?);
     let (status, summary) = run_tests(&mut runner)?;
     if !status.success() {
+        writeln!(io::stdout(), "{summary}")?;
         return Ok(ExitCode::FAILURE);
     }
     let validated = process::step("validate", validators::run);
@@ -52,7 +53,7 @@ fn run_tests(runner: &mut Command) -> Result<(ExitStatus, String)> {
     for line in BufReader::new(report).split(b'\n') {
         let line = String::from_utf8_lossy(&line?).into_owned();
         writeln!(io::stdout(), "{line}")?;
-        if line.trim_start().starts_with("Summary [") {
+        if line.contains("Summary [") {
             summary = line;
         }
     }

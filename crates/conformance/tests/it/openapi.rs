@@ -64,7 +64,8 @@ async fn fill(base: &Client) {
     base.save(&Subscribe::websocket(TOPIC).id("a").json(base.version)).await;
 }
 
-/// Requests for the base and some of its types; `CRESSET_SCHEMATHESIS_TYPES` names others, for hours by hand.
+/// Requests for the base and some of its types; `CRESSET_SCHEMATHESIS_TYPES` names others, for hours by hand
+/// (with `cargo test`: nextest ends what takes minutes).
 async fn never_an_error(version: Version, types: &str) {
     let server = Server::start_with(Options::default().set("search.index", "all")).await;
     let base = server.base(version);

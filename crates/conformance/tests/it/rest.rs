@@ -1,5 +1,7 @@
 //! REST on single resources: read, vread, create, update, delete, history, and their headers.
 
+use std::collections::BTreeSet;
+
 use cresset_conformance::{Options, Server, Version, patient};
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -324,17 +326,25 @@ async fn a_method_that_is_not_there_names_those_that_are() {
     let server = Server::start().await;
     for base in server.bases() {
         for (method, path, allowed) in [
-            (Method::DELETE, "Patient/p/_history", "GET"),
-            (Method::POST, "metadata", "GET"),
-            (Method::POST, "Patient/p", "PUT"),
+            (Method::DELETE, "Patient/p/_history", "GET, HEAD"),
+            (Method::DELETE, "SubscriptionTopic/t/$validate", "POST"),
             (Method::GET, "Patient/$validate", "POST"),
             (Method::GET, "Patient/p/$validate", "POST"),
-            (Method::PUT, "Subscription/$status", "POST"),
-            (Method::PUT, "Patient/p/_history", "GET"),
+            (Method::POST, "metadata", "GET, HEAD"),
+            (Method::POST, "Patient/p", "DELETE, GET, HEAD, PATCH, PUT"),
+            (Method::POST, "Patient/p/Observation", "GET, HEAD"),
+            (Method::PUT, "Patient/p/_history", "GET, HEAD"),
+            (Method::PUT, "Patient/p/Observation", "GET, HEAD"),
+            (Method::PUT, "Subscription/$status", "GET, HEAD, POST"),
+            (Method::PUT, "Subscription/s/$status", "GET, HEAD, POST"),
+            (Method::TRACE, "Patient/p", "DELETE, GET, HEAD, PATCH, PUT"),
         ] {
             let reply = base.request(method, path).send().await;
-            reply.refused(405);
-            assert!(reply.header("allow").contains(allowed), "{reply}: {:?}", reply.headers);
+            reply.refused_as(405, "not-supported");
+            let named: BTreeSet<_> = reply.header("allow").split(',').map(str::trim).collect();
+            assert_eq!(named.into_iter().collect::<Vec<_>>().join(", "), allowed, "{path}");
         }
+        let elsewhere = format!("{}/fhir/Patient/p", server.url());
+        base.request(Method::POST, &elsewhere).send().await.refused(404);
     }
 }

@@ -55,7 +55,11 @@ impl Log {
         self.read(|connection| self.change_at(connection, position.get()))
     }
 
-    pub(crate) fn changes_at(&self, positions: &[Position]) -> Result<Vec<Option<Change>>, Fault> {
+    pub(crate) fn changes_at(
+        &self,
+        positions: &[Position],
+        bytes_max: usize,
+    ) -> Result<Vec<Option<Change>>, Fault> {
         let head = self.head()?;
         self.read(|connection| {
             // Locked once, not for each.
@@ -68,7 +72,7 @@ impl Log {
                 let change = change.transpose()?.flatten();
                 bytes += change.as_ref().map_or(0, |change| change.body.len());
                 found.push(change);
-                if bytes >= PAGE_BYTES_MAX {
+                if bytes >= bytes_max {
                     break;
                 }
             }

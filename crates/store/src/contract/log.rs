@@ -12,7 +12,7 @@ pub fn an_empty_store_has_nothing(fixture: &mut impl Fixture) {
     assert_eq!(store.head().unwrap(), None);
     assert_eq!(store.changes(None, 10).unwrap(), []);
     assert_eq!(store.change(position(1)).unwrap(), None);
-    assert_eq!(store.changes_at(&[position(1)]).unwrap(), [None]);
+    assert_eq!(store.changes_at(&[position(1)], 0).unwrap(), [None]);
     assert_eq!(store.current(&[key("Patient/1")]).unwrap(), [None]);
     assert_eq!(store.history(&key("Patient/1"), None, 10).unwrap(), []);
     let patient = key("Patient/1").resource_type;
@@ -73,11 +73,14 @@ pub fn changes_come_in_pages(fixture: &mut impl Fixture) {
     assert_eq!(store.change(position(5)).unwrap().as_ref(), Some(&written[4]));
     assert_eq!(store.change(position(count as u64 + 1)).unwrap(), None);
     let asked = [7, count as u64 + 1, 2, 7].map(position);
-    let at = store.changes_at(&asked).unwrap();
+    let at = store.changes_at(&asked, PAGE_BYTES_MAX).unwrap();
     let at: Vec<_> = at.iter().map(Option::as_ref).collect();
     assert_eq!(at, [Some(&written[6]), None, Some(&written[1]), Some(&written[6])]);
-    assert!(store.changes_at(&[]).unwrap().is_empty());
-    assert_eq!(store.changes_at(&[position(1); PAGE_MAX + 1]).unwrap().len(), PAGE_MAX);
+    assert!(store.changes_at(&[], PAGE_BYTES_MAX).unwrap().is_empty());
+    assert_eq!(
+        store.changes_at(&[position(1); PAGE_MAX + 1], PAGE_BYTES_MAX).unwrap().len(),
+        PAGE_MAX
+    );
 }
 
 /// A page of large bodies is cut, but never empty before the end.
@@ -92,8 +95,8 @@ pub fn a_page_ends_after_its_bytes(fixture: &mut impl Fixture) {
     }
     assert_eq!(store.changes(None, 10).unwrap().len(), 2);
     assert_eq!(store.changes(Some(position(2)), 10).unwrap().len(), 1);
-    assert_eq!(store.changes_at(&[1, 2, 3].map(position)).unwrap().len(), 2);
-    assert_eq!(store.changes_at(&[position(3)]).unwrap().len(), 1);
+    assert_eq!(store.changes_at(&[1, 2, 3].map(position), PAGE_BYTES_MAX).unwrap().len(), 2);
+    assert_eq!(store.changes_at(&[3, 2].map(position), 1).unwrap().len(), 1);
     let binary = key("Binary/1");
     assert_eq!(store.history(&binary, None, 10).unwrap().len(), 2);
     assert_eq!(store.resources(binary.base, &binary.resource_type, None, 10).unwrap().len(), 2);

@@ -24,7 +24,8 @@ impl Letter {
         // There is neither a handshake nor a heartbeat.
         let range = self.range.ok_or(Unsent::Nothing)?;
         let content = self.addressee.settings.content;
-        let read = notify::read_events(shared, &self.live, range, content, Overflow::Bare).await?;
+        let read = notify::read_events(shared, &self.live, range, content, (Overflow::Bare, false))
+            .await?;
         let Some(event) = read.events.into_iter().next() else {
             notify::tell_loss(&self.live, range);
             return Err(Unsent::Nothing);
