@@ -63,6 +63,8 @@ mod rows;
 mod search;
 mod settings;
 mod shared;
+#[cfg(any(test, feature = "small-config"))]
+mod small_config;
 mod socket;
 mod spans;
 mod status;

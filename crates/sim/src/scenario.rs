@@ -3,13 +3,9 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
-use cresset_channel::{AddressPolicy, EndpointPolicy};
 use cresset_definitions::FhirVersion;
 use cresset_engine::{BreakerPolicy, RetryPolicy, RetrySchedule};
-use cresset_node::{
-    Authentication, Config, DeliveryConfig, Limits, MessageEvent, RecoveryConfig, RetentionConfig,
-    SearchConfig, SearchIndex, SubscriptionConfig, TopicConfig, ValidationLevel, WebsocketConfig,
-};
+use cresset_node::{Config, RetentionConfig, SearchIndex};
 
 use crate::prng::Prng;
 
@@ -136,65 +132,22 @@ impl Scenario {
     /// The node's options.
     pub(crate) fn config(&self) -> Config {
         let size = |number: usize| NonZeroUsize::new(number).expect("not zero");
-        Config {
-            audit: None,
-            tracer: None,
-            email: None,
-            base_url: "http://sim.test".to_owned(),
-            authentication: Authentication::None,
-            limits: Limits {
-                write_events_max: 100_000,
-                body_bytes_max: 10 * 1024 * 1024,
-                bundle_entries_max: 100,
-                search_count_default: 50,
-                search_count_max: 100,
-                subscriptions_per_client_max: 1_000,
-                write_queue_max: 64,
-                reads_max: 4,
-            },
-            topics: TopicConfig { accept_draft: false },
-            subscriptions: SubscriptionConfig {
-                heartbeat_min: Duration::from_secs(1),
-                timeout_max: Duration::from_secs(60),
-                max_count_max: NonZeroU32::new(100).expect("not zero"),
-                includes_per_event_max: 5,
-                endpoints: EndpointPolicy {
-                    addresses: AddressPolicy { allow_local: true, ..AddressPolicy::default() },
-                    https_only: false,
-                },
-            },
-            delivery: DeliveryConfig {
-                retry: self.retry.clone(),
-                // Room for every host and one more: what one host may take, no other can miss.
-                concurrency_max: size(self.per_host_max * (HOSTS + 1)),
-                concurrency_per_host_max: size(self.per_host_max),
-                bytes_in_flight_max: size(1 << 20),
-                breaker: self.breaker,
-                traceparent: false,
-                message_event: MessageEvent {
-                    system: "http://sim.test/events".to_owned(),
-                    code: "notification".to_owned(),
-                },
-                attempts_per_subscription_max: size(3),
-                attempts_max: size(100),
-            },
-            recovery: RecoveryConfig { events_per_second: NonZeroU32::new(100).expect("not zero") },
-            websocket: WebsocketConfig {
-                token_lifetime: Duration::from_secs(1_800),
-                bind_deadline: Duration::from_secs(30),
-                expiry_grace: Duration::from_secs(5),
-                max_count_default: NonZeroU32::new(self.websocket_count_max).expect("not zero"),
-                sockets_max: 1_000,
-                sockets_unbound_max: 1_000,
-            },
-            retention: self.retention.clone(),
-            search: SearchConfig {
-                index: SearchIndex::All,
-                wait_max: Duration::from_secs(10),
-                concurrency_max: 1,
-            },
-            validation: ValidationLevel::Strict,
-        }
+        let mut config = Config::small("http://sim.test");
+        config.limits.write_queue_max = 64;
+        config.delivery.retry = self.retry.clone();
+        // Room for every host and one more: what one host may take, no other can miss.
+        config.delivery.concurrency_max = size(self.per_host_max * (HOSTS + 1));
+        config.delivery.concurrency_per_host_max = size(self.per_host_max);
+        config.delivery.breaker = self.breaker;
+        config.delivery.attempts_per_subscription_max = size(3);
+        let count_max = NonZeroU32::new(self.websocket_count_max).expect("not zero");
+        config.websocket.max_count_default = count_max;
+        config.websocket.sockets_max = 1_000;
+        config.websocket.sockets_unbound_max = 1_000;
+        config.retention = self.retention.clone();
+        config.search.index = SearchIndex::All;
+        config.search.concurrency_max = 1;
+        config
     }
 
     /// Longest time that all retries of a notification may take, and a probe of its host after that.

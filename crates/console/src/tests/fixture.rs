@@ -1,6 +1,5 @@
 //! A console over a node in memory, and short ways to ask it things.
 
-use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,14 +7,12 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderName, Method, Request, StatusCode, header};
 use bytes::Bytes;
-use cresset_channel::{AddressPolicy, EndpointPolicy, RestHook};
+use cresset_channel::RestHook;
 use cresset_definitions::FhirVersion;
-use cresset_engine::{BreakerPolicy, RetryPolicy};
 use cresset_model::ClientName;
 use cresset_node::{
-    Authentication, Brokers, Caller, Clock, Condition, Config, DeliveryConfig, Limits,
-    MessageEvent, Node, RecoveryConfig, RetentionConfig, Right, Rights, SearchConfig, SearchIndex,
-    Stopper, SubscriptionConfig, TokenHash, TopicConfig, ValidationLevel, WebsocketConfig,
+    Authentication, Brokers, Caller, Clock, Condition, Config, Node, Right, Rights, Stopper,
+    TokenHash, ValidationLevel,
 };
 use cresset_store::MemoryStore;
 use http_body_util::BodyExt as _;
@@ -83,7 +80,8 @@ impl Console {
 
     fn start(base_url: &str, authentication: Authentication, password: Option<Password>) -> Self {
         let config = config(base_url, authentication);
-        let rest_hook = RestHook::new(&cresset_channel::Config::default(), endpoints()).unwrap();
+        let endpoints = config.subscriptions.endpoints.clone();
+        let rest_hook = RestHook::new(&cresset_channel::Config::default(), endpoints).unwrap();
         let store = Arc::new(MemoryStore::new());
         let started = Node::start(config, store, rest_hook, Brokers::default(), Clock::system());
         let (node, stopper) = started.unwrap();
@@ -240,72 +238,6 @@ pub(super) fn topic(id: &str, title: &str) -> Value {
     })
 }
 
-fn endpoints() -> EndpointPolicy {
-    let addresses = AddressPolicy { allow_local: true, ..AddressPolicy::default() };
-    EndpointPolicy { addresses, https_only: false }
-}
-
-fn n(number: usize) -> NonZeroUsize {
-    NonZeroUsize::new(number).unwrap()
-}
-
 fn config(base_url: &str, authentication: Authentication) -> Config {
-    Config {
-        base_url: base_url.to_owned(),
-        authentication,
-        limits: Limits {
-            write_events_max: 100_000,
-            body_bytes_max: 10 * 1024 * 1024,
-            bundle_entries_max: 100,
-            search_count_default: 50,
-            search_count_max: 100,
-            subscriptions_per_client_max: 1_000,
-            write_queue_max: 100,
-            reads_max: 4,
-        },
-        topics: TopicConfig { accept_draft: false },
-        subscriptions: SubscriptionConfig {
-            heartbeat_min: Duration::from_secs(1),
-            timeout_max: Duration::from_secs(60),
-            max_count_max: NonZeroU32::new(100).unwrap(),
-            includes_per_event_max: 5,
-            endpoints: endpoints(),
-        },
-        delivery: DeliveryConfig {
-            retry: RetryPolicy::default(),
-            concurrency_max: n(8),
-            concurrency_per_host_max: n(4),
-            bytes_in_flight_max: n(1 << 20),
-            breaker: BreakerPolicy::default(),
-            traceparent: false,
-            message_event: MessageEvent {
-                system: "http://test/events".to_owned(),
-                code: "notification".to_owned(),
-            },
-            attempts_per_subscription_max: n(10),
-            attempts_max: n(100),
-        },
-        email: None,
-        audit: None,
-        tracer: None,
-        recovery: RecoveryConfig { events_per_second: NonZeroU32::new(100).unwrap() },
-        websocket: WebsocketConfig {
-            token_lifetime: Duration::from_secs(1800),
-            bind_deadline: Duration::from_secs(30),
-            expiry_grace: Duration::from_secs(5),
-            max_count_default: NonZeroU32::new(100).unwrap(),
-            sockets_max: 4,
-            sockets_unbound_max: 2,
-        },
-        retention: RetentionConfig {
-            events_keep: Duration::from_secs(86_400),
-            events_per_subscription_max: 1_000,
-        },
-        search: SearchConfig {
-            index: SearchIndex::None,
-            wait_max: Duration::from_secs(10),
-            concurrency_max: 1,
-        },
-        validation: ValidationLevel::Off,
-    }
+    Config { authentication, validation: ValidationLevel::Off, ..Config::small(base_url) }
 }

@@ -1,14 +1,12 @@
 //! A node on a store that can be told to fail, and short ways to ask it things.
 
-use std::num::{NonZeroU32, NonZeroUsize};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
-use cresset_channel::{AddressPolicy, EndpointPolicy, RestHook};
+use cresset_channel::RestHook;
 use cresset_definitions::FhirVersion;
-use cresset_engine::{BreakerPolicy, RetryPolicy};
 use cresset_model::{
     Base, Change, ClientName, Event, EventNumber, PayloadContent, Position, ResourceId,
     ResourceKey, ResourceType, SubscriptionKey, VersionId,
@@ -21,9 +19,8 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use crate::{
-    Authentication, Caller, Clock, Condition, Config, DeliveryConfig, Effect, Error, EventsQuery,
-    Limits, MessageEvent, Node, RecoveryConfig, RetentionConfig, Right, SearchConfig, SearchIndex,
-    Stopper, SubscriptionConfig, TopicConfig, ValidationLevel, WebsocketConfig, Written,
+    Caller, Clock, Condition, Config, Effect, Error, EventsQuery, Node, Right, SearchIndex,
+    Stopper, Written,
 };
 
 /// What the next append does instead.
@@ -226,7 +223,8 @@ impl Fixture {
 
     fn with(store: Arc<FaultyStore>, config: Config) -> Self {
         let clock = Clock::manual("2026-01-01T00:00:00Z".parse().unwrap());
-        let rest_hook = RestHook::new(&cresset_channel::Config::default(), endpoints()).unwrap();
+        let endpoints = config.subscriptions.endpoints.clone();
+        let rest_hook = RestHook::new(&cresset_channel::Config::default(), endpoints).unwrap();
         let (node, stopper) =
             Node::start(config, store.clone(), rest_hook, crate::Brokers::default(), clock.clone())
                 .unwrap();
@@ -350,74 +348,12 @@ pub(super) fn admin() -> Caller {
     Caller::new(ClientName::new("admin").unwrap(), [Right::Admin].into_iter().collect())
 }
 
-fn endpoints() -> EndpointPolicy {
-    EndpointPolicy {
-        addresses: AddressPolicy { allow_local: true, ..AddressPolicy::default() },
-        https_only: false,
-    }
-}
-
 pub(crate) fn config() -> Config {
-    Config {
-        base_url: "http://test".to_owned(),
-        authentication: Authentication::None,
-        limits: Limits {
-            write_events_max: 100_000,
-            body_bytes_max: 10 * 1024 * 1024,
-            bundle_entries_max: 100,
-            search_count_default: 50,
-            search_count_max: 100,
-            subscriptions_per_client_max: 100,
-            write_queue_max: 100,
-            reads_max: 4,
-        },
-        topics: TopicConfig { accept_draft: false },
-        subscriptions: SubscriptionConfig {
-            heartbeat_min: Duration::from_secs(1),
-            timeout_max: Duration::from_secs(60),
-            max_count_max: NonZeroU32::new(100).unwrap(),
-            includes_per_event_max: 5,
-            endpoints: endpoints(),
-        },
-        delivery: DeliveryConfig {
-            retry: RetryPolicy::default(),
-            concurrency_max: NonZeroUsize::new(8).unwrap(),
-            concurrency_per_host_max: NonZeroUsize::new(4).unwrap(),
-            bytes_in_flight_max: NonZeroUsize::new(1 << 20).unwrap(),
-            breaker: BreakerPolicy::default(),
-            traceparent: false,
-            message_event: MessageEvent {
-                system: "http://test/events".to_owned(),
-                code: "notification".to_owned(),
-            },
-            attempts_per_subscription_max: NonZeroUsize::new(10).unwrap(),
-            attempts_max: NonZeroUsize::new(100).unwrap(),
-        },
-        audit: None,
-        tracer: None,
-        email: None,
-        recovery: RecoveryConfig { events_per_second: NonZeroU32::new(100).unwrap() },
-        websocket: WebsocketConfig {
-            token_lifetime: Duration::from_secs(1800),
-            bind_deadline: Duration::from_secs(30),
-            expiry_grace: Duration::from_secs(5),
-            max_count_default: NonZeroU32::new(100).unwrap(),
-            sockets_max: 4,
-            sockets_unbound_max: 2,
-        },
-        retention: RetentionConfig {
-            events_keep: Duration::from_secs(86_400),
-            events_per_subscription_max: 1_000,
-        },
-        search: SearchConfig {
-            index: SearchIndex::Listed(
-                ["status", "url", "Observation.encounter"].map(str::to_owned).to_vec(),
-            ),
-            wait_max: Duration::from_secs(10),
-            concurrency_max: 2,
-        },
-        validation: ValidationLevel::Strict,
-    }
+    let mut config = Config::small("http://test");
+    config.limits.subscriptions_per_client_max = 100;
+    let indexed = ["status", "url", "Observation.encounter"];
+    config.search.index = SearchIndex::Listed(indexed.map(str::to_owned).to_vec());
+    config
 }
 
 /// A topic on every change of Encounters, in R4's form; `criteria` are extra parts of its trigger.
