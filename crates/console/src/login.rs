@@ -51,7 +51,9 @@ pub(crate) async fn page(
 
 /// `POST /console/login`
 pub(crate) async fn log_in(State(context): State<Context>, Stranger(form): Stranger) -> Answer {
-    if let Some(left) = context.sessions.closed_for(Instant::now()) {
+    // Tokens are drawn at random: nobody guesses one, and who has one is never kept out.
+    let by_password = !form.text("user").is_empty();
+    if let Some(left) = context.sessions.closed_for(Instant::now()).filter(|_| by_password) {
         let seconds = left.as_secs() + 1;
         let text = format!("Too many wrong logins. Try again in {seconds} seconds.");
         let again = LoginPage::new(&context, form.text("next"), Some(text));
@@ -59,7 +61,9 @@ pub(crate) async fn log_in(State(context): State<Context>, Stranger(form): Stran
         return Ok((StatusCode::TOO_MANY_REQUESTS, headers, html(&again)).into_response());
     }
     let Some(caller) = context.caller(form.text("user"), form.text("secret")) else {
-        context.sessions.count_wrong(Instant::now());
+        if by_password {
+            context.sessions.count_wrong(Instant::now());
+        }
         tracing::warn!("a wrong login at the console");
         let text = "That is not known here, or is no administrator's.".to_owned();
         let again = LoginPage::new(&context, form.text("next"), Some(text));

@@ -78,16 +78,24 @@ async fn over_tls_the_cookie_is_for_tls_only_and_paths_have_what_a_proxy_puts_be
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn wrong_logins_are_throttled() {
-    let console = Console::new();
-    for _ in 0..crate::session::WRONG_MAX {
-        let answer = console.post("/login", &[("secret", "wrong")]).await;
-        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+async fn wrong_passwords_are_throttled_and_keep_nobody_with_a_token_out() {
+    let console = Console::with_tokens_and_password();
+    let log_in = |user: &'static str, secret: &'static str| {
+        let fields = [("user", user), ("secret", secret)];
+        let console = &console;
+        async move { console.post("/login", &fields).await }
+    };
+    for _ in 0..2 * crate::session::WRONG_MAX {
+        assert_eq!(log_in("", "no token").await.status, StatusCode::UNAUTHORIZED);
     }
-    let answer = console.post("/login", &[("secret", TOKEN)]).await;
+    for _ in 0..crate::session::WRONG_MAX {
+        assert_eq!(log_in("operator", "wrong").await.status, StatusCode::UNAUTHORIZED);
+    }
+    let answer = log_in("operator", "a password").await;
     assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
     let seconds: u64 = answer.header(header::RETRY_AFTER).parse().unwrap();
     assert!((1..=60).contains(&seconds), "{seconds}");
+    assert_eq!(log_in("", TOKEN).await.status, StatusCode::SEE_OTHER);
 }
 
 #[tokio::test(flavor = "multi_thread")]

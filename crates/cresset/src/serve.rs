@@ -415,8 +415,9 @@ fn authentication(auth: &Auth, console: &config::Console) -> Authentication {
         client.token_hashes.iter().map(move |hash| (TokenHash(hash.0), caller.clone()))
     });
     // Whoever logs in at the console with a password has subscriptions like any client, and its rights
-    // when they are told of something.
-    let user = console.user.clone().zip(console.password_hash);
-    let user = user.map(|(user, hash)| (TokenHash(hash.0), Caller::new(user, Rights::ALL)));
-    Authentication::Tokens(tokens.chain(user).collect())
+    // when they are told of something. The password is no token: what people choose can be guessed, and the
+    // API would let anybody guess as fast as it answers.
+    let user = console.user.clone().filter(|_| console.password_hash.is_some());
+    let others = user.map(|user| Caller::new(user, Rights::ALL)).into_iter().collect();
+    Authentication::Tokens { callers: tokens.collect(), others }
 }

@@ -306,7 +306,7 @@ impl Delivery {
         self.in_flight =
             Some(InFlight { id, kind, started: false, barred: false, superseded: false, resends });
         self.silent_since = now;
-        effects.push(Effect::Attempt(Attempt { id, kind, timeout }));
+        effects.push(Effect::Attempt(Attempt { id, kind, resends, timeout }));
     }
 
     /// Takes in how far the durable events reach.

@@ -1,8 +1,8 @@
 //! What became of the last attempts, for those who operate the server.
 //!
 //! Kept in memory, since it tells of what is going on, not of what is owed: the log has that. The
-//! bounds hold for all subscriptions together, so a million of them cost no more than a few; the
-//! counts since the start are kept for all attempts (I10). Its tests are in `attempts/tests.rs`.
+//! bounds hold for all subscriptions together, so a million of them cost no more than a few (I10). Its
+//! tests are in `attempts/tests.rs`.
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
@@ -82,7 +82,7 @@ pub struct AttemptRecord {
     pub response: Option<String>,
 }
 
-/// The attempts that are kept, and how many there were.
+/// The attempts that are kept.
 pub(crate) struct Attempts {
     per_subscription_max: usize,
     all_max: usize,
@@ -97,7 +97,6 @@ struct Kept {
     /// All of `of` in the order they came, and some that are gone from it.
     order: VecDeque<(SubscriptionKey, u64)>,
     next: u64,
-    counts: [u64; AttemptOutcome::ALL.len()],
 }
 
 impl Attempts {
@@ -114,7 +113,6 @@ impl Attempts {
     /// nothing of those that are sent little.
     pub(crate) fn record(&self, key: SubscriptionKey, record: AttemptRecord) {
         let mut kept = self.kept();
-        kept.counts[record.outcome as usize] += 1;
         let own = kept.len_of(key);
         if own >= self.per_subscription_max {
             kept.forget_first_of(key);
@@ -142,12 +140,6 @@ impl Attempts {
         let mut kept = self.kept();
         let gone = kept.of.remove(&key).map_or(0, |own| own.len());
         kept.len -= gone;
-    }
-
-    /// How many attempts ended how, since the start.
-    pub(crate) fn counts(&self) -> [(AttemptOutcome, u64); AttemptOutcome::ALL.len()] {
-        let counts = self.kept().counts;
-        AttemptOutcome::ALL.map(|outcome| (outcome, counts[outcome as usize]))
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {

@@ -183,8 +183,8 @@ pub(crate) enum ClientRights {
 
 impl ClientRights {
     pub(crate) fn new(authentication: &Authentication) -> Self {
-        let Authentication::Tokens(tokens) = authentication else { return Self::All };
-        let clients = tokens.values().map(|caller| {
+        let Authentication::Tokens { callers, others } = authentication else { return Self::All };
+        let clients = callers.values().chain(others).map(|caller| {
             // The tokens of a client are alike in what they allow.
             (caller.client.clone(), (caller.rights, caller.bounds.clone()))
         });
@@ -294,11 +294,21 @@ pub enum Authentication {
     /// Everybody is one client with all rights. Only sound on a loopback address; the
     /// configuration sees to that.
     None,
-    /// Static bearer tokens, by hash.
-    Tokens(FxHashMap<TokenHash, Caller>),
+    /// Static bearer tokens.
+    Tokens {
+        /// Whose they are, by hash.
+        callers: FxHashMap<TokenHash, Caller>,
+        /// Clients that have none: whoever logs in at the console with a password.
+        others: Vec<Caller>,
+    },
 }
 
 impl Authentication {
+    /// Bearer tokens, and nobody besides.
+    pub fn tokens(callers: impl IntoIterator<Item = (TokenHash, Caller)>) -> Self {
+        Self::Tokens { callers: callers.into_iter().collect(), others: Vec::new() }
+    }
+
     /// The caller who sent this `Authorization` header.
     ///
     /// # Errors
@@ -306,7 +316,7 @@ impl Authentication {
     pub fn caller(&self, authorization: Option<&str>) -> Result<Caller, Error> {
         let tokens = match self {
             Self::None => return Ok(anonymous()),
-            Self::Tokens(tokens) => tokens,
+            Self::Tokens { callers, .. } => callers,
         };
         let token = authorization.and_then(bearer).ok_or_else(|| {
             let text = "send 'Authorization: Bearer <token>' with a token of this server";

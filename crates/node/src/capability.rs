@@ -124,7 +124,7 @@ impl Node {
         let topics = topics.get(&base_of(version)).map_or(&[][..], |of| &of.canonicals);
         let security = match &self.shared.config.authentication {
             Authentication::None => None,
-            Authentication::Tokens(_) => Some("Bearer tokens handed out by the operator"),
+            Authentication::Tokens { .. } => Some("Bearer tokens handed out by the operator"),
         };
         let facts = CapabilityFacts {
             base_url: &self.shared.base_url(version),

@@ -199,6 +199,17 @@ impl Counters {
         counted.map(|(status, counter)| (status, counter.value()))
     }
 
+    /// How many attempts to endpoints, mailboxes and brokers ended how.
+    pub(crate) fn attempts_to_endpoints(
+        &self,
+    ) -> [(AttemptOutcome, u64); AttemptOutcome::ALL.len()] {
+        let sent_to = || self.channels().filter(|(channel, _)| **channel != ChannelType::Websocket);
+        AttemptOutcome::ALL.map(|outcome| {
+            let of_type = sent_to().flat_map(|(_, counters)| &counters.attempts);
+            (outcome, of_type.map(|outcomes| outcomes[outcome as usize].value()).sum())
+        })
+    }
+
     /// What is counted of each channel.
     pub(crate) fn channels(
         &self,
@@ -227,6 +238,11 @@ mod tests {
             .map(|(channel, one)| (channel.code(), one.lag.seconds().count()))
             .collect();
         assert_eq!(told, [("rest-hook", 1)]);
+        let socket = counters.channel(&ChannelType::Websocket).unwrap();
+        socket.attempted(NotificationType::Heartbeat, AttemptOutcome::Success);
+        let endpoints = counters.attempts_to_endpoints();
+        let ended: Vec<_> = endpoints.into_iter().filter(|(_, count)| *count > 0).collect();
+        assert_eq!(ended, [(AttemptOutcome::Refused, 1)]);
         assert!((hook.lag.seconds().sum - 2.0).abs() < 1e-9);
         let attempts: u64 = hook.attempts.iter().flatten().map(Counter::value).sum();
         assert_eq!(attempts, 1, "what is asked for is no attempt");

@@ -76,6 +76,8 @@ struct Slot {
     asked: Option<SubscriptionStatus>,
     /// Tells handshakes and heartbeats apart for receivers; another one after each success of one.
     nonce: Uuid,
+    /// The same for what is sent again because somebody asked: to a receiver it is no repetition.
+    resend_nonce: Uuid,
     /// Whom attempts are sent to, once there was one.
     addressee: Option<Arc<Addressee>>,
 }
@@ -99,6 +101,8 @@ pub(crate) struct Start {
 struct Running {
     key: SubscriptionKey,
     attempt: Attempt,
+    /// When it began.
+    at: Timestamp,
     place: Place,
 }
 
@@ -399,9 +403,17 @@ impl DeliveryLoop {
             if let Some(silent_since) = silent_since {
                 machine = machine.resumed(silent_since);
             }
-            let (deadline, nonce) = (rest.deadline, Uuid::now_v7());
-            let (held, asked, addressee) = (None, None, None);
-            Box::new(Slot { machine, live, revision, deadline, held, asked, nonce, addressee })
+            Box::new(Slot {
+                machine,
+                live,
+                revision,
+                deadline: rest.deadline,
+                held: None,
+                asked: None,
+                nonce: Uuid::now_v7(),
+                resend_nonce: Uuid::now_v7(),
+                addressee: None,
+            })
         });
         if slot.asked == Some(status) {
             slot.asked = None;
@@ -477,17 +489,20 @@ impl DeliveryLoop {
 
     /// Takes what came of an attempt; nothing if it panicked, which counts as a failure.
     pub(crate) fn attempt_ended(&mut self, run: u64, sent: Option<Sent>) {
-        let Some(Running { key, attempt, place }) = self.running.remove(&run) else { return };
+        let Some(Running { key, attempt, at, place }) = self.running.remove(&run) else { return };
         let now = self.shared.clock.now();
-        let Sent { outcome, health } = sent.unwrap_or_else(Sent::lost);
+        let Sent { outcome, health } = sent.unwrap_or_else(|| {
+            let live = self.slots.get(&key).map(|slot| &slot.live);
+            live.map_or_else(Sent::lost, |live| Sent::panicked(&self.shared, live, attempt, at))
+        });
         for (waiting, attempt) in self.hosts.ended(&place, health, (self.jitter)(), now) {
             self.bar(waiting, attempt.id, now);
         }
         let Some(slot) = self.slots.get_mut(&key) else { return };
         if outcome == Outcome::Success {
             crash_point("delivery.answered");
-            if !matches!(attempt.kind, AttemptKind::Events { .. }) {
-                slot.nonce = Uuid::now_v7();
+            if attempt.resends || !matches!(attempt.kind, AttemptKind::Events { .. }) {
+                *slot.nonce_of(&attempt) = Uuid::now_v7();
             }
         }
         let mut effects = Vec::new();
@@ -618,16 +633,23 @@ impl DeliveryLoop {
         let mut effects = Vec::new();
         let started = Input::AttemptStarted { id: attempt.id };
         slot.machine.handle(started, self.shared.clock.now(), &mut effects);
-        let (live, status, nonce) = (slot.live.clone(), slot.machine.status(), slot.nonce);
+        let (live, status) = (slot.live.clone(), slot.machine.status());
+        let nonce = *slot.nonce_of(&attempt);
         self.runs += 1;
         let run = self.runs;
-        self.running.insert(run, Running { key, attempt, place });
+        let at = self.shared.clock.now();
+        self.running.insert(run, Running { key, attempt, at, place });
         self.starts.push_back(Start { run, live, addressee, attempt, status, nonce });
         self.carry_out(key, effects);
     }
 }
 
 impl Slot {
+    /// What tells an attempt's message from others like it; of new events their numbers do.
+    fn nonce_of(&mut self, attempt: &Attempt) -> &mut Uuid {
+        if attempt.resends { &mut self.resend_nonce } else { &mut self.nonce }
+    }
+
     /// Whom attempts are sent to by what the client asks for now.
     fn addressee(&mut self, relay: Option<&HostName>) -> Arc<Addressee> {
         let state = self.live.state();
@@ -674,10 +696,8 @@ impl Tasks {
     fn ended(&mut self, ended: Result<(Id, Sent), JoinError>) -> Option<(u64, Option<Sent>)> {
         let (task, sent) = match ended {
             Ok((task, sent)) => (task, Some(sent)),
-            Err(error) => {
-                tracing::error!("an attempt panicked");
-                (error.id(), None)
-            }
+            // It panicked.
+            Err(error) => (error.id(), None),
         };
         Some((self.runs.remove(&task)?, sent))
     }

@@ -98,7 +98,7 @@ impl Node {
             })
         };
         let statuses = SubscriptionStatus::ALL.iter().copied().map(of_status).collect();
-        let attempts = self.shared.attempts.counts().to_vec();
+        let attempts = self.shared.counters.attempts_to_endpoints().to_vec();
         let oldest_undelivered_age = table.oldest_age(&self.shared).await?;
         let not_indexed = self.writer.catalogs().await?.residual_len();
         Ok(DeliveryFigures { attempts, statuses, oldest_undelivered_age, not_indexed })

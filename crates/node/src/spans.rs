@@ -196,6 +196,11 @@ impl Begun {
     pub(crate) fn now() -> Self {
         Self { at: SystemTime::now(), instant: Instant::now() }
     }
+
+    /// How long ago that was.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.instant.elapsed()
+    }
 }
 
 /// A piece of work under way. It ends when this is dropped.

@@ -389,8 +389,13 @@ impl Node {
             }
             None => (None, Read::default()),
         };
-        let (shared, live) = (self.shared.clone(), live.clone());
-        let render = move || Ok(query_event(&shared, &live, version, content, read));
+        // Here, since it takes the subscription's lock, which a thread that others go before must not have.
+        let answer = query_event(&self.shared, &live, version, content, read);
+        let render = move || {
+            let mut bytes = Vec::new();
+            Codec::of(version).render_notification(&answer, &mut bytes);
+            Ok(bytes)
+        };
         match turn {
             // A long page would keep a thread of the runtime from everybody else's requests.
             Some(_turn) => self.shared.work_apart(render).await,
@@ -460,7 +465,7 @@ fn query_event(
     version: FhirVersion,
     content: PayloadContent,
     read: Read,
-) -> Vec<u8> {
+) -> Notification {
     // A query-event must have events (sst-1 of R5); without any it is a query-status.
     let kind = match read.events.is_empty() {
         true => NotificationType::QueryStatus,
@@ -468,9 +473,7 @@ fn query_event(
     };
     let mut answer = notify::notification(shared, live, version, kind, read);
     answer.content = content;
-    let mut bytes = Vec::new();
-    Codec::of(version).render_notification(&answer, &mut bytes);
-    bytes
+    answer
 }
 
 /// The content level asked for, but never above what the subscription was granted (RQ-OP-24).

@@ -21,7 +21,7 @@ const RUNS: &str = "150";
 const STEPS: &str = "3000";
 /// What the simulation is made of. Nothing else is copied but manifests.
 const COPIED: [&str; 3] = ["crates", "Cargo.toml", "Cargo.lock"];
-/// Bugs that every test run plants, drawn by the commit; all of them are for by hand.
+/// Bugs that `--sample` plants, drawn by the commit.
 const SAMPLE: usize = 3;
 
 /// Which of the bugs are planted.

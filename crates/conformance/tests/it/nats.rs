@@ -103,6 +103,33 @@ async fn notifications_are_messages_in_a_stream_of_nats() {
 }
 
 #[tokio::test]
+async fn what_is_sent_again_on_request_is_no_duplicate_to_nats() {
+    verifies!(R5: "RQ-CH-90");
+    let mut nats = NatsServer::start().await;
+    nats.make_stream(&["cresset.>"], &[]).await;
+    let server = Server::start_with(options(nats.address())).await;
+    let base = server.base(Version::R5);
+    let id = base.subscribe(&Subscribe::nats(TOPIC, None)).await;
+    base.wait_for_status(&id, "active").await;
+    assert_eq!(told(base.version, &nats.next().await).kind, "handshake");
+    base.save(&patient("p")).await;
+    let mut ids = Vec::new();
+    for _ in 0..3 {
+        let message = nats.next().await;
+        assert_eq!(told(base.version, &message).numbers(), [1]);
+        ids.push(message.header("webhook-id").to_owned());
+        until("the server knows that it has arrived", || async {
+            let reply = base.get(&format!("Subscription/{id}/$resend?eventsSinceNumber=1")).await;
+            (reply.status == 200).then_some(())
+        })
+        .await;
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 3, "else the stream would have kept the first alone");
+}
+
+#[tokio::test]
 async fn a_nats_server_that_is_killed_and_started_again_gets_every_event_in_order() {
     verifies!(R5: "RQ-CH-90", "RQ-ER-15");
     let mut nats = NatsServer::start().await;

@@ -54,20 +54,15 @@ impl Console {
     }
 
     pub(super) fn at(base_url: &str) -> Self {
-        let client = |name: &str, right| {
-            Caller::new(ClientName::new(name).unwrap(), Rights::from_iter([right]))
-        };
-        let tokens = [
-            (TokenHash::of(TOKEN), client("admin", Right::Admin)),
-            (TokenHash::of("the-readers-token"), client("reader", Right::Read)),
-        ];
-        Self::start(base_url, Authentication::Tokens(tokens.into_iter().collect()), None)
+        Self::start(base_url, tokens(), None)
     }
 
     pub(super) fn with_password() -> Self {
-        let user = ClientName::new("operator").unwrap();
-        let password = Password { user, hash: TokenHash::of("a password") };
-        Self::start("http://test", Authentication::None, Some(password))
+        Self::start("http://test", Authentication::None, Some(password()))
+    }
+
+    pub(super) fn with_tokens_and_password() -> Self {
+        Self::start("http://test", tokens(), Some(password()))
     }
 
     pub(super) async fn logged_in() -> Self {
@@ -236,6 +231,19 @@ pub(super) fn topic(id: &str, title: &str) -> Value {
             ]},
         ],
     })
+}
+
+fn tokens() -> Authentication {
+    let client =
+        |name: &str, right| Caller::new(ClientName::new(name).unwrap(), Rights::from_iter([right]));
+    Authentication::tokens([
+        (TokenHash::of(TOKEN), client("admin", Right::Admin)),
+        (TokenHash::of("the-readers-token"), client("reader", Right::Read)),
+    ])
+}
+
+fn password() -> Password {
+    Password { user: ClientName::new("operator").unwrap(), hash: TokenHash::of("a password") }
 }
 
 fn config(base_url: &str, authentication: Authentication) -> Config {

@@ -92,6 +92,8 @@ pub struct Attempt {
     pub id: AttemptId,
     /// What it sends.
     pub kind: AttemptKind,
+    /// Whether these events were sent before, and somebody asked for them again.
+    pub resends: bool,
     /// When the caller gives up on it, counted from its start.
     pub timeout: Duration,
 }

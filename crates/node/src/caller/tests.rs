@@ -17,8 +17,12 @@ fn admin_holds_every_right_and_others_only_their_own() {
 #[test]
 fn a_token_names_its_client_whatever_the_case_of_the_scheme() {
     let known = caller("lab", &[Right::Read]);
-    let tokens = FxHashMap::from_iter([(TokenHash::of("s3cret"), known.clone())]);
-    let authentication = Authentication::Tokens(tokens);
+    let authentication = Authentication::Tokens {
+        callers: FxHashMap::from_iter([(TokenHash::of("s3cret"), known.clone())]),
+        others: vec![caller("operator", &[Right::Admin])],
+    };
+    let rights = ClientRights::new(&authentication);
+    assert!(rights.has(&ClientName::new("operator").unwrap(), Right::Write), "without a token");
     for header in ["Bearer s3cret", "bearer s3cret", " BEARER   s3cret "] {
         assert_eq!(authentication.caller(Some(header)).unwrap(), known, "{header}");
     }

@@ -65,6 +65,25 @@ impl Sent {
         let outcome = retry(Some(SubscriptionErrorCode::NoResponse), LOST, None);
         Self { outcome, health: Health::Unknown }
     }
+
+    /// The same of one that panicked, with the record that it left none of.
+    pub(super) fn panicked(
+        shared: &Shared,
+        live: &LiveSubscription,
+        attempt: Attempt,
+        at: Timestamp,
+    ) -> Self {
+        tracing::error!(subscription.id = %live.id, attempt.id = %attempt.id, "an attempt panicked");
+        let mut record = record_of(attempt, at);
+        record.outcome = AttemptOutcome::NoResponse;
+        record.detail = Some(LOST.to_owned());
+        let channel_type = live.state().settings.channel_type.clone();
+        if let Some(counters) = shared.counters.channel(&channel_type) {
+            counters.attempted(record.notification_type, record.outcome);
+        }
+        shared.attempts.record(live.key, record);
+        Self::lost()
+    }
 }
 
 /// One attempt: what is to be sent, and the record of how that went.
@@ -174,25 +193,8 @@ impl Letter {
     /// Takes on an attempt that begins now.
     pub(crate) fn new(shared: &Shared, start: Start) -> Self {
         let Start { live, addressee, attempt, status, nonce, run: _ } = start;
-        let range = match attempt.kind {
-            AttemptKind::Events { first, last } => Some(Range { first, last }),
-            AttemptKind::Handshake | AttemptKind::Heartbeat => None,
-        };
-        let record = AttemptRecord {
-            at: shared.clock.now(),
-            duration: Duration::ZERO,
-            notification_type: match attempt.kind {
-                AttemptKind::Events { .. } => NotificationType::EventNotification,
-                AttemptKind::Handshake => NotificationType::Handshake,
-                AttemptKind::Heartbeat => NotificationType::Heartbeat,
-            },
-            events: range.map(|range| (range.first, range.last)),
-            outcome: AttemptOutcome::Unsent,
-            http_status: None,
-            smtp_code: None,
-            detail: None,
-            response: None,
-        };
+        let record = record_of(attempt, shared.clock.now());
+        let range = record.events.map(|(first, last)| Range { first, last });
         let message = Message::new(&shared.config.base_url, &live, attempt, nonce);
         let (begun, origin, confirm_by) = (Begun::now(), Origin::default(), None);
         Self { live, addressee, attempt, range, status, message, record, begun, origin, confirm_by }
@@ -304,6 +306,7 @@ impl Letter {
             }
             Err(Unsent::Lost) => {
                 self.record.detail = Some(LOST.to_owned());
+                self.record.duration = self.begun.elapsed();
                 self.record.outcome = AttemptOutcome::NoResponse;
                 Sent::lost()
             }
@@ -427,12 +430,37 @@ pub(super) struct Message {
     span: [u8; 8],
 }
 
+/// The record of an attempt that begins.
+fn record_of(attempt: Attempt, at: Timestamp) -> AttemptRecord {
+    let (notification_type, events) = match attempt.kind {
+        AttemptKind::Events { first, last } => {
+            (NotificationType::EventNotification, Some((first, last)))
+        }
+        AttemptKind::Handshake => (NotificationType::Handshake, None),
+        AttemptKind::Heartbeat => (NotificationType::Heartbeat, None),
+    };
+    AttemptRecord {
+        at,
+        duration: Duration::ZERO,
+        notification_type,
+        events,
+        outcome: AttemptOutcome::Unsent,
+        http_status: None,
+        smtp_code: None,
+        detail: None,
+        response: None,
+    }
+}
+
 impl Message {
     /// What tells this message from others, whichever attempt brings it: a receiver that got it
     /// twice can know (RQ-ER-15).
     fn new(base_url: &str, live: &LiveSubscription, attempt: Attempt, nonce: Uuid) -> Self {
         // Hashed, since positions tell how busy the server is.
         let hash: [u8; 32] = match attempt.kind {
+            AttemptKind::Events { first, last } if attempt.resends => {
+                hash(format_args!("{base_url} {} {first}-{last} {nonce}", live.key))
+            }
             AttemptKind::Events { first, last } => {
                 hash(format_args!("{base_url} {} {first}-{last}", live.key))
             }

@@ -297,12 +297,9 @@ async fn a_client_that_may_not_read_gets_no_includes() {
     };
     let seeing = caller("seeing", &[Right::Subscribe, Right::Read]);
     let blind = caller("blind", &[Right::Subscribe]);
-    let tokens = [&seeing, &blind]
-        .map(|one| (TokenHash::of(one.client().as_str()), one.clone()))
-        .into_iter()
-        .collect();
+    let tokens = [&seeing, &blind].map(|one| (TokenHash::of(one.client().as_str()), one.clone()));
     let fixture = Fixture::configured(|config| {
-        config.authentication = Authentication::Tokens(tokens);
+        config.authentication = Authentication::tokens(tokens);
     });
     fixture.put(&shaped()).await.unwrap();
     let mut ids = Vec::new();

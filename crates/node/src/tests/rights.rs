@@ -23,7 +23,7 @@ fn client(name: &str, rights: &[Right]) -> Caller {
 
 fn tokens(callers: &[&Caller]) -> Authentication {
     let known = callers.iter().map(|one| (TokenHash::of(one.client().as_str()), (*one).clone()));
-    Authentication::Tokens(known.collect())
+    Authentication::tokens(known)
 }
 
 fn offered() -> Value {
