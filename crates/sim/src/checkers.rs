@@ -11,6 +11,7 @@ mod isolation;
 mod no_loss;
 mod once;
 mod order;
+mod silence;
 mod status;
 
 use std::fmt;
@@ -24,6 +25,7 @@ pub(crate) use self::durable::Durable;
 pub(crate) use self::isolation::Isolation;
 pub(crate) use self::no_loss::NoLoss;
 pub(crate) use self::order::{Order, Sent};
+use self::silence::Silence;
 use crate::facts::{Committed, Facts};
 use crate::wire::Notification;
 
@@ -59,6 +61,7 @@ pub(crate) struct Checkers {
     pub(crate) isolation: Isolation,
     pub(crate) no_loss: NoLoss,
     pub(crate) order: Order,
+    silence: Silence,
 }
 
 impl Checkers {
@@ -83,6 +86,7 @@ impl Checkers {
             closed::committed(&at, &expected, &events)?;
             self.isolation.committed(&events, &self.facts, now);
         }
+        self.silence.committed(&self.facts, now);
         self.durable.whole()?;
         first.map_or(Ok(()), |first| status::committed(first, &self.facts, store))
     }
@@ -103,7 +107,7 @@ impl Checkers {
     pub(crate) fn restarted(&mut self, store: &dyn Store) -> Checked {
         gapless::stored(&self.facts, store)?;
         self.durable.stored(store)?;
-        self.isolation.excuse(0);
+        self.excuse(0);
         self.isolation.restarted();
         self.order.restarted();
         Ok(())
@@ -112,13 +116,26 @@ impl Checkers {
     /// A notification leaves the node for an endpoint.
     pub(crate) fn sent(&mut self, sent: Sent, notification: &Notification, now: u64) -> Checked {
         self.told(sent.key, notification)?;
+        self.silence.sent(sent.key, now);
         if let Some((first, last)) = notification.range() {
             self.isolation.sent(sent.key, first, last);
             self.order.sent(sent, (first, last), notification.has_error, &self.facts)?;
         } else {
             self.order.silent(sent.key, notification, &self.facts)?;
         }
-        self.isolation.overdue(now)
+        self.overdue(now)
+    }
+
+    /// Something else is to blame for what takes long until then.
+    pub(crate) fn excuse(&mut self, until: u64) {
+        self.isolation.excuse(until);
+        self.silence.excuse(until);
+    }
+
+    /// Nothing has waited for too long.
+    pub(crate) fn overdue(&self, now: u64) -> Checked {
+        self.isolation.overdue(now)?;
+        self.silence.overdue(now)
     }
 
     /// What holds for every notification, wherever it goes.

@@ -190,7 +190,7 @@ impl World {
         }
         self.take_committed()?;
         self.take_answers()?;
-        self.checkers.isolation.overdue(self.now)
+        self.checkers.overdue(self.now)
     }
 
     fn take(&mut self, step: Step) -> Checked {
@@ -290,7 +290,7 @@ impl World {
         let spurious = !self.is_calm && self.draws.hints.chance(self.scenario.hints_spurious);
         if loses {
             self.note("  hints are lost");
-            self.checkers.isolation.excuse(self.now + HINT_LOST);
+            self.checkers.excuse(self.now + HINT_LOST);
         }
         let Some(node) = &mut self.node else { return Ok(()) };
         if loses {
@@ -346,7 +346,7 @@ impl World {
                 Step::Cursors | Step::Deliver | Step::Index | Step::Recover | Step::Write
             )
         });
-        self.checkers.isolation.excuse(self.now + RESTART_MAX);
+        self.checkers.excuse(self.now + RESTART_MAX);
         self.report.crashes += 1;
         let settled = self.disk.power_failure(&mut self.draws.disk);
         let settled = settled.map_err(|error| {
@@ -400,7 +400,7 @@ impl World {
         self.set_clock();
         // What was planned for the time before waits for it to come again.
         let ahead = u64::try_from(self.skew_max - self.skew).unwrap_or(0);
-        self.checkers.isolation.excuse(self.now + ahead + HINT_LOST);
+        self.checkers.excuse(self.now + ahead + HINT_LOST);
         self.plan_deliver(0);
         self.plan_jump();
     }

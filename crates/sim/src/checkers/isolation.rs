@@ -51,13 +51,13 @@ impl Isolation {
     }
 
     /// Something else is to blame for what takes long until then.
-    pub(crate) fn excuse(&mut self, until: u64) {
+    pub(super) fn excuse(&mut self, until: u64) {
         self.waiting.clear();
         self.excused_until = self.excused_until.max(until);
     }
 
     /// The node is another one.
-    pub(crate) fn restarted(&mut self) {
+    pub(super) fn restarted(&mut self) {
         self.running.clear();
     }
 
@@ -85,7 +85,7 @@ impl Isolation {
         }
     }
 
-    pub(crate) fn overdue(&self, now: u64) -> Checked {
+    pub(super) fn overdue(&self, now: u64) -> Checked {
         match self.waiting.iter().find(|(_, since)| now > **since + WAIT_MAX) {
             Some(((key, number), since)) => {
                 let text = format!("event {number} of {key} waits for {} ms", now - since);
