@@ -352,6 +352,52 @@ async fn who_sees_what_was_sent_is_told_where_that_is_kept() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn topics_are_listed_with_their_status() {
+    let console = Console::logged_in().await;
+    for status in ["active", "draft", "retired"] {
+        let mut resource = topic(status, "A topic");
+        resource["modifierExtension"][0]["valueCode"] = status.into();
+        console.put("Basic", &resource).await;
+    }
+    let list = console.get("/topics").await.text;
+    for status in ["active", "draft", "retired"] {
+        let row = list.split("<tr>").find(|row| row.contains(&format!("/topics/r4/{status}\"")));
+        let mark = format!("class=\"status {status}\"");
+        assert!(row.is_some_and(|row| row.contains(&mark)), "{status}: {list}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sample_is_done_once_all_whose_event_it_is_were_told() {
+    let console = Console::logged_in().await;
+    console.put("Basic", &topic("t", "A topic")).await;
+    let write = async |id: &str| {
+        console.put("Patient", &json!({"resourceType": "Patient", "id": id})).await;
+    };
+    let check = async |id: &str, delivered: &str, is_done: bool| {
+        let page = console.get(&format!("/try/r4/Patient/{id}/1")).await.text;
+        let class = if is_done { "card done" } else { "card" };
+        let step = format!("\"{class}\"><h2>Delivered</h2><p><strong>{delivered}</strong>");
+        assert!(page.contains(&step), "{id}: {page}");
+        page
+    };
+    write("before").await;
+    check("before", "nobody to tell", true).await;
+    console.subscribe("t", "X-Secret").await;
+    let page = check("before", "nobody to tell", true).await;
+    assert!(page.contains("no event") && !page.contains("not yet"), "{page}");
+    write("after").await;
+    // No socket is bound.
+    let page = check("after", "not to all yet", false).await;
+    assert!(!page.contains("no event") && page.contains(">not yet<"), "{page}");
+    for _ in 0..50 {
+        console.subscribe("t", "X-Secret").await;
+    }
+    let page = check("before", "not known of all", false).await;
+    assert!(page.contains("and 1 more"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_happens_is_streamed_as_parts_of_the_page() {
     let console = Console::logged_in().await;
     let events = console.first_events("/overview/stream", 4).await;
