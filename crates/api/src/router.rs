@@ -30,7 +30,7 @@ pub(crate) fn router(context: Context) -> Router {
 }
 
 fn routes(context: Context) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         .route("/metrics", get(metrics::metrics))
@@ -85,16 +85,24 @@ fn routes(context: Context) -> Router {
         .route("/{version}/{type}/{id}/{operation}/_search", post(search::of_compartment_by_post))
         .fallback(fallback::unknown_path)
         .method_not_allowed_fallback(fallback::unknown_method)
-        .layer(middleware::from_fn_with_state(context.clone(), formats::translate))
-        // Around the translation, whose bodies count too.
+        .layer(middleware::from_fn_with_state(context.clone(), formats::translate));
+    // Around the translation, whose bodies count too.
+    bounded(routes, &context).with_state(context)
+}
+
+/// Puts around routes what holds for all requests: they are bounded, counted and traced.
+pub(crate) fn bounded<S>(routes: Router<S>, context: &Context) -> Router<S>
+where
+    S: Clone + Send + Sync + 'static,
+{
+    routes
         .layer(middleware::from_fn_with_state(context.clone(), limit))
-        // Around all, so that what is refused counts too.
+        // Around the bounds, so that what is refused counts too.
         .layer(middleware::from_fn_with_state(context.clone(), http_figures::observe))
-        .with_state(context)
 }
 
 /// Refuses requests beyond those that may be under way, by number and by the bytes of their bodies
-/// (I10). A websocket counts until it is open.
+/// (I10). A websocket or a stream counts until it is open.
 async fn limit(State(context): State<Context>, request: Request, next: Next) -> Response {
     let refused = |reason| {
         context.http.refuse(reason);

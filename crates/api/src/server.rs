@@ -15,7 +15,7 @@ use tokio::sync::Semaphore;
 
 use crate::context::{BODIES_KIB_MAX, Context, TRANSLATIONS_MAX};
 use crate::metrics::MetricsAccess;
-use crate::router::router;
+use crate::router::{bounded, router};
 
 /// How long the listener rests after an error that may pass, such as too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -83,8 +83,8 @@ impl Server {
         }
     }
 
-    /// Serves these routes, too, with paths that no FHIR version has. What holds for the server's own,
-    /// such as CORS and the bounds of requests, does not hold for them.
+    /// Serves these routes, too, with paths that no FHIR version has. They are bounded and counted as
+    /// the server's own; what else holds for those, such as CORS, does not hold for them.
     #[must_use]
     pub fn beside(self, routes: axum::Router) -> Self {
         Self { beside: self.beside.merge(routes), ..self }
@@ -111,7 +111,8 @@ impl Server {
             .timer(TokioTimer::new())
             .header_read_timeout(self.context.config.request_time_max);
         let builder = Arc::new(builder);
-        let service = router(self.context).merge(self.beside);
+        let beside = bounded(self.beside, &self.context);
+        let service = router(self.context).merge(beside);
         tokio::pin!(stop);
         loop {
             let permit = tokio::select! {

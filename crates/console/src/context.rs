@@ -93,6 +93,15 @@ impl Context {
         self.config.password.is_none() && self.node.authenticate(None).is_ok()
     }
 
+    /// Where it is kept that somebody was shown content of resources.
+    pub(crate) fn witness(&self) -> &'static str {
+        if self.node.keeps_audit_trail() {
+            "That you saw it is kept in the audit trail."
+        } else {
+            "That you saw it is in the server's log only: it keeps no audit trail (audit.level)."
+        }
+    }
+
     /// How subscriptions and endpoints are, at most [`OVERVIEW_AGE_MAX`] ago.
     pub(crate) async fn overview(&self) -> Result<Arc<Overview>, Error> {
         // Held while it is computed, so that those who come meanwhile share it.

@@ -215,7 +215,7 @@ pub(crate) async fn answer(State(context): State<Context>, post: Post) -> Answer
             let answers = vec![ExplanationPart::of(String::new(), *explanation)];
             Ok(html(&ExplainPage { answers, ..page }))
         }
-        Ok(Explained::Changes(found)) => {
+        Ok(Explained::Changes { found, since: _ }) => {
             let summary = format!(
                 "Of the newest {} changes of the log, {} are about types of the topic, and {} are events.",
                 found.looked_at, found.concerned, found.events

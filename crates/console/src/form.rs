@@ -6,7 +6,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse as _, Response};
 use cresset_model::IssueCode;
-use cresset_node::{Error, Kind};
+use cresset_node::{Error, Kind, is_own_host, is_own_origin};
 use http_body_util::{BodyExt as _, Limited};
 use tokio::time::Duration;
 use url::form_urlencoded;
@@ -78,7 +78,8 @@ impl FromRequest<Context> for Post {
     async fn from_request(request: Request, context: &Context) -> Result<Self, Response> {
         let (mut parts, body) = request.into_parts();
         let session = Session::from_request_parts(&mut parts, context).await?;
-        let form = own_form(&parts.headers, body, FORM_BYTES_MAX).await.map_err(refused)?;
+        check_site(&parts.headers, context.node.base_url()).map_err(refused)?;
+        let form = read(body, FORM_BYTES_MAX).await.map_err(refused)?;
         if !session.owns(form.text(CSRF)) {
             return Err(refused(foreign()));
         }
@@ -92,17 +93,15 @@ pub(crate) struct Stranger(pub(crate) Form);
 impl FromRequest<Context> for Stranger {
     type Rejection = Response;
 
-    async fn from_request(request: Request, _: &Context) -> Result<Self, Response> {
+    async fn from_request(request: Request, context: &Context) -> Result<Self, Response> {
         let (parts, body) = request.into_parts();
-        own_form(&parts.headers, body, LOGIN_BYTES_MAX).await.map(Self).map_err(refused)
+        check_site(&parts.headers, context.node.base_url()).map_err(refused)?;
+        read(body, LOGIN_BYTES_MAX).await.map(Self).map_err(refused)
     }
 }
 
-/// Reads a form that no other site has sent.
-async fn own_form(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<Form, Error> {
-    if !is_own(headers) {
-        return Err(foreign());
-    }
+/// Reads the body of a form.
+async fn read(body: Body, bytes_max: usize) -> Result<Form, Error> {
     let read = tokio::time::timeout(FORM_TIME_MAX, Limited::new(body, bytes_max).collect()).await;
     let read = read.map_err(|_| {
         let text = "the form did not arrive in time";
@@ -115,18 +114,26 @@ async fn own_form(headers: &HeaderMap, body: Body, bytes_max: usize) -> Result<F
     Ok(Form::parse(&bytes.to_bytes()))
 }
 
-/// Whether a request comes from a page of this site, as far as the browser says.
-fn is_own(headers: &HeaderMap) -> bool {
-    let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
-    if let Some(site) = text("sec-fetch-site") {
-        return site == "same-origin";
+/// Refuses what comes from a page of another site, as far as the browser says.
+fn check_site(headers: &HeaderMap, base_url: &str) -> Result<(), Error> {
+    let text = |name: &'static str| {
+        headers.get(name).map(|value: &header::HeaderValue| value.to_str().unwrap_or_default())
+    };
+    let host = text("host");
+    // Also where the browser says that the page is of the same origin: both may have a name that
+    // somebody lets point here.
+    if !host.is_some_and(|host| is_own_host(host, base_url)) {
+        let text = "the console is used at the host of server.base-url, at localhost or at an \
+                    address of the server";
+        return Err(Error::of(Kind::Forbidden, IssueCode::Forbidden, text));
     }
-    match (text("origin"), text("host")) {
-        (Some(origin), Some(host)) => origin.split_once("://").is_some_and(|(_, one)| one == host),
+    let is_own = match (text("sec-fetch-site"), text("origin")) {
+        (Some(site), _) => site == "same-origin",
+        (None, Some(origin)) => is_own_origin(origin, base_url, host),
         // No browser: what proves the form is in it.
-        (None, _) => true,
-        (Some(_), None) => false,
-    }
+        (None, None) => true,
+    };
+    if is_own { Ok(()) } else { Err(foreign()) }
 }
 
 fn foreign() -> Error {

@@ -31,6 +31,8 @@ struct SubscriptionPage {
     headers: Vec<String>,
     events: Vec<EventRow>,
     attempts: Vec<AttemptRow>,
+    /// Where it is kept that somebody saw what was sent.
+    witness: &'static str,
     delivered: String,
     oldest: String,
     is_off: bool,
@@ -166,6 +168,7 @@ fn shown(
         headers: subscription.headers.iter().map(|one| one.name.clone()).collect(),
         events: detail.events.iter().map(event).collect(),
         attempts: detail.attempts.iter().map(AttemptRow::of).collect(),
+        witness: context.witness(),
         delivered: text::count(cursor),
         oldest: detail.oldest.map_or_else(|| "none".to_owned(), |one| text::count(one.get())),
         is_off: matches!(status, SubscriptionStatus::Off | SubscriptionStatus::EnteredInError),
@@ -287,6 +290,7 @@ struct PayloadPage {
     id: String,
     first: u64,
     last: u64,
+    witness: &'static str,
     payload: String,
 }
 
@@ -305,6 +309,7 @@ pub(crate) async fn payload(State(context): State<Context>, parts: Parts, post: 
         id: named.id.to_string(),
         first: since.get(),
         last: until.get(),
+        witness: context.witness(),
         payload: text::indented(bundle),
     }))
 }

@@ -31,6 +31,27 @@ const POSTS: [&str; 12] = [
     "/try",
 ];
 
+/// What browsers say of forms that pages of others send.
+const FOREIGN: [&[(&str, &str)]; 7] = [
+    &[("sec-fetch-site", "cross-site")],
+    &[("sec-fetch-site", "same-site")],
+    &[("origin", "https://evil.example")],
+    &[("origin", "null")],
+    // A name that somebody lets point here.
+    &[("host", "evil.example")],
+    &[("host", "evil.example"), ("origin", "http://evil.example")],
+    &[("host", "evil.example"), ("sec-fetch-site", "same-origin")],
+];
+
+/// What they say of the console's own.
+const OWN: [&[(&str, &str)]; 4] = [
+    &[("sec-fetch-site", "same-origin")],
+    &[("host", "localhost:8080"), ("sec-fetch-site", "same-origin")],
+    // Over plain http, only this machine is told the site.
+    &[("origin", "http://test")],
+    &[("host", "192.0.2.1:8080"), ("origin", "http://192.0.2.1:8080")],
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_shown_or_done_without_a_session() {
     let console = Console::new();
@@ -142,21 +163,31 @@ async fn no_button_works_from_another_page() {
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} {fields:?}");
         }
         let fields = [("csrf", csrf.as_str())];
-        for (name, value) in [
-            ("sec-fetch-site", "cross-site"),
-            ("sec-fetch-site", "same-site"),
-            ("origin", "https://evil.example"),
-            ("origin", "null"),
-        ] {
-            let answer = console.post_with(path, &fields, (name, value)).await;
-            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} {name}: {value}");
+        for headers in FOREIGN {
+            let answer = console.post_with(path, &fields, headers).await;
+            assert_eq!(answer.status, StatusCode::FORBIDDEN, "{path} {headers:?}");
         }
+    }
+    for headers in FOREIGN {
+        let answer = console.post_with("/login", &[("secret", TOKEN)], headers).await;
+        assert_eq!(answer.status, StatusCode::FORBIDDEN, "{headers:?}");
     }
     assert_eq!(console.get("/").await.status, StatusCode::OK, "nobody was logged out");
     let fields = [("csrf", csrf.as_str())];
-    let answer = console.post_with("/logout", &fields, ("sec-fetch-site", "same-origin")).await;
+    let answer = console.post_with("/logout", &fields, &[("sec-fetch-site", "same-origin")]).await;
     assert_eq!(answer.status, StatusCode::SEE_OTHER);
     assert_eq!(console.get("/").await.status, StatusCode::SEE_OTHER, "the session has ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn buttons_work_by_any_name_that_is_the_servers() {
+    let console = Console::logged_in().await;
+    let csrf = console.csrf().await;
+    let fields = [("csrf", csrf.as_str()), ("version", "r4"), ("resource", "{}")];
+    for headers in OWN {
+        let answer = console.post_with("/topics/check", &fields, headers).await;
+        assert_eq!(answer.status, StatusCode::OK, "{headers:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -184,6 +215,8 @@ async fn pages_hold_no_script_and_no_style_and_every_answer_has_the_policy() {
             "{path}"
         );
         assert_eq!(answer.header(header::X_CONTENT_TYPE_OPTIONS), "nosniff", "{path}");
+        // Whatever sends no referrer gives its forms the origin `null`.
+        assert_eq!(answer.header(header::REFERRER_POLICY), "same-origin", "{path}");
         if !answer.header(header::CONTENT_TYPE).starts_with("text/html") {
             continue;
         }
@@ -309,6 +342,70 @@ async fn a_subscription_is_turned_off_and_on_again_and_its_secret_rotated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_sees_what_was_sent_is_told_where_that_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    for (console, told) in [
+        (Console::logged_in().await, "it keeps no audit trail"),
+        (Console::audited(folder.path()).await, "is kept in the audit trail"),
+    ] {
+        console.put("Basic", &topic("t", "A topic")).await;
+        let id = console.subscribe("t", "X-Secret").await;
+        console.put("Patient", &json!({"resourceType": "Patient", "id": "p"})).await;
+        let csrf = console.csrf().await;
+        let fields = [("csrf", csrf.as_str()), ("since", "1"), ("until", "1")];
+        let answer = console.post(&format!("/subscriptions/r4/{id}/payload"), &fields).await;
+        assert_eq!(answer.status, StatusCode::OK, "{told}: {}", answer.text);
+        assert!(answer.text.contains(told), "{told}: {}", answer.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn topics_are_listed_with_their_status() {
+    let console = Console::logged_in().await;
+    for status in ["active", "draft", "retired"] {
+        let mut resource = topic(status, "A topic");
+        resource["modifierExtension"][0]["valueCode"] = status.into();
+        console.put("Basic", &resource).await;
+    }
+    let list = console.get("/topics").await.text;
+    for status in ["active", "draft", "retired"] {
+        let row = list.split("<tr>").find(|row| row.contains(&format!("/topics/r4/{status}\"")));
+        let mark = format!("class=\"status {status}\"");
+        assert!(row.is_some_and(|row| row.contains(&mark)), "{status}: {list}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sample_is_done_once_all_whose_event_it_is_were_told() {
+    let console = Console::logged_in().await;
+    console.put("Basic", &topic("t", "A topic")).await;
+    let write = async |id: &str| {
+        console.put("Patient", &json!({"resourceType": "Patient", "id": id})).await;
+    };
+    let check = async |id: &str, delivered: &str, is_done: bool| {
+        let page = console.get(&format!("/try/r4/Patient/{id}/1")).await.text;
+        let class = if is_done { "card done" } else { "card" };
+        let step = format!("\"{class}\"><h2>Delivered</h2><p><strong>{delivered}</strong>");
+        assert!(page.contains(&step), "{id}: {page}");
+        page
+    };
+    write("before").await;
+    check("before", "nobody to tell", true).await;
+    console.subscribe("t", "X-Secret").await;
+    let page = check("before", "nobody to tell", true).await;
+    assert!(page.contains("no event") && !page.contains("not yet"), "{page}");
+    write("after").await;
+    // No socket is bound.
+    let page = check("after", "not to all yet", false).await;
+    assert!(!page.contains("no event") && page.contains(">not yet<"), "{page}");
+    for _ in 0..50 {
+        console.subscribe("t", "X-Secret").await;
+    }
+    let page = check("before", "not known of all", false).await;
+    assert!(page.contains("and 1 more"), "{page}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_happens_is_streamed_as_parts_of_the_page() {
     let console = Console::logged_in().await;
     let events = console.first_events("/overview/stream", 4).await;
@@ -331,9 +428,8 @@ async fn a_topic_is_written_in_any_form_and_not_over_what_nobody_saw() {
         assert!(page.contains("after the change it matches"), "{version}");
         let (path, _) = path.split_once('?').unwrap();
         let id = path.rsplit('/').next().unwrap();
-        let named = format!("\"SubscriptionTopic\",\n  \"id\": \"{id}\",");
+        // Without an id, as it is to have the one of what is edited.
         let edited = text.replace("has ended", "is over");
-        let edited = edited.replacen("\"SubscriptionTopic\",", &named, 1);
         for (read, expect) in [("1", StatusCode::SEE_OTHER), ("1", StatusCode::PRECONDITION_FAILED)]
         {
             let fields = [

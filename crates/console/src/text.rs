@@ -53,6 +53,20 @@ pub(crate) fn rate(per_second: f64) -> String {
     }
 }
 
+/// How often something happens that happened so many times within so long, by the shortest unit in
+/// which it does at least once; none within less than a second, of which there is no rate.
+pub(crate) fn frequency(count: u64, within: Duration) -> Option<String> {
+    const UNITS: [(&str, f64); 4] =
+        [("a second", 1.0), ("a minute", 60.0), ("an hour", 3_600.0), ("a day", 86_400.0)];
+    if within < Duration::from_secs(1) {
+        return None;
+    }
+    let per_second = count as f64 / within.as_secs_f64();
+    let found = UNITS.iter().find(|(_, seconds)| per_second * seconds >= 1.0);
+    let (unit, seconds) = found.unwrap_or(&UNITS[UNITS.len() - 1]);
+    Some(format!("{} {unit}", rate(per_second * seconds)))
+}
+
 /// JSON with a line for each member, in the order it has; what is no JSON comes out in some way, too.
 pub(crate) fn indented(json: &str) -> String {
     let mut out = String::with_capacity(json.len() * 2);
@@ -125,6 +139,22 @@ mod tests {
             (260_000_000, "3 d"),
         ] {
             assert_eq!(duration(Duration::from_millis(millis)), expect);
+        }
+    }
+
+    #[test]
+    fn frequencies_take_the_unit_in_which_it_happens() {
+        for (count, millis, expect) in [
+            (120, 999, None),
+            (0, 60_000, Some("0 a day")),
+            (1, 1_000, Some("1.0 a second")),
+            (200, 2_500, Some("80 a second")),
+            (59, 60_000, Some("59 a minute")),
+            (3, 7_200_000, Some("1.5 an hour")),
+            (1, 864_000_000, Some("0.1 a day")),
+        ] {
+            let found = frequency(count, Duration::from_millis(millis));
+            assert_eq!(found.as_deref(), expect, "{count} in {millis} ms");
         }
     }
 

@@ -1,17 +1,21 @@
 //! One topic: what it says in plain words, what is to be said about it, who listens; and its editor.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use bytes::Bytes;
 use cresset_definitions::FhirVersion;
-use cresset_fhir::{Codec, ExplainInput, json, parse_topic_any};
+use cresset_fhir::{Codec, ExplainInput, ExplainedChanges, json, parse_topic_any};
 use cresset_model::{Change, ResourceId, Topic, VersionId};
 use cresset_node::{
     CONFIGURATION, Condition, Error, Explained, Kind, RosterQuery, TopicCheck, Written, check_topic,
 };
+use jiff::Timestamp;
+use serde_json::Value;
 
-use crate::context::{Context, bad_input, not_found, status_of, version_of};
+use crate::context::{Context, bad_input, not_found, now, status_of, version_of};
 use crate::failure::{Answer, Told};
 use crate::form::{Form, Post};
 use crate::page::{Page, go_to, html};
@@ -167,18 +171,24 @@ async fn recent(
     let on = (Codec::of(version).topic_type(), id);
     let input = ExplainInput::Changes(CHANGES_LOOKED_AT);
     let explained = context.node.explained(&session.caller, version, on, input).await?;
-    let Explained::Changes(found) = explained else { return Ok(String::new()) };
-    let span = found.changes.front().zip(found.changes.back());
-    let seconds = span.map_or(0.0, |(first, last)| last.at.duration_since(first.at).as_secs_f64());
-    let rate = match found.events {
-        // Of a moment, there is no rate.
-        2.. if seconds > 1.0 => format!(", {} a second", text::rate(found.events as f64 / seconds)),
-        _ => String::new(),
-    };
-    Ok(format!(
-        "Of the newest {} changes of the log, {} are about its types and {} are events of it{rate}.",
-        found.looked_at, found.concerned, found.events
-    ))
+    let Explained::Changes { found, since } = explained else { return Ok(String::new()) };
+    Ok(counted(&found, since, now()))
+}
+
+/// What was found in words: the rate is that since the oldest change that was looked at.
+fn counted(found: &ExplainedChanges, since: Option<Timestamp>, now: Timestamp) -> String {
+    let length = since.and_then(|since| Duration::try_from(now.duration_since(since)).ok());
+    let rate = length.and_then(|length| {
+        let frequency = text::frequency(found.events as u64, length)?;
+        Some(format!(", {frequency} over the last {}", text::duration(length)))
+    });
+    format!(
+        "Of the newest {} changes of the log, {} are about its types and {} are events of it{}.",
+        found.looked_at,
+        found.concerned,
+        found.events,
+        rate.unwrap_or_default()
+    )
 }
 
 /// `GET /console/topics/new`
@@ -251,8 +261,12 @@ async fn written(context: &Context, post: &Post, version: FhirVersion) -> Result
     let malformed = |issues| Error::new(Kind::Malformed, issues);
     let value = json::parse(text.as_bytes()).map_err(malformed)?;
     let id = form.text("id");
-    let bytes = if codec.is_topic(&value) {
+    let bytes = if codec.is_topic(&value) && (id.is_empty() || value.get("id").is_some()) {
         Bytes::from(text.to_owned())
+    } else if codec.is_topic(&value) {
+        // It has the id of what is edited.
+        let id = Value::from(id).to_string();
+        json::set_member(text.as_bytes(), "id", id.as_bytes()).map_err(malformed)?.into()
     } else {
         let topic =
             parse_topic_any(&value).map_err(|issues| Error::new(Kind::Unprocessable, issues))?;
@@ -267,4 +281,37 @@ async fn written(context: &Context, post: &Post, version: FhirVersion) -> Result
     let read = form.number("read")?.and_then(VersionId::new);
     let condition = Condition::IfMatch(read.ok_or_else(|| bad_input("the version is missing"))?);
     context.node.update(caller, version, (codec.topic_type(), id), condition, bytes).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+
+    #[test]
+    fn the_rate_is_that_since_the_oldest_change_looked_at() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        for (events, seconds, expect) in [
+            (120, Some(60), "120 are events of it, 2.0 a second over the last 60 s."),
+            (200, Some(7_200), "200 are events of it, 1.7 a minute over the last 2 h."),
+            (0, Some(60), "0 are events of it, 0 a day over the last 60 s."),
+            (3, Some(0), "3 are events of it."),
+            // Clocks that do not agree.
+            (3, Some(-60), "3 are events of it."),
+            (0, None, "0 are events of it."),
+        ] {
+            let found = ExplainedChanges {
+                looked_at: 200,
+                concerned: 200,
+                events,
+                // As many as are shown.
+                changes: VecDeque::new(),
+            };
+            let since =
+                seconds.map(|seconds| Timestamp::from_second(now.as_second() - seconds).unwrap());
+            let told = counted(&found, since, now);
+            assert!(told.ends_with(expect), "{told}");
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! The topics in force.
+//! The topics of a version.
 
 use askama::Template;
 use axum::extract::State;

@@ -155,6 +155,7 @@ struct StepsPart {
     position: String,
     stored: String,
     matched: String,
+    delivered: &'static str,
     rows: Vec<StepRow>,
     left_out: usize,
     is_done: bool,
@@ -175,14 +176,15 @@ impl StepRow {
             attempt.outcome == cresset_node::AttemptOutcome::Success && one.is_delivered
         });
         let at = success.and_then(|attempt| attempt.at.checked_add(attempt.duration).ok());
-        let acknowledged = match (at, one.is_delivered) {
-            (Some(at), _) => text::clock(at),
-            (None, true) => "delivered".to_owned(),
-            (None, false) => "not yet".to_owned(),
+        let acknowledged = match (one.number, at) {
+            (None, _) => String::new(),
+            (Some(_), Some(at)) => text::clock(at),
+            (Some(_), None) if one.is_delivered => "delivered".to_owned(),
+            (Some(_), None) => "not yet".to_owned(),
         };
         Self {
             line: Line::of(&one.line),
-            number: one.number.map_or_else(|| "none".to_owned(), |number| number.to_string()),
+            number: one.number.map_or_else(|| "no event".to_owned(), |number| number.to_string()),
             sent: one.attempts.iter().map(AttemptRow::of).collect(),
             acknowledged,
             is_delivered: one.is_delivered,
@@ -195,6 +197,9 @@ impl StepsPart {
         let change = &followed.change;
         let count = followed.subscriptions.len() + followed.left_out;
         let (resource_type, id) = (&change.key.resource_type, &change.key.id);
+        let subscriptions = &followed.subscriptions;
+        let any = subscriptions.iter().any(|one| one.number.is_some());
+        let all = subscriptions.iter().all(|one| one.number.is_none() || one.is_delivered);
         Self {
             root: context.root.clone(),
             what: match change.interaction {
@@ -212,7 +217,13 @@ impl StepsPart {
             },
             rows: followed.subscriptions.iter().map(StepRow::of).collect(),
             left_out: followed.left_out,
-            is_done: followed.subscriptions.iter().all(|one| one.is_delivered),
+            delivered: match (all, followed.left_out) {
+                (false, _) => "not to all yet",
+                (true, 1..) => "not known of all",
+                (true, 0) if any => "to all",
+                (true, 0) => "nobody to tell",
+            },
+            is_done: all && followed.left_out == 0,
         }
     }
 }

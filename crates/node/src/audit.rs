@@ -193,6 +193,11 @@ impl Node {
         self.shared.work(read).await
     }
 
+    /// Whether an audit trail is kept.
+    pub fn keeps_audit_trail(&self) -> bool {
+        self.shared.auditor.is_some()
+    }
+
     /// How much the audit trail has taken, where one is kept.
     pub(crate) fn audit_figures(&self) -> Option<AuditFigures> {
         self.shared.auditor.as_ref().map(Auditor::figures)

@@ -40,7 +40,12 @@ pub enum Explained {
     /// Of one change.
     Change(Box<Explanation>),
     /// Of the newest changes.
-    Changes(ExplainedChanges),
+    Changes {
+        /// Which of them are events.
+        found: ExplainedChanges,
+        /// When the oldest that was looked at happened; none if there was none.
+        since: Option<Timestamp>,
+    },
 }
 
 impl Node {
@@ -58,7 +63,7 @@ impl Node {
         let render = |explained| {
             let bytes = match explained {
                 Explained::Change(explanation) => render_explanation(&explanation),
-                Explained::Changes(found) => render_explained_changes(&found),
+                Explained::Changes { found, since: _ } => render_explained_changes(&found),
             };
             bytes.into()
         };
@@ -174,7 +179,7 @@ impl Explainer<'_> {
     fn answer(&self, about: &About, input: ExplainInput) -> Result<Explained, Error> {
         let compiled = self.compiled(about)?;
         Ok(match input {
-            ExplainInput::Changes(count) => Explained::Changes(self.newest(&compiled, count)?),
+            ExplainInput::Changes(count) => self.newest(&compiled, count)?,
             ExplainInput::Focus(reference) => {
                 let change = self.change_of(&reference)?;
                 Explained::Change(Box::new(self.stored(&compiled, &change)?))
@@ -221,11 +226,12 @@ impl Explainer<'_> {
     }
 
     /// Goes over the newest changes of the log, oldest first.
-    fn newest(&self, compiled: &Compiled, count: usize) -> Result<ExplainedChanges, Error> {
+    fn newest(&self, compiled: &Compiled, count: usize) -> Result<Explained, Error> {
         let head = self.store.head()?.map_or(0, Position::get);
         let mut after = Position::new(head.saturating_sub(count as u64));
         let mut found =
             ExplainedChanges { looked_at: 0, concerned: 0, events: 0, changes: VecDeque::new() };
+        let mut since = None;
         while after.map_or(0, Position::get) < head {
             let page = self.store.changes(after, count - found.looked_at)?;
             if page.is_empty() {
@@ -233,6 +239,7 @@ impl Explainer<'_> {
             }
             for change in page {
                 after = Some(change.position);
+                since = since.or(Some(change.at));
                 found.looked_at += 1;
                 let is_about =
                     compiled.topic().focus_types().contains(&change.key.resource_type.as_str());
@@ -265,7 +272,7 @@ impl Explainer<'_> {
                 break;
             }
         }
-        Ok(found)
+        Ok(Explained::Changes { found, since })
     }
 
     /// The change that made the version a reference names, or the newest one.

@@ -3,6 +3,7 @@
 //! Who it is an event of is found anew, by what is in force now; the numbers come from the store, the
 //! attempts from memory. Tests: `tests/operators.rs`.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
 use cresset_definitions::FhirVersion;
@@ -20,9 +21,6 @@ use crate::roster::{RosterLine, RosterQuery};
 /// Most subscriptions that are told of.
 const SUBSCRIPTIONS_MAX: usize = 50;
 
-/// Newest events of a subscription among which one is looked for.
-const EVENTS_LOOKED_AT_MAX: u64 = 1_000;
-
 /// A change and what came of it.
 #[derive(Debug, Clone)]
 pub struct Followed {
@@ -39,7 +37,8 @@ pub struct Followed {
 pub struct FollowedSubscription {
     /// The subscription.
     pub line: RosterLine,
-    /// The number that the event got; none if it is none, or one long ago.
+    /// The number that the event got; none if it is none, as of a subscription that came later, or is
+    /// not kept any more.
     pub number: Option<EventNumber>,
     /// Whether it was sent with success.
     pub is_delivered: bool,
@@ -96,17 +95,23 @@ impl Explainer<'_> {
     }
 }
 
-/// The number of the event that the change at a position is.
+/// The number of the event that the change at a position is: numbers go with positions, so that it is
+/// found by halves.
 fn number_at(
     store: &dyn Store,
     live: &LiveSubscription,
     position: Position,
 ) -> Result<Option<EventNumber>, cresset_store::Error> {
-    let newest = live.state().last;
-    let Some(last) = EventNumber::new(newest) else { return Ok(None) };
-    let first = newest.saturating_sub(EVENTS_LOOKED_AT_MAX - 1);
-    let first = EventNumber::new(first).unwrap_or(EventNumber::FIRST);
-    let limit = usize::try_from(EVENTS_LOOKED_AT_MAX).unwrap_or(usize::MAX);
-    let events = store.events(live.key, first, last, limit)?;
-    Ok(events.iter().rev().find(|event| event.position == position).map(|event| event.number))
+    let (mut low, mut high) = (1_u64, live.state().last);
+    while low <= high {
+        let Some(middle) = EventNumber::new(low.midpoint(high)) else { break };
+        let found = store.events(live.key, middle, middle, 1)?;
+        match found.first().map(|event| event.position.cmp(&position)) {
+            Some(Ordering::Equal) => return Ok(Some(middle)),
+            Some(Ordering::Greater) => high = middle.get() - 1,
+            // What is not kept any more is older than all that is.
+            Some(Ordering::Less) | None => low = middle.get() + 1,
+        }
+    }
+    Ok(None)
 }

@@ -227,7 +227,8 @@ impl Node {
     }
 
     /// What events of a subscription tell, for somebody who looks into what was sent: content of
-    /// resources, so that it was shown is kept in the audit trail, and told to the log.
+    /// resources, so that it was shown is told to the log, and kept in the audit trail where there is
+    /// one ([`Self::keeps_audit_trail`]).
     ///
     /// # Errors
     /// As [`Self::subscription_detail`]; `Unprocessable` if the last event is before the first.

@@ -1,4 +1,4 @@
-//! The topics in force, for operators.
+//! The topics of a version, for operators.
 //!
 //! Tests: `tests/operators.rs`.
 
@@ -10,7 +10,7 @@ use crate::caller::{Caller, Right};
 use crate::error::Error;
 use crate::node::Node;
 
-/// A topic in force.
+/// A topic, whatever its status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicLine {
     /// The id of its resource.
@@ -22,7 +22,10 @@ pub struct TopicLine {
 }
 
 impl Node {
-    /// The topics in force in a version, by URL; all that there are, which are few.
+    /// The topics of a version, by URL; all that there are, which are few.
+    ///
+    /// Those in `draft` and `retired` are among them. One that is stored but cannot be used, of which a
+    /// start warns, is not.
     ///
     /// # Errors
     /// `Forbidden` for anybody but an admin.

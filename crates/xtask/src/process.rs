@@ -46,6 +46,11 @@ pub(crate) fn succeeds(words: &[&str]) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
+/// Whether this is CI, where nothing may be skipped.
+pub(crate) fn is_ci() -> bool {
+    std::env::var("CI").is_ok_and(|value| value == "true")
+}
+
 /// Runs a step, telling when it starts and how long it took.
 pub(crate) fn step<T>(name: &str, step: impl FnOnce() -> Result<T>) -> Result<T> {
     eprintln!("==> {name}");

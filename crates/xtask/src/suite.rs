@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use anyhow::{Context as _, Result};
 
-use crate::{clients, counts, package, process, tidy, tools, validators};
+use crate::{book, clients, counts, package, process, tidy, tools, validators};
 
 /// Runs all; the exit code is the test runner's.
 pub(crate) fn run() -> Result<ExitCode> {
@@ -26,6 +26,7 @@ pub(crate) fn run() -> Result<ExitCode> {
         process::step(&words.join(" "), || process::run(words))?;
     }
     package::check()?;
+    process::step("book", book::make)?;
     process::step("counts", || counts::run(false))?;
     let tests = ["cargo", "nextest", "run", "--workspace", "--no-fail-fast"];
     eprintln!("==> {}", tests.join(" "));

@@ -5,7 +5,7 @@
 
 mod architecture;
 mod dependencies;
-mod documents;
+pub(crate) mod documents;
 mod error_pages;
 mod layers;
 mod mutants;

@@ -181,9 +181,10 @@ async fn an_operator_finds_a_failing_subscription_and_mends_it() {
             .then_some(())
     })
     .await;
-    // What was sent is shown on demand, and that it was is written down.
+    // What was sent is shown on demand, and that it was is kept in the trail.
     browser.follow("form[action$=payload] button").await;
     browser.wait_for_text("query-event").await;
+    browser.wait_for_text("is kept in the audit trail").await;
     let trail = format!("{}/admin/audit/r4", server.url());
     until("the audit trail has it", || async {
         let trail = base.read(&trail).await;
@@ -331,6 +332,10 @@ async fn nothing_that_others_write_runs_in_a_page() {
     check_page(&mut browser, "subscription").await;
     browser.follow("form[action$=payload] button").await;
     browser.wait_for_text("onerror").await;
+    browser.wait_for_text("it keeps no audit trail").await;
+    let log = server.log();
+    let shown = log.lines().find(|line| line.contains("what events tell was shown"));
+    assert!(shown.is_some_and(|line| line.contains("admin") && line.contains(&id)), "{log}");
     check_page(&mut browser, "payload").await;
     browser.open(&format!("{}/console/explain?version=r4&subscription={id}", server.url())).await;
     browser.fill("#focus", "Patient/marked").await;

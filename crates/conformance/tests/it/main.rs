@@ -42,6 +42,7 @@ mod rest_hook;
 mod search;
 mod search_answers;
 mod search_joins;
+mod secrets;
 mod shapes;
 mod signatures;
 mod subscriptions;

@@ -125,6 +125,19 @@ async fn what_waits_and_what_fails_can_be_seen() {
 }
 
 #[tokio::test]
+async fn requests_of_the_console_count_by_method_and_status() {
+    let server = Server::start().await;
+    let base = server.base(Version::R5);
+    for page in ["", "subscriptions/r5/marker-id"] {
+        base.get(&format!("{}/console/{page}", server.url())).await.expect(303);
+    }
+    let now = scraped(&server, &base).await;
+    let redirected = [("method", "GET"), ("status", "303")];
+    assert_eq!(now.count("cresset_http_requests_total", &redirected), 2);
+    assert!(!now.text.contains("console") && !now.text.contains("marker-id"), "{}", now.text);
+}
+
+#[tokio::test]
 async fn who_may_read_metrics_is_for_the_operator_to_say() {
     let token = "scraper-token-of-the-tests";
     let clients = Options::default().client("scraper", token, &["metrics"]).client(

@@ -1,5 +1,7 @@
 //! A console over a node in memory, and short ways to ask it things.
 
+use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -11,14 +13,14 @@ use cresset_channel::RestHook;
 use cresset_definitions::FhirVersion;
 use cresset_model::ClientName;
 use cresset_node::{
-    Authentication, Brokers, Caller, Clock, Condition, Config, Node, Right, Rights, Stopper,
-    TokenHash, ValidationLevel,
+    AuditConfig, Authentication, Brokers, Caller, Clock, Condition, Config, Node, Right, Rights,
+    Stopper, TokenHash, ValidationLevel,
 };
 use cresset_store::MemoryStore;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
 use crate::console::{self, Password};
 
@@ -29,6 +31,8 @@ pub(super) const TOKEN: &str = "the-admins-token";
 pub(super) struct Console {
     router: Router,
     node: Arc<Node>,
+    /// What browsers ask for.
+    host: String,
     cookie: Mutex<String>,
     /// Ends the node's loops with the test.
     _stopper: Stopper,
@@ -54,27 +58,43 @@ impl Console {
     }
 
     pub(super) fn at(base_url: &str) -> Self {
-        Self::start(base_url, tokens(), None)
+        Self::start(config(base_url, tokens()), None)
     }
 
     pub(super) fn with_password() -> Self {
-        Self::start("http://test", Authentication::None, Some(password()))
+        Self::start(config("http://test", Authentication::None), Some(password()))
     }
 
     pub(super) fn with_tokens_and_password() -> Self {
-        Self::start("http://test", tokens(), Some(password()))
+        Self::start(config("http://test", tokens()), Some(password()))
     }
 
     pub(super) async fn logged_in() -> Self {
-        let console = Self::new();
-        let answer = console.post("/login", &[("secret", TOKEN)]).await;
-        let cookie = answer.header(header::SET_COOKIE).split(';').next().unwrap().to_owned();
-        *console.cookie.lock().unwrap() = cookie;
-        console
+        Self::new().log_in().await
     }
 
-    fn start(base_url: &str, authentication: Authentication, password: Option<Password>) -> Self {
-        let config = config(base_url, authentication);
+    /// The same, with an audit trail in this folder.
+    pub(super) async fn audited(folder: &Path) -> Self {
+        let audit = AuditConfig {
+            notifications: false,
+            directory: folder.to_owned(),
+            file_bytes_max: 1024 * 1024,
+            files_max: NonZeroUsize::MIN,
+        };
+        let config = Config { audit: Some(audit), ..config("http://test", tokens()) };
+        Self::start(config, None).log_in().await
+    }
+
+    async fn log_in(self) -> Self {
+        let answer = self.post("/login", &[("secret", TOKEN)]).await;
+        let cookie = answer.header(header::SET_COOKIE).split(';').next().unwrap().to_owned();
+        *self.cookie.lock().unwrap() = cookie;
+        self
+    }
+
+    fn start(config: Config, password: Option<Password>) -> Self {
+        let url = Url::parse(&config.base_url).unwrap();
+        let host = url.host_str().unwrap().to_owned();
         let endpoints = config.subscriptions.endpoints.clone();
         let rest_hook = RestHook::new(&cresset_channel::Config::default(), endpoints).unwrap();
         let store = Arc::new(MemoryStore::new());
@@ -82,25 +102,25 @@ impl Console {
         let (node, stopper) = started.unwrap();
         let session_lifetime = Duration::from_secs(3600);
         let router = console::router(node.clone(), console::Config { password, session_lifetime });
-        Self { router, node, cookie: Mutex::default(), _stopper: stopper }
+        Self { router, node, host, cookie: Mutex::default(), _stopper: stopper }
     }
 
     pub(super) async fn get(&self, path: &str) -> Answer {
-        self.ask(Method::GET, path, Body::empty(), None).await
+        self.ask(Method::GET, path, Body::empty(), &[]).await
     }
 
     pub(super) async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
-        self.ask(Method::POST, path, form(fields), None).await
+        self.ask(Method::POST, path, form(fields), &[]).await
     }
 
-    /// POSTs with another header.
+    /// POSTs with other headers.
     pub(super) async fn post_with(
         &self,
         path: &str,
         fields: &[(&str, &str)],
-        header: (&str, &str),
+        headers: &[(&str, &str)],
     ) -> Answer {
-        self.ask(Method::POST, path, form(fields), Some(header)).await
+        self.ask(Method::POST, path, form(fields), headers).await
     }
 
     /// What the forms of this session hold.
@@ -117,7 +137,7 @@ impl Console {
 
     /// The beginning of a stream: so many events.
     pub(super) async fn first_events(&self, path: &str, count: usize) -> String {
-        let response = self.response(Method::GET, path, Body::empty(), None).await;
+        let response = self.response(Method::GET, path, Body::empty(), &[]).await;
         assert_eq!(response.headers()[header::CONTENT_TYPE], "text/event-stream");
         let mut body = response.into_body();
         let mut text = String::new();
@@ -133,9 +153,9 @@ impl Console {
         method: Method,
         path: &str,
         body: Body,
-        header: Option<(&str, &str)>,
+        headers: &[(&str, &str)],
     ) -> Answer {
-        let response = self.response(method, path, body, header).await;
+        let response = self.response(method, path, body, headers).await;
         let (status, headers) = (response.status(), response.headers().clone());
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         Answer { status, headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
@@ -146,18 +166,20 @@ impl Console {
         method: Method,
         path: &str,
         body: Body,
-        extra: Option<(&str, &str)>,
+        others: &[(&str, &str)],
     ) -> axum::response::Response {
         let cookie = self.cookie.lock().unwrap().clone();
-        let mut request = Request::builder()
+        let request = Request::builder()
             .method(method)
             .uri(format!("/console{path}"))
-            .header(header::HOST, "test")
+            .header(header::HOST, self.host.as_str())
             .header(header::COOKIE, cookie);
-        if let Some((name, value)) = extra {
-            request = request.header(name, value);
+        let mut request = request.body(body).unwrap();
+        for (name, value) in others {
+            let name: HeaderName = name.parse().unwrap();
+            request.headers_mut().insert(name, value.parse().unwrap());
         }
-        self.router.clone().oneshot(request.body(body).unwrap()).await.unwrap()
+        self.router.clone().oneshot(request).await.unwrap()
     }
 
     /// Writes a resource of R4 as an admin.

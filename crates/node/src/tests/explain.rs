@@ -3,10 +3,11 @@
 use cresset_definitions::FhirVersion;
 use cresset_fhir::ExplainInput;
 use cresset_model::{ClientName, Interaction};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::fixture::{Fixture, admin, encounter, topic};
-use crate::{Caller, Kind, Right};
+use crate::{Caller, Explained, Kind, Right};
 
 fn ended() -> Value {
     json!({"url": "queryCriteria", "extension": [
@@ -81,6 +82,26 @@ async fn it_says_of_each_stored_change_what_happened_to_it() {
     assert_eq!((value(&three, "looked-at"), value(&three, "events")), (json!(3), json!(1)));
     let topic = fixture.explained(("Basic", "ended"), ExplainInput::Changes(100)).await;
     assert_eq!(value(&topic, "events"), 3, "all patients: {topic}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_newest_changes_go_back_to_the_oldest_looked_at_however_few_are_shown() {
+    let fixture = Fixture::new();
+    let start = fixture.clock.now().as_second();
+    let at = |second: i64| Timestamp::from_second(start + second).unwrap();
+    fixture.put(&topic("t", &[])).await.unwrap();
+    for second in 1..=120 {
+        fixture.clock.set(at(second));
+        fixture.put(&encounter("e", "planned", "p")).await.unwrap();
+    }
+    for (count, second, looked_at, events) in [(200, 0, 121, 120), (110, 11, 110, 110)] {
+        let input = ExplainInput::Changes(count);
+        let on = ("Basic", "t");
+        let explained = fixture.node.explained(&admin(), FhirVersion::R4, on, input).await;
+        let Ok(Explained::Changes { found, since }) = explained else { panic!("{count} changes") };
+        assert_eq!((found.looked_at, found.events), (looked_at, events));
+        assert_eq!((since, found.changes.len()), (Some(at(second)), 100));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

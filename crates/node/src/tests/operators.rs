@@ -1,11 +1,18 @@
 //! What operators look up: pages of subscriptions, one with its events, topics, a change on its way.
 
+use std::time::Duration;
+
 use cresset_definitions::FhirVersion;
+use cresset_engine::{RetryPolicy, RetrySchedule};
 use cresset_model::{ClientName, ResourceId, SubscriptionStatus};
 use serde_json::json;
+use tokio::net::TcpListener;
 
 use super::fixture::{Fixture, admin, encounter, subscription, topic};
-use crate::{Caller, Kind, Right, RosterQuery, Troubles};
+use crate::{Caller, EndpointTrouble, Kind, Right, RosterQuery, Troubles};
+
+/// Longest wait for something that is due at once.
+const SOON: Duration = Duration::from_secs(10);
 
 impl Fixture {
     async fn roster(&self, query: RosterQuery, count: usize) -> (Vec<String>, bool) {
@@ -111,6 +118,21 @@ async fn topics_are_told_with_how_many_listen() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn topics_are_told_whatever_their_status() {
+    let fixture = Fixture::new();
+    for status in ["active", "draft", "retired", "unknown"] {
+        let mut resource = topic(status, &[]);
+        resource["modifierExtension"][0]["valueCode"] = status.into();
+        fixture.put(&resource).await.unwrap();
+    }
+    let fixture = fixture.restart().await;
+    let lines = fixture.node.topic_lines(&admin(), FhirVersion::R4).await.unwrap();
+    let told: Vec<_> =
+        lines.iter().map(|line| (line.id.as_str(), line.topic.status.code())).collect();
+    assert_eq!(told, ["active", "draft", "retired", "unknown"].map(|status| (status, status)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_change_is_followed_to_whom_it_is_an_event_of() {
     let fixture = Fixture::new();
     fixture.put(&topic("t", &[])).await.unwrap();
@@ -135,18 +157,73 @@ async fn a_change_is_followed_to_whom_it_is_an_event_of() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_endpoint_that_fails_is_told_of_with_its_reason() {
+async fn any_event_that_is_kept_is_found_and_what_was_before_a_subscription_is_none() {
     let fixture = Fixture::new();
     fixture.put(&topic("t", &[])).await.unwrap();
     fixture.subscribe("t", &[]).await;
+    let admin = admin();
+    let numbers = async |version: u64| {
+        let reference = format!("Encounter/e/_history/{version}");
+        let found = fixture.node.followed(&admin, FhirVersion::R4, reference).await.unwrap();
+        let mut numbers: Vec<_> =
+            found.subscriptions.iter().map(|one| one.number.map(|one| one.get())).collect();
+        numbers.sort_unstable();
+        numbers
+    };
+    for newest in 1..=9 {
+        fixture.put(&encounter("e", "planned", "p")).await.unwrap();
+        for version in 1..=newest {
+            assert_eq!(numbers(version).await, [Some(version)], "of {newest}");
+        }
+    }
+    fixture.subscribe("t", &[]).await;
+    assert_eq!(numbers(9).await, [None, Some(9)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_fails_is_told_of_with_its_reason() {
+    let fixture = Fixture::configured(|config| {
+        config.delivery.retry = RetryPolicy {
+            handshake_delay: Duration::from_millis(1),
+            handshake_retries: RetrySchedule::new(&[]).unwrap(),
+            ..RetryPolicy::default()
+        };
+    });
+    fixture.put(&topic("t", &[])).await.unwrap();
+    fixture.subscribe("t", &[]).await;
     assert_eq!(fixture.node.troubles(&admin()).await.unwrap(), Troubles::default());
-    let mut refused = subscription("t", &[]);
-    refused["channel"]["type"] = "rest-hook".into();
-    // Nobody listens there.
-    refused["channel"]["endpoint"] = "http://127.0.0.1:8099/hook?secret".into();
-    fixture.create(&refused).await.unwrap();
+    // Takes connections and ends them.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            drop(stream);
+        }
+    });
+    let mut failing = subscription("t", &[]);
+    failing["channel"]["type"] = "rest-hook".into();
+    failing["channel"]["endpoint"] = format!("{endpoint}/hook?secret").into();
+    fixture.create(&failing).await.unwrap();
     let found = fixture.node.troubles(&admin()).await.unwrap();
     assert!(found.endpoints.is_empty(), "a handshake that is due is no trouble: {found:?}");
+    let due = fixture.clock.now().checked_add(Duration::from_secs(1)).unwrap();
+    fixture.clock.set(due);
+    let told = async {
+        loop {
+            let found = fixture.node.troubles(&admin()).await.unwrap();
+            if !found.endpoints.is_empty() {
+                return found;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let found = tokio::time::timeout(SOON, told).await.expect("the endpoint is told of");
+    let [one] = found.endpoints.as_slice() else { panic!("one fails: {found:?}") };
+    let reason = one.reason.clone().unwrap_or_default();
+    assert!(reason.contains("connection") && !reason.contains("secret"), "{reason}");
+    let expect =
+        EndpointTrouble { endpoint, subscriptions: 1, failing: 1, lag: 0, reason: Some(reason) };
+    assert_eq!(*one, expect);
     let anybody = Caller::new(ClientName::new("a").unwrap(), [Right::Read].into_iter().collect());
     assert_eq!(fixture.node.troubles(&anybody).await.unwrap_err().kind(), Kind::Forbidden);
 }

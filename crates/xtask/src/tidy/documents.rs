@@ -44,7 +44,7 @@ pub(super) fn check(faults: &mut Faults) -> Result<()> {
 }
 
 /// The targets of the links in a text, those in code left out.
-fn links(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn links(text: &str) -> impl Iterator<Item = &str> {
     prose(text).flat_map(|line| {
         // What stands between backticks is code.
         line.split('`').step_by(2).flat_map(|part| {
@@ -74,7 +74,7 @@ fn leads_somewhere(from: &str, link: &str, documents: &BTreeMap<String, String>)
 }
 
 /// A path that is relative to a document, from the root.
-fn resolved(from: &str, path: &str) -> String {
+pub(crate) fn resolved(from: &str, path: &str) -> String {
     let mut whole = PathBuf::new();
     let folder = Path::new(from).parent().unwrap_or(Path::new(""));
     for component in folder.join(path).components() {
