@@ -24,11 +24,12 @@ const DOCUMENT_BYTES_MAX: usize = 2 * 1024 * 1024;
 const CODE_BYTES_MAX: usize = 32;
 
 /// The resources that the server makes or changes itself; others are as a test wrote them.
-const OWN_TYPES: [&str; 12] = [
+const OWN_TYPES: [&str; 13] = [
     "Basic",
     "Bundle",
     "CapabilityStatement",
     "CodeSystem",
+    "CompartmentDefinition",
     "OperationDefinition",
     "OperationOutcome",
     "Parameters",
