@@ -90,10 +90,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Request {
 impl Request {
     /// The caller, once the answer can take a form that it accepts.
     pub(crate) fn caller(&self, context: &Context, version: FhirVersion) -> Result<Caller, Error> {
-        let authorization = negotiate::text(&self.headers, header::AUTHORIZATION);
-        let caller = context.node.authenticate(authorization)?;
+        let caller = self.authenticated(context)?;
         self.check_accept(version)?;
-        Ok(caller.traced(self.trace))
+        Ok(caller)
+    }
+
+    /// The caller, whatever form of the answer it accepts.
+    pub(crate) fn authenticated(&self, context: &Context) -> Result<Caller, Error> {
+        let authorization = negotiate::text(&self.headers, header::AUTHORIZATION);
+        Ok(context.node.authenticate(authorization)?.traced(self.trace))
     }
 
     /// Refuses what can be answered in no form that the client accepts.

@@ -55,6 +55,11 @@ impl Wish {
         let format = format.map(|format| negotiate::named_format(version, format)).transpose()?;
         Ok(Self { format, pretty: value_of(parameters, "_pretty") == Some("true") })
     }
+
+    /// Whether it has a say in the format, so that `Accept` has none.
+    pub(crate) fn names_format(self) -> bool {
+        self.format.is_some()
+    }
 }
 
 fn value_of<'p>(parameters: &'p [(String, String)], name: &str) -> Option<&'p str> {

@@ -32,8 +32,7 @@ pub(crate) fn wanted_format(
     format: Option<&str>,
 ) -> Format {
     if let Some(format) = format {
-        let is_xml = is_xml(&format.replace(' ', "+"), version);
-        return if is_xml { Format::Xml } else { Format::Json };
+        return read_format(version, format).unwrap_or(Format::Json);
     }
     let ranges = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
     let (mut json, mut xml) = (0.0_f32, 0.0_f32);
@@ -54,10 +53,18 @@ pub(crate) fn wanted_format(
 /// # Errors
 /// `NotAcceptable` for one that is neither JSON nor XML of this version.
 pub(crate) fn named_format(version: FhirVersion, format: &str) -> Result<Format, Error> {
-    if is_xml(format, version) {
-        return Ok(Format::Xml);
+    read_format(version, format).ok_or_else(|| not_acceptable(version))
+}
+
+/// What a value of `_format` says, in a URL or in a form; nothing if it is no form of this version.
+fn read_format(version: FhirVersion, format: &str) -> Option<Format> {
+    // A plus sign that was not encoded has become a space.
+    let (essence, parameters) = format.split_at(format.find(';').unwrap_or(format.len()));
+    let format = format!("{}{parameters}", essence.trim().replace(' ', "+"));
+    if is_xml(&format, version) {
+        return Some(Format::Xml);
     }
-    if is_json(format, version) { Ok(Format::Json) } else { Err(not_acceptable(version)) }
+    is_json(&format, version).then_some(Format::Json)
 }
 
 /// A media range without its weight, and the weight: 1 unless it says another (RFC 9110, 12.4.2).
@@ -75,9 +82,9 @@ pub(crate) fn check_accept(
     format: Option<&str>,
 ) -> Result<(), Error> {
     if let Some(format) = format {
-        // In a query string a plus sign may have become a space.
-        let format = format.replace(' ', "+");
-        return if is_json(&format, version) { Ok(()) } else { Err(not_acceptable(version)) };
+        // What wants XML has been made to want JSON before.
+        let wants_json = read_format(version, format) == Some(Format::Json);
+        return if wants_json { Ok(()) } else { Err(not_acceptable(version)) };
     }
     let accepted: Vec<&str> =
         headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();

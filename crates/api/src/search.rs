@@ -98,7 +98,7 @@ async fn by_post(
     target: SearchTarget<'_>,
     (request, body): (&Request, Body),
 ) -> Answer<Response> {
-    let caller = request.caller(context, version)?;
+    let caller = request.authenticated(context)?;
     let content_type = negotiate::text(&request.headers, header::CONTENT_TYPE).unwrap_or_default();
     if !content_type.starts_with("application/x-www-form-urlencoded") {
         let text = "send the search as application/x-www-form-urlencoded";
@@ -108,6 +108,9 @@ async fn by_post(
     let bytes = read_body(context, &request.headers, body).await?;
     let form = SearchRequest::parse(&String::from_utf8_lossy(&bytes)).parameters;
     let wish = Wish::read(version, &form)?;
+    if !wish.names_format() {
+        request.check_accept(version)?;
+    }
     let parameters = request.parameters().into_iter().chain(form).collect();
     let search = SearchRequest { parameters, lenient: negotiate::is_lenient(&request.headers) };
     let mut answer = match context.node.search(&caller, version, target, &search).await {

@@ -38,6 +38,8 @@ const FIRST: &str = "2000-01-01T00:00:00Z";
 const NEWEST: usize = 20;
 /// Connections that fill the server.
 const FILLERS: usize = 4;
+/// How long filling the server to a size may take.
+const FILL_MAX: Duration = Duration::from_secs(1_800);
 /// How long the search index may take to have seen what was written.
 const INDEX_MAX: Duration = Duration::from_secs(600);
 
@@ -250,7 +252,9 @@ async fn fill(target: &Target, from: usize, to: usize) -> anyhow::Result<()> {
             ensure!(answer.status == 200, "filling: {}", answer.describe());
         }
     });
-    try_join_all(fillers).await?;
+    tokio::time::timeout(FILL_MAX, try_join_all(fillers))
+        .await
+        .context("filling for too long")??;
     let deadline = Instant::now() + INDEX_MAX;
     loop {
         let mut connection = Connection::open(target.address).await?;

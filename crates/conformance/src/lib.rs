@@ -44,7 +44,7 @@ pub use kafka::{KafkaCluster, KafkaRecord};
 pub use metrics::Metrics;
 pub use nats::{NatsMessage, NatsServer};
 pub use notification::{Entry, Notification, NotifiedEvent, Status};
-pub use program::{Chromium, node, python, schemathesis};
+pub use program::{Chromium, medplum, node, python, schemathesis};
 pub use receiver::{Answer, Receiver, Sent};
 pub use relay::{LINK_BASE_URL, Relay, TakenMail};
 pub use reply::{Outcome, OutcomeIssue, Reply};

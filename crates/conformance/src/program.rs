@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::Version;
 use crate::server::binary;
+use crate::verifies::asked;
 use crate::wait::{PATIENCE, until_within};
 
 /// What Schemathesis looks at in each answer. Not whether what the description forbids is refused,
@@ -26,7 +27,18 @@ pub async fn node(script: &str, arguments: &[&str]) -> String {
     command.args(["--experimental-websocket", "--no-warnings"]);
     command.arg(scripts().join("npm").join(script)).args(arguments);
     command.env("NODE_PATH", installed().join("npm/node_modules"));
+    asks(arguments);
     output(command, script, PATIENCE).await
+}
+
+/// Runs Medplum's client, which knows of a server nothing but the base of R4, under a path that is
+/// built into it; gives what it prints.
+///
+/// # Panics
+/// If it fails, or does not end in time.
+pub async fn medplum(server: &str) -> String {
+    asked(Version::R4);
+    node("medplum.cjs", &[&format!("{server}/")]).await
 }
 
 /// Runs a script of `clients/python`; gives what it prints.
@@ -36,6 +48,7 @@ pub async fn node(script: &str, arguments: &[&str]) -> String {
 pub async fn python(script: &str, arguments: &[&str]) -> String {
     let mut command = Command::new(installed().join("python/bin/python"));
     command.arg(scripts().join("python").join(script)).args(arguments);
+    asks(arguments);
     output(command, script, PATIENCE).await
 }
 
@@ -52,6 +65,7 @@ pub async fn schemathesis(description: &str, requests_max: u32, time_max: Durati
     command.args(["--max-examples", &requests_max.to_string(), "--checks", CHECKS]);
     command.env("SCHEMATHESIS_HOOKS", "requests_hooks").env("PYTHONDONTWRITEBYTECODE", "1");
     command.env("PYTHONPATH", scripts().join("python"));
+    asks(&[description]);
     output(command, "schemathesis", time_max).await
 }
 
@@ -104,6 +118,13 @@ impl Drop for Running {
     }
 }
 
+/// Notes that a program asks the bases whose URLs are among its arguments.
+fn asks(arguments: &[&str]) {
+    let parts = || arguments.iter().flat_map(|argument| argument.split('/'));
+    let is_named = |version: &Version| parts().any(|part| part == version.to_string());
+    Version::ALL.into_iter().filter(is_named).for_each(asked);
+}
+
 async fn output(mut command: Command, name: &str, time_max: Duration) -> String {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let [out, err] = ["out", "err"].map(|name| folder.path().join(name));
@@ -111,8 +132,6 @@ async fn output(mut command: Command, name: &str, time_max: Duration) -> String 
     // Some leave files where they are run.
     command.current_dir(folder.path());
     command.stdin(Stdio::null()).stdout(file(&out)).stderr(file(&err));
-    // Which bases it asks is its own affair.
-    Version::ALL.into_iter().for_each(crate::verifies::asked);
     let started = command.spawn();
     let mut child = Running(started.unwrap_or_else(|error| {
         panic!("{name} cannot be run ({error}); `cargo xtask test` installs what it needs")

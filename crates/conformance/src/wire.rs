@@ -24,11 +24,12 @@ const DOCUMENT_BYTES_MAX: usize = 2 * 1024 * 1024;
 const CODE_BYTES_MAX: usize = 32;
 
 /// The resources that the server makes or changes itself; others are as a test wrote them.
-const OWN_TYPES: [&str; 12] = [
+const OWN_TYPES: [&str; 13] = [
     "Basic",
     "Bundle",
     "CapabilityStatement",
     "CodeSystem",
+    "CompartmentDefinition",
     "OperationDefinition",
     "OperationOutcome",
     "Parameters",
@@ -91,13 +92,9 @@ pub(crate) fn keep(version: Version, body: &[u8]) {
 fn described(body: &[u8]) -> Option<(String, String, &'static str)> {
     let text = std::str::from_utf8(body).expect("FHIR is UTF-8");
     let (kind, shape, ending) = if text.starts_with('<') {
-        let names = names_in_xml(text);
-        let root = names.iter().find(|name| !name.starts_with('?')).expect("an element");
-        (
-            (*root).to_owned(),
-            names.iter().collect::<BTreeSet<_>>().into_iter().copied().collect(),
-            "xml",
-        )
+        let shape = shape_of_xml(text);
+        let kind = shape.split([' ', '(']).next().expect("an element").to_owned();
+        (kind, shape, "xml")
     } else {
         // A ping of a classic subscription is words.
         if !text.starts_with('{') {
@@ -146,9 +143,43 @@ fn shape_of_text(text: &str) -> String {
     marks.into_iter().collect()
 }
 
-fn names_in_xml(text: &str) -> Vec<&str> {
-    let starts = text.split('<').skip(1).filter(|rest| !rest.starts_with('/'));
-    starts.filter_map(|rest| rest.split([' ', '/', '>']).next()).collect()
+/// The same of XML: elements in their order, with their attributes. Neighbours of one shape are told once.
+fn shape_of_xml(text: &str) -> String {
+    // What is open, with what is in it so far; the document itself is the first.
+    let mut open: Vec<(String, Vec<String>)> = vec![Default::default()];
+    for rest in text.split('<').skip(1).filter(|rest| !rest.starts_with(['?', '!'])) {
+        let tag = tag_of(rest);
+        if !tag.starts_with('/') {
+            open.push((head_of(tag), Vec::new()));
+        }
+        if tag.starts_with('/') || tag.ends_with('/') {
+            let (head, content) = open.pop().expect("what ends has begun");
+            let shape = format!("{head}({})", content.join(","));
+            let (_, beside) = open.last_mut().expect("the server writes one element");
+            if beside.last() != Some(&shape) {
+                beside.push(shape);
+            }
+        }
+    }
+    open.into_iter().flat_map(|(_, content)| content).collect()
+}
+
+/// What is between the brackets of a tag.
+fn tag_of(rest: &str) -> &str {
+    let mut is_quoted = false;
+    let end = rest.find(|c: char| {
+        is_quoted ^= c == '"';
+        c == '>' && !is_quoted
+    });
+    &rest[..end.expect("a tag ends")]
+}
+
+/// A name, and attributes with the shapes of their values.
+fn head_of(tag: &str) -> String {
+    let parts = tag.trim_end_matches('/').split('"').zip([false, true].into_iter().cycle());
+    parts
+        .map(|(part, is_value)| if is_value { shape_of_text(part) } else { part.to_owned() })
+        .collect()
 }
 
 /// A file that others see whole or not at all.

@@ -22,7 +22,8 @@ from judges import judges_of
 HERE = pathlib.Path(__file__).parent
 VERSIONS = ("R4", "R4B", "R5")
 # What there has to be of each version, in both formats; without it the tests were not recorded.
-WANTED = ("Bundle", "CapabilityStatement", "OperationOutcome", "Parameters", "Subscription")
+TYPES = ("Bundle", "CapabilityStatement", "OperationOutcome", "Parameters", "Subscription")
+NOTIFICATIONS = ("event-notification", "handshake", "heartbeat", "query-event", "query-status")
 FORMATS = ("json", "xml")
 
 
@@ -60,25 +61,39 @@ def judged(version, wire, shared):
     judges = judges_of(definitions, shared)
     problems = [f"{version}: {text}" for text in planted.missed(version, judges, shared)]
     alarms, files = {}, sorted((wire / version.lower()).glob("*/*.*"))
-    seen = {(path.parent.name, path.suffix[1:]) for path in files}
-    for wanted in [(name, ending) for name in WANTED for ending in FORMATS]:
+    seen = set()
+    for file in files:
+        resource, found = read(file, definitions)
+        seen |= {(what, file.suffix[1:]) for what in contents(resource)}
+        for judge in judges:
+            found |= {(judge.name, path, what) for path, what in judge.judge(resource)}
+        for alarm in found:
+            alarms.setdefault(alarm, []).append(file)
+    for wanted in [(name, ending) for name in TYPES + NOTIFICATIONS for ending in FORMATS]:
         if wanted not in seen:
             problems.append(f"{version}: no {wanted[0]} in {wanted[1]} was recorded in {wire}")
-    for file in files:
-        for alarm in alarms_of(file, definitions, judges):
-            alarms.setdefault(alarm, []).append(file)
     return len(files), alarms, problems
 
 
-def alarms_of(file, definitions, judges):
+def read(file, definitions):
+    """A resource, and what is wrong with its form."""
     text = file.read_text(encoding="utf-8")
-    if file.suffix == ".xml":
-        resource, found = xml_form.resource_of(definitions, text)
-        yield from (("xml-form", path, what) for path, what in found)
-    else:
-        resource = json.loads(text)
-    for judge in judges:
-        yield from {(judge.name, path, what) for path, what in judge.judge(resource)}
+    if file.suffix == ".json":
+        return json.loads(text), set()
+    resource, found = xml_form.resource_of(definitions, text)
+    return resource, {("xml-form", path, what) for path, what in found}
+
+
+def contents(resource):
+    """Its type, and those of notifications and statuses that are told in it."""
+    yield resource["resourceType"]
+    for entry in resource.get("entry", []):
+        told = entry.get("resource") or {}
+        if told.get("resourceType") == "SubscriptionStatus":
+            yield told.get("type")
+        for parameter in told.get("parameter", []):
+            if parameter.get("name") == "type":
+                yield parameter.get("valueCode")
 
 
 def main(wire, shared):

@@ -5,6 +5,7 @@ use cresset_model::Canonical;
 use jiff::Timestamp;
 
 use crate::codec::Codec;
+use crate::compartment::compartment_url;
 use crate::instant::instant;
 use crate::json::{ObjectWriter, write_object};
 use crate::urls;
@@ -242,12 +243,6 @@ fn rest(version: FhirVersion, facts: &CapabilityFacts<'_>, o: &mut ObjectWriter<
     if facts.system_search {
         o.strings("compartment", Definitions::of(version).compartments().map(compartment_url));
     }
-}
-
-/// The canonical URL of the definition of a type's compartments.
-fn compartment_url(resource_type: &str) -> String {
-    let (first, rest) = resource_type.split_at(1);
-    format!("http://hl7.org/fhir/CompartmentDefinition/{}{rest}", first.to_ascii_lowercase())
 }
 
 fn write_resource(

@@ -227,7 +227,7 @@ impl Codec {
         render_search_parameter(self.version, support)
     }
 
-    /// The definitions of this server's own operations, extensions and codes.
+    /// The definitions of this server's own operations, extensions and codes, and of compartments.
     pub fn own_definitions(&self) -> Vec<OwnDefinition> {
         own_definitions(self.version)
     }

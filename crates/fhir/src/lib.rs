@@ -18,6 +18,7 @@ mod bundle;
 mod capability;
 mod channel;
 mod codec;
+mod compartment;
 mod element;
 mod explain;
 mod filter;

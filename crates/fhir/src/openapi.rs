@@ -34,7 +34,7 @@ pub(crate) fn render_openapi(
         .collect();
     let mut all_paths = Paths::new();
     paths::of_base(version, &mut all_paths);
-    paths::of_server(&mut all_paths);
+    paths::of_server(version, &mut all_paths);
     for resource in &described {
         paths::of_type(version, facts, resource, &mut all_paths);
     }

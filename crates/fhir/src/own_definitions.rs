@@ -1,13 +1,15 @@
-//! The definitions that this server serves of itself: its operations, extensions and codes, and what
-//! the Backport guide defines of subscriptions, restated (docs/adr/0004-definitions-of-the-guide.md).
+//! The definitions that this server serves of itself: its operations, extensions and codes, what the
+//! Backport guide defines of subscriptions, restated (docs/adr/0004-definitions-of-the-guide.md), and
+//! HL7's compartments.
 //!
-//! They are the files in `docs`, with what of them a version knows.
+//! All but the compartments are the files in `docs`, with what of them a version knows.
 
 use cresset_definitions::FhirVersion;
 use serde_json::Value;
 
 use crate::capability::{self, SubscriptionOperation};
 use crate::codec::Codec;
+use crate::compartment::compartment_definitions;
 use crate::json;
 
 /// One of the definitions.
@@ -108,7 +110,8 @@ const FILES: &[File] = files! {
 /// All that a version has.
 pub(crate) fn own_definitions(version: FhirVersion) -> Vec<OwnDefinition> {
     let files = FILES.iter().filter(|file| file.versions.contains(&version));
-    files.filter_map(|file| of_version(version, file)).collect()
+    let of_files = files.filter_map(|file| of_version(version, file));
+    of_files.chain(compartment_definitions(version)).collect()
 }
 
 /// What of a definition a version knows; none if nothing.

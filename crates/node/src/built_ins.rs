@@ -1,7 +1,8 @@
 //! The server's own definitions, which are in no store: what its CapabilityStatement refers to.
 //!
-//! Operations, extensions and codes of its own, what the Backport guide defines of subscriptions, and
-//! HL7's search parameters as far as they are supported. What a client stores under the same type and id hides them.
+//! Operations, extensions and codes of its own, what the Backport guide defines of subscriptions, HL7's
+//! compartments, and its search parameters as far as they are supported. What a client stores under the same type
+//! and id hides them.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};

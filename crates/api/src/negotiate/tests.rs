@@ -33,9 +33,16 @@ fn the_format_parameter_wins_over_the_header() {
     let json = headers(&[("accept", "application/fhir+json")]);
     let xml = headers(&[("accept", "application/fhir+xml")]);
     assert!(check_accept(FhirVersion::R5, &json, Some("xml")).is_err());
-    for format in ["json", "application/fhir json", "application/fhir+json"] {
+    for format in [
+        "json",
+        "application/fhir json",
+        "application/fhir+json",
+        "application/fhir json; fhirVersion=5.0",
+    ] {
         assert!(check_accept(FhirVersion::R5, &xml, Some(format)).is_ok(), "{format}");
     }
+    let other = "application/fhir json; fhirVersion=4.0";
+    assert!(check_accept(FhirVersion::R5, &xml, Some(other)).is_err());
 }
 
 #[test]

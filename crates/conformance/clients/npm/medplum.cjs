@@ -1,5 +1,6 @@
-// Medplum's client, as it comes: `subscribeToCriteria`, its pings, another connection, the end.
-// Argument: the server's URL.
+// Medplum's client, as it comes: `subscribeToCriteria`, its pings, a token renewed, another connection,
+// the end. Argument: the server's URL; its tokens end within five minutes, which is when the client
+// renews them.
 "use strict";
 
 const { MedplumClient } = require("@medplum/core");
@@ -7,6 +8,19 @@ const { check, inbox, run } = require("./shared.cjs");
 
 run(async () => {
   const medplum = new MedplumClient({ baseUrl: process.argv[2], fetch: globalThis.fetch });
+  // It subscribes for who is logged in only, and logins are Medplum's own (docs/clients.md).
+  medplum.getProfile = () => ({ resourceType: "Practitioner", id: "me" });
+  const manager = medplum.getSubscriptionManager();
+  const socket = manager.getWebSocket();
+  let connections = 0;
+  socket.addEventListener("open", () => (connections += 1));
+  const tokens = [];
+  const send = socket.send.bind(socket);
+  socket.send = (text) => {
+    const { type, payload } = JSON.parse(text);
+    if (type === "bind-with-token") tokens.push(payload.token);
+    send(text);
+  };
   const events = inbox();
   const listen = (criteria) => {
     const emitter = medplum.subscribeToCriteria(criteria);
@@ -33,31 +47,47 @@ run(async () => {
   check(resource.id === created.id, "the resource");
 
   // Its own ping, every 5 s: without an answer it opens another connection.
-  const socket = medplum.getSubscriptionManager().getWebSocket();
   const pong = inbox();
   socket.addEventListener("message", (event) => {
     if (JSON.parse(event.data).type === "pong") pong.push(true);
   });
   await pong.next();
 
-  // Another connection: it subscribes anew and binds with a new token.
-  medplum.getSubscriptionManager().reconnectWebSocket();
+  // Its own renewal, due each minute: another token for the same Subscription over the same socket.
+  manager.checkTokenExpirations();
   const renewed = await next("connect");
+  check(tokens.length === 2 && tokens[0] !== tokens[1], `${tokens.length} tokens`);
+  check(connections === 1, `${connections} connections`);
+  await medplum.updateResource({ ...created, gender: "other" });
+  check((await next("message")).entry[1].resource.gender === "other", "the first update");
+
+  // Another connection: it subscribes anew and binds with a new token.
+  manager.reconnectWebSocket();
+  const reconnected = await next("connect");
+  check(connections === 2, `${connections} connections`);
   await medplum.updateResource({ ...created, active: true });
   const again = await next("message");
-  check(again.entry[1].resource.active === true, "the update");
+  check(again.entry[1].resource.active === true, "the second update");
 
-  // One criteria of two ends, and the other goes on over the same socket.
+  // One criteria of two ends, and the other goes on over the same socket. What ends is kept for ten
+  // seconds, lest it be wanted again; they pass at once.
+  const end = async (ended) => {
+    medplum.unsubscribeFromCriteria(ended);
+    const { now } = Date;
+    Date.now = () => now() + 10_000;
+    manager.gcUnrefEntries();
+    Date.now = now;
+    await next("disconnect");
+  };
   listen("Observation");
   await next("connect");
-  medplum.unsubscribeFromCriteria(criteria);
-  await next("disconnect");
+  await end(criteria);
   await medplum.createResource(wanted);
   const observation = { resourceType: "Observation", status: "final", code: { text: "x" } };
   await medplum.createResource(observation);
   const last = await next("message");
   check(last.entry[1].resource.resourceType === "Observation", JSON.stringify(last));
-  medplum.unsubscribeFromCriteria("Observation");
-  await next("disconnect");
-  return { subscriptionId, renewed: renewed.subscriptionId };
+  await end("Observation");
+  const [renewedId, reconnectedId] = [renewed, reconnected].map((one) => one.subscriptionId);
+  return { subscriptionId, renewed: renewedId, reconnected: reconnectedId };
 });

@@ -7,6 +7,8 @@ import schemathesis
 
 # The test creates resources under it; others are mostly not there.
 KNOWN = "a"
+# One of them is of this type, and belongs to compartments.
+KNOWN_TYPE = "Observation"
 PREFIX = "#/components/schemas/"
 
 
@@ -46,6 +48,8 @@ def chosen(value):
 def map_path_parameters(context, path_parameters):
     if path_parameters and "id" in path_parameters and chosen(path_parameters) < 0.5:
         path_parameters["id"] = KNOWN
+        if "type" in path_parameters:
+            path_parameters["type"] = KNOWN_TYPE
     return path_parameters
 
 

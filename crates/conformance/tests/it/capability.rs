@@ -1,9 +1,12 @@
 //! The CapabilityStatement, and that it is true.
 
-use cresset_conformance::{Client, Options, Reply, Server, Subscribe, Version, verifies};
+use cresset_conformance::{
+    Client, Options, Reply, Server, Subscribe, Version, encounter, verifies,
+};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::shapes::{admissions, admitted};
 use crate::topic_forms::{topic, url};
 
 const GUIDE: &str = "http://hl7.org/fhir/uv/subscriptions-backport";
@@ -252,25 +255,11 @@ async fn check_statement(base: &Client) {
             assert_eq!(found["type"], "searchset", "{prefix}");
         }
         check_includes(base, resource).await;
-    }
-    for operation in resource(&statement, "Subscription")["operation"].as_array().expect("a list") {
-        let name = operation["name"].as_str().expect("a name").trim_start_matches('$');
-        if name == "validate" {
-            let asked = example(base.version, "Subscription", "truth");
-            base.post("Subscription/$validate", &asked).await.expect(200);
-            continue;
+        for name in strings(&resource["operation"], "name") {
+            check_operation(base, resource_type, &name).await;
         }
-        base.save(&example(base.version, "Subscription", "truth")).await;
-        let input = if name == "explain" { "?changes=1" } else { "" };
-        let reply = base.get(&format!("Subscription/truth/${name}{input}")).await;
-        // There is nothing to send again.
-        if name == "resend" {
-            drop(reply.refused(422))
-        } else {
-            drop(reply.expect(200))
-        }
-        base.remove("Subscription/truth").await;
     }
+    check_compartments(base, &statement["rest"][0]["compartment"]).await;
     for interaction in strings(&statement["rest"][0]["interaction"], "code") {
         if interaction == "history-system" {
             assert_eq!(base.read("_history?_count=1").await["type"], "history");
@@ -282,6 +271,63 @@ async fn check_statement(base: &Client) {
         }
         let bundle = json!({"resourceType": "Bundle", "type": interaction});
         base.post("", &bundle).await.expect(200);
+    }
+}
+
+async fn check_operation(base: &Client, resource_type: &str, name: &str) {
+    let version = base.version;
+    let of_example = example(version, resource_type, "truth");
+    if name == "validate" {
+        base.post(&format!("{resource_type}/$validate"), &of_example).await.expect(200);
+        return;
+    }
+    base.save(&match (resource_type, name) {
+        ("Subscription", _) => of_example,
+        (_, "notify-event") => topic(version, "truth", admissions()),
+        _ => topic(version, "truth", json!({"resourceTrigger": [{"resource": "Patient"}]})),
+    })
+    .await;
+    let at = format!("{resource_type}/truth/${name}");
+    match name {
+        "events" | "get-ws-binding-token" | "status" => drop(base.get(&at).await.expect(200)),
+        "explain" => drop(base.get(&format!("{at}?changes=1")).await.expect(200)),
+        "notify-event" => {
+            base.save(&encounter(version, "admitted", "planned", "p")).await;
+            base.post(&at, &admitted("Encounter/admitted", &[])).await.expect(200);
+        }
+        // There is nothing to send again.
+        "resend" => drop(base.get(&at).await.refused(422)),
+        other => panic!("{resource_type} offers ${other}, which no test knows"),
+    }
+    base.remove(&format!("{resource_type}/truth")).await;
+}
+
+/// An observation that belongs to one of each is found in each, and in none of another.
+async fn check_compartments(base: &Client, urls: &Value) {
+    let to = |resource_type: &str| json!({"reference": format!("{resource_type}/c")});
+    let shared = json!({
+        "resourceType": "Observation",
+        "id": "shared",
+        "status": "final",
+        "code": {"text": "x"},
+        "subject": to("Patient"),
+        "encounter": to("Encounter"),
+        "device": to("Device"),
+        "performer": [to("Practitioner"), to("RelatedPerson")],
+    });
+    base.save(&shared).await;
+    let urls = urls.as_array().expect("compartments");
+    assert_eq!(urls.len(), 5, "{urls:?}");
+    for url in urls {
+        let url = url.as_str().expect("a canonical");
+        let path = url.strip_prefix("http://hl7.org/fhir/").expect("one of HL7's");
+        let definition = base.read(path).await;
+        let of = definition["code"].as_str().expect("a type");
+        let found = base.read(&format!("{of}/c/Observation")).await;
+        let ids = found["entry"].as_array().into_iter().flatten().map(|one| &one["resource"]["id"]);
+        assert_eq!(ids.collect::<Vec<_>>(), ["shared"], "{of}: {found}");
+        let none = base.read(&format!("{of}/nobody/Observation")).await;
+        assert!(none.get("entry").is_none(), "{of}: {none}");
     }
 }
 

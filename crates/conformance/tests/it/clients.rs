@@ -4,8 +4,8 @@
 use std::fs;
 
 use cresset_conformance::{
-    Chromium, Notification, Options, Receiver, Server, Subscribe, Version, node, observation,
-    patient, python, verifies,
+    Chromium, Notification, Options, Receiver, Server, Subscribe, Version, medplum, node,
+    observation, patient, python, verifies,
 };
 use serde_json::Value;
 
@@ -14,10 +14,13 @@ const TOPIC: &str = "http://cresset.test/topics/patient-any";
 #[tokio::test]
 async fn medplums_client_subscribes_to_criteria() {
     verifies!(R4: "RQ-SB-02", "RQ-CH-43");
-    let server = Server::start().await;
-    let printed = node("medplum.cjs", &[&format!("{}/", server.url())]).await;
+    // It renews what ends within five minutes.
+    let options = Options::default().set("websocket.token-lifetime", "4m");
+    let server = Server::start_with(options).await;
+    let printed = medplum(server.url()).await;
     let ids: Value = serde_json::from_str(&printed).expect("JSON");
-    assert_ne!(ids["subscriptionId"], ids["renewed"], "it subscribes anew");
+    assert_eq!(ids["subscriptionId"], ids["renewed"], "it binds the same again");
+    assert_ne!(ids["subscriptionId"], ids["reconnected"], "it subscribes anew");
 }
 
 #[tokio::test]

@@ -111,6 +111,30 @@ async fn what_the_guide_defines_of_subscriptions_is_defined_here() {
     }
 }
 
+#[tokio::test]
+async fn the_compartments_are_defined_here() {
+    verifies!("RQ-CF-08", "RQ-CF-16");
+    let server = Server::start().await;
+    for base in server.bases() {
+        let statement = base.read("metadata").await;
+        let urls = statement["rest"][0]["compartment"].as_array().expect("compartments");
+        assert_eq!(urls.len(), 5, "{urls:?}");
+        let resources = resources(&base).await;
+        let observations =
+            resources.iter().find(|one| one["type"] == "Observation").expect("a type");
+        for url in urls {
+            let definition = resolve(&base, url.as_str().expect("a canonical")).await;
+            let of = definition["resource"].as_array().expect("types");
+            let observation = of.iter().find(|one| one["code"] == "Observation");
+            let offered = observations["searchParam"].as_array().expect("parameters");
+            for code in observation.expect("it belongs to all")["param"].as_array().expect("codes")
+            {
+                assert!(offered.iter().any(|one| one["name"] == *code), "{code} in {url}");
+            }
+        }
+    }
+}
+
 fn profiles_in(value: &Value, found: &mut Vec<String>) {
     let named = value["meta"]["profile"].as_array().into_iter().flatten();
     found.extend(named.map(|one| one.as_str().expect("a canonical").to_owned()));

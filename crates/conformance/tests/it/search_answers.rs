@@ -209,14 +209,31 @@ async fn a_post_searches_by_its_body_and_its_query() {
         let form = |form: &'static str| {
             base.request(Method::POST, "Patient/_search").body_as(form, FORM).send()
         };
-        let xml = form("family=baker&_format=xml").await.expect(200);
-        assert!(xml.header("content-type").starts_with("application/fhir+xml"), "{xml}");
-        assert!(xml.body.starts_with(b"<"), "{xml}");
+        for named in ["xml", "application/fhir+xml", "application/fhir%2Bxml"] {
+            let posted = base.request(Method::POST, "Patient/_search");
+            let xml = posted.body_as(format!("family=baker&_format={named}"), FORM).send().await;
+            let xml = xml.expect(200);
+            assert!(xml.header("content-type").starts_with("application/fhir+xml"), "{xml}");
+            assert!(xml.body.starts_with(b"<"), "{xml}");
+        }
         let refused = form("nonsense=1&_format=xml").await.expect(400);
         assert!(refused.header("content-type").starts_with("application/fhir+xml"), "{refused}");
         let pretty = form("family=baker&_pretty=true").await.expect(200);
         assert!(pretty.body.starts_with(b"{\n"), "{pretty}");
         form("_format=turtle").await.refused(406);
+        // What the form names goes before what the headers accept.
+        for (accepted, named, status) in [
+            ("text/html", "", 406),
+            ("text/html", "&_format=json", 200),
+            ("text/html", "&_format=application/fhir+json", 200),
+            ("application/fhir+xml", "&_format=json", 200),
+        ] {
+            let posted = base.request(Method::POST, "Patient/_search").header("accept", accepted);
+            let reply = posted.body_as(format!("family=baker{named}"), FORM).send().await;
+            let reply = reply.expect(status);
+            let sent = reply.header("content-type");
+            assert!(sent.starts_with("application/fhir+json"), "{accepted} {named}: {sent}");
+        }
         let json = base.request(Method::POST, "Patient/_search").json(&json!({}));
         json.send().await.refused(415);
     }

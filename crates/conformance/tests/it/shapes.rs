@@ -156,7 +156,7 @@ async fn includes_go_only_to_those_who_may_read() {
 }
 
 /// A topic on encounters that are told to be admitted.
-fn admissions() -> Value {
+pub(crate) fn admissions() -> Value {
     json!({
         "eventTrigger": [{
             "description": "Admitted.",
@@ -167,7 +167,8 @@ fn admissions() -> Value {
     })
 }
 
-fn admitted(focus: &str, more: &[Value]) -> Value {
+/// Parameters that tell of such an event.
+pub(crate) fn admitted(focus: &str, more: &[Value]) -> Value {
     let mut parameters = vec![
         json!({"name": "event", "valueCoding": {"system": "http://v2", "code": "A01"}}),
         json!({"name": "focus", "valueReference": {"reference": focus}}),

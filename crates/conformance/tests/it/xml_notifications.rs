@@ -100,6 +100,24 @@ async fn websockets_and_messages_carry_xml_too() {
 }
 
 #[tokio::test]
+async fn heartbeats_are_xml_too() {
+    verifies!("RQ-SB-04");
+    let server = Server::start().await;
+    for base in server.bases() {
+        let asked = Subscribe::websocket(TOPIC).mime_type(&xml_of(base.version));
+        let id = base.subscribe(&asked.heartbeat_period(1)).await;
+        let token = base.token(&[id.as_str()]).await;
+        let mut socket = Socket::open(base.version, &token.url).await;
+        socket.bind(&token).await;
+        for kind in ["handshake", "heartbeat"] {
+            let text = socket.text().await;
+            check(&base, &text, None);
+            assert!(text.contains(&format!("value=\"{kind}\"")), "{text}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn brokers_get_xml_too() {
     verifies!("RQ-SB-04", "RQ-CH-90");
     let mut nats = NatsServer::start().await;

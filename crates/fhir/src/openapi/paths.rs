@@ -1,6 +1,6 @@
 //! The paths of the server, of a base and of a resource type, with what can be done at each.
 
-use cresset_definitions::FhirVersion;
+use cresset_definitions::{Definitions, FhirVersion};
 use serde_json::{Value, json};
 
 use super::{Paths, component, operations};
@@ -57,7 +57,7 @@ impl Operation<'_> {
 }
 
 /// Health and what operators ask.
-pub(super) fn of_server(paths: &mut Paths) {
+pub(super) fn of_server(version: FhirVersion, paths: &mut Paths) {
     let get = |name: &str, content: &str, schema: &Value, parameters: &[&str]| {
         let parameters = parameters.iter().map(|name| component("parameters", name));
         let (answer, refused) = (json!({"schema": schema}), component("responses", "refused"));
@@ -80,6 +80,14 @@ pub(super) fn of_server(paths: &mut Paths) {
     paths.insert("/admin/delivery".to_owned(), get("delivery", json, &object, &[]));
     let attempts = get("attempts", json, &object, &["id"]);
     paths.insert("/admin/subscriptions/{id}/attempts".to_owned(), attempts);
+    let bundle = component("schemas", "Bundle");
+    let mut audit = get("audit", "application/fhir+json", &bundle, &["count"]);
+    if let Some(parameters) = audit["get"]["parameters"].as_array_mut() {
+        parameters.extend([("since", "instant"), ("subscription", "id")].map(|(name, schema)| {
+            json!({"name": name, "in": "query", "schema": component("schemas", schema)})
+        }));
+    }
+    paths.insert(format!("/admin/audit/{}", version.path()), audit);
     let mut recover = get("recover", json, &object, &[]);
     recover["get"]["requestBody"] = json!({"required": true, "content": {json: {"schema": {
         "type": "object",
@@ -102,9 +110,10 @@ pub(super) fn of_base(version: FhirVersion, paths: &mut Paths) {
         Operation { name, tag: "base", parameters, body, answers }.render()
     };
     let search = &[&OF_SEARCHES[..], &["types"]].concat()[..];
+    let mut search = of("search", search, None, "Bundle");
+    search["responses"]["304"] = component("responses", "known");
     let bundle = of("bundle", &["prefer"], Some("Bundle"), "Bundle");
-    paths
-        .insert(base.clone(), json!({"get": of("search", search, None, "Bundle"), "post": bundle}));
+    paths.insert(base.clone(), json!({"get": search, "post": bundle}));
     let by_post = of("search-by-post", &["types"], Some("search"), "Bundle");
     paths.insert(format!("{base}/_search"), json!({"post": by_post}));
     let history = of("history", &["at", "count", "since"], None, "Bundle");
@@ -147,9 +156,13 @@ pub(super) fn of_type(
     paths.insert(format!("{root}/$validate"), json!({"post": validate}));
     let validate = of("validate-instance", &["id"], Some(tag), validated);
     paths.insert(format!("{root}/{{id}}/$validate"), json!({"post": validate}));
-    if tag == "Patient" {
-        let of_patient = of("compartment", &["id", "type", "count"], None, bundle);
-        paths.insert(format!("{root}/{{id}}/{{type}}"), json!({"get": of_patient}));
+    if facts.system_search && Definitions::of(version).compartments().any(|one| one == tag) {
+        let parameters = &[&["id", "type"][..], &OF_SEARCHES].concat()[..];
+        let found = &[("200", "Bundle"), ("304", "known")];
+        let search = of("compartment", parameters, None, found);
+        paths.insert(format!("{root}/{{id}}/{{type}}"), json!({"get": search}));
+        let by_post = of("compartment-by-post", &["id", "type"], Some("search"), bundle);
+        paths.insert(format!("{root}/{{id}}/{{type}}/_search"), json!({"post": by_post}));
     }
     operations::of_type(version, facts, tag, paths);
 }

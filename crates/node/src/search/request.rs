@@ -16,6 +16,8 @@ use crate::shared::Shared;
 const PARAMETERS_MAX: usize = 100;
 /// Parameters about the form of the answer that every request may carry.
 const FORM: [&str; 2] = ["_format", "_pretty"];
+/// What stands for the resource itself among the parameters by which one belongs to a compartment.
+const ITSELF: &str = "{def}";
 
 /// A search as it came in.
 #[derive(Debug, Clone, Default)]
@@ -220,12 +222,13 @@ impl Place {
         };
         let (shown, are_named) = (resource_type.unwrap_or("*"), named.is_some());
         let types = named.unwrap_or_else(|| all_types(caller, definitions));
-        let askings = types.into_iter().filter_map(|resource_type| {
-            let belongs = belonging(scope, resource_type, (compartment, id));
-            (!belongs.is_empty())
-                .then(|| Asking { compartment: belongs, ..Asking::new(resource_type) })
-        });
-        let askings: Vec<Asking> = askings.collect();
+        let mut askings = Vec::new();
+        for resource_type in types {
+            let belongs = belonging(scope, resource_type, (compartment, id))?;
+            if !belongs.is_empty() {
+                askings.push(Asking { compartment: belongs, ..Asking::new(resource_type) });
+            }
+        }
         if askings.is_empty() {
             return Err(unknown("resources of this type belong to no such compartment"));
         }
@@ -264,19 +267,23 @@ fn all_types(caller: &Caller, definitions: &Definitions) -> Vec<&'static str> {
 }
 
 /// What has to hold of a resource of a type for it to belong to a compartment: one of these.
+///
+/// # Errors
+/// `Internal` for what cannot be asked; nothing that HL7 names is, as a test sees.
 fn belonging(
     scope: &Scope<'_>,
     resource_type: &str,
     (compartment, id): (&str, &str),
-) -> Vec<Criterion> {
+) -> Result<Vec<Criterion>, Error> {
     let criterion = |code: &str, value: &str| {
-        Criterion::new(scope, resource_type, code, None, None, value).ok()
+        Criterion::new(scope, resource_type, code, None, None, value).map_err(Error::internal)
     };
     let codes = scope.parameters.definitions().compartment(compartment, resource_type);
     let reference = format!("{compartment}/{id}");
-    let refers = codes.iter().filter_map(|code| criterion(code, &reference));
-    // A resource is in its own compartment.
-    let is_itself = (resource_type == compartment).then(|| criterion("_id", id)).flatten();
+    let codes = codes.iter().filter(|code| **code != ITSELF);
+    let refers = codes.map(|code| criterion(code, &reference));
+    // A resource is in its own compartment, also where that is not listed.
+    let is_itself = (resource_type == compartment).then(|| criterion("_id", id));
     is_itself.into_iter().chain(refers).collect()
 }
 
@@ -363,3 +370,6 @@ impl Reader<'_> {
         types.try_for_each(|resource_type| require_read(self.caller, resource_type))
     }
 }
+
+#[cfg(test)]
+mod tests;
