@@ -1,6 +1,10 @@
 //! The websocket connection: frames in and out. What they mean is the node's business.
 
+use std::future::poll_fn;
+use std::mem;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
@@ -11,7 +15,7 @@ use bytes::Bytes;
 use cresset_definitions::FhirVersion;
 use cresset_model::IssueCode;
 use cresset_node::{Error, Kind, Socket, SocketOutput, is_own_origin};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use crate::context::{Answer, Context, Request, version_of};
 use crate::outcome::Refusal;
@@ -113,14 +117,21 @@ async fn run(mut connection: WebSocket, mut socket: Socket, config: Arc<Config>)
     }
 }
 
+/// What a connection has to do next.
+enum Turn {
+    Ping,
+    Read(Option<Result<Message, axum::Error>>),
+    Write(SocketOutput),
+}
+
 async fn pump(connection: &mut WebSocket, socket: &mut Socket, config: &Config) -> End {
     // Set once a period, not with every frame.
-    let mut ping_due = std::pin::pin!(sleep_until(Instant::now() + config.socket_ping_period));
-    let mut heard = true;
+    let mut ping_due = pin!(sleep_until(Instant::now() + config.socket_ping_period));
+    let (mut heard, mut reads_first) = (true, true);
     loop {
-        tokio::select! {
-            message = connection.recv() => {
-                heard = true;
+        match next_turn(connection, socket, ping_due.as_mut(), reads_first).await {
+            Turn::Read(message) => {
+                (heard, reads_first) = (true, false);
                 match message {
                     Some(Ok(Message::Text(text))) => Box::pin(socket.receive(&text)).await,
                     Some(Ok(Message::Binary(_))) => {
@@ -131,20 +142,20 @@ async fn pump(connection: &mut WebSocket, socket: &mut Socket, config: &Config) 
                     Some(Err(error)) => return broken(&error),
                 }
             }
-            output = socket.next() => match output {
-                SocketOutput::Close { code, reason } => return End::Close(code, reason),
-                SocketOutput::Frame(frame) => {
-                    let Ok(frame) = Utf8Bytes::try_from(frame) else { return End::Gone };
-                    let sending = connection.send(Message::Text(frame));
-                    match timeout(config.socket_send_time_max, sending).await {
-                        Ok(Ok(())) => socket.written(),
-                        Ok(Err(_)) | Err(_) => return End::Gone,
-                    }
+            Turn::Write(SocketOutput::Close { code, reason }) => return End::Close(code, reason),
+            Turn::Write(SocketOutput::Frame(frame)) => {
+                reads_first = true;
+                let Ok(frame) = Utf8Bytes::try_from(frame) else { return End::Gone };
+                let sending = connection.send(Message::Text(frame));
+                match timeout(config.socket_send_time_max, sending).await {
+                    Ok(Ok(())) => socket.written(),
+                    Ok(Err(_)) | Err(_) => return End::Gone,
                 }
-            },
-            () = ping_due.as_mut() => {
+            }
+            Turn::Ping => {
                 let ping = connection.send(Message::Ping(Bytes::new()));
-                if !heard || !matches!(timeout(config.socket_send_time_max, ping).await, Ok(Ok(()))) {
+                if !heard || !matches!(timeout(config.socket_send_time_max, ping).await, Ok(Ok(())))
+                {
                     return End::Gone;
                 }
                 heard = false;
@@ -152,6 +163,31 @@ async fn pump(connection: &mut WebSocket, socket: &mut Socket, config: &Config) 
             }
         }
     }
+}
+
+/// Waits for what is next. Reading and writing take turns, so that neither waits for the other to have nothing to
+/// do; but who is woken to write does not look for what to read before.
+async fn next_turn(
+    connection: &mut WebSocket,
+    socket: &mut Socket,
+    mut ping_due: Pin<&mut Sleep>,
+    mut reads_first: bool,
+) -> Turn {
+    let (mut message, mut output) = (pin!(connection.recv()), pin!(socket.next()));
+    poll_fn(|context| {
+        let read_before = mem::take(&mut reads_first);
+        if read_before && let Poll::Ready(message) = message.as_mut().poll(context) {
+            return Poll::Ready(Turn::Read(message));
+        }
+        if let Poll::Ready(output) = output.as_mut().poll(context) {
+            return Poll::Ready(Turn::Write(output));
+        }
+        if !read_before && let Poll::Ready(message) = message.as_mut().poll(context) {
+            return Poll::Ready(Turn::Read(message));
+        }
+        ping_due.as_mut().poll(context).map(|()| Turn::Ping)
+    })
+    .await
 }
 
 /// A frame that is too large or no text is told; anything else that is wrong with the stream ends

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cresset_model::{Change, ChannelType, EventNumber, NotificationType, TraceContext};
+use jiff::Timestamp;
 
 use crate::attempts::AttemptOutcome;
 use crate::audit::{Note, SentNote};
@@ -22,8 +23,10 @@ pub(crate) struct Told<'t> {
     pub(crate) origin: Origin,
     pub(crate) outcome: AttemptOutcome,
     pub(crate) http_status: Option<u16>,
-    /// When it began.
-    pub(crate) begun: Begun,
+    /// When it began; nobody asks without a collector of traces.
+    pub(crate) begun: Option<Begun>,
+    /// When it ended.
+    pub(crate) ended: Timestamp,
     /// The host that it went to; none for a websocket.
     pub(crate) destination: Option<&'t Arc<str>>,
     /// How long it took; none where that says nothing of the other side.
@@ -59,7 +62,7 @@ impl Shared {
         if told.outcome == AttemptOutcome::Unsent {
             return;
         }
-        let (now, live) = (self.clock.now(), told.live);
+        let (now, live) = (told.ended, told.live);
         let note = SentNote {
             at: now,
             key: live.key,
@@ -88,12 +91,13 @@ impl Shared {
             let before = told.live.state().cursor.map_or(0, EventNumber::get);
             let events = last.get().saturating_sub(before.max(first.get() - 1));
             let happened = told.origin.happened.filter(|_| before < first.get());
-            counters.delivered(events, happened, self.clock.now());
+            counters.delivered(events, happened, told.ended);
         }
     }
 
     fn trace(&self, told: &Told<'_>) {
-        let Some(mut span) = self.attempt_span(told.origin.trace, told.begun) else { return };
+        let span = told.begun.and_then(|begun| self.attempt_span(told.origin.trace, begun));
+        let Some(mut span) = span else { return };
         if let Some(context) = told.context {
             span.rename(context);
         }

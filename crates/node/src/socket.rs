@@ -88,7 +88,7 @@ struct Frame {
     notification_type: NotificationType,
     events: Option<Range>,
     origin: Origin,
-    begun: Begun,
+    begun: Option<Begun>,
 }
 
 /// Where the answer to a ping stands; pings that come before it is out have one answer.
@@ -247,13 +247,13 @@ impl Socket {
             self.pong = Pong::None;
             return;
         }
-        let (told, intent) = (self.told.take(), self.intent.take());
+        let (told, intent, now) = (self.told.take(), self.intent.take(), self.shared.clock.now());
         if let (Some(frame), Some(intent)) = (told, intent)
             && let Some(live) = self.live.get(&intent.subscription)
         {
-            frame.observe(&self.shared, live);
+            frame.observe(&self.shared, live, now);
         }
-        let moved = self.bindings.frame_sent(self.shared.clock.now());
+        let moved = self.bindings.frame_sent(now);
         if let Some(moved) = moved
             && !self.bindings.is_resending(moved.subscription)
         {
@@ -421,7 +421,7 @@ impl Socket {
                 self.written();
                 continue;
             };
-            let begun = Begun::now();
+            let begun = self.shared.config.tracer.is_some().then(Begun::now);
             if self.pinged.contains(&intent.subscription) {
                 self.told = Some(Frame::ping(intent.kind, begun));
                 return Ok(Some(Self::ping(live, intent.kind)));
@@ -463,7 +463,7 @@ impl Socket {
 
 impl Frame {
     /// The frame of a subscription that was bound by its id.
-    fn ping(kind: FrameKind, begun: Begun) -> Self {
+    fn ping(kind: FrameKind, begun: Option<Begun>) -> Self {
         let (notification_type, events) = match kind {
             FrameKind::Events { first, last } => {
                 (NotificationType::EventNotification, Some(Range { first, last }))
@@ -474,8 +474,8 @@ impl Frame {
         Self { notification_type, events, origin: Origin::default(), begun }
     }
 
-    /// It was written.
-    fn observe(&self, shared: &Shared, live: &LiveSubscription) {
+    /// It was written by now.
+    fn observe(&self, shared: &Shared, live: &LiveSubscription, now: Timestamp) {
         shared.observe(&Told {
             live,
             channel_type: &ChannelType::Websocket,
@@ -485,6 +485,7 @@ impl Frame {
             outcome: AttemptOutcome::Success,
             http_status: None,
             begun: self.begun,
+            ended: now,
             destination: None,
             duration: None,
             context: None,

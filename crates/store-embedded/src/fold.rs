@@ -1,15 +1,20 @@
 //! Writes the frozen part of the tail into the views of `log.db`, in order, a slice at a time.
 //!
 //! A slice is part of the transaction of an append, so it costs no flush of its own and no long
-//! pause. Rows are replaced, never only inserted: after a crash the fold starts over from the log.
+//! pause. Rows take the place of others: after a crash the fold starts over from the log.
 
 use std::ops::Bound;
 
 use cresset_model::SubscriptionKey;
 use rusqlite::{Connection, params};
+use smallvec::SmallVec;
 
 use crate::fault::Fault;
+use crate::run::{RUN_MAX, gaps};
 use crate::tail::{Frozen, Slot};
+
+/// Events of a run that are written as fast as one row.
+const RUN_EVENTS_OF_A_ROW: usize = 16;
 
 /// Most rows of cursor moves that are cleared at a time.
 const MOVES_MAX: usize = 1 << 20;
@@ -92,19 +97,30 @@ fn events(
     after: u64,
     budget: &mut usize,
 ) -> Result<Progress, Fault> {
+    // Also the runs of a fold that a crash cut off: they may end elsewhere.
+    let mut delete =
+        connection.prepare_cached("DELETE FROM event WHERE subscription = ?1 AND number >= ?2")?;
     let mut insert = connection.prepare_cached(
-        "INSERT OR REPLACE INTO event (subscription, number, position) VALUES (?1, ?2, ?3)",
+        "INSERT INTO event (subscription, number, position, gaps) VALUES (?1, ?2, ?3, ?4)",
     )?;
     for (key, events) in frozen.overlay.events.range(from..) {
+        let subscription = key.position().get();
         let after = if *key == from { after } else { 0 };
-        let numbered = (events.first..).zip(&events.positions);
-        let skip = (after + 1).saturating_sub(events.first);
-        for (number, position) in numbered.skip(usize::try_from(skip).unwrap_or(usize::MAX)) {
-            insert.execute(params![key.position().get(), number, position])?;
-            *budget -= 1;
+        let mut first = events.first.max(after + 1);
+        if first == events.first {
+            delete.execute([subscription, first])?;
+        }
+        while first <= events.last() {
+            let skip = usize::try_from(first - events.first).unwrap_or(usize::MAX);
+            let run: SmallVec<[u64; 8]> =
+                events.positions.iter().skip(skip).take(RUN_MAX).copied().collect();
+            let last = first + run.len() as u64 - 1;
+            insert.execute(params![subscription, last, run[run.len() - 1], gaps(&run)])?;
+            *budget = budget.saturating_sub(1 + run.len() / RUN_EVENTS_OF_A_ROW);
             if *budget == 0 {
-                return Ok(Progress::Events(*key, number));
+                return Ok(Progress::Events(*key, last));
             }
+            first = last + 1;
         }
     }
     Ok(Progress::Cursors(None))

@@ -24,6 +24,7 @@ mod lock;
 mod log;
 mod names;
 mod readers;
+mod run;
 mod schema;
 mod store;
 mod tail;

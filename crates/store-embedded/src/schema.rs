@@ -12,13 +12,13 @@ use rusqlite::Connection;
 use crate::fault::Fault;
 
 /// The format this version writes.
-pub(crate) const FORMAT: u32 = 5;
+pub(crate) const FORMAT: u32 = 6;
 
 /// Says that a SQLite file is a change log of ours ("CrLg").
 const APPLICATION_ID: i32 = 0x4372_4c67;
 
 /// Step n turns format n + 1 into format n + 2.
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     // Retention: what was forgotten is told apart from what never was, and expired tokens are
     // found without reading all of them.
     "ALTER TABLE subscription ADD COLUMN forgotten INTEGER NOT NULL DEFAULT 0;
@@ -32,6 +32,8 @@ const MIGRATIONS: [&str; 4] = [
     // The trace of the request that made a change, and where retries stand.
     "ALTER TABLE entry ADD COLUMN trace BLOB;
      ALTER TABLE subscription ADD COLUMN retries BLOB;",
+    // Many events of a subscription in one row; those that have a row each stay as they are.
+    "ALTER TABLE event ADD COLUMN gaps BLOB;",
 ];
 
 /// The current format. `entry` is the log; `version`, `event` and `subscription.cursor` are views
@@ -89,6 +91,7 @@ const CREATE: &str = "
         subscription INTEGER NOT NULL,
         number INTEGER NOT NULL,
         position INTEGER NOT NULL,
+        gaps BLOB,                      -- of a run of events, of which this is the last; see run.rs
         PRIMARY KEY (subscription, number)
     ) WITHOUT ROWID;
     CREATE TABLE cursor_move (

@@ -11,6 +11,7 @@ use super::Log;
 use super::row::{stored, subscription_key, take_retries, timestamp};
 use crate::codec::take_integer;
 use crate::fault::Fault;
+use crate::run::events_of;
 
 const SELECT_SUBSCRIPTION: &str =
     "SELECT key, base, type, id, owner, created, cursor, forgotten, coalesce(
@@ -147,15 +148,27 @@ impl Log {
         let below = lowest.unwrap_or(u64::MAX).min(to.saturating_add(1));
         let mut numbered = Vec::new();
         if from < below {
+            // A run may begin with what is forgotten by now.
             let mut select = connection.prepare_cached(
-                "SELECT number, position FROM event
-                 WHERE subscription = ?1 AND number >= ?2 AND number < ?3 ORDER BY number LIMIT ?4",
+                "SELECT number, position, gaps,
+                     (SELECT forgotten FROM subscription WHERE key = ?1)
+                 FROM event WHERE subscription = ?1 AND number >= ?2 ORDER BY number",
             )?;
-            let bound = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
             let key = subscription.position().get().cast_signed();
-            let mut rows = select.query(params![key, bound(from), bound(below), limit])?;
-            while let Some(row) = rows.next()? {
-                numbered.push((row.get(0)?, row.get(1)?));
+            let mut rows = select.query([key, i64::try_from(from).unwrap_or(i64::MAX)])?;
+            while numbered.len() < limit
+                && let Some(row) = rows.next()?
+            {
+                let gaps = row.get_ref(2)?.as_blob_or_null().map_err(|_| Fault::corrupt("gaps"))?;
+                let run = events_of(row.get(0)?, row.get(1)?, gaps.unwrap_or_default())?;
+                let forgotten: Option<u64> = row.get(3)?;
+                let first = from.max(forgotten.unwrap_or(0) + 1);
+                let wanted = run.into_iter().filter(|(number, _)| (first..below).contains(number));
+                let before = numbered.len();
+                numbered.extend(wanted.take(limit - before));
+                if numbered.len() == before {
+                    break;
+                }
             }
         }
         let room = limit - numbered.len();

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use cresset_model::{EventNumber, SubscriptionKey};
 use cresset_store::contract::{Builder, number, position};
-use cresset_store::{Error, Group, Record};
+use cresset_store::{Error, Group, Record, Retention};
 use rusqlite::{Connection, ffi};
 use tempfile::TempDir;
 
@@ -210,6 +210,51 @@ fn a_gap_in_a_view_is_noticed_when_it_is_read() {
     let appended = log.append(&build.events(&[key]).into());
     assert!(matches!(appended, Err(Error::Corrupt { .. })), "{appended:?}");
     drop((log, directory));
+}
+
+#[test]
+fn a_fold_that_was_cut_off_leaves_no_event_twice() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("log.db");
+    let limits = Limits { tail_weight_max: 600, ..Limits::default() };
+    let log = Log::open(&path, limits).unwrap();
+    let mut build = Builder::new();
+    let (begin, key) = build.begin("Subscription/a");
+    log.append(&begin.into()).unwrap();
+    let entries = (0..700).map(|_| build.events(&[key])).collect();
+    log.append(&Group { entries, records: Vec::new() }).unwrap();
+    let runs = |log: &Log| {
+        let count = "SELECT count(*) FROM event";
+        log.writer().unwrap().connection.query_row(count, [], |row| row.get::<_, u32>(0)).unwrap()
+    };
+    while runs(&log) < 2 {
+        log.append(&build.put("Patient/p").into()).unwrap();
+    }
+    let keep = |log: &Log, max| {
+        let retention =
+            Retention { events_per_subscription_max: Some(max), ..Retention::default() };
+        while !log.forget(&retention, 1_000).unwrap().finished {}
+    };
+    keep(&log, 600);
+    drop(log);
+    let log = Log::open(&path, limits).unwrap();
+    let (after, frozen) = (log.seen().folded, |log: &Log| log.seen().frozen.is_some());
+    log.append(&build.events(&[key]).into()).unwrap();
+    while frozen(&log) || log.seen().folded == after {
+        log.append(&build.put("Patient/p").into()).unwrap();
+    }
+    assert_eq!(runs(&log), 3);
+    // Which cuts through the first one.
+    keep(&log, 500);
+    assert_eq!(runs(&log), 3);
+    for (from, to) in [(1, 999), (1, 202), (1, 201), (200, 356), (357, 357), (700, 701)] {
+        let events = log.events(key, number(from), number(to), 1_000).unwrap();
+        let numbers: Vec<_> = events.iter().map(|event| event.number.get()).collect();
+        let expect: Vec<_> = (from.max(202)..=to.min(701)).collect();
+        assert_eq!(numbers, expect, "{from} to {to}");
+    }
+    let few = log.events(key, number(300), number(999), 70).unwrap();
+    assert_eq!((few.len(), few[69].number.get()), (70, 369));
 }
 
 #[test]

@@ -68,6 +68,12 @@ fn fill(store: &dyn Store, format: u32) {
         let records = vec![Record::Retries { subscription: b, retries }];
         store.append(&Group { entries: vec![traced], records }).unwrap();
     }
+    if format >= 6 {
+        // A run, and a group after it that folds it.
+        let entries = (0..5).map(|_| build.events(&[b])).collect();
+        store.append(&Group { entries, records: Vec::new() }).unwrap();
+        store.append(&build.put("Patient/2").into()).unwrap();
+    }
     store.append(&build.end("Subscription/a", a).into()).unwrap();
 }
 
@@ -178,6 +184,13 @@ fn a_database_of_something_else_is_refused_and_not_touched() {
     let refused = EmbeddedStore::open(directory.path());
     assert!(matches!(refused, Err(Error::Corrupt { .. })), "{refused:?}");
     assert_eq!(fs::read(&path).unwrap(), before);
+}
+
+#[test]
+fn the_file_of_format_6_has_runs_of_events() {
+    let log = Connection::open(file(6)).unwrap();
+    let runs = "SELECT count(*) FROM event WHERE length(gaps) > 3";
+    assert_eq!(log.query_row(runs, [], |row| row.get::<_, u32>(0)).unwrap(), 1);
 }
 
 #[test]
