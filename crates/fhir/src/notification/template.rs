@@ -110,16 +110,22 @@ impl NotificationTemplate {
     /// The notification for one subscriber.
     pub fn fill(&self, blanks: &Blanks<'_>) -> Vec<u8> {
         let number = blanks.number.to_string();
-        let mut out = Vec::with_capacity(self.bytes.len());
+        let text = |what: &What| match what {
+            What::Id => blanks.id.as_bytes(),
+            What::Number => number.as_bytes(),
+            What::StatusId => blanks.status_id.as_bytes(),
+            What::Subscription => blanks.subscription.as_str().as_bytes(),
+        };
+        let mut length = self.bytes.len();
+        for Blank { start, end, what } in &self.blanks {
+            length = length + text(what).len() - (end - start);
+        }
+        // No more than needed: what is sent is this very buffer.
+        let mut out = Vec::with_capacity(length);
         let mut copied = 0;
         for Blank { start, end, what } in &self.blanks {
             out.extend_from_slice(&self.bytes[copied..*start]);
-            out.extend_from_slice(match what {
-                What::Id => blanks.id.as_bytes(),
-                What::Number => number.as_bytes(),
-                What::StatusId => blanks.status_id.as_bytes(),
-                What::Subscription => blanks.subscription.as_str().as_bytes(),
-            });
+            out.extend_from_slice(text(what));
             copied = *end;
         }
         out.extend_from_slice(&self.bytes[copied..]);
@@ -171,6 +177,7 @@ mod tests {
                     subscription: &notification.subscription,
                     number: notification.events[0].number,
                 });
+                assert_eq!(filled.capacity(), filled.len());
                 assert_eq!(String::from_utf8(filled), String::from_utf8(rendered));
             }
         }
