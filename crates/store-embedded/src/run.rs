@@ -34,10 +34,8 @@ pub(crate) fn events_of(
         let gap = take_integer(&mut gaps)?;
         let before = position.checked_sub(gap).filter(|before| gap > 0 && *before > 0);
         position = before.ok_or(Fault::corrupt("a run of events goes below the first change"))?;
-        number -= 1;
-        if number == 0 {
-            return Err(Fault::corrupt("a run of events goes below the first event"));
-        }
+        let before = number.checked_sub(1).filter(|before| *before > 0);
+        number = before.ok_or(Fault::corrupt("a run of events goes below the first event"))?;
         events.push((number, position));
     }
     events.reverse();
@@ -69,9 +67,14 @@ mod tests {
 
     #[test]
     fn what_can_be_no_run_is_refused() {
-        for (number, position, gaps) in
-            [(1, 9, &[1][..]), (9, 1, &[1]), (9, 9, &[10]), (9, 9, &[0]), (9, 9, &[0x80])]
-        {
+        for (number, position, gaps) in [
+            (0, 9, &[1][..]),
+            (1, 9, &[1]),
+            (9, 1, &[1]),
+            (9, 9, &[10]),
+            (9, 9, &[0]),
+            (9, 9, &[0x80]),
+        ] {
             let refused = events_of(number, position, gaps).map_err(Error::from);
             assert!(matches!(refused, Err(Error::Corrupt { .. })), "{number} {position} {gaps:?}");
         }

@@ -7,21 +7,22 @@
 use cresset_model::SubscriptionStatus;
 use jiff::Timestamp;
 
-use super::{AttemptId, Delivery};
+use super::{AttemptId, Delivery, is_live};
 
 impl Delivery {
     /// Since when the receiver has heard nothing, if the machine could be made anew from the store's state without
-    /// a difference: active, nothing under way or owed, nothing failed.
+    /// a difference: nothing under way, and active with nothing owed and nothing failed, or switched off.
     ///
-    /// It is made anew as of this moment, with all events delivered; what was appended since is told to it then. The
-    /// caller keeps [`Delivery::next_deadline`].
+    /// An active one is made anew as of this moment, with all events delivered; what was appended since is told to it
+    /// then. The caller keeps [`Delivery::next_deadline`].
     pub fn at_rest(&self, now: Timestamp) -> Option<Timestamp> {
         let settled = self.status == SubscriptionStatus::Active && self.cursor >= self.last;
         let nothing_failed =
             self.failures == 0 && self.failing_since.is_none() && !self.noted && self.resume <= now;
         let nothing_under_way =
             self.in_flight.is_none() && self.repeat.is_none() && self.resend.is_none();
-        let rests = settled && nothing_failed && nothing_under_way && !self.removed;
+        let is_off = !is_live(self.status);
+        let rests = (is_off || settled && nothing_failed) && nothing_under_way && !self.removed;
         rests.then_some(self.silent_since)
     }
 

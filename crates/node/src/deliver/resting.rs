@@ -96,9 +96,12 @@ fn unpack(nanoseconds: i64) -> Option<Timestamp> {
 
 /// Whether nothing is to be done for a subscription until something happens to it.
 pub(super) fn is_quiet(state: &State) -> bool {
+    if !is_counted(state.status) {
+        return true;
+    }
     let ends = DeliverySettings::end_in_force(state.settings.end, state.accepted()).is_some();
     if !is_sent_to(&state.settings.channel_type) {
-        return !ends || !is_counted(state.status);
+        return !ends;
     }
     is_delivered(state) && !ends && state.settings.heartbeat_period.is_none()
 }

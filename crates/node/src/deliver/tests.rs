@@ -100,6 +100,31 @@ fn heartbeats_after_a_restart_are_spread_over_their_period() {
 }
 
 #[test]
+fn many_that_are_put_away_get_their_heartbeats_and_take_no_more_than_an_entry() {
+    const MANY: u64 = 50_000;
+    let mut rig = Rig::new(MANY);
+    rig.delivery.machines_kept = 0;
+    for minute in 1..=3 {
+        let (mut heartbeats, mut quarter) = (0, 0);
+        while quarter < 4 {
+            quarter += 1;
+            let now = at(minute * 60 + quarter * 15);
+            let mut started = rig.at(now);
+            while !started.is_empty() {
+                heartbeats += started.len();
+                started.iter().for_each(|start| rig.ended(start, Outcome::Success));
+                started = rig.at(now);
+            }
+        }
+        let expected = usize::try_from(MANY).unwrap();
+        assert_eq!(heartbeats, expected, "minute {minute}");
+        let (machines, entries) = (rig.delivery.slots.len(), rig.delivery.heap.len());
+        assert_eq!(machines, 0, "minute {minute}");
+        assert!(entries <= 3 * expected + DEADLINES_OLD_MAX, "{entries}");
+    }
+}
+
+#[test]
 fn deadlines_that_others_took_the_place_of_do_not_pile_up() {
     let mut rig = Rig::new(1);
     let mut heartbeats = 0;

@@ -1,6 +1,6 @@
 //! Faults: what a failing disk, a full disk and a damaged file do.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use cresset_model::{EventNumber, SubscriptionKey};
 use cresset_store::contract::{Builder, number, position};
@@ -212,49 +212,92 @@ fn a_gap_in_a_view_is_noticed_when_it_is_read() {
     drop((log, directory));
 }
 
+/// What cuts a fold off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cut {
+    /// The store is opened anew.
+    Crash,
+    /// A commit fails that was made all the same.
+    UnknownDone,
+    /// A commit fails that was not made.
+    UnknownUndone,
+}
+
+impl Cut {
+    fn make(self, log: Log, path: &Path, limits: Limits, build: &mut Builder) -> Log {
+        let commit: fn(&Connection) -> rusqlite::Result<()> = match self {
+            Self::Crash => {
+                drop(log);
+                return Log::open(path, limits).unwrap();
+            }
+            Self::UnknownDone => |connection| {
+                connection.execute_batch("COMMIT")?;
+                Err(failure(ffi::SQLITE_IOERR_FSYNC))
+            },
+            Self::UnknownUndone => |connection| {
+                connection.execute_batch("ROLLBACK")?;
+                Err(failure(ffi::SQLITE_IOERR_FSYNC))
+            },
+        };
+        let mut after = build.clone();
+        log.writer().unwrap().commit = commit;
+        let failed = log.append(&after.put("Patient/p").into());
+        assert!(matches!(failed, Err(Error::Unknown { .. })), "{failed:?}");
+        log.writer().unwrap().commit = |connection| connection.execute_batch("COMMIT");
+        if self == Self::UnknownDone {
+            *build = after;
+        }
+        log
+    }
+}
+
 #[test]
 fn a_fold_that_was_cut_off_leaves_no_event_twice() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("log.db");
-    let limits = Limits { tail_weight_max: 600, ..Limits::default() };
-    let log = Log::open(&path, limits).unwrap();
-    let mut build = Builder::new();
-    let (begin, key) = build.begin("Subscription/a");
-    log.append(&begin.into()).unwrap();
-    let entries = (0..700).map(|_| build.events(&[key])).collect();
-    log.append(&Group { entries, records: Vec::new() }).unwrap();
-    let runs = |log: &Log| {
-        let count = "SELECT count(*) FROM event";
-        log.writer().unwrap().connection.query_row(count, [], |row| row.get::<_, u32>(0)).unwrap()
-    };
-    while runs(&log) < 2 {
-        log.append(&build.put("Patient/p").into()).unwrap();
+    for cut in [Cut::Crash, Cut::UnknownDone, Cut::UnknownUndone] {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("log.db");
+        let limits = Limits { tail_weight_max: 600, ..Limits::default() };
+        let log = Log::open(&path, limits).unwrap();
+        let mut build = Builder::new();
+        let (begin, key) = build.begin("Subscription/a");
+        log.append(&begin.into()).unwrap();
+        let entries = (0..700).map(|_| build.events(&[key])).collect();
+        log.append(&Group { entries, records: Vec::new() }).unwrap();
+        while runs(&log) < 2 {
+            log.append(&build.put("Patient/p").into()).unwrap();
+        }
+        keep(&log, 600);
+        let log = cut.make(log, &path, limits, &mut build);
+        let folded = log.seen().folded;
+        log.append(&build.events(&[key]).into()).unwrap();
+        while log.seen().frozen.is_some() || log.seen().folded < folded + 2 {
+            log.append(&build.put("Patient/p").into()).unwrap();
+        }
+        let all = runs(&log);
+        // Which goes through the first one.
+        keep(&log, 500);
+        assert_eq!(runs(&log), all, "{cut:?}");
+        for (from, to) in [(1, 999), (1, 202), (1, 201), (200, 356), (357, 357), (700, 701)] {
+            let events = log.events(key, number(from), number(to), 1_000).unwrap();
+            let numbers: Vec<_> = events.iter().map(|event| event.number.get()).collect();
+            let expect: Vec<_> = (from.max(202)..=to.min(701)).collect();
+            assert_eq!(numbers, expect, "{cut:?}: {from} to {to}");
+        }
+        let few = log.events(key, number(300), number(999), 70).unwrap();
+        assert_eq!((few.len(), few[69].number.get()), (70, 369), "{cut:?}");
     }
-    let keep = |log: &Log, max| {
-        let retention =
-            Retention { events_per_subscription_max: Some(max), ..Retention::default() };
-        while !log.forget(&retention, 1_000).unwrap().finished {}
-    };
-    keep(&log, 600);
-    drop(log);
-    let log = Log::open(&path, limits).unwrap();
-    let (after, frozen) = (log.seen().folded, |log: &Log| log.seen().frozen.is_some());
-    log.append(&build.events(&[key]).into()).unwrap();
-    while frozen(&log) || log.seen().folded == after {
-        log.append(&build.put("Patient/p").into()).unwrap();
-    }
-    assert_eq!(runs(&log), 3);
-    // Which cuts through the first one.
-    keep(&log, 500);
-    assert_eq!(runs(&log), 3);
-    for (from, to) in [(1, 999), (1, 202), (1, 201), (200, 356), (357, 357), (700, 701)] {
-        let events = log.events(key, number(from), number(to), 1_000).unwrap();
-        let numbers: Vec<_> = events.iter().map(|event| event.number.get()).collect();
-        let expect: Vec<_> = (from.max(202)..=to.min(701)).collect();
-        assert_eq!(numbers, expect, "{from} to {to}");
-    }
-    let few = log.events(key, number(300), number(999), 70).unwrap();
-    assert_eq!((few.len(), few[69].number.get()), (70, 369));
+}
+
+/// Rows of events.
+fn runs(log: &Log) -> u32 {
+    let count = "SELECT count(*) FROM event";
+    log.writer().unwrap().connection.query_row(count, [], |row| row.get(0)).unwrap()
+}
+
+/// Forgets all events but so many.
+fn keep(log: &Log, max: u64) {
+    let retention = Retention { events_per_subscription_max: Some(max), ..Retention::default() };
+    while !log.forget(&retention, 1_000).unwrap().finished {}
 }
 
 #[test]

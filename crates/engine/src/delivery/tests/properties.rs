@@ -329,7 +329,8 @@ impl World {
         assert_eq!(of(&same), of(effects), "a machine made anew does the same");
         if let Some(silent_since) = self.twin.at_rest(now) {
             let cursor = EventNumber::new(self.twin.cursor);
-            let (status, last) = (self.twin.status(), self.twin.cursor);
+            let status = self.twin.status();
+            let last = if status == Active { self.twin.cursor } else { self.twin.last };
             let state = DeliveryState { status, cursor, last, since: now, retries: None };
             let anew = Delivery::new(self.twin.settings().clone(), state, now);
             self.twin = anew.numbered_from(self.twin.next_attempt()).resumed(silent_since);
