@@ -322,11 +322,22 @@ async fn nothing_that_others_write_runs_in_a_page() {
         .header("X-Note", SCRIPT)
         .content("full-resource");
     let id = base.subscribe(&subscribe).await;
-    base.wait_for_status(&id, "active").await;
-    receiver.always("/hook", Answer::Refused(SCRIPT.to_owned()));
+    // What an endpoint answers is kept only where it was not sent whole resources.
+    let told = Subscribe::rest_hook(ANY_PATIENT, &receiver.endpoint("/told"));
+    let told = base.subscribe(&told).await;
+    for (id, path) in [(&id, "/hook"), (&told, "/told")] {
+        base.wait_for_status(id, "active").await;
+        receiver.always(path, Answer::Refused(SCRIPT.to_owned()));
+    }
     base.save(&marked).await;
-    base.wait_for_status(&id, "error").await;
+    for id in [&id, &told] {
+        base.wait_for_status(id, "error").await;
+    }
     let mut browser = operator(&server).await;
+    browser.open(&format!("{}/console/subscriptions/r4/{told}", server.url())).await;
+    browser.click("[aria-labelledby=attempts] details summary").await;
+    browser.wait_for_text(SCRIPT).await;
+    check_page(&mut browser, "answer").await;
     let page = format!("{}/console/subscriptions/r4/{id}", server.url());
     browser.open(&page).await;
     check_page(&mut browser, "subscription").await;
