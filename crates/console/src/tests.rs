@@ -241,6 +241,19 @@ async fn whatever_is_shown_is_escaped() {
     console.put("Patient", &patient).await;
     patient["gender"] = "female".into();
     console.put("Patient", &patient).await;
+    let mut changed = topic("changed", "A topic");
+    changed["extension"][3]["extension"].as_array_mut().unwrap().push(json!({
+        "url": "queryCriteria",
+        "extension": [
+            {"url": "previous", "valueString": "gender=male"},
+            {"url": "current", "valueString": "gender=female"},
+        ],
+    }));
+    console.put("Basic", &changed).await;
+    let states = ["previous", "current"].map(|name| {
+        (name, json!({"resourceType": "Patient", "gender": format!("{name} {SCRIPT}")}).to_string())
+    });
+    let [previous, current] = states.each_ref().map(|(name, text)| (*name, text.as_str()));
     let quoted = console.quoted(SCRIPT);
     let csrf = console.csrf().await;
     let about = ("subscription", id.as_str());
@@ -273,6 +286,7 @@ async fn whatever_is_shown_is_escaped() {
         (&resend, vec![token, ("since", SCRIPT)]),
         ("/explain", vec![token, version, about, ("focus", "Patient/p")]),
         ("/explain", vec![token, version, about, ("current", &patient)]),
+        ("/explain", vec![token, version, ("topic", "changed"), previous, current]),
         ("/explain", vec![token, version, about, ("focus", SCRIPT), ("topic", SCRIPT)]),
         ("/topics/check", vec![token, version, ("resource", &broken)]),
         ("/topics/save", vec![token, version, ("resource", &broken), ("id", SCRIPT)]),
@@ -283,6 +297,10 @@ async fn whatever_is_shown_is_escaped() {
     }
     let shown = answers.iter().filter(|(_, answer)| answer.text.contains("alert(1)")).count();
     assert!(shown >= 10, "the text is shown, but escaped: {shown}");
+    for seen in ["previous", "current"] {
+        let seen = format!("<code>{seen} &#34;&#39;&#62;&#60;script");
+        assert!(answers.iter().any(|(_, answer)| answer.text.contains(&seen)), "{seen}");
+    }
     for (path, answer) in answers {
         assert!(answer.status.as_u16() < 500, "{path}: {}", answer.status);
         for raw in ["<script>alert", "<img src=x", "\"'>"] {

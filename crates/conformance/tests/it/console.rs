@@ -304,9 +304,14 @@ async fn explain_and_try_it_tell_what_becomes_of_a_change() {
         browser.wait_for_text("no event").await;
         browser.screenshot("console", &format!("explained-{version}")).await;
         browser.click("details summary").await;
-        browser.fill("#current", &encounter(version, "x", "in-progress", "p").to_string()).await;
+        for (field, status) in [("#previous", "planned"), ("#current", "in-progress")] {
+            browser.fill(field, &encounter(version, "x", status, "p").to_string()).await;
+        }
         browser.follow("form[action$=explain] button").await;
         browser.wait_for_text("it is an event").await;
+        let seen =
+            "[...document.querySelectorAll('#answer td code')].map((one) => one.textContent)";
+        assert_eq!(browser.evaluate(seen).await, json!(["planned", "in-progress"]));
         check_page(&mut browser, "explain").await;
     }
 }
