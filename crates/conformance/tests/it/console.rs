@@ -223,6 +223,15 @@ async fn live_shows_notifications_as_they_come_and_gaps() {
         browser
             .fill(&format!("#{}", field.as_str().expect("a field")), "seen,lost-one,seen-too")
             .await;
+        // Where the server is not reached, that is told, and one can try again.
+        browser
+            .evaluate(
+                "window.real = fetch; window.fetch = async () => { throw Error('no way'); }; 0",
+            )
+            .await;
+        browser.click("#start").await;
+        browser.wait_for_text("Not watching: no way").await;
+        browser.evaluate("window.fetch = window.real; 0").await;
         browser.click("#start").await;
         browser.wait_for_text("handshake").await;
         base.save(&patient("seen")).await;
