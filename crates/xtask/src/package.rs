@@ -1,5 +1,5 @@
 //! `cargo xtask package`: what is handed out, in `target/deploy`: the Debian package with manual page and completions, and
-//! the bill of materials. `--check` makes the package of the tests' binary instead, and tries it; and it tries `cargo install`.
+//! the bill of materials. `--check` makes the package of the tests' binary instead, tries it, and tries `cargo install`.
 //!
 //! What is in `deploy` is checked first: see `deploy/checks/check.py`.
 
