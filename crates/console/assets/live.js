@@ -115,6 +115,12 @@
     };
   };
 
+  // What the server has to say where it refuses.
+  const refusal = async (answer) => {
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    return page.querySelector(".issues")?.textContent.trim() ?? "It was refused.";
+  };
+
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     start.disabled = true;
@@ -122,15 +128,16 @@
     gaps.textContent = "";
     rows.replaceChildren();
     say("Subscribing …");
-    const answer = await fetch(form.dataset.start, { method: "POST", body: new URLSearchParams(new FormData(form)) });
-    if (!answer.ok) {
-      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-      say(page.querySelector(".issues")?.textContent.trim() ?? "It was refused.");
+    const body = new URLSearchParams(new FormData(form));
+    try {
+      const answer = await fetch(form.dataset.start, { method: "POST", body });
+      if (!answer.ok) throw new Error(await refusal(answer));
+      listen(await answer.json());
+      stop.disabled = false;
+    } catch (error) {
+      say(`Not watching: ${error.message}`);
       start.disabled = false;
-      return;
     }
-    stop.disabled = false;
-    listen(await answer.json());
   });
   stop.addEventListener("click", () => {
     end();

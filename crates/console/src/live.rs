@@ -12,7 +12,7 @@ use bytes::Bytes;
 use cresset_definitions::FhirVersion;
 use cresset_fhir::json;
 use cresset_model::{Comparator, FilterDefinition, PayloadContent, ResourceId, Topic};
-use cresset_node::{Condition, Error};
+use cresset_node::{Condition, Error, TopicLine};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json as value};
 
@@ -77,7 +77,18 @@ impl Field {
     }
 }
 
-/// A topic of those in force, by `version/id`.
+/// The topics of a version that take new subscriptions.
+async fn topics(
+    context: &Context,
+    session: &Session,
+    version: FhirVersion,
+) -> Result<Vec<TopicLine>, Error> {
+    let mut lines = context.node.topic_lines(&session.caller, version).await?;
+    lines.retain(|line| line.takes_subscriptions);
+    Ok(lines)
+}
+
+/// One of these topics, by `version/id`.
 async fn picked(
     context: &Context,
     session: &Session,
@@ -85,7 +96,7 @@ async fn picked(
 ) -> Result<(FhirVersion, Topic), Error> {
     let (version, id) = name.split_once('/').ok_or_else(|| bad_input("pick a topic"))?;
     let version = version_of(version)?;
-    let lines = context.node.topic_lines(&session.caller, version).await?;
+    let lines = topics(context, session, version).await?;
     let found = lines.into_iter().find(|line| line.id.as_str() == id);
     found.map(|line| (version, line.topic)).ok_or_else(|| not_found("no such topic is in force"))
 }
@@ -94,7 +105,7 @@ async fn picked(
 pub(crate) async fn page(State(context): State<Context>, session: Session, query: Form) -> Answer {
     let mut choices = Vec::new();
     for version in FhirVersion::ALL {
-        for line in context.node.topic_lines(&session.caller, version).await? {
+        for line in topics(&context, &session, version).await? {
             let title = line.topic.title.clone().unwrap_or_else(|| line.id.to_string());
             choices.push(Choice {
                 value: format!("{}/{}", version.path(), line.id),

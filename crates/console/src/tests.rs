@@ -3,7 +3,7 @@
 mod fixture;
 
 use axum::http::{StatusCode, header};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use self::fixture::{Console, TOKEN, topic};
 use crate::failure::CONTENT_SECURITY_POLICY;
@@ -241,6 +241,19 @@ async fn whatever_is_shown_is_escaped() {
     console.put("Patient", &patient).await;
     patient["gender"] = "female".into();
     console.put("Patient", &patient).await;
+    let mut changed = topic("changed", "A topic");
+    changed["extension"][3]["extension"].as_array_mut().unwrap().push(json!({
+        "url": "queryCriteria",
+        "extension": [
+            {"url": "previous", "valueString": "gender=male"},
+            {"url": "current", "valueString": "gender=female"},
+        ],
+    }));
+    console.put("Basic", &changed).await;
+    let states = ["previous", "current"].map(|name| {
+        (name, json!({"resourceType": "Patient", "gender": format!("{name} {SCRIPT}")}).to_string())
+    });
+    let [previous, current] = states.each_ref().map(|(name, text)| (*name, text.as_str()));
     let quoted = console.quoted(SCRIPT);
     let csrf = console.csrf().await;
     let about = ("subscription", id.as_str());
@@ -273,6 +286,7 @@ async fn whatever_is_shown_is_escaped() {
         (&resend, vec![token, ("since", SCRIPT)]),
         ("/explain", vec![token, version, about, ("focus", "Patient/p")]),
         ("/explain", vec![token, version, about, ("current", &patient)]),
+        ("/explain", vec![token, version, ("topic", "changed"), previous, current]),
         ("/explain", vec![token, version, about, ("focus", SCRIPT), ("topic", SCRIPT)]),
         ("/topics/check", vec![token, version, ("resource", &broken)]),
         ("/topics/save", vec![token, version, ("resource", &broken), ("id", SCRIPT)]),
@@ -283,6 +297,10 @@ async fn whatever_is_shown_is_escaped() {
     }
     let shown = answers.iter().filter(|(_, answer)| answer.text.contains("alert(1)")).count();
     assert!(shown >= 10, "the text is shown, but escaped: {shown}");
+    for seen in ["previous", "current"] {
+        let seen = format!("<code>{seen} &#34;&#39;&#62;&#60;script");
+        assert!(answers.iter().any(|(_, answer)| answer.text.contains(&seen)), "{seen}");
+    }
     for (path, answer) in answers {
         assert!(answer.status.as_u16() < 500, "{path}: {}", answer.status);
         for raw in ["<script>alert", "<img src=x", "\"'>"] {
@@ -359,19 +377,49 @@ async fn who_sees_what_was_sent_is_told_where_that_is_kept() {
     }
 }
 
+/// A topic with its status as its id.
+fn topic_with(status: &str) -> Value {
+    let mut resource = topic(status, "A topic");
+    resource["modifierExtension"][0]["valueCode"] = status.into();
+    resource
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn topics_are_listed_with_their_status() {
     let console = Console::logged_in().await;
     for status in ["active", "draft", "retired"] {
-        let mut resource = topic(status, "A topic");
-        resource["modifierExtension"][0]["valueCode"] = status.into();
-        console.put("Basic", &resource).await;
+        console.put("Basic", &topic_with(status)).await;
     }
     let list = console.get("/topics").await.text;
     for status in ["active", "draft", "retired"] {
         let row = list.split("<tr>").find(|row| row.contains(&format!("/topics/r4/{status}\"")));
         let mark = format!("class=\"status {status}\"");
         assert!(row.is_some_and(|row| row.contains(&mark)), "{status}: {list}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_topics_that_take_subscriptions_are_watched() {
+    for (console, takes_drafts) in
+        [(Console::logged_in().await, false), (Console::accepting_drafts().await, true)]
+    {
+        for (status, takes) in [("active", true), ("draft", takes_drafts), ("retired", false)] {
+            console.put("Basic", &topic_with(status)).await;
+            let live = format!("/live?topic=r4/{status}");
+            let page = console.get(&format!("/topics/r4/{status}")).await.text;
+            assert_eq!(page.contains(&live), takes, "{status}: {page}");
+            assert_eq!(page.contains("It is not in force"), !takes, "{status}: {page}");
+            let list = console.get("/live").await.text;
+            assert_eq!(list.contains(&format!("r4/{status}\"")), takes, "{status}: {list}");
+            let expect = if takes { StatusCode::OK } else { StatusCode::NOT_FOUND };
+            assert_eq!(console.get(&live).await.status, expect, "{status}");
+        }
+        // One that is retired keeps the subscriptions that it has.
+        console.put("Basic", &topic("retired", "A topic")).await;
+        console.subscribe("retired", "X-Secret").await;
+        console.put("Basic", &topic_with("retired")).await;
+        let page = console.get("/topics/r4/retired").await.text;
+        assert!(!page.contains("It is not in force") && !page.contains("Watch live"), "{page}");
     }
 }
 

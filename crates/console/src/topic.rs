@@ -43,6 +43,7 @@ struct TopicPage {
     description: String,
     is_from_file: bool,
     is_saved: bool,
+    takes_subscriptions: bool,
     triggers: Vec<TriggerWords>,
     filters: Vec<OfferedFilter>,
     issues: Vec<Told>,
@@ -130,10 +131,13 @@ pub(crate) async fn page(
     };
     let found = context.node.roster(&session.caller, roster, LINES_MAX).await?;
     let lines = context.node.topic_lines(&session.caller, version).await?;
-    let in_force = lines.into_iter().find(|line| line.id.as_str() == id);
-    let recent = match in_force {
-        Some(_) => recent(&context, &session, version, &id).await?,
-        None => "It is not in force: no change is an event of it.".to_owned(),
+    let usable = lines.into_iter().find(|line| line.id.as_str() == id);
+    // One that is retired keeps the subscriptions that it has.
+    let is_in_force =
+        usable.as_ref().is_some_and(|line| line.takes_subscriptions || line.subscriptions > 0);
+    let recent = match is_in_force {
+        true => recent(&context, &session, version, &id).await?,
+        false => "It is not in force: no change is an event of it.".to_owned(),
     };
     let filters = topic.can_filter_by.iter().map(|one| {
         let (name, words) = words::offered(one);
@@ -153,8 +157,9 @@ pub(crate) async fn page(
         filters: filters.collect(),
         issues: CheckPart::of(version, &stored.body).issues,
         recent,
-        subscriptions: in_force
-            .map_or_else(String::new, |one| text::count(one.subscriptions as u64)),
+        takes_subscriptions: usable.as_ref().is_some_and(|line| line.takes_subscriptions),
+        subscriptions: usable
+            .map_or_else(String::new, |line| text::count(line.subscriptions as u64)),
         lines: found.lines.iter().map(Line::of).collect(),
         resource: text::indented(&String::from_utf8_lossy(&stored.body)),
     };

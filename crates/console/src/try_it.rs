@@ -248,7 +248,8 @@ pub(crate) async fn followed(
     session: Session,
 ) -> Answer {
     let (version, reference) = named(parts)?;
-    let found = context.node.followed(&session.caller, version, reference.clone()).await?;
+    let matched = context.node.matched(&session.caller, version, reference.clone()).await?;
+    let found = context.node.followed(&session.caller, matched).await?;
     let path = reference.replace("_history/", "");
     Ok(html(&FollowedPage {
         page: Page::new(&context, Some(&session), "try"),
@@ -266,11 +267,13 @@ pub(crate) async fn stream(
 ) -> Answer {
     let (version, reference) = named(parts)?;
     let caller = session.caller.clone();
+    // Of one that came later the change is no event, so who is told does not change.
+    let matched = context.node.matched(&caller, version, reference).await?;
     stream::of_parts(context, session, PERIOD, move |context| {
-        let (caller, reference) = (caller.clone(), reference.clone());
+        let (caller, matched) = (caller.clone(), matched.clone());
         async move {
             // What cannot be read now may be the next time.
-            let Ok(found) = context.node.followed(&caller, version, reference).await else {
+            let Ok(found) = context.node.followed(&caller, matched).await else {
                 return Some(Parts::new());
             };
             Some(vec![("steps", StepsPart::of(&context, &found).render().ok()?)])

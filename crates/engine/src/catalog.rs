@@ -321,6 +321,15 @@ impl Catalog {
         self.slot_of.iter().filter_map(|(key, slot)| Some((key, self.topic_at(*slot)?)))
     }
 
+    /// Whether a topic with this status takes new subscriptions (RQ-TP-09).
+    pub fn takes_subscriptions(&self, status: TopicStatus) -> bool {
+        match status {
+            TopicStatus::Active => true,
+            TopicStatus::Draft | TopicStatus::Unknown => self.draft_topics,
+            TopicStatus::Retired => false,
+        }
+    }
+
     /// Compiles a subscription that a client asks for.
     ///
     /// # Errors
@@ -331,15 +340,9 @@ impl Catalog {
         subscription: &Subscription,
     ) -> Result<CompiledSubscription, Issues> {
         let (slot, topic) = self.known_topic(&subscription.topic)?;
-        let refused = match topic.topic().status {
-            TopicStatus::Active => None,
-            TopicStatus::Draft | TopicStatus::Unknown if self.draft_topics => None,
-            TopicStatus::Draft | TopicStatus::Retired | TopicStatus::Unknown => Some(format!(
-                "the topic is not in use: its status is {}",
-                topic.topic().status.code()
-            )),
-        };
-        if let Some(text) = refused {
+        let status = topic.topic().status;
+        if !self.takes_subscriptions(status) {
+            let text = format!("the topic is not in use: its status is {}", status.code());
             let issue = Issue::error(IssueCode::UnknownTopic, text).at("Subscription.topic");
             return Err(issue.into());
         }

@@ -166,8 +166,8 @@ impl Compiled {
 
 /// What finds out, with all it needs for that.
 pub(crate) struct Explainer<'s> {
-    pub(crate) shared: &'s Shared,
-    pub(crate) store: &'s dyn Store,
+    shared: &'s Shared,
+    store: &'s dyn Store,
     version: FhirVersion,
     base: Base,
     catalog: &'s Catalog,

@@ -103,7 +103,7 @@ pub use explain::Explained;
 pub use figures::{
     AttemptFigures, ChangeFigures, ChannelFigures, Figures, StateFigures, SubscriptionFigures,
 };
-pub use followed::{Followed, FollowedSubscription};
+pub use followed::{Followed, FollowedSubscription, Matched};
 pub use histogram::{Distribution, RequestHistogram};
 pub use history::{HISTORY_PAGE_MAX, HistoryOf, HistoryPage, HistoryQuery};
 pub use intent::{Effect, Written};

@@ -19,6 +19,8 @@ pub struct TopicLine {
     pub topic: Topic,
     /// How many subscriptions count its events.
     pub subscriptions: usize,
+    /// Whether it takes new ones: it is active, or a draft where those are accepted.
+    pub takes_subscriptions: bool,
 }
 
 impl Node {
@@ -42,6 +44,7 @@ impl Node {
                 id: id.clone(),
                 topic: compiled.topic().clone(),
                 subscriptions: catalog.subscriptions_of(&compiled.topic().url).count(),
+                takes_subscriptions: catalog.takes_subscriptions(compiled.topic().status),
             });
             let mut lines: Vec<TopicLine> = lines.collect();
             lines.sort_unstable_by(|one, other| {

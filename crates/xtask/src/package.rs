@@ -1,5 +1,5 @@
 //! `cargo xtask package`: what is handed out, in `target/deploy`: the Debian package with manual page and completions, and
-//! the bill of materials. `--check` makes the package of the tests' binary instead, and tries it.
+//! the bill of materials. `--check` makes the package of the tests' binary instead, tries it, and tries `cargo install`.
 //!
 //! What is in `deploy` is checked first: see `deploy/checks/check.py`.
 
@@ -42,7 +42,22 @@ pub(crate) fn run() -> Result<()> {
 
 /// Checks all that is packed, with the binary of the tests.
 pub(crate) fn check() -> Result<()> {
+    process::step("cargo install", install)?;
     check_build(&TEST)
+}
+
+/// Installs the server as the README says, but with the profile of the tests, of which all is built.
+fn install() -> Result<()> {
+    let root = workspace::root().join("target/installed");
+    let binary = root.join("bin/cresset").display().to_string();
+    let words = ["cargo", "install", "--locked", "--path", "crates/cresset"];
+    let options = ["--quiet", "--force", "--profile", "test", "--root"];
+    process::run(&[&words[..], &options[..], &[&root.display().to_string()]].concat())?;
+    let told = String::from_utf8(process::output(&[&binary, "--version"])?)?;
+    if told.trim_end() != concat!("cresset ", env!("CARGO_PKG_VERSION")) {
+        bail!("what was installed says that it is {told}");
+    }
+    Ok(())
 }
 
 fn check_build(build: &Build) -> Result<()> {

@@ -2,6 +2,8 @@
 //!
 //! What pages look like is kept below `target/test-output/console`.
 
+use std::net::Ipv4Addr;
+
 use cresset_conformance::{
     Answer, Browser, Look, Options, Receiver, Server, Subscribe, Version, encounter, patient,
     until, verifies,
@@ -223,6 +225,15 @@ async fn live_shows_notifications_as_they_come_and_gaps() {
         browser
             .fill(&format!("#{}", field.as_str().expect("a field")), "seen,lost-one,seen-too")
             .await;
+        // Where the server is not reached, that is told, and one can try again.
+        browser
+            .evaluate(
+                "window.real = fetch; window.fetch = async () => { throw Error('no way'); }; 0",
+            )
+            .await;
+        browser.click("#start").await;
+        browser.wait_for_text("Not watching: no way").await;
+        browser.evaluate("window.fetch = window.real; 0").await;
         browser.click("#start").await;
         browser.wait_for_text("handshake").await;
         base.save(&patient("seen")).await;
@@ -304,9 +315,14 @@ async fn explain_and_try_it_tell_what_becomes_of_a_change() {
         browser.wait_for_text("no event").await;
         browser.screenshot("console", &format!("explained-{version}")).await;
         browser.click("details summary").await;
-        browser.fill("#current", &encounter(version, "x", "in-progress", "p").to_string()).await;
+        for (field, status) in [("#previous", "planned"), ("#current", "in-progress")] {
+            browser.fill(field, &encounter(version, "x", status, "p").to_string()).await;
+        }
         browser.follow("form[action$=explain] button").await;
         browser.wait_for_text("it is an event").await;
+        let seen =
+            "[...document.querySelectorAll('#answer td code')].map((one) => one.textContent)";
+        assert_eq!(browser.evaluate(seen).await, json!(["planned", "in-progress"]));
         check_page(&mut browser, "explain").await;
     }
 }
@@ -322,11 +338,22 @@ async fn nothing_that_others_write_runs_in_a_page() {
         .header("X-Note", SCRIPT)
         .content("full-resource");
     let id = base.subscribe(&subscribe).await;
-    base.wait_for_status(&id, "active").await;
-    receiver.always("/hook", Answer::Refused(SCRIPT.to_owned()));
+    // What an endpoint answers is kept only where it was not sent whole resources.
+    let told = Subscribe::rest_hook(ANY_PATIENT, &receiver.endpoint("/told"));
+    let told = base.subscribe(&told).await;
+    for (id, path) in [(&id, "/hook"), (&told, "/told")] {
+        base.wait_for_status(id, "active").await;
+        receiver.always(path, Answer::Refused(SCRIPT.to_owned()));
+    }
     base.save(&marked).await;
-    base.wait_for_status(&id, "error").await;
+    for id in [&id, &told] {
+        base.wait_for_status(id, "error").await;
+    }
     let mut browser = operator(&server).await;
+    browser.open(&format!("{}/console/subscriptions/r4/{told}", server.url())).await;
+    browser.click("[aria-labelledby=attempts] details summary").await;
+    browser.wait_for_text(SCRIPT).await;
+    check_page(&mut browser, "answer").await;
     let page = format!("{}/console/subscriptions/r4/{id}", server.url());
     browser.open(&page).await;
     check_page(&mut browser, "subscription").await;
@@ -368,9 +395,30 @@ async fn a_wrong_token_opens_nothing_and_the_console_can_be_switched_off() {
 
 /// How many subscriptions the console has to stay usable with; `CRESSET_CONSOLE_SUBSCRIPTIONS=100000`
 /// for the long form by hand.
-fn subscriptions() -> usize {
+fn subscriptions() -> u32 {
     let asked = std::env::var("CRESSET_CONSOLE_SUBSCRIPTIONS");
     asked.map_or(2_000, |count| count.parse().expect("a number"))
+}
+
+/// One of many: every tenth has an endpoint of its own that takes no connection.
+fn one_of_many(index: u32) -> Subscribe {
+    match index % 10 {
+        0 => {
+            let host = Ipv4Addr::from(0x7f01_0000 + index);
+            Subscribe::rest_hook(ANY_PATIENT, &format!("http://{host}:9/hook"))
+        }
+        _ => Subscribe::websocket(ANY_PATIENT),
+    }
+}
+
+/// Checks that a page came soon and is not long, and tells how long it took.
+async fn check_quick(browser: &mut Browser, count: u32, name: &str) {
+    let took = "Math.round(performance.getEntriesByType('navigation')[0].responseEnd)";
+    let took = browser.evaluate(took).await;
+    eprintln!("{count} subscriptions: {name} in {took} ms");
+    assert!(took.as_f64().expect("a number") < 2_000.0, "{name} took {took} ms");
+    let size = browser.evaluate("document.querySelectorAll('*').length").await;
+    assert!(size.as_u64().expect("a number") < 3_000, "{name} has {size} elements");
 }
 
 #[tokio::test]
@@ -378,46 +426,51 @@ async fn pages_stay_usable_with_many_subscriptions() {
     let server = server().await;
     let base = server.base(Version::R4).with_bearer(ADMIN);
     let count = subscriptions();
-    let mut left = count;
-    while left > 0 {
-        let batch = left.min(1_000);
-        let entries: Vec<_> = (0..batch)
-            .map(|_| {
+    let id = base.subscribe(&Subscribe::websocket(ANY_PATIENT)).await;
+    let others: Vec<u32> = (1..count).collect();
+    for batch in others.chunks(1_000) {
+        let entries: Vec<_> = batch
+            .iter()
+            .map(|index| {
                 json!({
-                    "resource": Subscribe::websocket(ANY_PATIENT).json(Version::R4),
+                    "resource": one_of_many(*index).json(Version::R4),
                     "request": {"method": "POST", "url": "Subscription"},
                 })
             })
             .collect();
         let bundle = json!({"resourceType": "Bundle", "type": "batch", "entry": entries});
         base.post("", &bundle).await.expect(200);
-        left -= batch;
     }
     let mut browser = operator(&server).await;
+    browser.wait_for_text(&with_commas(count)).await;
+    // The first page shows the worst twenty of those that fail.
+    browser.wait_for_text(&format!("and {} more", (count - 1) / 10 - 20)).await;
+    base.save(&patient("p")).await;
     let console = format!("{}/console", server.url());
     for path in [
         "/",
         "/subscriptions",
         "/subscriptions?status=error",
         "/subscriptions?owner=nobody",
+        "/subscriptions?endpoint=127.1.0.10:9",
+        &format!("/subscriptions/r4/{id}"),
         "/topics",
         "/topics/r4/patient-any",
         "/live?topic=r4/patient-any",
+        "/try/r4/Patient/p/1",
+        &format!("/explain?version=r4&subscription={id}"),
     ] {
         browser.open(&format!("{console}{path}")).await;
-        let took = "Math.round(performance.getEntriesByType('navigation')[0].responseEnd)";
-        let took = browser.evaluate(took).await;
-        eprintln!("{count} subscriptions: {path} in {took} ms");
-        assert!(took.as_f64().expect("a number") < 2_000.0, "{path} took {took} ms");
-        let size = browser.evaluate("document.querySelectorAll('*').length").await;
-        assert!(size.as_u64().expect("a number") < 3_000, "{path} has {size} elements");
+        check_quick(&mut browser, count, path).await;
     }
-    browser.open(&console).await;
-    browser.wait_for(&format!("document.body.innerText.includes('{}')", with_commas(count))).await;
+    browser.fill("#focus", "Patient/p").await;
+    browser.follow("form[action$=explain] button").await;
+    browser.wait_for_text("it is an event").await;
+    check_quick(&mut browser, count, "what /explain answers").await;
     assert_eq!(browser.complaints().await, [""; 0]);
 }
 
 /// As pages show numbers.
-fn with_commas(count: usize) -> String {
+fn with_commas(count: u32) -> String {
     format!("{},{:03}", count / 1_000, count % 1_000)
 }

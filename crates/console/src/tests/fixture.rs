@@ -14,7 +14,7 @@ use cresset_definitions::FhirVersion;
 use cresset_model::ClientName;
 use cresset_node::{
     AuditConfig, Authentication, Brokers, Caller, Clock, Condition, Config, Node, Right, Rights,
-    Stopper, TokenHash, ValidationLevel,
+    Stopper, TokenHash, TopicConfig, ValidationLevel,
 };
 use cresset_store::MemoryStore;
 use http_body_util::BodyExt as _;
@@ -71,6 +71,13 @@ impl Console {
 
     pub(super) async fn logged_in() -> Self {
         Self::new().log_in().await
+    }
+
+    /// The same, where subscriptions may name drafts of topics.
+    pub(super) async fn accepting_drafts() -> Self {
+        let topics = TopicConfig { accept_draft: true };
+        let config = Config { topics, ..config("http://test", tokens()) };
+        Self::start(config, None).log_in().await
     }
 
     /// The same, with an audit trail in this folder.

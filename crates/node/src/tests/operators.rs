@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::net::TcpListener;
 
 use super::fixture::{Fixture, admin, encounter, subscription, topic};
-use crate::{Caller, EndpointTrouble, Kind, Right, RosterQuery, Troubles};
+use crate::{Caller, EndpointTrouble, Error, Followed, Kind, Right, RosterQuery, Troubles};
 
 /// Longest wait for something that is due at once.
 const SOON: Duration = Duration::from_secs(10);
@@ -18,6 +18,11 @@ impl Fixture {
     async fn roster(&self, query: RosterQuery, count: usize) -> (Vec<String>, bool) {
         let page = self.node.roster(&admin(), query, count).await.unwrap();
         (page.lines.iter().map(|line| line.id.to_string()).collect(), page.has_more)
+    }
+
+    async fn follow(&self, reference: &str) -> Result<Followed, Error> {
+        let matched = self.node.matched(&admin(), FhirVersion::R4, reference.to_owned()).await?;
+        self.node.followed(&admin(), matched).await
     }
 }
 
@@ -141,18 +146,19 @@ async fn a_change_is_followed_to_whom_it_is_an_event_of() {
     fixture.put(&encounter("before", "planned", "p")).await.unwrap();
     fixture.put(&encounter("e", "planned", "p")).await.unwrap();
     fixture.put(&encounter("e", "finished", "q")).await.unwrap();
-    let admin = admin();
-    let follow =
-        |reference: &str| fixture.node.followed(&admin, FhirVersion::R4, reference.to_owned());
-    let followed = follow("Encounter/e/_history/1").await.unwrap();
+    let followed = fixture.follow("Encounter/e/_history/1").await.unwrap();
     assert_eq!(followed.change.version.get(), 1);
     let [one] = followed.subscriptions.as_slice() else { panic!("one is told") };
     assert_eq!((one.line.id.as_str(), one.number.map(|one| one.get())), (told.as_str(), Some(2)));
     assert!(!one.is_delivered && one.attempts.is_empty(), "no socket is bound");
     fixture.put(&json!({"resourceType": "Patient", "id": "p"})).await.unwrap();
-    assert!(follow("Patient/p").await.unwrap().subscriptions.is_empty());
+    assert!(fixture.follow("Patient/p").await.unwrap().subscriptions.is_empty());
     for reference in ["Patient/none", "Patient/p/_history/2", "Patient"] {
-        assert_eq!(follow(reference).await.unwrap_err().kind(), Kind::NotFound, "{reference}");
+        assert_eq!(
+            fixture.follow(reference).await.unwrap_err().kind(),
+            Kind::NotFound,
+            "{reference}"
+        );
     }
 }
 
@@ -161,10 +167,8 @@ async fn any_event_that_is_kept_is_found_and_what_was_before_a_subscription_is_n
     let fixture = Fixture::new();
     fixture.put(&topic("t", &[])).await.unwrap();
     fixture.subscribe("t", &[]).await;
-    let admin = admin();
     let numbers = async |version: u64| {
-        let reference = format!("Encounter/e/_history/{version}");
-        let found = fixture.node.followed(&admin, FhirVersion::R4, reference).await.unwrap();
+        let found = fixture.follow(&format!("Encounter/e/_history/{version}")).await.unwrap();
         let mut numbers: Vec<_> =
             found.subscriptions.iter().map(|one| one.number.map(|one| one.get())).collect();
         numbers.sort_unstable();
