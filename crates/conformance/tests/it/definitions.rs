@@ -203,6 +203,7 @@ async fn the_modifiers_and_comparators_that_a_definition_tells_of_can_be_asked()
     verifies!("RQ-CF-08", "RQ-CF-16");
     let server = Server::start_with(Options::default().set("search.index", "all")).await;
     for base in server.bases() {
+        save_sets(&base).await;
         for (resource_type, code, value) in [
             ("Observation", "subject", ""),
             ("Observation", "value-quantity", "1"),
@@ -232,6 +233,24 @@ async fn the_modifiers_and_comparators_that_a_definition_tells_of_can_be_asked()
     }
 }
 
+/// What [`value_for`] asks about, which has to be there.
+async fn save_sets(base: &Client) {
+    for resource in [
+        json!({
+            "resourceType": "CodeSystem", "id": "c", "url": "http://x.test", "status": "active",
+            "content": "complete", "concept": [{"code": "x"}],
+        }),
+        json!({
+            "resourceType": "ValueSet", "id": "v", "url": "http://x.test/set", "status": "active",
+            "compose": {"include": [{"system": "http://x.test"}]},
+        }),
+        json!({"resourceType": "List", "id": "l", "status": "current", "mode": "working"}),
+        json!({"resourceType": "Location", "id": "l"}),
+    ] {
+        base.save(&resource).await;
+    }
+}
+
 fn codes(list: &Value) -> Vec<&str> {
     list.as_array().into_iter().flatten().map(|one| one.as_str().expect("a code")).collect()
 }
@@ -242,8 +261,9 @@ fn value_for(modifier: &str, kind: &str) -> &'static str {
         ("missing", _) => "true",
         ("of-type" | "ofType", _) => "http://x.test%7Cx%7C1",
         ("identifier", _) | ("above" | "below" | "not", "token") => "http://x.test%7Cx",
-        ("in" | "not-in", "token") | ("above" | "below" | "contains", "uri") => "http://x.test",
-        ("in" | "not-in", _) => "Group/g",
+        ("in" | "not-in", "token") => "http://x.test/set",
+        ("in" | "not-in", _) => "List/l",
+        ("above" | "below" | "contains", "uri") => "http://x.test",
         ("above" | "below", _) => "Location/l",
         ("type", _) => "Patient/p",
         _ => "x",
