@@ -24,12 +24,13 @@ const DOCUMENT_BYTES_MAX: usize = 2 * 1024 * 1024;
 const CODE_BYTES_MAX: usize = 32;
 
 /// The resources that the server makes or changes itself; others are as a test wrote them.
-const OWN_TYPES: [&str; 13] = [
+const OWN_TYPES: [&str; 15] = [
     "Basic",
     "Bundle",
     "CapabilityStatement",
     "CodeSystem",
     "CompartmentDefinition",
+    "ImplementationGuide",
     "OperationDefinition",
     "OperationOutcome",
     "Parameters",
@@ -38,6 +39,7 @@ const OWN_TYPES: [&str; 13] = [
     "Subscription",
     "SubscriptionStatus",
     "SubscriptionTopic",
+    "ValueSet",
 ];
 
 /// Those that are restated from HL7's, hundreds of them: what they hold makes none a shape of its own.

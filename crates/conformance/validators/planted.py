@@ -1,8 +1,10 @@
-"""Errors that are planted in HL7's own examples, and who has to find each."""
+"""Errors that are planted, most in HL7's own examples, and who has to find each."""
 
 import copy
 import json
 import pathlib
+
+import xml_form
 
 GUIDE_R4 = "ig-1.1.0/r4/Bundle-r4-notification-id-only.json"
 GUIDE_R4B = "ig-1.1.0/r4b/Bundle-r4b-notification-id-only.json"
@@ -30,6 +32,34 @@ PLANTED = [
     ("R5", R5, ("extra",), "x", ("fhir.resources", "json-schema", "snapshots")),
     ("R5", R5, ("timeout",), -1, ("fhir.resources", "snapshots")),
 ]
+
+# XML in which nothing is wrong in any version; what of it is replaced, and by what.
+XML = (
+    '<Patient xmlns="http://hl7.org/fhir"><id value="p"/><text><status value="generated"/>'
+    '<div xmlns="http://www.w3.org/1999/xhtml"><p title="t">Text</p></div></text>'
+    '<extension url="http://x.test/e"><valueCode value="c"/></extension>'
+    '<name id="n"><family value="F"/><given value="G"/></name><birthDate id="b" value="1970-01-01"/></Patient>'
+)
+PLANTED_XML = [
+    ("<family", '<extra value="x"/><family'),
+    ('<family value="F"/><given value="G"/>', '<given value="G"/><family value="F"/>'),
+    ('<name id="n">', '<name id="n" value="x">'),
+    ('<name id="n">', '<name id="n" url="http://x.test">'),
+    (' id="b" value="1970-01-01"', ""),
+    ("<given", "words<given"),
+    ("</name>", "words</name>"),
+    (' url="http://x.test/e">', '><url value="http://x.test/e"/>'),
+]
+
+
+def missed_xml(definitions):
+    """What `xml-form` should have found, and has not; or has found where nothing is."""
+    for found in xml_form.resource_of(definitions, XML)[1]:
+        yield f"xml-form finds {found} where nothing is wrong"
+    for old, new in PLANTED_XML:
+        changed = XML.replace(old, new, 1)
+        if changed == XML or not xml_form.resource_of(definitions, changed)[1]:
+            yield f"xml-form does not see {new!r} for {old!r}"
 
 
 def missed(version, judges, shared):

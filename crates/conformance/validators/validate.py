@@ -25,6 +25,9 @@ VERSIONS = ("R4", "R4B", "R5")
 TYPES = ("Bundle", "CapabilityStatement", "OperationOutcome", "Parameters", "Subscription")
 NOTIFICATIONS = ("event-notification", "handshake", "heartbeat", "query-event", "query-status")
 FORMATS = ("json", "xml")
+# And these in JSON.
+TOKEN = "answer of $get-ws-binding-token"
+OTHERS = ("CompartmentDefinition", "OperationDefinition", "SearchParameter", TOKEN)
 
 
 class FalseAlarms:
@@ -59,7 +62,8 @@ def judged(version, wire, shared):
     """All alarms of a version: what is wrong, and the files where it is."""
     definitions = Definitions(shared, version)
     judges = judges_of(definitions, shared)
-    problems = [f"{version}: {text}" for text in planted.missed(version, judges, shared)]
+    unseen = [*planted.missed(version, judges, shared), *planted.missed_xml(definitions)]
+    problems = [f"{version}: {text}" for text in unseen]
     alarms, files = {}, sorted((wire / version.lower()).glob("*/*.*"))
     seen = set()
     for file in files:
@@ -69,7 +73,8 @@ def judged(version, wire, shared):
             found |= {(judge.name, path, what) for path, what in judge.judge(resource)}
         for alarm in found:
             alarms.setdefault(alarm, []).append(file)
-    for wanted in [(name, ending) for name in TYPES + NOTIFICATIONS for ending in FORMATS]:
+    in_both = [(name, ending) for name in TYPES + NOTIFICATIONS for ending in FORMATS]
+    for wanted in in_both + [(name, "json") for name in OTHERS]:
         if wanted not in seen:
             problems.append(f"{version}: no {wanted[0]} in {wanted[1]} was recorded in {wire}")
     return len(files), alarms, problems
@@ -87,6 +92,9 @@ def read(file, definitions):
 def contents(resource):
     """Its type, and those of notifications and statuses that are told in it."""
     yield resource["resourceType"]
+    names = {parameter.get("name") for parameter in resource.get("parameter", [])}
+    if resource["resourceType"] == "Parameters" and {"token", "websocket-url"} <= names:
+        yield TOKEN
     for entry in resource.get("entry", []):
         told = entry.get("resource") or {}
         if told.get("resourceType") == "SubscriptionStatus":

@@ -1,5 +1,5 @@
 """Makes JSON of a resource in XML by the definitions of its version, and tells what is wrong with the XML: elements
-that are not defined, or not in their order."""
+and attributes that are not defined, elements that are not in their order or empty, and text."""
 
 import xml.etree.ElementTree as ElementTree
 
@@ -32,11 +32,14 @@ class Form:
     def members(self, element, node, path):
         """The members of an element that is defined by the children of a node."""
         members, last = {}, -1
+        attributes = {child.name for child in node.children if is_attribute(child)}
         for attribute, value in element.attrib.items():
-            if attribute in ("id", "url"):
-                members[attribute] = value
-            elif attribute != "value":
+            if attribute not in attributes:
                 self.found.add((f"{path}.{attribute}", "is no attribute"))
+            elif attribute != "value":
+                members[attribute] = value
+        if any((text or "").strip() for text in (element.text, *(child.tail for child in element))):
+            self.found.add((path, "has text"))
         for child in element:
             name = child.tag.removeprefix(FHIR)
             at, defined, type_code = self.defined(node, name, child.tag)
@@ -53,6 +56,8 @@ class Form:
     def defined(self, node, name, tag):
         """The place, node and type of a child; XHTML has a namespace of its own."""
         for at, child in enumerate(node.children):
+            if is_attribute(child):
+                continue
             start = child.name.removesuffix("[x]")
             codes = [one["code"] for one in child.types] or [None]
             for code in codes:
@@ -63,6 +68,8 @@ class Form:
 
     def value(self, element, node, type_code, path):
         """A value, and what stands beside it."""
+        if not element.attrib and len(element) == 0 and type_code != "xhtml":
+            self.found.add((path, "is empty"))
         reference = node.element.get("contentReference")
         if reference:
             return self.members(element, node.structure.nodes[reference.rpartition("#")[2]], path), None
@@ -72,13 +79,20 @@ class Form:
             return element.attrib.get("value"), None
         structure = self.definitions.type(type_code)
         if structure.kind == "resource":
-            return (self.resource(element[0]) if len(element) == 1 else None), None
+            if len(element) != 1:
+                self.found.add((path, "is not one resource"))
+                return None, None
+            return self.resource(element[0]), None
         within = node if node.children else structure.root
         members = self.members(element, within, path)
         if structure.kind != "primitive-type":
             return members, None
         text = element.attrib.get("value")
         return (None if text is None else scalar(type_code, text)), members or None
+
+
+def is_attribute(node):
+    return "xmlAttr" in node.element.get("representation", [])
 
 
 def scalar(type_code, text):

@@ -33,6 +33,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cresset_channel::{HostConfig, InvalidSigningKey, IpNet, ProxyUrl, SigningKey};
+use cresset_fhir::ENTRIES_MAX;
 use cresset_node::ValidationLevel;
 use tracing::level_filters::LevelFilter;
 use url::{Host, Url};
@@ -475,7 +476,8 @@ impl Limits {
     fn read(reader: &mut Reader) -> Self {
         Self {
             body_max: reader.required("limits.body-max", &size("1KiB", "1GiB")),
-            bundle_entries_max: reader.required("limits.bundle-entries-max", &count(1, 100_000)),
+            bundle_entries_max: reader
+                .required("limits.bundle-entries-max", &count(1, ENTRIES_MAX as u64)),
             search_count_default: reader.required("limits.search-count-default", &count(1, 1000)),
             search_count_max: reader.required("limits.search-count-max", &count(1, 1000)),
             requests_max: reader.required("limits.requests-max", &count(1, 100_000)),

@@ -83,12 +83,12 @@ impl Node {
         bytes: &Bytes,
     ) -> Result<(BundleKind, Vec<BatchEntry>), Error> {
         let value = json::parse(bytes).map_err(malformed)?;
-        let bundle = parse_bundle(&value, bytes).map_err(malformed)?;
         let max = self.shared.config.limits.bundle_entries_max;
-        if bundle.entries.len() > max {
+        if value["entry"].as_array().is_some_and(|entries| entries.len() > max) {
             let text = format!("a bundle may have at most {max} entries");
             return Err(Error::of(Kind::TooLarge, IssueCode::InvalidBundle, text));
         }
+        let bundle = parse_bundle(&value, bytes).map_err(malformed)?;
         if bundle.kind == BundleKind::Transaction {
             return Ok((bundle.kind, Vec::new()));
         }

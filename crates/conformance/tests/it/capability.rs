@@ -1,7 +1,7 @@
 //! The CapabilityStatement, and that it is true.
 
 use cresset_conformance::{
-    Client, Options, Reply, Server, Subscribe, Version, encounter, verifies,
+    Client, Options, Reply, Server, Subscribe, Version, encounter, patient, verifies,
 };
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -260,6 +260,7 @@ async fn check_statement(base: &Client) {
         }
     }
     check_compartments(base, &statement["rest"][0]["compartment"]).await;
+    check_formats(base, &statement).await;
     for interaction in strings(&statement["rest"][0]["interaction"], "code") {
         if interaction == "history-system" {
             assert_eq!(base.read("_history?_count=1").await["type"], "history");
@@ -346,9 +347,65 @@ async fn check_conditions(base: &Client, resource: &Value) {
     assert_eq!(resource["conditionalRead"], "full-support", "{resource_type}");
     let read = base.request(Method::GET, &format!("{resource_type}/truth"));
     read.header("if-none-match", version.header("etag")).send().await.expect(304);
+    // Before R5 there is no word for it.
+    assert_eq!(
+        resource["conditionalPatch"] == true,
+        base.version == Version::R5,
+        "{resource_type}"
+    );
+    let patch = base.request(Method::PATCH, &criteria);
+    patch.body_as("[]", "application/json-patch+json").send().await.expect(200);
     assert_eq!(resource["conditionalDelete"], "single", "{resource_type}");
     base.delete(&criteria).await.expect(204);
     base.get(&format!("{resource_type}/truth")).await.refused(410);
+    assert_eq!(resource["readHistory"], true, "{resource_type}");
+    let number = version.header("etag").trim_start_matches("W/").trim_matches('"');
+    base.get(&format!("{resource_type}/truth/_history/{number}")).await.expect(200);
+}
+
+fn texts(list: &Value) -> Vec<&str> {
+    list.as_array().into_iter().flatten().map(|one| one.as_str().expect("text")).collect()
+}
+
+/// What is said has each of the formats told of, and patches are read in each of theirs.
+async fn check_formats(base: &Client, statement: &Value) {
+    let formats = texts(&statement["format"]);
+    assert!(formats.contains(&"json") && formats.contains(&"xml"), "{formats:?}");
+    for format in formats {
+        let asked = format!("metadata?_format={}", format.replace('+', "%2B"));
+        let reply = base.get(&asked).await.expect(200);
+        let said = if format.ends_with("xml") { "xml" } else { "json" };
+        let content_type = reply.header("content-type");
+        assert!(content_type.starts_with(&format!("application/fhir+{said}")), "{reply}");
+    }
+    let formats = texts(&statement["patchFormat"]);
+    assert!(formats.contains(&"application/json-patch+json"), "{formats:?}");
+    for format in formats {
+        let patch = match format {
+            "application/fhir+json" => json!({
+                "resourceType": "Parameters",
+                "parameter": [{"name": "operation", "part": [
+                    {"name": "type", "valueCode": "delete"},
+                    {"name": "path", "valueString": "Patient.active"},
+                ]}],
+            })
+            .to_string(),
+            "application/fhir+xml" => concat!(
+                r#"<Parameters xmlns="http://hl7.org/fhir"><parameter><name value="operation"/>"#,
+                r#"<part><name value="type"/><valueCode value="delete"/></part>"#,
+                r#"<part><name value="path"/><valueString value="Patient.active"/></part>"#,
+                "</parameter></Parameters>"
+            )
+            .to_owned(),
+            "application/json-patch+json" => {
+                json!([{"op": "remove", "path": "/active"}]).to_string()
+            }
+            other => panic!("the statement offers {other}, which no test knows"),
+        };
+        assert_eq!(base.save(&patient("patched")).await["active"], true);
+        let request = base.request(Method::PATCH, "Patient/patched").body_as(patch, format);
+        assert_eq!(request.send().await.expect(200).json().get("active"), None, "{format}");
+    }
 }
 
 async fn check_interaction(base: &Client, resource_type: &str, code: &str) {

@@ -169,6 +169,7 @@ async fn a_page_in_a_browser_shows_what_happens() {
         base.save(&patient("shown")).await;
         assert_eq!(shown(host.next("/shown").await), "bound true,Patient/shown");
         base.remove("Patient/shown").await;
-        host.next("/shown").await;
+        let all = "bound true,Patient/shown,Patient/shown";
+        assert_eq!(shown(host.next("/shown").await), all);
     }
 }

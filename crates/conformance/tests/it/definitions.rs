@@ -199,6 +199,78 @@ async fn check_parameters(base: &Client) {
 }
 
 #[tokio::test]
+async fn the_modifiers_and_comparators_that_a_definition_tells_of_can_be_asked() {
+    verifies!("RQ-CF-08", "RQ-CF-16");
+    let server = Server::start_with(Options::default().set("search.index", "all")).await;
+    for base in server.bases() {
+        save_sets(&base).await;
+        for (resource_type, code, value) in [
+            ("Observation", "subject", ""),
+            ("Observation", "value-quantity", "1"),
+            ("Patient", "birthdate", "2026-01-01"),
+            ("Patient", "family", ""),
+            ("Patient", "identifier", ""),
+            ("ValueSet", "url", ""),
+        ] {
+            let named = format!("SearchParameter?code={code}&base={resource_type}");
+            let page = base.read(&named).await;
+            assert_eq!(found(&page).len(), 1, "{page}");
+            let definition = &page["entry"][0]["resource"];
+            let kind = definition["type"].as_str().expect("a type");
+            let modifiers = codes(&definition["modifier"]);
+            assert!(modifiers.contains(&"missing"), "{definition}");
+            for modifier in modifiers {
+                let value = value_for(modifier, kind);
+                let asked = format!("{resource_type}?{code}:{modifier}={value}");
+                base.get(&asked).await.expect(200);
+            }
+            let comparators = codes(&definition["comparator"]);
+            assert_eq!(comparators.is_empty(), value.is_empty(), "{definition}");
+            for comparator in comparators {
+                base.get(&format!("{resource_type}?{code}={comparator}{value}")).await.expect(200);
+            }
+        }
+    }
+}
+
+/// What [`value_for`] asks about, which has to be there.
+async fn save_sets(base: &Client) {
+    for resource in [
+        json!({
+            "resourceType": "CodeSystem", "id": "c", "url": "http://x.test", "status": "active",
+            "content": "complete", "concept": [{"code": "x"}],
+        }),
+        json!({
+            "resourceType": "ValueSet", "id": "v", "url": "http://x.test/set", "status": "active",
+            "compose": {"include": [{"system": "http://x.test"}]},
+        }),
+        json!({"resourceType": "List", "id": "l", "status": "current", "mode": "working"}),
+        json!({"resourceType": "Location", "id": "l"}),
+    ] {
+        base.save(&resource).await;
+    }
+}
+
+fn codes(list: &Value) -> Vec<&str> {
+    list.as_array().into_iter().flatten().map(|one| one.as_str().expect("a code")).collect()
+}
+
+/// A value that can be read with a modifier on a parameter of this type.
+fn value_for(modifier: &str, kind: &str) -> &'static str {
+    match (modifier, kind) {
+        ("missing", _) => "true",
+        ("of-type" | "ofType", _) => "http://x.test%7Cx%7C1",
+        ("identifier", _) | ("above" | "below" | "not", "token") => "http://x.test%7Cx",
+        ("in" | "not-in", "token") => "http://x.test/set",
+        ("in" | "not-in", _) => "List/l",
+        ("above" | "below" | "contains", "uri") => "http://x.test",
+        ("above" | "below", _) => "Location/l",
+        ("type", _) => "Patient/p",
+        _ => "x",
+    }
+}
+
+#[tokio::test]
 async fn search_parameters_are_found_by_what_names_them() {
     let server = Server::start().await;
     for base in server.bases() {

@@ -281,3 +281,61 @@ async fn what_is_ignored_is_told_and_not_in_the_self_link() {
         assert_eq!(in_order(&page), ["p"], "{page}");
     }
 }
+
+#[tokio::test]
+async fn what_is_ignored_in_part_is_ignored_on_all_pages() {
+    let server = indexed().await;
+    for base in server.bases() {
+        save_people(&base).await;
+        base.save(&encounter(base.version, "e", "planned", "a")).await;
+        for (query, own, expected) in [
+            // The first key can be read, the second cannot.
+            ("Patient?_sort=birthdate,nonsense", "/Patient?_count=1", &["c", "a", "b", "d"][..]),
+            // Patients have names, encounters have none.
+            (
+                "?_type=Patient,Encounter&family=archer",
+                "?_type=Patient%2CEncounter&_count=1",
+                &["c", "a", "b", "d", "e"],
+            ),
+        ] {
+            let lenient = base.request(Method::GET, &format!("{query}&_count=1"));
+            let lenient = lenient.header("prefer", "handling=lenient").send().await;
+            let mut page = lenient.expect(200).json();
+            assert!(link(&page, "self").expect("a self link").ends_with(own), "{page}");
+            let mut found = Vec::new();
+            loop {
+                found.extend(in_order(&page).into_iter().map(str::to_owned));
+                let Some(next) = link(&page, "next") else { break };
+                page = base.read(&next).await;
+            }
+            assert_eq!(found, expected, "{query}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_value_that_cannot_be_read_is_refused_though_types_lack_the_parameter() {
+    let server = indexed().await;
+    for base in server.bases() {
+        for query in ["?birthdate=nonsense", "?_type=Encounter,Patient&birthdate=nonsense"] {
+            for handling in ["strict", "lenient"] {
+                let asked = base.request(Method::GET, query);
+                let asked = asked.header("prefer", &format!("handling={handling}"));
+                asked.send().await.refused_at(400, "birthdate");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_order_is_of_the_types_that_have_the_parameters_wherever_it_stands() {
+    let server = indexed().await;
+    for base in server.bases() {
+        save_people(&base).await;
+        base.save(&encounter(base.version, "e", "planned", "a")).await;
+        for query in ["?_sort=-family&family=baker,archer", "?family=baker,archer&_sort=-family"] {
+            let page = base.read(query).await;
+            assert_eq!(in_order(&page), ["c", "b", "a"], "{query}: {page}");
+        }
+    }
+}

@@ -157,7 +157,7 @@ bundle-entries-max = 0
             "cresset.toml:6: limits.body-max: must be text in quotes, with a unit if it has one, \
              not 10",
             "cresset.toml:7: limits.bundle-entries-max: must be a whole number between 1 and \
-             100000, not 0",
+             20000, not 0",
             "CRESSET__LOG__LEVEL: log.level: must be one of \"off\", \"error\", \"warn\", \
              \"info\", \"debug\", \"trace\", not \"loud\"",
             "CRESSET__SERVER: server: is a section, not a key",

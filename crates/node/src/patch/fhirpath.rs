@@ -174,11 +174,16 @@ impl Patcher {
             .map_err(|error| not_applicable(format!("the path cannot be evaluated: {error}")))?;
         let mut places = Vec::new();
         for item in found.iter() {
-            let node = item.node().filter(|node| !node.value().is_null());
+            let node = item.node();
             let node = node.ok_or_else(|| not_applicable("the path must yield elements"))?;
+            // A primitive that has extensions only is found by these.
+            let beside = node.sibling().filter(|_| node.value().is_null());
             let mut place = Place::new();
-            if !self.locate(resource, node.value(), &mut place)? {
+            if !self.locate(resource, beside.unwrap_or(node.value()), &mut place)? {
                 return Err(not_applicable("the path must yield elements of the resource"));
+            }
+            if beside.is_some() {
+                name_the_value(&mut place);
             }
             places.push((place, node.definition().name));
         }
@@ -232,7 +237,7 @@ impl Patcher {
             return Err(no_list());
         };
         let is_of = |place: &Place| place.len() == first.len() && place.starts_with(&list);
-        let length = find(resource, &list).and_then(Value::as_array).map_or(0, Vec::len);
+        let length = length(resource, &list);
         if length != places.len() || !places.iter().all(|(place, _)| is_of(place)) {
             return Err(no_list());
         }
@@ -257,9 +262,8 @@ impl Patcher {
         let target = target.ok_or_else(|| not_applicable("the path must yield an object"))?;
         check_depth(place.len() + 1 + usize::from(element.is_list()), &given.value)?;
         if element.is_list() {
-            let list = target.entry(member).or_insert_with(|| Value::Array(Vec::new()));
-            let list = list.as_array_mut().ok_or_else(|| not_applicable("there is no list"))?;
-            list.push(given.value);
+            let list = list_of(target, &member);
+            list.ok_or_else(|| not_applicable("there is no list"))?.push(given.value);
             return Ok(());
         }
         let is_there = target.keys().any(|one| is_of_element(element, one));
@@ -275,13 +279,20 @@ impl Patcher {
             return Err(not_applicable("the whole resource cannot be replaced"));
         };
         check_depth(place.len(), &given.value)?;
-        let above_definition = self.definition_at(resource, above);
-        let parent = find_mut(resource, above).ok_or_else(gone)?;
-        match (last, parent) {
-            (Step::Item(index), Value::Array(items)) => {
-                *items.get_mut(*index).ok_or_else(gone)? = given.value;
+        match last {
+            Step::Item(index) => {
+                *items(resource, above)?.get_mut(*index).ok_or_else(gone)? = given.value;
+                // What was said of the old value goes with it.
+                let beside = siblings(resource, above).and_then(|all| all.get_mut(*index));
+                if let Some(beside) = beside {
+                    *beside = Value::Null;
+                }
+                drop_empty_siblings(resource, above);
             }
-            (Step::Member(name), Value::Object(members)) => {
+            Step::Member(name) => {
+                let above_definition = self.definition_at(resource, above);
+                let members = find_mut(resource, above).and_then(Value::as_object_mut);
+                let members = members.ok_or_else(gone)?;
                 members.remove(name);
                 members.remove(&format!("_{name}"));
                 let element = above_definition.and_then(|one| one.element_for_json(name));
@@ -293,7 +304,6 @@ impl Patcher {
                 };
                 members.insert(member, given.value);
             }
-            _ => return Err(gone()),
         }
         Ok(())
     }
@@ -327,6 +337,10 @@ impl Patcher {
         part: &Map<String, Value>,
         definition: Option<&'static TypeDefinition>,
     ) -> Result<Given, Issue> {
+        if part.keys().any(|name| name.starts_with("_value")) {
+            let text = "extensions or an id of a value that is a primitive are not supported here";
+            return Err(not_applicable(text));
+        }
         let value =
             part.iter().find_map(|(name, value)| Some((name.strip_prefix("value")?, value)));
         if let Some((suffix, value)) = value {
@@ -421,14 +435,55 @@ fn find_mut<'v>(value: &'v mut Value, place: &[Step]) -> Option<&'v mut Value> {
     })
 }
 
+/// Makes the place of what stands beside a value the one of the value.
+fn name_the_value(place: &mut Place) {
+    let name = place.iter_mut().rev().find_map(|step| match step {
+        Step::Item(_) => None,
+        Step::Member(name) => Some(name),
+    });
+    if let Some(name) = name {
+        *name = name.trim_start_matches('_').to_owned();
+    }
+}
+
+/// How long a list is, with primitives that have extensions only.
+fn length(resource: &Value, list: &[Step]) -> usize {
+    let beside = list.split_last().and_then(|(last, above)| match last {
+        Step::Item(_) => None,
+        Step::Member(name) => find(resource, above)?.get(format!("_{name}")),
+    });
+    let lists = [find(resource, list), beside].into_iter().flatten().filter_map(Value::as_array);
+    lists.map(Vec::len).max().unwrap_or_default()
+}
+
 /// The list beside a list of primitives that holds their extensions.
 fn siblings<'v>(resource: &'v mut Value, list: &[Step]) -> Option<&'v mut Vec<Value>> {
     let (Step::Member(name), above) = list.split_last()? else { return None };
     find_mut(resource, above)?.get_mut(format!("_{name}"))?.as_array_mut()
 }
 
+/// Removes the list beside a list of primitives if nothing is left in it.
+fn drop_empty_siblings(resource: &mut Value, list: &[Step]) {
+    let is_empty = siblings(resource, list).is_some_and(|beside| beside.iter().all(Value::is_null));
+    if let (true, Some((Step::Member(name), above))) = (is_empty, list.split_last())
+        && let Some(members) = find_mut(resource, above).and_then(Value::as_object_mut)
+    {
+        members.remove(&format!("_{name}"));
+    }
+}
+
 fn items<'v>(resource: &'v mut Value, list: &[Step]) -> Result<&'v mut Vec<Value>, Issue> {
-    find_mut(resource, list).and_then(Value::as_array_mut).ok_or_else(gone)
+    let Some((Step::Member(name), above)) = list.split_last() else { return Err(gone()) };
+    let members = find_mut(resource, above).and_then(Value::as_object_mut);
+    members.and_then(|members| list_of(members, name)).ok_or_else(gone)
+}
+
+/// A list of an object, new if need be, with nulls for primitives that have extensions only.
+fn list_of<'m>(members: &'m mut Map<String, Value>, name: &str) -> Option<&'m mut Vec<Value>> {
+    let beside = members.get(&format!("_{name}")).and_then(Value::as_array).map_or(0, Vec::len);
+    let list = members.entry(name).or_insert_with(|| Value::Array(Vec::new())).as_array_mut()?;
+    list.resize(list.len().max(beside), Value::Null);
+    Some(list)
 }
 
 /// Removes an element, with its extensions, and the list that it was the last of.
@@ -452,6 +507,7 @@ fn delete(resource: &mut Value, place: &Place) -> Result<(), Issue> {
             {
                 siblings.remove(*index);
             }
+            drop_empty_siblings(resource, above);
             if is_empty {
                 return delete(resource, &above.to_vec());
             }

@@ -16,6 +16,8 @@ use crate::shared::Shared;
 const PARAMETERS_MAX: usize = 100;
 /// Parameters about the form of the answer that every request may carry.
 const FORM: [&str; 2] = ["_format", "_pretty"];
+/// What a lenient request has ignored; that a type has no such parameter says the least of it.
+const IGNORABLE: [IssueCode; 2] = [IssueCode::UnknownSearchParameter, IssueCode::UnsupportedSearch];
 /// What stands for the resource itself among the parameters by which one belongs to a compartment.
 const ITSELF: &str = "{def}";
 
@@ -132,7 +134,10 @@ impl Asked {
         let reader = Reader { shared, caller, scope, are_named };
         let mut asked = Self { askings, wanted, path, used, warnings };
         let mut issues = Issues::default();
-        for (name, value) in &request.parameters {
+        // The order is asked of the types that the criteria leave.
+        let is_sort = |(name, _): &&(String, String)| name == "_sort";
+        let (sorts, others): (Vec<_>, Vec<_>) = request.parameters.iter().partition(is_sort);
+        for (name, value) in others.into_iter().chain(sorts) {
             if FORM.contains(&name.as_str()) {
                 continue;
             }
@@ -146,13 +151,7 @@ impl Asked {
         }
         issues.0.extend(asked.wanted.check().err().into_iter().flat_map(|issues| issues.0));
         reader.check_includes(&asked)?;
-        let is_ignorable = |issue: &Issue| {
-            request.lenient
-                && matches!(
-                    issue.code,
-                    IssueCode::UnknownSearchParameter | IssueCode::UnsupportedSearch
-                )
-        };
+        let is_ignorable = |issue: &Issue| request.lenient && IGNORABLE.contains(&issue.code);
         if !issues.0.iter().all(is_ignorable) {
             return Err(Error::new(Kind::Malformed, issues));
         }
@@ -316,29 +315,36 @@ impl Reader<'_> {
         if let Some(read) = asked.wanted.read(self.scope, &types, (name, value), count_max) {
             return Ok(read);
         }
-        let mut issues = Issues::default();
-        let (mut kept, mut left) = (Vec::with_capacity(asked.askings.len()), Vec::new());
-        for mut asking in std::mem::take(&mut asked.askings) {
-            match self.criterion(asking.resource_type, name, value) {
+        let (mut criteria, mut failed) = (Vec::with_capacity(types.len()), Vec::new());
+        for resource_type in types {
+            match self.criterion(resource_type, name, value) {
                 Ok(criterion) => {
                     self.check_rights(&criterion)?;
-                    asking.criteria.push(criterion);
-                    kept.push(asking);
+                    criteria.push(Some(criterion));
                 }
-                Err(found) if self.are_named => {
-                    issues.0.extend(found.0);
-                    kept.push(asking);
-                }
-                // A search of all types is one of those that have the parameter.
-                Err(found) => {
-                    issues = found;
-                    left.push(asking);
+                Err(issues) => {
+                    criteria.push(None);
+                    failed.push(issues);
                 }
             }
         }
-        let is_read = if self.are_named { issues.0.is_empty() } else { !kept.is_empty() };
-        asked.askings = if kept.is_empty() { left } else { kept };
-        Ok(if is_read { Ok(()) } else { Err(issues) })
+        if self.are_named && !failed.is_empty() {
+            return Ok(Err(Issues(failed.into_iter().flat_map(|issues| issues.0).collect())));
+        }
+        if failed.len() == criteria.len()
+            && let Some(issues) = failed.into_iter().max_by_key(weight)
+        {
+            return Ok(Err(issues));
+        }
+        // A search of all types is one of those that have the parameter.
+        let askings = std::mem::take(&mut asked.askings).into_iter().zip(criteria);
+        asked.askings = askings
+            .filter_map(|(mut asking, criterion)| {
+                asking.criteria.push(criterion?);
+                Some(asking)
+            })
+            .collect();
+        Ok(Ok(()))
     }
 
     fn criterion(&self, resource_type: &str, name: &str, value: &str) -> Result<Criterion, Issues> {
@@ -369,6 +375,13 @@ impl Reader<'_> {
         let mut types = asked.wanted.includes.iter().flat_map(|rule| rule.named_types());
         types.try_for_each(|resource_type| require_read(self.caller, resource_type))
     }
+}
+
+/// How much is told of a parameter by what is wrong with it in a type.
+fn weight(issues: &Issues) -> Option<usize> {
+    let weight_of =
+        |code: IssueCode| IGNORABLE.iter().position(|one| *one == code).unwrap_or(IGNORABLE.len());
+    issues.0.iter().map(|issue| weight_of(issue.code)).max()
 }
 
 #[cfg(test)]

@@ -139,8 +139,9 @@ impl Wanted {
         types: &[&'static str],
         value: &str,
     ) -> Result<(), Issues> {
+        let mut keys = Vec::new();
         for key in value.split(',') {
-            if self.sort.len() == SORT_KEYS_MAX {
+            if self.sort.len() + keys.len() == SORT_KEYS_MAX {
                 let text = format!("`_sort` may have {SORT_KEYS_MAX} keys");
                 return Err(Issue::error(IssueCode::OutOfBounds, text).into());
             }
@@ -160,8 +161,10 @@ impl Wanted {
                     }
                 }
             }
-            self.sort.push(SortKey { code: SmolStr::new(code), descending });
+            keys.push(SortKey { code: SmolStr::new(code), descending });
         }
+        // Not before all are read: what is ignored orders nothing.
+        self.sort.append(&mut keys);
         Ok(())
     }
 

@@ -4,6 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use cresset_definitions::FhirVersion;
+use cresset_fhir::ENTRIES_MAX;
 use serde_json::{Value, json};
 
 use super::fixture::{Fixture, admin, encounter, topic};
@@ -74,6 +75,21 @@ async fn a_condition_that_found_nothing_is_met_by_its_own_entry_only() {
     named["id"] = json!("x");
     let entries = [create(&patient("1"), Some("_id=x")), create(&named, None)];
     send(&fixture, "transaction", &entries).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_bundle_of_too_many_entries_is_too_large_however_many_they_are() {
+    let fixture = fixture();
+    let max = fixture.node.shared.config.limits.bundle_entries_max;
+    for kind in ["batch", "transaction"] {
+        for count in [max + 1, ENTRIES_MAX + 1] {
+            let entries = vec![request("DELETE", "Patient/nobody"); count];
+            let error = send(&fixture, kind, &entries).await.unwrap_err();
+            assert_eq!(error.kind(), Kind::TooLarge, "{kind} of {count}");
+        }
+    }
+    let entries = vec![request("GET", "Patient/nobody"); max];
+    send(&fixture, "batch", &entries).await.unwrap();
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cresset_definitions::{Definitions, SearchKind};
+use cresset_definitions::{Definitions, FhirVersion, SearchKind};
 use cresset_model::{Comparator, Issue, IssueCode, Issues, Modifier};
 use smallvec::SmallVec;
 use smol_str::format_smolstr;
@@ -130,7 +130,7 @@ fn read_modifier(
     let only = definitions.type_named(text).filter(|_| is_type).map(|definition| definition.name);
     let modifier = match only {
         Some(_) => Some(Modifier::Type),
-        None => Modifier::from_code(text),
+        None => modifier_of(definitions.version(), text),
     };
     let code = parameter.code();
     let kind = parameter.kind();
@@ -145,6 +145,14 @@ fn read_modifier(
                 format!("`{code}` is a {} parameter and does not have this modifier", kind.code());
             Err(Issue::error(IssueCode::UnsupportedModifier, text).into())
         }
+    }
+}
+
+/// The modifier of a code; R4 and R4B write `:of-type`, and `ofType` where they list the codes.
+fn modifier_of(version: FhirVersion, code: &str) -> Option<Modifier> {
+    match version {
+        FhirVersion::R4 | FhirVersion::R4B if code == "ofType" => Some(Modifier::OfType),
+        FhirVersion::R4 | FhirVersion::R4B | FhirVersion::R5 => Modifier::from_code(code),
     }
 }
 

@@ -389,6 +389,16 @@ fn escapes_make_separators_literal() {
 }
 
 #[test]
+fn of_type_is_also_written_as_r4_and_r4b_list_it() {
+    let query = "identifier:ofType=http://types|MR|12345";
+    for version in [FhirVersion::R4, FhirVersion::R4B] {
+        assert_eq!(matches(version, &patient(), query), Ok(true), "{version}");
+    }
+    let refused = crate::Criteria::parse(&scope(FhirVersion::R5), "Patient", query).unwrap_err();
+    assert_eq!(refused.0[0].code, IssueCode::UnsupportedModifier);
+}
+
+#[test]
 fn what_fhir_does_not_define_is_refused() {
     use IssueCode as Code;
     let check = |query: &str, code: Code| assert_eq!(refused("Patient", query), [code], "{query}");

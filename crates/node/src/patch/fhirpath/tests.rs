@@ -145,6 +145,70 @@ fn the_old_type_of_a_choice_goes_when_another_one_comes() {
 }
 
 #[test]
+fn what_is_said_of_a_primitive_goes_with_it() {
+    let replace =
+        operation("replace", "Patient.name[0].given[1]", &[("value", "valueString", json!("z"))]);
+    let replaced = patched(&patient(), vec![replace]).unwrap();
+    assert_eq!(replaced["name"][0], json!({"family": "A", "given": ["x", "z"]}));
+}
+
+#[test]
+fn primitives_with_extensions_only_are_replaced_and_deleted() {
+    let unknown = json!({"extension": [{"url": "urn:why", "valueCode": "unknown"}]});
+    let resource = json!({
+        "resourceType": "Patient",
+        "_birthDate": unknown,
+        "name": [
+            {"given": ["a", null], "_given": [null, unknown]},
+            {"_given": [unknown, unknown]},
+        ],
+    });
+    let text = |kind: &str, path: &str, value: &str| {
+        operation(kind, path, &[("value", "valueString", json!(value))])
+    };
+    let mut given = text("add", "Patient.name[1]", "z");
+    let name = json!({"name": "name", "valueString": "given"});
+    given["part"].as_array_mut().unwrap().push(name);
+    for (operation, pointer, wanted) in [
+        (
+            operation("replace", "Patient.birthDate", &[("value", "valueDate", json!("1970"))]),
+            "",
+            json!({"resourceType": "Patient", "birthDate": "1970", "name": resource["name"]}),
+        ),
+        (
+            operation("delete", "Patient.birthDate", &[]),
+            "",
+            json!({"resourceType": "Patient", "name": resource["name"]}),
+        ),
+        (text("replace", "Patient.name[0].given[1]", "z"), "/name/0", json!({"given": ["a", "z"]})),
+        (operation("delete", "Patient.name[0].given[1]", &[]), "/name/0", json!({"given": ["a"]})),
+        (
+            text("replace", "Patient.name[1].given[0]", "z"),
+            "/name/1",
+            json!({"given": ["z", null], "_given": [null, unknown]}),
+        ),
+        (
+            operation("delete", "Patient.name[1].given[0]", &[]),
+            "/name/1",
+            json!({"given": [null], "_given": [unknown]}),
+        ),
+        (given, "/name/1", json!({"given": [null, null, "z"], "_given": [unknown, unknown]})),
+    ] {
+        let patched = patched(&resource, vec![operation.clone()]);
+        let patched = patched.unwrap_or_else(|code| panic!("{code:?}: {operation}"));
+        assert_eq!(patched.pointer(pointer), Some(&wanted), "{operation}");
+    }
+}
+
+#[test]
+fn extensions_of_a_primitive_that_is_put_in_are_refused_rather_than_lost() {
+    let value = ("value", "valueString", json!("C"));
+    let mut replace = operation("replace", "Patient.name[1].family", &[value]);
+    replace["part"][2]["_valueString"] = json!({"id": "x"});
+    assert_eq!(patched(&patient(), vec![replace]), Err(IssueCode::PatchNotApplicable));
+}
+
+#[test]
 fn deleting_the_last_of_a_list_deletes_the_list_and_deleting_nothing_is_no_fault() {
     let operations = vec![
         operation("delete", "Patient.name[1]", &[]),
