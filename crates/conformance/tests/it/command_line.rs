@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use cresset_conformance::{
-    Client, Detour, Options, Server, Subscribe, Version, cresset, patient, until, verifies,
+    Client, Detour, Filter, Options, Server, Subscribe, Version, cresset, patient, until, verifies,
 };
 use serde_json::Value;
 
@@ -299,7 +299,17 @@ async fn topics_and_subscriptions_move_between_servers_of_all_versions() {
     let server = Server::start().await;
     let folder = tempfile::tempdir().expect("a folder");
     for from in server.bases() {
-        from.subscribe(&Subscribe::websocket(TOPIC).heartbeat_period(60)).await;
+        let asked = Subscribe::websocket(TOPIC).heartbeat_period(60);
+        // The same two filters, of which one has a value with an ampersand: in R4 and R4B as one text.
+        let asked = match from.version {
+            Version::R4 | Version::R4B => {
+                asked.filter(Filter::new("family", "Mark%2CA%26gender=male&_id=p0").of("Patient"))
+            }
+            Version::R5 => asked
+                .filter(Filter::new("family", "Mark,A&gender=male").of("Patient"))
+                .filter(Filter::new("_id", "p0")),
+        };
+        from.subscribe(&asked).await;
         let file = folder.path().join(from.version.path()).display().to_string();
         let (code, out) = run(&["export", "--server", &from.url, "--output", &file]).await;
         assert_eq!(code, 0, "{out}");
@@ -311,11 +321,11 @@ async fn topics_and_subscriptions_move_between_servers_of_all_versions() {
             assert_eq!(code, 0, "{from:?} to {version}: {out}");
             let (_, out) = run(&["subscription", "list", "--server", &to.url]).await;
             assert!(out.contains(TOPIC), "{out}");
-            save(&to, 0..1).await;
+            save(&to, 0..2).await;
             let (_, out) = run(&["subscription", "list", "--server", &to.url, "--json"]).await;
             let list: Value = serde_json::from_str(&out).expect("JSON");
             let id = list[0]["id"].as_str().expect("an id");
-            assert_eq!(to.count(id).await, 1, "the topic works there");
+            assert_eq!(to.count(id).await, 1, "topic and filters work there: {list:#}");
         }
     }
 }
