@@ -154,7 +154,7 @@ export function subscription(version, { topic, filters = [], content = "id-only"
     return defined({
       ...common,
       topic,
-      filterBy: filters.length ? filters.map(filterBy) : undefined,
+      filterBy: filters.length ? filters.flatMap(filterBy) : undefined,
       channelType: { system: CHANNEL_TYPES, code },
       endpoint,
       heartbeatPeriod,
@@ -183,12 +183,25 @@ export function subscription(version, { topic, filters = [], content = "id-only"
   });
 }
 
-/** `[Type?]parameter[:modifier]=value` as R5's element. */
-function filterBy(filter) {
-  const read = /^(?:([A-Z]\w*)[?.])?([^:=]+)(?::([^=]+))?=(.+)$/.exec(filter);
-  if (!read) throw new TypeError("a filter is [Type?]parameter[:modifier]=value");
-  const [, resourceType, filterParameter, modifier, value] = read;
-  return { ...(resourceType && { resourceType }), filterParameter, ...(modifier && { modifier }), value };
+/** `[Type?]parameter[:modifier]=value`, or several joined by `&`, percent-encoded: as R5's elements. */
+function filterBy(filters) {
+  const [, type, pairs] = /^(?:(\w*)\?)?(.*)$/s.exec(filters);
+  return pairs.split("&").map((pair) => {
+    const [name, value] = pair.split(/=(.*)/s, 2).map(decoded);
+    const read = /^(?:([A-Z]\w*)\.)?(.+?)(?::([^:./]+))?$/s.exec(name);
+    if (!read || !value) throw new TypeError("a filter is [Type?]parameter[:modifier]=value");
+    const [, typeOfPair, filterParameter, modifier] = read;
+    const resourceType = type || typeOfPair;
+    return { ...(resourceType && { resourceType }), filterParameter, ...(modifier && { modifier }), value };
+  });
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function issues(text) {

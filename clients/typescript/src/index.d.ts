@@ -104,6 +104,7 @@ export function subscription(
   version: FhirVersion,
   asked: {
     topic: string;
+    /** Each `[Type?]parameter[:modifier]=value`, or several joined by `&`; percent-encoded. */
     filters?: string[];
     content?: PayloadContent;
     endpoint?: string;
