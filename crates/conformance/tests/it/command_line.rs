@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use cresset_conformance::{
     Client, Detour, Filter, Options, Server, Subscribe, Version, cresset, patient, until, verifies,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use liar::Liar;
 
@@ -232,7 +232,7 @@ async fn receive_verifies_and_prints_notifications_and_fails_when_told_to() {
         let printed: Vec<Value> =
             printed.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         assert_eq!(printed[0]["type"], "handshake");
-        assert_eq!(printed[1]["events"], serde_json::json!([1]));
+        assert_eq!(printed[1]["events"], json!([1]));
         assert!(printed[1]["message"].is_string(), "{printed:?}");
         base.remove("Patient/p0").await;
 
@@ -291,6 +291,40 @@ async fn subscriptions_are_listed_shown_and_turned_off() {
         for id in 0..2 {
             base.remove(&format!("Patient/p{id}")).await;
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_other_version_has_no_form_for_is_exported_listed_and_refused() {
+    let server = Server::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("exported").display().to_string();
+    let from = server.base(Version::R4);
+    let query = json!({
+        "resourceType": "Subscription", "status": "requested", "reason": "a test",
+        "criteria": "Encounter?status=in-progress", "channel": {"type": "websocket"},
+    });
+    let query = from.create(&query).await["id"].as_str().expect("an id").to_owned();
+    let off = from.subscribe(&Subscribe::websocket(TOPIC).status("off")).await;
+    let (code, out) = run(&["subscription", "list", "--server", &from.url]).await;
+    assert!(code == 0 && out.contains(&format!("{query} active is no subscription")), "{out}");
+    let (code, out) = run(&["export", "--server", &from.url, "--output", &file]).await;
+    assert_eq!(code, 0, "{out}");
+    for (version, more, expect) in [
+        (Version::R4B, None, (0, 1)),
+        (Version::R4B, Some("--off"), (0, 2)),
+        (Version::R5, None, (2, 0)),
+    ] {
+        let options = Options::untouched().set("topics.bundled", false);
+        let other = Server::start_with(options).await;
+        let to = other.base(version);
+        let mut arguments = vec!["import", "--server", &to.url, &file];
+        arguments.extend(more);
+        let (code, out) = run(&arguments).await;
+        let active = to.read("Subscription?status=active").await["total"].as_u64();
+        assert_eq!((code, active), (expect.0, Some(expect.1)), "{version}: {out}");
+        let left_out = out.contains(&format!("Subscription/{off}: left out"));
+        assert_eq!(left_out, more.is_none(), "{out}");
     }
 }
 

@@ -173,7 +173,7 @@ pub(crate) enum Subscription {
 pub(crate) struct Export {
     #[command(flatten)]
     pub(crate) server: Server,
-    /// File to write; without it, standard output.
+    /// File to write, which only its owner may read if it is new; without it, standard output.
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }
@@ -186,6 +186,9 @@ pub(crate) struct Import {
     /// File that `export` wrote, from a server of any version.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// Create subscriptions that were off, too; like all others they begin anew.
+    #[arg(long)]
+    pub(crate) off: bool,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,
