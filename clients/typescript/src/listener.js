@@ -209,7 +209,8 @@ function isTransient(error) {
   return error instanceof Disconnected || error instanceof UnreachableError;
 }
 
-/** Whether `$events` is refused, or answered with something else, for good. */
+/** Whether `$events` is refused, or answered with something else, for good; with another token it may be answered. */
 function isFinal(error) {
-  return (error instanceof RefusedError && !error.isTransient) || error instanceof InvalidNotification || error instanceof SyntaxError;
+  const isRefused = error instanceof RefusedError && !error.isTransient && ![401, 403].includes(error.status);
+  return isRefused || error instanceof InvalidNotification || error instanceof SyntaxError;
 }

@@ -107,6 +107,15 @@ test("a server that answers no $events is asked a bounded number of times", asyn
   assert.equal(of.asked.length, 21);
 });
 
+test("what a token does not allow is an error, and nothing is lost", async () => {
+  for (const status of [401, 403]) {
+    const of = server([[handshake(0), event(1), event(4)]], () => status);
+    const [seen, error] = await numbers(of, 4);
+    assert.deepEqual([seen, error?.status], [[1], status]);
+    assert.equal(of.asked.length, 1);
+  }
+});
+
 test("a server that lies about numbers is told as an error", async () => {
   for (const lie of [event("18446744073709551615"), handshake(0)]) {
     const of = server([[handshake(0), event(1), lie]], () => 404);
