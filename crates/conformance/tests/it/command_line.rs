@@ -268,6 +268,17 @@ async fn check_finds_nothing_wrong_with_this_server_and_leaves_nothing_behind() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_ends_a_check_and_deletes_its_subscription() {
+    let liar = Liar::start().await;
+    let mut check = Running::start(&["check", liar.base(), "--write", "--topic", TOPIC]);
+    until("it looks at its subscription", || async { (liar.asked_for_status() > 0).then_some(()) })
+        .await;
+    check.interrupt();
+    assert_eq!(check.ended().await, 1);
+    assert_eq!(liar.deleted(), 3, "also the two that should have been refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn subscriptions_are_listed_shown_and_turned_off() {
     let server = Server::start().await;
     for base in server.bases() {
