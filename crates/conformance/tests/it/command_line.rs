@@ -1,5 +1,5 @@
 //! `cresset tail`, `receive`, `check`, `subscription`, `export` and `import` against the real server, and `tail`
-//! against one that lies.
+//! against one that lies; and the examples of the client library.
 
 mod liar;
 
@@ -8,7 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use cresset_conformance::{
-    Client, Detour, Filter, Options, Server, Subscribe, Version, cresset, patient, until, verifies,
+    Client, Detour, Filter, Options, Server, Subscribe, Version, cresset, example, patient, until,
+    verifies,
 };
 use serde_json::{Value, json};
 
@@ -39,7 +40,10 @@ fn lines(of: impl Read + Send + 'static) -> Lines {
 
 impl Running {
     fn start(arguments: &[&str]) -> Self {
-        let mut command = cresset(arguments);
+        Self::of(cresset(arguments))
+    }
+
+    fn of(mut command: Command) -> Self {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
         let out = lines(child.stdout.take().expect("piped"));
@@ -65,6 +69,14 @@ impl Running {
         until(&format!("it prints {count} events"), || async {
             let numbers: Vec<u64> = self.out().iter().map(|line| event(line)).collect();
             (numbers.len() >= count).then_some(numbers)
+        })
+        .await
+    }
+
+    /// The rest of the first line on standard output that begins so.
+    async fn printed(&self, prefix: &str) -> String {
+        until(&format!("it prints {prefix:?}"), || async {
+            self.out().iter().find_map(|line| line.strip_prefix(prefix).map(str::to_owned))
         })
         .await
     }
@@ -372,5 +384,40 @@ async fn topics_and_subscriptions_move_between_servers_of_all_versions() {
             let id = list[0]["id"].as_str().expect("an id");
             assert_eq!(to.count(id).await, 1, "topic and filters work there: {list:#}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_librarys_example_listens_and_deletes_its_subscription_on_ctrl_c() {
+    let server = Server::start().await;
+    for base in server.bases() {
+        let mut listen = Running::of(example("listen", &[&base.url, TOPIC]));
+        listen.printed("Connected").await;
+        save(&base, 0..2).await;
+        for number in ["1 ", "2 "] {
+            let focus = listen.printed(number).await;
+            assert!(focus.contains("Patient/p"), "{focus}");
+        }
+        listen.interrupt();
+        assert_eq!(listen.ended().await, 0);
+        assert_eq!(base.read("Subscription").await["entry"], Value::Null, "nothing is left");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_librarys_example_receives_what_is_signed() {
+    let options = Options::default().set("delivery.signing-keys", vec![KEY]);
+    let server = Server::start_with(options).await;
+    for base in server.bases() {
+        let receive = Running::of(example("receive", &["127.0.0.1:0", KEY]));
+        let endpoint = receive.printed("listening on ").await;
+        let id = base.subscribe(&Subscribe::rest_hook(TOPIC, &endpoint)).await;
+        base.wait_for_status(&id, "active").await;
+        save(&base, 0..2).await;
+        for number in ["event 1", "event 2"] {
+            receive.printed(number).await;
+        }
+        let unsigned = base.request(reqwest::Method::POST, &endpoint).body("{}").send().await;
+        assert_eq!(unsigned.status, 401);
     }
 }
