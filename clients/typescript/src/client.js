@@ -23,6 +23,14 @@ export class RefusedError extends Error {
   }
 }
 
+/** There was no answer, or only a part of one; `cause` is what `fetch` threw. */
+export class UnreachableError extends Error {
+  constructor(cause) {
+    super(`the server did not answer: ${cause.message}`, { cause });
+    this.name = "UnreachableError";
+  }
+}
+
 export class Client {
   #token;
 
@@ -112,15 +120,20 @@ export class Client {
     if (body) headers["content-type"] = MIME_TYPE;
     // The next page of a search may be anywhere; the token is this server's.
     if (this.#token && url.origin === this.base.origin) headers.authorization = `Bearer ${this.#token}`;
-    const answer = await this.fetch(url, {
-      method,
-      headers,
-      body: body && JSON.stringify(body),
-      signal: AbortSignal.timeout(this.timeout),
-    });
-    const text = await answer.text();
+    const signal = AbortSignal.timeout(this.timeout);
+    const { answer, text } = await this.#answer(url, { method, headers, body: body && JSON.stringify(body), signal });
     if (!answer.ok) throw new RefusedError(answer.status, issues(text));
     return text ? JSON.parse(text) : {};
+  }
+
+  /** What is thrown where there is no answer, or it ends early, differs between browsers and Node. */
+  async #answer(url, request) {
+    try {
+      const answer = await this.fetch(url, request);
+      return { answer, text: await answer.text() };
+    } catch (error) {
+      throw new UnreachableError(error);
+    }
   }
 }
 
@@ -154,7 +167,7 @@ export function subscription(version, { topic, filters = [], content = "id-only"
     return defined({
       ...common,
       topic,
-      filterBy: filters.length ? filters.map(filterBy) : undefined,
+      filterBy: filters.length ? filters.flatMap(filterBy) : undefined,
       channelType: { system: CHANNEL_TYPES, code },
       endpoint,
       heartbeatPeriod,
@@ -183,12 +196,25 @@ export function subscription(version, { topic, filters = [], content = "id-only"
   });
 }
 
-/** `[Type?]parameter[:modifier]=value` as R5's element. */
-function filterBy(filter) {
-  const read = /^(?:([A-Z]\w*)[?.])?([^:=]+)(?::([^=]+))?=(.+)$/.exec(filter);
-  if (!read) throw new TypeError("a filter is [Type?]parameter[:modifier]=value");
-  const [, resourceType, filterParameter, modifier, value] = read;
-  return { ...(resourceType && { resourceType }), filterParameter, ...(modifier && { modifier }), value };
+/** `[Type?]parameter[:modifier]=value`, or several joined by `&`, percent-encoded: as R5's elements. */
+function filterBy(filters) {
+  const [, type, pairs] = /^(?:(\w*)\?)?(.*)$/s.exec(filters);
+  return pairs.split("&").map((pair) => {
+    const [name, value] = pair.split(/=(.*)/s, 2).map(decoded);
+    const read = /^(?:([A-Z]\w*)\.)?(.+?)(?::([^:./]+))?$/s.exec(name);
+    if (!read || !value) throw new TypeError("a filter is [Type?]parameter[:modifier]=value");
+    const [, typeOfPair, filterParameter, modifier] = read;
+    const resourceType = type || typeOfPair;
+    return { ...(resourceType && { resourceType }), filterParameter, ...(modifier && { modifier }), value };
+  });
+}
+
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function issues(text) {

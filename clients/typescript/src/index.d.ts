@@ -86,6 +86,8 @@ export class RefusedError extends Error {
   readonly issues: string[];
   readonly isTransient: boolean;
 }
+/** There was no answer, or only a part of one; `cause` is what `fetch` threw. */
+export class UnreachableError extends Error {}
 export class Client {
   constructor(base: string, options?: { token?: string; fetch?: typeof fetch; timeout?: number });
   readonly base: URL;
@@ -104,6 +106,7 @@ export function subscription(
   version: FhirVersion,
   asked: {
     topic: string;
+    /** Each `[Type?]parameter[:modifier]=value`, or several joined by `&`; percent-encoded. */
     filters?: string[];
     content?: PayloadContent;
     endpoint?: string;

@@ -1,7 +1,7 @@
 /** A subscription's events over a websocket, each once and in order, across broken connections. */
 
 import { Backoff } from "./backoff.js";
-import { RefusedError } from "./client.js";
+import { RefusedError, UnreachableError } from "./client.js";
 import { InvalidNotification, parseNotification, subscriptionId } from "./notification.js";
 import { Sequence } from "./sequence.js";
 
@@ -206,11 +206,11 @@ class Disconnected extends Error {
 
 function isTransient(error) {
   if (error instanceof RefusedError) return error.isTransient;
-  // `fetch` throws a TypeError with a cause, or a DOMException for a timeout, when there is no answer.
-  return error instanceof Disconnected || error.name === "TimeoutError" || (error instanceof TypeError && "cause" in error) || error.message === "Failed to fetch";
+  return error instanceof Disconnected || error instanceof UnreachableError;
 }
 
-/** Whether `$events` is refused, or answered with something else, for good. */
+/** Whether `$events` is refused, or answered with something else, for good; with another token it may be answered. */
 function isFinal(error) {
-  return (error instanceof RefusedError && !error.isTransient) || error instanceof InvalidNotification || error instanceof SyntaxError;
+  const isRefused = error instanceof RefusedError && !error.isTransient && ![401, 403].includes(error.status);
+  return isRefused || error instanceof InvalidNotification || error instanceof SyntaxError;
 }

@@ -22,6 +22,20 @@ test("a subscription has the form of each version", () => {
   assert.equal(subscription("R5", { topic: TOPIC, endpoint: "http://h" }).channelType.code, "rest-hook");
 });
 
+test("a text of filters has the same meaning in each version", () => {
+  const made = (filters) => subscription("R5", { topic: TOPIC, filters }).filterBy;
+  assert.deepEqual(made(["Encounter?status=in-progress&class=urn:x%7CIMP"]), [
+    { resourceType: "Encounter", filterParameter: "status", value: "in-progress" },
+    { resourceType: "Encounter", filterParameter: "class", value: "urn:x|IMP" },
+  ]);
+  assert.deepEqual(made(["code=a%26b%3D%2Cc+d", "?patient:Patient.name=50%", "Encounter.code:in=http://v?x=y"]), [
+    { filterParameter: "code", value: "a&b=,c+d" },
+    { filterParameter: "patient:Patient.name", value: "50%" },
+    { resourceType: "Encounter", filterParameter: "code", modifier: "in", value: "http://v?x=y" },
+  ]);
+  for (const text of ["", "a", "=b", "a=", "a=b&c"]) assert.throws(() => made([text]), TypeError, text);
+});
+
 test("capabilities are read however operations are named", () => {
   const resource = [{ type: "Subscription", operation: [{ name: "$status" }, { name: "events" }] }];
   const statement = { resourceType: "CapabilityStatement", fhirVersion: "4.3.0", rest: [{ mode: "server", resource }] };

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Client, Fault, Listener, RefusedError } from "../src/index.js";
+import { Client, Fault, Listener, RefusedError, UnreachableError } from "../src/index.js";
 import { renewalDelay } from "../src/listener.js";
 
 function notification(type, count, numbers = []) {
@@ -107,6 +107,15 @@ test("a server that answers no $events is asked a bounded number of times", asyn
   assert.equal(of.asked.length, 21);
 });
 
+test("what a token does not allow is an error, and nothing is lost", async () => {
+  for (const status of [401, 403]) {
+    const of = server([[handshake(0), event(1), event(4)]], () => status);
+    const [seen, error] = await numbers(of, 4);
+    assert.deepEqual([seen, error?.status], [[1], status]);
+    assert.equal(of.asked.length, 1);
+  }
+});
+
 test("a server that lies about numbers is told as an error", async () => {
   for (const lie of [event("18446744073709551615"), handshake(0)]) {
     const of = server([[handshake(0), event(1), lie]], () => 404);
@@ -124,6 +133,30 @@ test("a server that is never there is an error after so many tries, and one that
   assert.equal(of.tokens(), 21);
   const [, gone] = await numbers({ ...of, client: new Client("http://h", { fetch: async () => new Response("", { status: 404 }) }) }, 1);
   assert.equal(gone?.status, 404);
+});
+
+test("no answer is tried again, whatever it is called by the browser", async () => {
+  const thrown = [
+    new TypeError("fetch failed", { cause: new Error("ECONNREFUSED") }),
+    new TypeError("Failed to fetch"),
+    new TypeError("network error"),
+    new TypeError("NetworkError when attempting to fetch resource."),
+    new TypeError("Load failed"),
+    new DOMException("The operation was aborted due to timeout", "TimeoutError"),
+  ];
+  for (const error of thrown) {
+    const of = server([[handshake(0), event(1)]], () => []);
+    const { fetch } = of.client;
+    const half = new ReadableStream({ pull: (controller) => controller.error(error) });
+    const broken = [() => Promise.reject(error), () => new Response(half)];
+    of.client.fetch = async (url) => (broken.length ? broken.shift()() : fetch(url));
+    assert.deepEqual(await numbers(of, 1), [[1], undefined], error.message);
+    assert.equal(broken.length, 0);
+  }
+  const of = server([], () => []);
+  of.client.fetch = () => Promise.reject(thrown[0]);
+  const [, error] = await numbers(of, 1);
+  assert.ok(error instanceof UnreachableError && error.cause === thrown[0], error);
 });
 
 test("a token is renewed before its end and never all the time", () => {

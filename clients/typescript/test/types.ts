@@ -2,7 +2,7 @@
 
 import type * as declared from "../src/index.js";
 import { Backoff } from "../src/backoff.js";
-import { Client, RefusedError, parseCapabilities, subscription } from "../src/client.js";
+import { Client, RefusedError, UnreachableError, parseCapabilities, subscription } from "../src/client.js";
 import { Listener } from "../src/listener.js";
 import { InvalidNotification, parseNotification, resourceOf } from "../src/notification.js";
 import { Fault, Sequence } from "../src/sequence.js";
@@ -16,6 +16,7 @@ export const modules: typeof declared = {
   Listener,
   RefusedError,
   Sequence,
+  UnreachableError,
   parseCapabilities,
   parseNotification,
   resourceOf,

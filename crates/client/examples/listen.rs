@@ -4,6 +4,7 @@
 #![expect(clippy::print_stdout, reason = "it is what it is for")]
 
 use std::error::Error;
+use std::pin::pin;
 
 use cresset_client::{Client, Listener, Options, Start, Subscription, Update};
 
@@ -18,10 +19,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let created = client.subscribe(version, &Subscription::websocket(&topic)).await?;
     let id = created.id.ok_or("the server gave no id")?;
     let mut listener = Listener::new(client.clone(), &id, Start::After(0), Options::default());
+    let mut end = pin!(tokio::signal::ctrl_c());
     loop {
         let update = tokio::select! {
             update = listener.next() => update?,
-            _ = tokio::signal::ctrl_c() => break,
+            _ = &mut end => break,
         };
         if let Update::Event(arrival) = update {
             let focus = arrival.event.focus.and_then(|focus| focus.reference);

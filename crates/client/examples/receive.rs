@@ -53,6 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         receiver = receiver.verified(Verifier::new(keys.iter().map(String::as_str))?);
     }
     let listener = tokio::net::TcpListener::bind(address).await?;
+    println!("listening on http://{}", listener.local_addr()?);
     axum::serve(listener, Router::new().fallback_service(receiver)).await?;
     Ok(())
 }

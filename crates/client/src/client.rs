@@ -1,4 +1,6 @@
 //! Requests to one base of a FHIR server.
+//!
+//! Its tests are in `client/tests.rs`.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -24,6 +26,8 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Most pages of a search that are followed: a server whose pages never end is not read for ever.
 const PAGES_MAX: usize = 10_000;
+/// Most tries to change what others change, too.
+const TRIES_MAX: u32 = 3;
 /// Most issues of a refusal that are kept.
 const ISSUES_MAX: usize = 20;
 const MIME_TYPE: &str = "application/fhir+json";
@@ -130,18 +134,33 @@ impl Client {
     }
 
     /// Asks for a status: `requested` begins again, `off` ends. Gives the resource as the server has it then.
+    /// What somebody else changes meanwhile stays.
     ///
     /// # Errors
     ///
-    /// If the server does not have it, or refuses.
+    /// If the server does not have it, refuses, or has another version of it each time.
     pub async fn set_status(&self, id: &str, status: SubscriptionStatus) -> Result<Value, Error> {
+        let mut tries = 1;
+        loop {
+            match self.try_set_status(id, status).await {
+                Err(Error::Refused { status: 412, .. }) if tries < TRIES_MAX => tries += 1,
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn try_set_status(&self, id: &str, status: SubscriptionStatus) -> Result<Value, Error> {
         let path = format!("Subscription/{id}");
         let mut resource = self.get(&path).await?;
         if !resource.is_object() {
             return Err(Error::Answer("the Subscription is no resource"));
         }
         resource["status"] = status.code().into();
-        self.send(Method::PUT, &path, Some(&resource)).await
+        let mut request = self.request(Method::PUT, self.url(&path)?, Some(&resource));
+        if let Some(version) = resource["meta"]["versionId"].as_str() {
+            request = request.header("if-match", format!("W/\"{version}\""));
+        }
+        answer(request).await
     }
 
     /// What `$status` says of a subscription.
@@ -203,7 +222,7 @@ impl Client {
         }
         let mut found = Vec::new();
         for _ in 0..PAGES_MAX {
-            let page = self.send_to(Method::GET, url.clone(), None).await?;
+            let page = answer(self.request(Method::GET, url.clone(), None)).await?;
             let is_match = |entry: &&Value| entry["search"]["mode"].as_str() != Some("outcome");
             let entries = items(&page, "entry").iter().filter(is_match);
             found.extend(entries.map(|entry| entry["resource"].clone()));
@@ -256,15 +275,10 @@ impl Client {
     }
 
     async fn send(&self, method: Method, path: &str, body: Option<&Value>) -> Result<Value, Error> {
-        self.send_to(method, self.url(path)?, body).await
+        answer(self.request(method, self.url(path)?, body)).await
     }
 
-    async fn send_to(
-        &self,
-        method: Method,
-        url: Url,
-        body: Option<&Value>,
-    ) -> Result<Value, Error> {
+    fn request(&self, method: Method, url: Url, body: Option<&Value>) -> RequestBuilder {
         let is_ours = url.origin() == self.base.origin();
         let mut request = self.http.request(method, url).header("accept", MIME_TYPE);
         if let Some(body) = body {
@@ -277,7 +291,7 @@ impl Client {
         if let Some(bearer) = self.bearer.as_ref().filter(|_| is_ours) {
             request = request.bearer_auth(bearer);
         }
-        answer(request).await
+        request
     }
 
     fn url(&self, path: &str) -> Result<Url, Error> {
@@ -322,3 +336,6 @@ fn issues(outcome: &Value) -> Vec<String> {
     };
     items(outcome, "issue").iter().filter_map(told).take(ISSUES_MAX).collect()
 }
+
+#[cfg(test)]
+mod tests;

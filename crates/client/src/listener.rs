@@ -229,6 +229,8 @@ impl Listener {
             Err(Error::Refused { status: 404 | 422, .. }) if self.has_more_than(&range) => {
                 self.sequence.answered_with_nothing();
             }
+            // With another token they may be had: they are not lost.
+            Err(error @ Error::Refused { status: 401 | 403, .. }) => return Err(error),
             Err(Error::Refused { .. } | Error::Notification(_) | Error::Answer(_)) => {
                 self.sequence.refused();
             }

@@ -50,7 +50,7 @@ pub use relay::{LINK_BASE_URL, Relay, TakenMail};
 pub use reply::{Outcome, OutcomeIssue, Reply};
 pub use resource::{encounter, observation, patient};
 pub use rogue::{Misbehaviour, Rogue};
-pub use server::{Options, Server, cresset};
+pub use server::{Options, Server, cresset, example};
 pub use socket::{Closed, Socket};
 pub use subscription::{Channel, Filter, Subscribe, set};
 pub use tls_front::TlsFront;

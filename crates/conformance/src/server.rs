@@ -364,6 +364,22 @@ pub fn cresset(arguments: &[&str]) -> Command {
     command
 }
 
+/// An example of the client library, which is built with the tests.
+///
+/// # Panics
+/// If it is not.
+pub fn example(name: &str, arguments: &[&str]) -> Command {
+    let file = binary().with_file_name("examples").join(name);
+    assert!(
+        file.exists(),
+        "{} is not built: cargo build -p cresset-client --examples --profile test",
+        file.display()
+    );
+    let mut command = Command::new(file);
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
 /// The command of a server, without what comes of its output.
 fn command(folder: &Path, options: &Options) -> Command {
     let mut command = cresset(&["serve", "--listen", "127.0.0.1:0"]);

@@ -253,13 +253,14 @@ fn subscription(
 }
 
 impl Filled<'_> {
-    /// As a search string: `Type?name:modifier=prefixvalue`.
+    /// As a search string: `Type?name:modifier=prefixvalue`, with what ends a value escaped (RQ-FL-02).
     fn criteria(&self) -> String {
         let name = &self.definition.filter_parameter;
         let (modifier, prefix) =
             if self.how.starts_with(':') { (self.how, "") } else { ("", self.how) };
         let resource_type = self.resource_type().map_or_else(String::new, |one| format!("{one}?"));
-        format!("{resource_type}{name}{modifier}={prefix}{}", self.value)
+        let value = self.value.replace('%', "%25").replace('&', "%26");
+        format!("{resource_type}{name}{modifier}={prefix}{value}")
     }
 
     /// As `filterBy`.

@@ -67,7 +67,7 @@ pub(crate) fn check(arguments: &Check) -> anyhow::Result<ExitCode> {
         let mut findings = reading::probe(&target).await;
         progress.step();
         if arguments.write {
-            findings.extend(writing::probe(&target, arguments.topic.as_deref()).await);
+            findings.extend(writing::probe(&target, arguments.topic.as_deref()).await?);
         }
         progress.step();
         Ok((capabilities, findings))

@@ -38,13 +38,17 @@ pub(crate) enum Command {
     /// Ask a server why a change is an event of a subscription, or is not.
     Explain(Explain),
     /// Write the topics and subscriptions of a server to a file.
+    ///
+    /// What subscriptions send along is in it as it is, such as a token in a header: keep the file like one.
     Export(remote::Export),
     /// Write completions, the manual page or the reference of this command line.
     #[command(subcommand)]
     Generate(remote::Generate),
     /// Create the topics and subscriptions of a file on a server, which may be of another FHIR version.
     ///
-    /// Ends with 0 if all were created, with 2 if the server refused some, and with 1 if it could not be asked.
+    /// Subscriptions get new ids and begin anew; those with status off or entered-in-error are left out unless --off is given.
+    /// Ends with 0 if no other is missing, with 2 if some were refused or have no form in the other version, and with 1 if the
+    /// server could not be asked.
     Import(remote::Import),
     /// Be an endpoint of rest-hook subscriptions: answer and print what comes.
     Receive(remote::Receive),

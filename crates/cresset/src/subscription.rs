@@ -1,11 +1,7 @@
 //! `cresset subscription`: what a server's subscriptions are, and a hand on them.
 
-use std::fmt::Write as _;
-
 use anyhow::Context;
-use cresset_client::{
-    Capabilities, Client, FhirVersion, Notification, Subscription, SubscriptionStatus,
-};
+use cresset_client::{Client, FhirVersion, Notification, Subscription, SubscriptionStatus};
 use serde_json::{Value, json};
 
 use crate::cli::remote::Subscription as What;
@@ -32,46 +28,38 @@ pub(crate) fn subscription(what: &What) -> anyhow::Result<()> {
     crate::print(&text)
 }
 
-/// The subscriptions to topics, with their resources.
-pub(crate) async fn all(
-    client: &Client,
-    capabilities: &Capabilities,
-) -> anyhow::Result<Vec<(Subscription, Value)>> {
-    let found = client.search("Subscription", &[]).await?;
-    // Others, to a query of R4, are none of ours.
-    let read = found.into_iter().filter_map(|resource| {
-        Some((Subscription::parse(capabilities.version, &resource).ok()?, resource))
-    });
-    Ok(read.collect())
-}
-
 async fn list(
     client: &Client,
     status: Option<SubscriptionStatus>,
     json: bool,
 ) -> anyhow::Result<String> {
-    let capabilities = client.capabilities().await?;
-    let mut all = all(client, &capabilities).await?;
-    all.retain(|(subscription, _)| status.is_none_or(|status| subscription.status == status));
+    let version = client.capabilities().await?.version;
+    let mut all = client.search("Subscription", &[]).await?;
+    all.retain(|resource| status.is_none_or(|status| resource["status"] == status.code()));
     if json {
-        let resources: Vec<Value> = all.into_iter().map(|(_, resource)| resource).collect();
-        return Ok(format!("{:#}\n", Value::from(resources)));
+        return Ok(format!("{:#}\n", Value::from(all)));
     }
     let paint = Paint::stdout();
-    let mut text = String::new();
-    for (subscription, _) in &all {
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "{} {} {} {} {}",
+    Ok(all.iter().map(|resource| row(paint, version, resource)).collect())
+}
+
+fn row(paint: Paint, version: FhirVersion, resource: &Value) -> String {
+    match Subscription::parse(version, resource) {
+        Ok(subscription) => format!(
+            "{} {} {} {} {}\n",
             paint.bold(subscription.id.as_deref().unwrap_or("-")),
             painted(paint, subscription.status),
             subscription.channel_type.code,
             subscription.topic,
             paint.dim(subscription.endpoint.as_deref().unwrap_or_default()),
-        );
+        ),
+        // Such as one of R4 to a query.
+        Err(error) => {
+            let text = |member: &str| resource[member].as_str().unwrap_or("-");
+            let (id, status) = (paint.bold(text("id")), paint.odd(text("status")));
+            format!("{id} {status} is no subscription to a topic: {error}\n")
+        }
     }
-    Ok(text)
 }
 
 fn painted(paint: Paint, status: SubscriptionStatus) -> String {
@@ -164,4 +152,25 @@ fn issues(outcome: &Value) -> String {
         issue["details"]["text"].as_str().or_else(|| issue["diagnostics"].as_str())
     });
     texts.map(|text| format!("{text}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_listed_all_the_same() {
+        let paint = Paint::plain();
+        let topic = Subscription::websocket("http://example.org/t").render(FhirVersion::R4);
+        assert_eq!(
+            row(paint, FhirVersion::R4, &topic),
+            "- requested websocket http://example.org/t \n"
+        );
+        let query = json!({
+            "resourceType": "Subscription", "id": "q", "status": "active",
+            "criteria": "Encounter?status=in-progress", "channel": {"type": "rest-hook"},
+        });
+        let row = row(paint, FhirVersion::R4, &query);
+        assert!(row.starts_with("q active is no subscription to a topic: criteria"), "{row}");
+    }
 }

@@ -78,7 +78,7 @@ async fn subscribe(
         bail!("the server does not offer the topic {topic}; it offers\n  {}", topics.join("\n  "));
     }
     let asked = Subscription {
-        filters: arguments.filters.clone(),
+        filters: arguments.filters.iter().flat_map(|filters| filters.0.clone()).collect(),
         content: arguments.content,
         heartbeat_period: arguments.heartbeat_period,
         ..Subscription::websocket(topic)

@@ -3,9 +3,12 @@
 //!
 //! The file is a collection Bundle of the resources as the server had them, with the version in the MIME parameter
 //! of its own `meta.tag`. Subscriptions get new ids, and begin anew with status `requested`; topics keep theirs, so
-//! that importing twice changes nothing. Headers that the server masks are lost.
+//! that importing twice changes nothing. A subscription stays what it is between servers that have the same form of
+//! it, with all that no other form has. What a subscription sends along is in the file as it is, tokens too.
 
-use std::fs;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -17,7 +20,6 @@ use serde_json::{Value, json};
 
 use crate::cli::remote::{Export, Import};
 use crate::remote::{client, run};
-use crate::subscription::all;
 use crate::terminal::{Paint, Progress, note};
 
 #[cfg(test)]
@@ -36,23 +38,29 @@ pub(crate) fn export(arguments: &Export) -> anyhow::Result<()> {
     let text = format!("{bundle:#}\n");
     match &arguments.output {
         Some(file) => {
-            fs::write(file, text).with_context(|| format!("{} cannot be written", file.display()))
+            write(file, &text).with_context(|| format!("{} cannot be written", file.display()))
         }
         None => crate::print(&text),
     }
 }
 
+/// Writes a file that, if it is new, is its owner's alone: there may be tokens in headers.
+fn write(file: &Path, text: &str) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(file)?;
+    file.write_all(text.as_bytes())
+}
+
 async fn collect(client: &Client) -> anyhow::Result<Value> {
     let mut progress = Progress::new("asked", 3);
-    let capabilities = client.capabilities().await?;
+    let version = client.capabilities().await?.version;
     progress.step();
-    let version = capabilities.version;
     let topics = topics(client, version).await?;
     progress.step();
-    let subscriptions = all(client, &capabilities).await?;
+    // Also those that only this server understands.
+    let subscriptions = client.search("Subscription", &[]).await?;
     progress.step();
-    let resources =
-        topics.into_iter().chain(subscriptions.into_iter().map(|(_, resource)| resource));
+    let resources = topics.into_iter().chain(subscriptions);
     let entries: Vec<Value> = resources.map(|resource| json!({ "resource": resource })).collect();
     let mut bundle = json!({
         "resourceType": "Bundle",
@@ -84,7 +92,43 @@ const fn code(version: FhirVersion) -> &'static str {
 /// What became of one resource.
 struct Imported {
     what: String,
-    problem: Option<String>,
+    outcome: Outcome,
+}
+
+enum Outcome {
+    Imported,
+    /// It is out of use where it comes from.
+    LeftOut,
+    Refused(String),
+}
+
+impl Outcome {
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Imported => "imported",
+            Self::LeftOut => "left out",
+            Self::Refused(_) => "refused",
+        }
+    }
+}
+
+impl Imported {
+    fn json(&self) -> Value {
+        let problem = match &self.outcome {
+            Outcome::Refused(problem) => Some(problem),
+            Outcome::Imported | Outcome::LeftOut => None,
+        };
+        json!({ "what": self.what, "outcome": self.outcome.word(), "problem": problem })
+    }
+
+    fn line(&self, paint: Paint) -> String {
+        let told = match &self.outcome {
+            Outcome::Imported => paint.good("imported"),
+            Outcome::LeftOut => paint.odd("left out, it is off"),
+            Outcome::Refused(problem) => paint.bad(problem),
+        };
+        format!("{}: {told}\n", self.what)
+    }
 }
 
 /// Reads the file and creates what is in it.
@@ -96,32 +140,29 @@ pub(crate) fn import(arguments: &Import) -> anyhow::Result<ExitCode> {
         let mut progress = Progress::new("imported", resources.len());
         let mut imported = Vec::new();
         for resource in &resources {
-            imported.push(one(&client, version, target, resource).await?);
+            let outcome = if is_off(resource) && !arguments.off {
+                Outcome::LeftOut
+            } else {
+                match prepared(version, target, resource) {
+                    Ok(prepared) => sent(&client, target, &prepared).await?,
+                    Err(problem) => Outcome::Refused(problem),
+                }
+            };
+            imported.push(Imported { what: name_of(resource), outcome });
             progress.step();
         }
         Ok(imported)
     })?;
-    let refused = imported.iter().filter(|one| one.problem.is_some()).count();
-    if arguments.json {
-        let rows = imported.iter().map(|one| json!({ "what": one.what, "problem": one.problem }));
-        crate::print(&format!("{:#}\n", rows.collect::<Value>()))?;
-    } else {
-        show(&imported)?;
-    }
-    note(&format!("{} imported, {refused} refused", imported.len() - refused));
-    Ok(if refused == 0 { ExitCode::SUCCESS } else { REFUSED.into() })
-}
-
-fn show(imported: &[Imported]) -> anyhow::Result<()> {
     let paint = Paint::stdout();
-    for one in imported {
-        let told = match &one.problem {
-            None => paint.good("imported"),
-            Some(problem) => paint.bad(problem),
-        };
-        crate::print(&format!("{}: {told}\n", one.what))?;
-    }
-    Ok(())
+    crate::print(&if arguments.json {
+        format!("{:#}\n", imported.iter().map(Imported::json).collect::<Value>())
+    } else {
+        imported.iter().map(|one| one.line(paint)).collect()
+    })?;
+    let count = |word: &str| imported.iter().filter(|one| one.outcome.word() == word).count();
+    let (left_out, refused) = (count("left out"), count("refused"));
+    note(&format!("{} imported, {left_out} left out, {refused} refused", count("imported")));
+    Ok(if refused == 0 { ExitCode::SUCCESS } else { REFUSED.into() })
 }
 
 fn read(file: &Path) -> anyhow::Result<(FhirVersion, Vec<Value>)> {
@@ -138,40 +179,53 @@ fn read(file: &Path) -> anyhow::Result<(FhirVersion, Vec<Value>)> {
     Ok((version, entries.map(|entry| entry["resource"].clone()).collect()))
 }
 
-/// Imports a resource. An error is one that concerns all of them.
-async fn one(
-    client: &Client,
-    from: FhirVersion,
-    to: FhirVersion,
-    resource: &Value,
-) -> anyhow::Result<Imported> {
-    let resource_type = resource["resourceType"].as_str().unwrap_or("?");
-    let what = format!("{resource_type}/{}", resource["id"].as_str().unwrap_or("?"));
-    let converted = match resource_type {
-        "Subscription" => subscription(from, to, resource),
+fn name_of(resource: &Value) -> String {
+    let text = |member: &str| resource[member].as_str().unwrap_or("?");
+    format!("{}/{}", text("resourceType"), text("id"))
+}
+
+fn is_off(resource: &Value) -> bool {
+    resource["resourceType"] == "Subscription"
+        && matches!(resource["status"].as_str(), Some("off" | "entered-in-error"))
+}
+
+/// The resource as the target is to have it.
+fn prepared(from: FhirVersion, to: FhirVersion, resource: &Value) -> Result<Value, String> {
+    match resource["resourceType"].as_str() {
+        Some("Subscription") => subscription(from, to, resource),
         _ => topic(to, resource),
-    };
-    let converted = match converted {
-        Ok(converted) => converted,
-        Err(problem) => return Ok(Imported { what, problem: Some(problem) }),
-    };
-    let sent = match converted["id"].as_str() {
-        Some(id) => client.put(&format!("{}/{id}", to.topic_type()), &converted).await,
-        None => client.create(&converted).await,
+    }
+}
+
+/// Sends a resource. An error is one that concerns all of them.
+async fn sent(client: &Client, to: FhirVersion, resource: &Value) -> anyhow::Result<Outcome> {
+    let sent = match resource["id"].as_str() {
+        Some(id) => client.put(&format!("{}/{id}", to.topic_type()), resource).await,
+        None => client.create(resource).await,
     };
     match sent {
-        Ok(_) => Ok(Imported { what, problem: None }),
+        Ok(_) => Ok(Outcome::Imported),
         Err(error @ Error::Refused { status: 400..=499, .. }) => {
-            Ok(Imported { what, problem: Some(error.to_string()) })
+            Ok(Outcome::Refused(error.to_string()))
         }
         Err(error) => Err(error.into()),
     }
 }
 
 fn subscription(from: FhirVersion, to: FhirVersion, resource: &Value) -> Result<Value, String> {
-    let read = Subscription::parse(from, resource).map_err(|error| error.to_string())?;
-    let asked = Subscription { id: None, status: SubscriptionStatus::Requested, ..read };
-    Ok(asked.render(to))
+    let requested = SubscriptionStatus::Requested;
+    if from.is_backport() != to.is_backport() {
+        let read = Subscription::parse(from, resource).map_err(|error| error.to_string())?;
+        return Ok(Subscription { id: None, status: requested, ..read }.render(to));
+    }
+    let mut asked = resource.clone();
+    if let Some(members) = asked.as_object_mut() {
+        // What the other server said of it.
+        members.remove("id");
+        members.remove("error");
+        members.insert("status".to_owned(), requested.code().into());
+    }
+    Ok(asked)
 }
 
 fn topic(to: FhirVersion, resource: &Value) -> Result<Value, String> {

@@ -8,6 +8,10 @@ fn the_texts_of_the_guide_and_of_other_servers_are_read_and_written() {
         ("patient=Patient/1,Patient/2", None, "patient", None, "Patient/1,Patient/2"),
         ("code:in=http://v?a=b", None, "code", Some("in"), "http://v?a=b"),
         ("date=ge2024-01-01", None, "date", None, "ge2024-01-01"),
+        ("?patient=Patient/1", None, "patient", None, "Patient/1"),
+        ("code=a%26b%25%2Cc%2B%C3%BC%20d", None, "code", None, "a&b%,c+ü d"),
+        ("code=a%zz%FF", None, "code", None, "a%zz%FF"),
+        ("http://v?p%3Dq=x", None, "http://v?p=q", None, "x"),
         ("patient.name=x", None, "patient.name", None, "x"),
         ("patient:Patient.name=x", None, "patient:Patient.name", None, "x"),
         (
@@ -34,8 +38,21 @@ fn the_texts_of_the_guide_and_of_other_servers_are_read_and_written() {
 
 #[test]
 fn what_is_no_filter_is_refused() {
-    for text in ["", "patient", "=x", "patient=", "?a=b", "a:=b"] {
-        assert_eq!(text.parse::<Filter>(), Err(InvalidFilter), "{text}");
+    for text in ["", "patient", "=x", "patient=", "?", "a:=b", "&", "a=b&c"] {
+        assert_eq!(Filter::list(text), Err(InvalidFilter), "{text}");
+    }
+    assert_eq!("a=b&c=d".parse::<Filter>(), Err(InvalidFilter), "they are two");
+}
+
+#[test]
+fn a_text_may_hold_several_filters() {
+    for (text, expect) in [
+        ("Encounter?a=1&b:not=2", vec!["Encounter?a=1", "Encounter?b:not=2"]),
+        ("Encounter.a=1&b=2", vec!["Encounter?a=1", "b=2"]),
+        ("a=1%26b=2&&c=urn:x|3", vec!["a=1%26b=2", "c=urn:x|3"]),
+    ] {
+        let filters = Filter::list(text).expect(text);
+        assert_eq!(filters.iter().map(Filter::to_string).collect::<Vec<_>>(), expect, "{text}");
     }
 }
 

@@ -223,6 +223,19 @@ async fn a_server_that_answers_no_events_is_asked_a_bounded_number_of_times() {
 }
 
 #[tokio::test]
+async fn what_a_token_does_not_allow_is_an_error_and_nothing_is_lost() {
+    for status in [401, 403] {
+        let script = vec![vec![handshake(0), event(1), event(4)]];
+        let server = start(script, Events::Status(status), HOUR).await;
+        let mut listener = listener(&server, Start::After(0));
+        let (numbers, error) = numbers(&mut listener, 4).await;
+        assert_eq!((numbers, listener.cursor()), (vec![1], Some(1)));
+        assert!(matches!(error, Some(Error::Refused { status: s, .. }) if s == status));
+        assert_eq!(server.asked.lock().expect("no panic").len(), 1);
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_lies_about_numbers_is_told_as_an_error() {
     for (frame, expect) in [
         (event(u64::MAX), Fault::TooFar { cursor: 1, told: u64::MAX, max: 50 }),

@@ -1,6 +1,7 @@
 //! Subscriptions from JSON of each version.
 
 use serde_json::Value;
+use url::Url;
 
 use super::{CHANNEL_TYPES, ChannelType, GUIDE, InvalidSubscription, PayloadContent, Subscription};
 use crate::filter::Filter;
@@ -20,15 +21,15 @@ pub(super) fn subscription(
 
 fn backport(resource: &Value) -> Result<Subscription, InvalidSubscription> {
     let channel = &resource["channel"];
-    // A subscription of R4 to no topic has a query here.
-    let topic = text(resource, "criteria").filter(|criteria| criteria.contains("://"));
+    // A subscription of R4 to no topic has a query here, which is no absolute URL.
+    let topic = text(resource, "criteria").filter(|criteria| Url::parse(criteria).is_ok());
     let guide = |of: &Value, name: &str| -> Option<Value> {
         extensions(of, &format!("{GUIDE}/{name}")).next().cloned()
     };
     let filter_url = format!("{GUIDE}/backport-filter-criteria");
     let filters = extensions(&resource["_criteria"], &filter_url)
-        .map(|value| value.as_str().and_then(|text| text.parse().ok()))
-        .collect::<Option<Vec<Filter>>>();
+        .map(|value| Filter::list(value.as_str()?).ok())
+        .collect::<Option<Vec<_>>>();
     let content = guide(&channel["_payload"], "backport-payload-content");
     let number = |name: &str| guide(channel, name)?.as_u64()?.try_into().ok();
     let channel_type = match guide(&channel["_type"], "backport-channel-type") {
@@ -45,7 +46,7 @@ fn backport(resource: &Value) -> Result<Subscription, InvalidSubscription> {
         topic: topic.ok_or(InvalidSubscription("criteria"))?,
         reason: text(resource, "reason"),
         end: text(resource, "end"),
-        filters: filters.ok_or(InvalidSubscription("criteria's filters"))?,
+        filters: filters.ok_or(InvalidSubscription("criteria's filters"))?.concat(),
         channel_type: channel_type.ok_or(InvalidSubscription("channel.type"))?,
         endpoint: text(channel, "endpoint"),
         headers: headers.collect(),

@@ -39,14 +39,25 @@ fn the_guides_example_is_read() {
         "criteria": "http://hl7.org/SubscriptionTopic/admission",
         "_criteria": {"extension": [{
             "url": format!("{GUIDE}/backport-filter-criteria"),
-            "valueString": "Observation?subject=Patient/123",
+            "valueString": "Observation?subject=Patient/123&code=a%26b",
         }]},
         "channel": {"type": "rest-hook", "endpoint": "https://example.org/e", "payload": JSON},
     });
     let read = Subscription::parse(FhirVersion::R4, &resource).expect("a subscription");
     assert_eq!(read.topic, "http://hl7.org/SubscriptionTopic/admission");
-    assert_eq!(read.filters[0].to_string(), "Observation?subject=Patient/123");
+    let filters = ["Observation?subject=Patient/123", "Observation?code=a%26b"];
+    assert_eq!(read.filters.iter().map(Filter::to_string).collect::<Vec<_>>(), filters);
+    assert_eq!(read.render(FhirVersion::R5)["filterBy"][1]["value"], "a&b");
     assert_eq!(read.content, PayloadContent::Empty);
+}
+
+#[test]
+fn a_topic_may_be_a_urn() {
+    let subscription = Subscription::websocket("urn:uuid:0d35f3a0-6d0b-4f5a-8f0e-5d3f0b1a2c3d");
+    for version in FhirVersion::ALL {
+        let resource = subscription.render(version);
+        assert_eq!(Subscription::parse(version, &resource), Ok(subscription.clone()), "{version}");
+    }
 }
 
 #[test]
@@ -67,7 +78,8 @@ fn the_guides_files_are_read() {
 #[test]
 fn what_is_no_subscription_to_a_topic_is_told_by_element() {
     let query = json!({
-        "resourceType": "Subscription", "status": "active", "criteria": "Observation?code=1",
+        "resourceType": "Subscription", "status": "active",
+        "criteria": "Observation?code=http://loinc.org|1",
         "channel": {"type": "rest-hook"},
     });
     for (version, resource, element) in [

@@ -1,5 +1,5 @@
 //! `cresset tail`, `receive`, `check`, `subscription`, `export` and `import` against the real server, and `tail`
-//! against one that lies.
+//! against one that lies; and the examples of the client library.
 
 mod liar;
 
@@ -8,9 +8,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 
 use cresset_conformance::{
-    Client, Detour, Options, Server, Subscribe, Version, cresset, patient, until, verifies,
+    Client, Detour, Filter, Options, Server, Subscribe, Version, cresset, example, patient, until,
+    verifies,
 };
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use liar::Liar;
 
@@ -39,7 +40,10 @@ fn lines(of: impl Read + Send + 'static) -> Lines {
 
 impl Running {
     fn start(arguments: &[&str]) -> Self {
-        let mut command = cresset(arguments);
+        Self::of(cresset(arguments))
+    }
+
+    fn of(mut command: Command) -> Self {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs");
         let out = lines(child.stdout.take().expect("piped"));
@@ -65,6 +69,14 @@ impl Running {
         until(&format!("it prints {count} events"), || async {
             let numbers: Vec<u64> = self.out().iter().map(|line| event(line)).collect();
             (numbers.len() >= count).then_some(numbers)
+        })
+        .await
+    }
+
+    /// The rest of the first line on standard output that begins so.
+    async fn printed(&self, prefix: &str) -> String {
+        until(&format!("it prints {prefix:?}"), || async {
+            self.out().iter().find_map(|line| line.strip_prefix(prefix).map(str::to_owned))
         })
         .await
     }
@@ -232,7 +244,7 @@ async fn receive_verifies_and_prints_notifications_and_fails_when_told_to() {
         let printed: Vec<Value> =
             printed.iter().map(|line| serde_json::from_str(line).expect("JSON")).collect();
         assert_eq!(printed[0]["type"], "handshake");
-        assert_eq!(printed[1]["events"], serde_json::json!([1]));
+        assert_eq!(printed[1]["events"], json!([1]));
         assert!(printed[1]["message"].is_string(), "{printed:?}");
         base.remove("Patient/p0").await;
 
@@ -268,6 +280,17 @@ async fn check_finds_nothing_wrong_with_this_server_and_leaves_nothing_behind() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_ends_a_check_and_deletes_its_subscription() {
+    let liar = Liar::start().await;
+    let mut check = Running::start(&["check", liar.base(), "--write", "--topic", TOPIC]);
+    until("it looks at its subscription", || async { (liar.asked_for_status() > 0).then_some(()) })
+        .await;
+    check.interrupt();
+    assert_eq!(check.ended().await, 1);
+    assert_eq!(liar.deleted(), 3, "also the two that should have been refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn subscriptions_are_listed_shown_and_turned_off() {
     let server = Server::start().await;
     for base in server.bases() {
@@ -295,11 +318,55 @@ async fn subscriptions_are_listed_shown_and_turned_off() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_other_version_has_no_form_for_is_exported_listed_and_refused() {
+    let server = Server::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("exported").display().to_string();
+    let from = server.base(Version::R4);
+    let query = json!({
+        "resourceType": "Subscription", "status": "requested", "reason": "a test",
+        "criteria": "Encounter?status=in-progress", "channel": {"type": "websocket"},
+    });
+    let query = from.create(&query).await["id"].as_str().expect("an id").to_owned();
+    let off = from.subscribe(&Subscribe::websocket(TOPIC).status("off")).await;
+    let (code, out) = run(&["subscription", "list", "--server", &from.url]).await;
+    assert!(code == 0 && out.contains(&format!("{query} active is no subscription")), "{out}");
+    let (code, out) = run(&["export", "--server", &from.url, "--output", &file]).await;
+    assert_eq!(code, 0, "{out}");
+    for (version, more, expect) in [
+        (Version::R4B, None, (0, 1)),
+        (Version::R4B, Some("--off"), (0, 2)),
+        (Version::R5, None, (2, 0)),
+    ] {
+        let options = Options::untouched().set("topics.bundled", false);
+        let other = Server::start_with(options).await;
+        let to = other.base(version);
+        let mut arguments = vec!["import", "--server", &to.url, &file];
+        arguments.extend(more);
+        let (code, out) = run(&arguments).await;
+        let active = to.read("Subscription?status=active").await["total"].as_u64();
+        assert_eq!((code, active), (expect.0, Some(expect.1)), "{version}: {out}");
+        let left_out = out.contains(&format!("Subscription/{off}: left out"));
+        assert_eq!(left_out, more.is_none(), "{out}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn topics_and_subscriptions_move_between_servers_of_all_versions() {
     let server = Server::start().await;
     let folder = tempfile::tempdir().expect("a folder");
     for from in server.bases() {
-        from.subscribe(&Subscribe::websocket(TOPIC).heartbeat_period(60)).await;
+        let asked = Subscribe::websocket(TOPIC).heartbeat_period(60);
+        // The same two filters, of which one has a value with an ampersand: in R4 and R4B as one text.
+        let asked = match from.version {
+            Version::R4 | Version::R4B => {
+                asked.filter(Filter::new("family", "Mark%2CA%26gender=male&_id=p0").of("Patient"))
+            }
+            Version::R5 => asked
+                .filter(Filter::new("family", "Mark,A&gender=male").of("Patient"))
+                .filter(Filter::new("_id", "p0")),
+        };
+        from.subscribe(&asked).await;
         let file = folder.path().join(from.version.path()).display().to_string();
         let (code, out) = run(&["export", "--server", &from.url, "--output", &file]).await;
         assert_eq!(code, 0, "{out}");
@@ -311,11 +378,46 @@ async fn topics_and_subscriptions_move_between_servers_of_all_versions() {
             assert_eq!(code, 0, "{from:?} to {version}: {out}");
             let (_, out) = run(&["subscription", "list", "--server", &to.url]).await;
             assert!(out.contains(TOPIC), "{out}");
-            save(&to, 0..1).await;
+            save(&to, 0..2).await;
             let (_, out) = run(&["subscription", "list", "--server", &to.url, "--json"]).await;
             let list: Value = serde_json::from_str(&out).expect("JSON");
             let id = list[0]["id"].as_str().expect("an id");
-            assert_eq!(to.count(id).await, 1, "the topic works there");
+            assert_eq!(to.count(id).await, 1, "topic and filters work there: {list:#}");
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_librarys_example_listens_and_deletes_its_subscription_on_ctrl_c() {
+    let server = Server::start().await;
+    for base in server.bases() {
+        let mut listen = Running::of(example("listen", &[&base.url, TOPIC]));
+        listen.printed("Connected").await;
+        save(&base, 0..2).await;
+        for number in ["1 ", "2 "] {
+            let focus = listen.printed(number).await;
+            assert!(focus.contains("Patient/p"), "{focus}");
+        }
+        listen.interrupt();
+        assert_eq!(listen.ended().await, 0);
+        assert_eq!(base.read("Subscription").await["entry"], Value::Null, "nothing is left");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_librarys_example_receives_what_is_signed() {
+    let options = Options::default().set("delivery.signing-keys", vec![KEY]);
+    let server = Server::start_with(options).await;
+    for base in server.bases() {
+        let receive = Running::of(example("receive", &["127.0.0.1:0", KEY]));
+        let endpoint = receive.printed("listening on ").await;
+        let id = base.subscribe(&Subscribe::rest_hook(TOPIC, &endpoint)).await;
+        base.wait_for_status(&id, "active").await;
+        save(&base, 0..2).await;
+        for number in ["event 1", "event 2"] {
+            receive.printed(number).await;
+        }
+        let unsigned = base.request(reqwest::Method::POST, &endpoint).body("{}").send().await;
+        assert_eq!(unsigned.status, 401);
     }
 }

@@ -220,11 +220,16 @@ async fn live_shows_notifications_as_they_come_and_gaps() {
         let base = base.with_bearer(ADMIN);
         let version = base.version;
         browser.open(&format!("{}/console/live?topic={version}/patient-any", server.url())).await;
-        let field = "[...document.querySelectorAll('label')].find((one) => one.textContent === 'Patient _id').htmlFor";
-        let field = browser.evaluate(field).await;
-        browser
-            .fill(&format!("#{}", field.as_str().expect("a field")), "seen,lost-one,seen-too")
-            .await;
+        // The second is all of it a value, though a text of filters goes on behind an ampersand.
+        for (label, value) in
+            [("Patient _id", "seen,lost-one,seen-too"), ("Patient family", "Mark,A&gender=male")]
+        {
+            let field = format!(
+                "[...document.querySelectorAll('label')].find((one) => one.textContent === '{label}').htmlFor"
+            );
+            let field = browser.evaluate(&field).await;
+            browser.fill(&format!("#{}", field.as_str().expect("a field")), value).await;
+        }
         // Where the server is not reached, that is told, and one can try again.
         browser
             .evaluate(

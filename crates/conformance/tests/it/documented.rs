@@ -4,6 +4,7 @@
 //! What stands behind the language of a block says what is done with it:
 //!
 //! - `sh` alone is run to its end, and has to end with 0.
+//! - `sh` that has cargo run an example of the client library runs it as it was built with the tests.
 //! - `sh stays="TEXT"` is a program that goes on: it has to write the text, and runs beside all further blocks.
 //! - `file=NAME` is written to a file of that name, for the blocks behind it.
 //! - `of=PATH` is part of that file of the repository.

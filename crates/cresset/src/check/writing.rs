@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use anyhow::{Context, bail};
 use cresset_client::{
     Client, Error, Filter, Listener, Options, Start, Subscription, SubscriptionStatus, Update,
 };
 
 use super::reading::{refused, refused_with, searchset};
 use super::{Finding, Target, Verdict, holds, may, shall, should};
+use crate::remote::EndSignals;
 
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(20);
@@ -15,24 +17,30 @@ const HANDSHAKE: Duration = Duration::from_secs(20);
 const NO_TOPIC: &str = "http://example.org/cresset-check/no-such-topic";
 const NO_FILTER: &str = "cresset-check-no-such-filter=1";
 
-pub(super) async fn probe(target: &Target<'_>, topic: Option<&str>) -> Vec<Finding> {
+/// Looks at all of it; an error only if it is asked to end before.
+pub(super) async fn probe(
+    target: &Target<'_>,
+    topic: Option<&str>,
+) -> anyhow::Result<Vec<Finding>> {
     const CREATED: &str = "a subscription by websocket can be created";
     let topic = match topic_of(target, topic).await {
         Ok(topic) => topic,
-        Err(verdict) => return vec![shall("RQ-CF-06", CREATED, verdict)],
+        Err(verdict) => return Ok(vec![shall("RQ-CF-06", CREATED, verdict)]),
     };
+    // From here on there may be something to clean up.
+    let mut end = EndSignals::new()?;
     let mut findings = refusals(target, &topic).await;
     let created = target.client.subscribe(target.version(), &Subscription::websocket(&topic)).await;
     let created = match created.map(|created| (created.id.clone(), created)) {
         Ok((Some(id), created)) => (id, created),
         Ok((None, _)) => {
             findings.push(shall("RQ-CF-06", CREATED, Verdict::Fails("it has no id".to_owned())));
-            return findings;
+            return Ok(findings);
         }
         Err(error) => {
             // Another channel would do as well, but this one needs nobody else.
             findings.push(may("RQ-CF-06", CREATED, refused(&error)));
-            return findings;
+            return Ok(findings);
         }
     };
     findings.push(shall("RQ-CF-06", CREATED, Verdict::Conforms));
@@ -42,10 +50,21 @@ pub(super) async fn probe(target: &Target<'_>, topic: Option<&str>) -> Vec<Findi
         "what was asked for is what was created",
         holds(created.topic == topic, "it has another topic"),
     ));
-    findings.extend(status(target, &id).await);
-    findings.extend(websocket(target.client, &id).await);
+    let looked = async {
+        findings.extend(status(target, &id).await);
+        findings.extend(websocket(target.client, &id).await);
+    };
+    let is_whole = tokio::select! {
+        () = looked => true,
+        () = end.any() => false,
+    };
+    if !is_whole {
+        let deleted = target.client.unsubscribe(&id).await;
+        deleted.with_context(|| format!("subscription {id} was not deleted"))?;
+        bail!("it was asked to end; subscription {id} is deleted");
+    }
     findings.extend(deleted(target, &id).await);
-    findings
+    Ok(findings)
 }
 
 async fn topic_of(target: &Target<'_>, topic: Option<&str>) -> Result<String, Verdict> {

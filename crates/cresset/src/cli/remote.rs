@@ -2,11 +2,12 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use clap_complete::Shell;
-use cresset_client::{Filter, PayloadContent, SubscriptionStatus};
+use cresset_client::{Filter, InvalidFilter, PayloadContent, SubscriptionStatus};
 
 /// Which server, and as whom.
 #[derive(Debug, Clone, PartialEq, Eq, Args)]
@@ -27,9 +28,9 @@ pub(crate) struct Tail {
     /// Canonical URL of the topic to subscribe to.
     #[arg(long, value_name = "URL", required_unless_present = "subscription")]
     pub(crate) topic: Option<String>,
-    /// A filter, such as Encounter?patient=Patient/1; all that are given must hold.
+    /// A filter, such as Encounter?patient=Patient/1, or several joined by &, percent-encoded; all that are given must hold.
     #[arg(long = "filter", value_name = "FILTER", conflicts_with = "subscription")]
-    pub(crate) filters: Vec<Filter>,
+    pub(crate) filters: Vec<Filters>,
     /// How much is sent: empty, id-only or full-resource.
     #[arg(long, value_name = "CONTENT", value_parser = content, default_value = "id-only")]
     pub(crate) content: PayloadContent,
@@ -54,6 +55,18 @@ pub(crate) struct Tail {
     /// Print an object of JSON for each event.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// The filters of one text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Filters(pub(crate) Vec<Filter>);
+
+impl FromStr for Filters {
+    type Err = InvalidFilter;
+
+    fn from_str(text: &str) -> Result<Self, InvalidFilter> {
+        Filter::list(text).map(Self)
+    }
 }
 
 /// Flags of `receive`.
@@ -160,7 +173,7 @@ pub(crate) enum Subscription {
 pub(crate) struct Export {
     #[command(flatten)]
     pub(crate) server: Server,
-    /// File to write; without it, standard output.
+    /// File to write, which only its owner may read if it is new; without it, standard output.
     #[arg(long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }
@@ -173,6 +186,9 @@ pub(crate) struct Import {
     /// File that `export` wrote, from a server of any version.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
+    /// Create subscriptions that were off, too; like all others they begin anew.
+    #[arg(long)]
+    pub(crate) off: bool,
     /// Print JSON.
     #[arg(long)]
     pub(crate) json: bool,

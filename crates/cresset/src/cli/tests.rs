@@ -54,7 +54,7 @@ fn all_subcommands_are_there() {
         "cresset subscription resend --server http://x s --since 1 --until 2",
         "cresset subscription off --server http://x s --json",
         "cresset export --server http://x --output f",
-        "cresset import --server http://x f",
+        "cresset import --server http://x f --off",
         "cresset generate completions bash",
         "cresset generate man",
     ] {

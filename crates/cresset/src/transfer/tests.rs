@@ -1,3 +1,5 @@
+use std::os::unix::fs::PermissionsExt as _;
+
 use super::*;
 
 #[test]
@@ -31,6 +33,32 @@ fn a_subscription_begins_anew_under_an_id_of_the_servers() {
     let converted = subscription(FhirVersion::R4, FhirVersion::R5, &resource).unwrap();
     assert_eq!((&converted["id"], &converted["status"]), (&Value::Null, &json!("requested")));
     assert_eq!(converted["topic"], "http://example.org/t");
+}
+
+#[test]
+fn a_subscription_stays_what_it_is_where_its_form_is_the_same() {
+    let original = json!({
+        "resourceType": "Subscription", "id": "old", "status": "error", "error": "HTTP 503",
+        "extension": [{"url": "http://example.org/own", "valueInteger": 1}],
+        "criteria": "Encounter?status=in-progress", "channel": {"type": "rest-hook"},
+    });
+    let kept = subscription(FhirVersion::R4, FhirVersion::R4B, &original).unwrap();
+    let expect = json!({
+        "resourceType": "Subscription", "status": "requested",
+        "extension": [{"url": "http://example.org/own", "valueInteger": 1}],
+        "criteria": "Encounter?status=in-progress", "channel": {"type": "rest-hook"},
+    });
+    assert_eq!(kept, expect);
+    let problem = subscription(FhirVersion::R4, FhirVersion::R5, &original).unwrap_err();
+    assert!(problem.contains("criteria"), "{problem}");
+}
+
+#[test]
+fn a_new_file_is_its_owners_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a.json");
+    write(&file, "{}").unwrap();
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
 }
 
 #[test]

@@ -17,6 +17,7 @@ use tokio::net::TcpListener;
 struct Lies {
     base: String,
     asked_for_events: AtomicUsize,
+    asked_for_status: AtomicUsize,
     deleted: AtomicUsize,
 }
 
@@ -27,7 +28,12 @@ impl Liar {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let base = format!("http://{}", listener.local_addr().expect("an address"));
-        let lies = Arc::new(Lies { base, asked_for_events: 0.into(), deleted: 0.into() });
+        let lies = Arc::new(Lies {
+            base,
+            asked_for_events: 0.into(),
+            asked_for_status: 0.into(),
+            deleted: 0.into(),
+        });
         let statement = json!({"resourceType": "CapabilityStatement", "fhirVersion": "5.0.0"});
         let none = json!({"resourceType": "Bundle", "type": "searchset"});
         let router = Router::new()
@@ -37,6 +43,7 @@ impl Liar {
             .route("/Subscription/a", delete(remove))
             .route("/Subscription/a/$get-ws-binding-token", get(token))
             .route("/Subscription/a/$events", get(events))
+            .route("/Subscription/a/$status", get(status))
             .route("/ws", get(listen))
             .with_state(lies.clone());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -49,6 +56,10 @@ impl Liar {
 
     pub(crate) fn asked_for_events(&self) -> usize {
         self.0.asked_for_events.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn asked_for_status(&self) -> usize {
+        self.0.asked_for_status.load(Ordering::SeqCst)
     }
 
     pub(crate) fn deleted(&self) -> usize {
@@ -80,6 +91,12 @@ async fn token(State(lies): State<Arc<Lies>>) -> String {
 async fn events(State(lies): State<Arc<Lies>>) -> StatusCode {
     lies.asked_for_events.fetch_add(1, Ordering::SeqCst);
     StatusCode::NOT_FOUND
+}
+
+/// Never answers.
+async fn status(State(lies): State<Arc<Lies>>) -> StatusCode {
+    lies.asked_for_status.fetch_add(1, Ordering::SeqCst);
+    std::future::pending().await
 }
 
 async fn listen(upgrade: WebSocketUpgrade) -> Response {

@@ -5,13 +5,15 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-use cresset_conformance::{Options, Server, cresset, until};
+use cresset_conformance::{Options, Server, cresset, example, until};
 use tempfile::TempDir;
 
 use super::blocks::Block;
 
 /// Where pages say that the server is.
 const DOCUMENTED: &str = "127.0.0.1:8080";
+/// How readers run an example of the client library.
+const EXAMPLE: &str = "cargo run -p cresset-client --example ";
 /// What programs print before the address that they got.
 const LISTENING: &str = "listening on http://";
 
@@ -53,9 +55,10 @@ impl Page {
 
     /// Does with a block what it is there for.
     pub(super) async fn block(&mut self, block: &Block) {
-        let text = self.addresses.iter().fold(block.text.clone(), |text, (documented, real)| {
-            text.replace(documented.as_str(), real)
-        });
+        let text =
+            self.addresses.iter().fold(with_examples(&block.text), |text, (documented, real)| {
+                text.replace(documented.as_str(), real)
+            });
         if let Some(name) = block.attribute("file") {
             fs::write(self.folder.path().join(name), text).expect("a file of the page");
         } else if let (true, Some(sign)) = (block.is_run(), block.attribute("stays")) {
@@ -120,6 +123,13 @@ impl Page {
         command.env("PYTHONUNBUFFERED", "1").stdin(Stdio::null());
         command
     }
+}
+
+/// The text with the path of an example instead of the command that builds it.
+fn with_examples(text: &str) -> String {
+    let Some(rest) = text.strip_prefix(EXAMPLE) else { return text.to_owned() };
+    let (name, arguments) = rest.split_once(" -- ").expect("the example's arguments");
+    format!("{} {arguments}", Path::new(example(name, &[]).get_program()).display())
 }
 
 /// Addresses with a port, as programs take them.
