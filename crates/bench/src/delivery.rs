@@ -28,6 +28,8 @@ use report::Report;
 
 /// Most CPU of a frame or a webhook, as a multiple of the bare sender's.
 const CPU_LIMIT: f64 = 2.0;
+/// Fewer receivers than this share the cost of the create among too few to tell theirs (ADR 0006).
+const RECEIVERS_MIN: usize = 100;
 /// Most that others may be slowed down, as a multiple of their p99.
 const OTHERS_LIMIT: f64 = 1.5;
 /// The same where one endpoint of many hangs.
@@ -199,7 +201,9 @@ fn progress(part: &str, figures: &impl serde::Serialize) -> anyhow::Result<()> {
 }
 
 fn goals(report: &Report) -> Vec<Goal> {
-    let median = |ratio: Option<Spread>| ratio.map(|ratio| ratio.median);
+    let of_many = |ratio: Option<Spread>, receivers| {
+        ratio.filter(|_| receivers >= RECEIVERS_MIN).map(|ratio| ratio.median)
+    };
     let mut goals = Vec::new();
     let mut goal = |id: String, what, limit, measured: Option<f64>| {
         goals.extend(measured.map(|measured| Goal::new(id, what, limit, measured)));
@@ -208,18 +212,23 @@ fn goals(report: &Report) -> Vec<Goal> {
         let sockets = w3.sockets;
         // With its share of the create, which is durable here and is not in W; and without it.
         let what = "CPU of a frame with its share of the create, over W";
-        goal(format!("w3-{sockets}"), what, CPU_LIMIT, median(w3.ratios.cpu));
+        goal(format!("w3-{sockets}"), what, CPU_LIMIT, of_many(w3.ratios.cpu, sockets));
         let what = "CPU that a frame adds to a create, over W";
-        goal(format!("w3-{sockets}-added"), what, CPU_LIMIT, median(w3.ratios.cpu_added));
+        goal(format!("w3-{sockets}-added"), what, CPU_LIMIT, of_many(w3.ratios.cpu_added, sockets));
         let bytes = (sockets >= fan_out::MEMORY_SOCKETS_MIN).then_some(w3.bytes_per_socket);
         goal(format!("w3-{sockets}-bytes"), "bytes of an idle socket", SOCKET_BYTES_LIMIT, bytes);
     }
     for w4 in &report.w4 {
         let endpoints = w4.endpoints;
         let what = "CPU of a webhook with its share of the create, over the bare client";
-        goal(format!("w4-{endpoints}"), what, CPU_LIMIT, median(w4.ratios.cpu));
+        goal(format!("w4-{endpoints}"), what, CPU_LIMIT, of_many(w4.ratios.cpu, endpoints));
         let what = "CPU that a webhook adds to a create, over the bare client";
-        goal(format!("w4-{endpoints}-added"), what, CPU_LIMIT, median(w4.ratios.cpu_added));
+        goal(
+            format!("w4-{endpoints}-added"),
+            what,
+            CPU_LIMIT,
+            of_many(w4.ratios.cpu_added, endpoints),
+        );
         let p99 = w4.with_hanging.as_ref().and_then(|one| one.p99_ratio).map(|ratio| ratio.median);
         let what = "p99 of the others with one endpoint that hangs, over none";
         // A tenth of few endpoints is more than one can be without being felt.
