@@ -27,19 +27,42 @@ const DISCARD_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How long that may take.
 const DISCARD_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// Shared by all handlers.
+/// Shared by all handlers. One pointer: each layer that a request goes through has it cloned.
 #[derive(Clone)]
-pub(crate) struct Context {
+pub(crate) struct Context(Arc<Inner>);
+
+pub(crate) struct Inner {
     pub(crate) node: Arc<Node>,
     pub(crate) config: Arc<Config>,
     /// Room for requests under way.
-    pub(crate) requests: Arc<Semaphore>,
+    pub(crate) requests: Semaphore,
     /// Room for their bodies, in KiB.
-    pub(crate) bodies: Arc<Semaphore>,
+    pub(crate) bodies: Semaphore,
     /// Room for bodies that are being made another form of.
     pub(crate) translations: Arc<Semaphore>,
     /// What is counted of requests.
-    pub(crate) http: Arc<HttpFigures>,
+    pub(crate) http: HttpFigures,
+}
+
+impl std::ops::Deref for Context {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Context {
+    pub(crate) fn new(node: Arc<Node>, config: Config) -> Self {
+        Self(Arc::new(Inner {
+            requests: Semaphore::new(config.requests_max),
+            bodies: Semaphore::new(BODIES_KIB_MAX as usize),
+            translations: Arc::new(Semaphore::new(TRANSLATIONS_MAX)),
+            http: HttpFigures::default(),
+            node,
+            config: Arc::new(config),
+        }))
+    }
 }
 
 /// Bodies of all requests under way together, in KiB; what is parsed of them takes several times
@@ -48,7 +71,7 @@ pub(crate) const BODIES_KIB_MAX: u32 = 512 * 1024;
 
 /// Bodies that are made another form of at the same time: each takes a multiple of its size and
 /// keeps a processor busy (I10).
-pub(crate) const TRANSLATIONS_MAX: usize = 4;
+const TRANSLATIONS_MAX: usize = 4;
 
 /// The version that the first part of the path names.
 pub(crate) fn version_of(path: &str) -> Result<FhirVersion, Error> {

@@ -3,9 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{MatchedPath, Request};
 use axum::http::{Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::Response;
 use cresset_model::TraceContext;
 use cresset_node::{Distribution, OpenSpan, RequestHistogram};
@@ -106,34 +105,42 @@ impl HttpFigures {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RequestTrace(pub(crate) TraceContext);
 
-/// Counts a request, and makes it a span of its trace.
-pub(crate) async fn observe(
-    State(context): State<Context>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let begun = Instant::now();
-    let method = request.method().clone();
-    let mut span = context.node.begin_request(trace_of(request.headers()));
-    if let Some(span) = &mut span {
-        // The pattern, not the path, which names resources.
-        let route = request.extensions().get::<MatchedPath>();
-        span.set("http.route", route.map_or("unknown", MatchedPath::as_str).to_owned());
-        span.set("http.request.method", method.as_str().to_owned());
+/// A request that is counted when it is answered, and is a span of its trace.
+pub(crate) struct Observed {
+    begun: Instant,
+    method: Method,
+    span: Option<OpenSpan>,
+}
+
+impl Observed {
+    /// It has come; what is part of it finds its trace.
+    pub(crate) fn begin(context: &Context, request: &mut Request) -> Self {
+        let begun = Instant::now();
+        let method = request.method().clone();
+        let mut span = context.node.begin_request(trace_of(request.headers()));
+        if let Some(span) = &mut span {
+            // The pattern, not the path, which names resources.
+            let route = request.extensions().get::<MatchedPath>();
+            span.set("http.route", route.map_or("unknown", MatchedPath::as_str).to_owned());
+            span.set("http.request.method", method.as_str().to_owned());
+        }
+        if let Some(trace) = span.as_ref().and_then(OpenSpan::context) {
+            request.extensions_mut().insert(RequestTrace(trace));
+        }
+        Self { begun, method, span }
     }
-    if let Some(trace) = span.as_ref().and_then(OpenSpan::context) {
-        request.extensions_mut().insert(RequestTrace(trace));
-    }
-    let response = next.run(request).await;
-    let status = response.status();
-    context.http.count(&method, status, begun);
-    if let Some(span) = &mut span {
-        span.set("http.response.status_code", u64::from(status.as_u16()));
-        if status.is_server_error() {
-            span.fail();
+
+    /// It is answered.
+    pub(crate) fn end(mut self, context: &Context, response: &Response) {
+        let status = response.status();
+        context.http.count(&self.method, status, self.begun);
+        if let Some(span) = &mut self.span {
+            span.set("http.response.status_code", u64::from(status.as_u16()));
+            if status.is_server_error() {
+                span.fail();
+            }
         }
     }
-    response
 }
 
 #[cfg(test)]

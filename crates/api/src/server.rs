@@ -13,7 +13,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
-use crate::context::{BODIES_KIB_MAX, Context, TRANSLATIONS_MAX};
+use crate::context::Context;
 use crate::metrics::MetricsAccess;
 use crate::router::{bounded, router};
 
@@ -72,15 +72,7 @@ pub struct Server {
 impl Server {
     /// A server for this node.
     pub fn new(node: Arc<Node>, config: Config) -> Self {
-        let requests = Arc::new(Semaphore::new(config.requests_max));
-        let bodies = Arc::new(Semaphore::new(BODIES_KIB_MAX as usize));
-        let translations = Arc::new(Semaphore::new(TRANSLATIONS_MAX));
-        let config = Arc::new(config);
-        let http = Arc::default();
-        Self {
-            context: Context { node, config, requests, bodies, translations, http },
-            beside: axum::Router::new(),
-        }
+        Self { context: Context::new(node, config), beside: axum::Router::new() }
     }
 
     /// Serves these routes, too, with paths that no FHIR version has. They are bounded and counted as

@@ -68,7 +68,7 @@ fn open(
     })?;
     check_origin(&context, headers)?;
     let socket = prepared(context.node.open_socket()?);
-    let config = context.config;
+    let config = context.config.clone();
     let upgrade = upgrade
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
