@@ -321,6 +321,7 @@ impl<'w> Draft<'w> {
                 change: self.overlay.current(self.store, key)?,
                 effect: Effect::Untouched,
                 warnings: Issues::default(),
+                spent: None,
             });
         };
         let events = self.events(key, Interaction::Delete, Some(&previous), None);
@@ -332,7 +333,8 @@ impl<'w> Draft<'w> {
             self.change(key, previous.version.next(), Interaction::Delete, author, Bytes::new());
         let change = self.push(change, events, subscription.map(SubscriptionLife::Ends));
         self.remove_topic(key)?;
-        Ok(Written { change: Some(change), effect: Effect::Deleted, warnings: Issues::default() })
+        let warnings = Issues::default();
+        Ok(Written { change: Some(change), effect: Effect::Deleted, warnings, spent: None })
     }
 
     fn put(
@@ -376,7 +378,8 @@ impl<'w> Draft<'w> {
             kept.rows = rows;
         }
         told.0.extend(warnings.0);
-        Ok(Written { change: Some(change), effect, warnings: told })
+        let spent = Some(Arc::new(value));
+        Ok(Written { change: Some(change), effect, warnings: told, spent })
     }
 
     /// Makes a status change of the server's own a new version of the Subscription.

@@ -115,6 +115,9 @@ pub struct Written {
     pub effect: Effect,
     /// Warnings for the caller.
     pub warnings: Issues,
+    /// What was parsed for it. It is freed by who asked: the writer, one thread for all, would take longer.
+    #[expect(dead_code, reason = "it is there to be dropped")]
+    pub(crate) spent: Option<Arc<Value>>,
 }
 
 /// What a write did.

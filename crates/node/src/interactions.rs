@@ -186,7 +186,7 @@ impl Node {
         let change = current.filter(fits).ok_or_else(stale)?;
         let warnings = Issues::default();
         let change = Some(Arc::new(change));
-        Ok(Aim::Nothing(Written { change, effect: Effect::Found, warnings }))
+        Ok(Aim::Nothing(Written { change, effect: Effect::Found, warnings, spent: None }))
     }
 
     /// What a conditional update with this body aims at.
@@ -286,7 +286,8 @@ pub(crate) fn aim_delete(selection: &Selection, asked: Precondition) -> Result<A
         Some(found) => Aim::At(found.clone(), asked),
         None => {
             let warnings = Issues::default();
-            Aim::Nothing(Written { change: None, effect: Effect::Untouched, warnings })
+            let effect = Effect::Untouched;
+            Aim::Nothing(Written { change: None, effect, warnings, spent: None })
         }
     })
 }

@@ -53,10 +53,11 @@ fn the_guides_example_is_read() {
 
 #[test]
 fn a_topic_may_be_a_urn() {
-    let subscription = Subscription::websocket("urn:uuid:0d35f3a0-6d0b-4f5a-8f0e-5d3f0b1a2c3d");
+    let topic = "urn:uuid:0d35f3a0-6d0b-4f5a-8f0e-5d3f0b1a2c3d";
     for version in FhirVersion::ALL {
-        let resource = subscription.render(version);
-        assert_eq!(Subscription::parse(version, &resource), Ok(subscription.clone()), "{version}");
+        let resource = Subscription::websocket(topic).render(version);
+        let read = Subscription::parse(version, &resource).map(|read| read.topic);
+        assert_eq!(read.as_deref(), Ok(topic), "{version}");
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! What pages look like is kept below `target/test-output/console`.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, TcpListener};
 
 use cresset_conformance::{
     Answer, Browser, Look, Options, Receiver, Server, Subscribe, Version, encounter, patient,
@@ -405,12 +405,12 @@ fn subscriptions() -> u32 {
     asked.map_or(2_000, |count| count.parse().expect("a number"))
 }
 
-/// One of many: every tenth has an endpoint of its own that takes no connection.
-fn one_of_many(index: u32) -> Subscribe {
+/// One of many: every tenth has an endpoint of its own that takes no connection at this port.
+fn one_of_many(index: u32, port: u16) -> Subscribe {
     match index % 10 {
         0 => {
             let host = Ipv4Addr::from(0x7f01_0000 + index);
-            Subscribe::rest_hook(ANY_PATIENT, &format!("http://{host}:9/hook"))
+            Subscribe::rest_hook(ANY_PATIENT, &format!("http://{host}:{port}/hook"))
         }
         _ => Subscribe::websocket(ANY_PATIENT),
     }
@@ -432,19 +432,25 @@ async fn pages_stay_usable_with_many_subscriptions() {
     let base = server.base(Version::R4).with_bearer(ADMIN);
     let count = subscriptions();
     let id = base.subscribe(&Subscribe::websocket(ANY_PATIENT)).await;
+    // It is taken at one address; at the others nobody listens.
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = taken.local_addr().expect("an address").port();
     let others: Vec<u32> = (1..count).collect();
     for batch in others.chunks(1_000) {
         let entries: Vec<_> = batch
             .iter()
             .map(|index| {
                 json!({
-                    "resource": one_of_many(*index).json(Version::R4),
+                    "resource": one_of_many(*index, port).json(Version::R4),
                     "request": {"method": "POST", "url": "Subscription"},
                 })
             })
             .collect();
         let bundle = json!({"resourceType": "Bundle", "type": "batch", "entry": entries});
-        base.post("", &bundle).await.expect(200);
+        let answer = base.post("", &bundle).await.expect(200).json();
+        let entries = answer["entry"].as_array().expect("entries");
+        let refused = entries.iter().find(|entry| entry["response"]["status"] != "201");
+        assert_eq!(refused, None);
     }
     let mut browser = operator(&server).await;
     browser.wait_for_text(&with_commas(count)).await;
@@ -457,7 +463,7 @@ async fn pages_stay_usable_with_many_subscriptions() {
         "/subscriptions",
         "/subscriptions?status=error",
         "/subscriptions?owner=nobody",
-        "/subscriptions?endpoint=127.1.0.10:9",
+        &format!("/subscriptions?endpoint=127.1.0.10:{port}"),
         &format!("/subscriptions/r4/{id}"),
         "/topics",
         "/topics/r4/patient-any",
