@@ -55,7 +55,6 @@ pub(crate) struct Disk {
 struct Files {
     /// Holds all folders; the store of now is in the last of them.
     root: TempDir,
-    tail_weight_max: usize,
     folder: PathBuf,
     opened: u32,
 }
@@ -86,8 +85,7 @@ struct Torn {
 }
 
 impl Disk {
-    /// An empty one; the embedded store keeps so much in memory before it writes it to its views.
-    pub(crate) fn new(kind: StoreKind, tail_weight_max: usize) -> Result<Self> {
+    pub(crate) fn new(kind: StoreKind) -> Result<Self> {
         let shared = Arc::new(Shared::default());
         match kind {
             StoreKind::Memory => {
@@ -96,7 +94,7 @@ impl Disk {
             StoreKind::Embedded => {
                 let root = tempfile::tempdir().context("a folder for the store")?;
                 let folder = root.path().join("0");
-                let files = Files { root, tail_weight_max, folder, opened: 0 };
+                let files = Files { root, folder, opened: 0 };
                 let store = files.open()?;
                 *lock(&shared.wal) = Some(files.wal());
                 Ok(Self { store, files: Some(files), shared })
@@ -182,8 +180,7 @@ impl Disk {
 
 impl Files {
     fn open(&self) -> Result<Arc<dyn Store>> {
-        let store = EmbeddedStore::open_with_tail(&self.folder, self.tail_weight_max)
-            .context("opening the store")?;
+        let store = EmbeddedStore::open(&self.folder).context("opening the store")?;
         Ok(Arc::new(store))
     }
 
