@@ -309,7 +309,10 @@ impl DeliveryLoop {
             let state = live.state();
             match slots.get(&live.key) {
                 Some(slot) => {
-                    state.revision != slot.revision
+                    // What waits for a status may have been told of it by a hint that was lost.
+                    slot.asked.is_some()
+                        || slot.held.is_some()
+                        || state.revision != slot.revision
                         || state.status != slot.machine.status()
                         || state.last != slot.machine.last()
                 }

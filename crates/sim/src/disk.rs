@@ -55,6 +55,7 @@ pub(crate) struct Disk {
 struct Files {
     /// Holds all folders; the store of now is in the last of them.
     root: TempDir,
+    tail_weight_max: usize,
     folder: PathBuf,
     opened: u32,
 }
@@ -85,7 +86,8 @@ struct Torn {
 }
 
 impl Disk {
-    pub(crate) fn new(kind: StoreKind) -> Result<Self> {
+    /// An empty one; the embedded store keeps so much in memory before it writes it to its views.
+    pub(crate) fn new(kind: StoreKind, tail_weight_max: usize) -> Result<Self> {
         let shared = Arc::new(Shared::default());
         match kind {
             StoreKind::Memory => {
@@ -94,7 +96,7 @@ impl Disk {
             StoreKind::Embedded => {
                 let root = tempfile::tempdir().context("a folder for the store")?;
                 let folder = root.path().join("0");
-                let files = Files { root, folder, opened: 0 };
+                let files = Files { root, tail_weight_max, folder, opened: 0 };
                 let store = files.open()?;
                 *lock(&shared.wal) = Some(files.wal());
                 Ok(Self { store, files: Some(files), shared })
@@ -180,7 +182,8 @@ impl Disk {
 
 impl Files {
     fn open(&self) -> Result<Arc<dyn Store>> {
-        let store = EmbeddedStore::open(&self.folder).context("opening the store")?;
+        let store = EmbeddedStore::open_with_tail(&self.folder, self.tail_weight_max)
+            .context("opening the store")?;
         Ok(Arc::new(store))
     }
 
@@ -249,11 +252,13 @@ fn tear(before: &[u8], after: &[u8], draw: &mut Prng) -> Vec<u8> {
                 }
             }
         }
-        // One holds rubbish.
+        // One holds rubbish, but for what was flushed before: an overwrite is safe, which SQLite asks of disks.
         2 => {
             let index = changed[draw.index(changed.len())];
+            let same =
+                before.iter().zip(after).take_while(|(before, after)| before == after).count();
             let end = ((index + 1) * SECTOR).min(torn.len());
-            for byte in &mut torn[(index * SECTOR).min(end)..end] {
+            for byte in &mut torn[(index * SECTOR).max(same).min(end)..end] {
                 *byte = u8::try_from(draw.below(256)).expect("a byte");
             }
         }

@@ -72,6 +72,8 @@ pub struct Scenario {
     pub(crate) retention: RetentionConfig,
     /// Milliseconds between looks for what can be forgotten.
     pub(crate) forget_period: u64,
+    /// What the embedded store keeps in memory before it writes it to its views.
+    pub(crate) tail_weight_max: usize,
 }
 
 impl Scenario {
@@ -118,6 +120,7 @@ impl Scenario {
             versions: draw.pick(&VERSIONS),
             retention: retention(&mut draw),
             forget_period: draw.pick(&[MINUTE, HOUR]),
+            tail_weight_max: draw.pick(&[5, 60, 300, 131_072]),
         }
     }
 

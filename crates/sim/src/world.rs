@@ -96,7 +96,7 @@ impl World {
             scheduler: draw("scheduler"),
             sockets: draw("sockets"),
         };
-        let disk = Disk::new(scenario.store)?;
+        let disk = Disk::new(scenario.store, scenario.tail_weight_max)?;
         let mut checkers = Checkers::default();
         checkers.isolation.per_host_max = scenario.per_host_max;
         checkers.order.flushes_missed = scenario.retry.flush_missed;

@@ -52,6 +52,15 @@ impl EmbeddedStore {
         Ok(Self::open_with(directory, Limits::default())?)
     }
 
+    /// The same with so many versions, events and cursor moves in memory before they are written to the views, at
+    /// least one. For tests: what can be read is the same, what is written when is not.
+    ///
+    /// # Errors
+    /// As for [`Self::open`].
+    pub fn open_with_tail(directory: &Path, tail_weight_max: usize) -> Result<Self, Error> {
+        Ok(Self::open_with(directory, Limits { tail_weight_max, ..Limits::default() })?)
+    }
+
     pub(crate) fn open_with(directory: &Path, limits: Limits) -> Result<Self, Fault> {
         let lock = DirectoryLock::take(directory)?;
         let log = Log::open(&directory.join(LOG), limits)?;

@@ -17,8 +17,9 @@ use crate::workspace;
 /// The patches, one a bug. Their first line says what is wrong with it.
 const FOLDER: &str = "sim/mutants";
 /// Seeds that a bug has to be seen in, and steps of each.
-const RUNS: &str = "150";
-const STEPS: &str = "3000";
+const MEMORY: [&str; 4] = ["--runs", "150", "--steps", "3000"];
+/// The same for what is planted in the embedded store, which is slower.
+const EMBEDDED: [&str; 6] = ["--runs", "400", "--steps", "2000", "--store", "embedded"];
 /// What the simulation is made of, definitions in `docs` included.
 const COPIED: [&str; 4] = ["crates", "docs", "Cargo.toml", "Cargo.lock"];
 /// Bugs that `--sample` plants, drawn by the commit.
@@ -44,12 +45,17 @@ pub(crate) fn run(which: Which<'_>) -> Result<()> {
     let chosen = choose(&patches, which);
     ensure!(!chosen.is_empty(), "no bug of that name in {FOLDER}");
     let program = scratch.build().context("building what no bug is planted in")?;
-    ensure!(simulate(&program)?.is_none(), "the simulation fails without a planted bug");
+    for args in [&MEMORY[..], &EMBEDDED] {
+        let found = simulate(&program, args)?;
+        ensure!(found.is_none(), "the simulation fails without a planted bug");
+    }
     let mut missed = Vec::new();
     for patch in chosen {
         let start = Instant::now();
         scratch.apply(patch, &[])?;
-        let caught = scratch.build().and_then(|program| simulate(&program));
+        let in_the_store = fs::read_to_string(patch)?.contains("+++ b/crates/store-embedded/");
+        let args = if in_the_store { &EMBEDDED[..] } else { &MEMORY };
+        let caught = scratch.build().and_then(|program| simulate(&program, args));
         scratch.apply(patch, &["--reverse"])?;
         let name = name(patch);
         let caught = caught.with_context(|| format!("planting {name}"))?;
@@ -109,9 +115,9 @@ fn commit_number() -> usize {
 }
 
 /// Runs the simulation; what saw the bug, if anything did.
-fn simulate(program: &Path) -> Result<Option<String>> {
+fn simulate(program: &Path, args: &[&str]) -> Result<Option<String>> {
     let mut command = Command::new(program);
-    command.args(["--seed", "1", "--runs", RUNS, "--steps", STEPS]).stderr(Stdio::null());
+    command.args(["--seed", "1"]).args(args).stderr(Stdio::null());
     let output = command.output().context("starting the simulation")?;
     if output.status.success() {
         return Ok(None);

@@ -46,6 +46,10 @@ fn asked() -> Subscription {
 
 impl Rig {
     fn new(subscriptions: u64) -> Self {
+        Self::of(subscriptions, SubscriptionStatus::Active)
+    }
+
+    fn of(subscriptions: u64, status: SubscriptionStatus) -> Self {
         let clock = Clock::manual(START);
         let store = Arc::new(MemoryStore::default());
         let shared = Arc::new(Shared::new(config(), Brokers::default(), store, clock.clone()));
@@ -54,7 +58,7 @@ impl Rig {
                 SubscriptionKey::created_at(Position::new(number).unwrap()),
                 (Base::new(1), ResourceId::new(&format!("s{number}")).unwrap()),
                 Arc::new(ClientName::new("app").unwrap()),
-                (shared.settings.share(asked()), SubscriptionStatus::Active),
+                (shared.settings.share(asked()), status),
                 START,
             );
             shared.live.insert(Arc::new(live));
@@ -122,6 +126,17 @@ fn many_that_are_put_away_get_their_heartbeats_and_take_no_more_than_an_entry() 
         assert_eq!(machines, 0, "minute {minute}");
         assert!(entries <= 3 * expected + DEADLINES_OLD_MAX, "{entries}");
     }
+}
+
+#[test]
+fn what_waits_for_a_status_goes_out_though_nobody_says_that_it_is_durable() {
+    let mut rig = Rig::of(1, SubscriptionStatus::Requested);
+    let handshake = rig.at(at(10)).pop().expect("a handshake");
+    rig.ended(&handshake, Outcome::Success);
+    assert!(rig.at(at(70)).is_empty(), "it is not durable yet");
+    handshake.live.state().status = SubscriptionStatus::Active;
+    let swept = after(at(70), SWEEP_PERIOD);
+    assert_eq!(rig.at(swept).len(), 1, "the heartbeat");
 }
 
 #[test]
