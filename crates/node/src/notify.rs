@@ -27,7 +27,7 @@ use crate::includes::{self, Focus, Gatherer, Includes};
 use crate::live::LiveSubscription;
 use crate::occurrence::{Occurrence, is_occurrence};
 use crate::random::random;
-use crate::settings::Settings;
+use crate::settings::Common;
 use crate::shared::Shared;
 
 /// A range of events, both ends included.
@@ -122,22 +122,23 @@ pub(crate) async fn render(
 ) -> Result<Option<Rendered>, Error> {
     let version =
         version_of(live.base).ok_or_else(|| Error::internal("a base without a version"))?;
+    // One for the whole of it: an update meanwhile must not mix two content levels.
+    let settings = live.state().settings.common().clone();
     let single = match dialect {
-        Dialect::Fhir => events.and_then(|(range, _)| Single::of(shared, live, range, status)),
+        Dialect::Fhir => {
+            events.and_then(|(range, _)| Single::of(shared, live, &settings, range, status))
+        }
         // Too few to be worth it.
         Dialect::Medplum => None,
     };
     if let Some(rendered) = single.as_ref().and_then(|single| single.fill(shared, live)) {
         return Ok(Some(rendered));
     }
-    let (content, format) = {
-        let state = live.state();
-        (state.settings.content, form_of(&state.settings))
-    };
     let read = match events {
         Some((range, overflow)) => {
             let apart = overflow == Overflow::Later;
-            let read = read_events(shared, live, range, content, (overflow, apart)).await?;
+            let how = (overflow, apart);
+            let read = read_events(shared, live, range, settings.content, how).await?;
             if let Some(lost) = read.lost_of(range) {
                 tell_loss(live, lost);
             }
@@ -151,11 +152,11 @@ pub(crate) async fn render(
     let plain = read.plain;
     let last = read.events.last().map(|event| event.number);
     let origin = read.origin;
-    let mut notification = notification(shared, live, version, notification_type, read);
+    let mut notification = notification(shared, live, &settings, version, notification_type, read);
     notification.status = status.unwrap_or(notification.status);
     let mut bytes = Vec::with_capacity(room_for(&notification));
     // Medplum's client reads nothing but JSON.
-    let format = if dialect == Dialect::Medplum { Format::Json } else { format };
+    let format = if dialect == Dialect::Medplum { Format::Json } else { form_of(&settings) };
     match dialect {
         Dialect::Fhir => Codec::of(version).render_notification(&notification, &mut bytes),
         Dialect::Medplum if version == FhirVersion::R4 => {
@@ -167,7 +168,10 @@ pub(crate) async fn render(
         Format::Json => bytes,
         Format::Xml => Codec::of(version).xml_of_json(&bytes).map_err(Error::internal)?,
     };
-    if let Some(single) = single.filter(|_| plain && notification.errors.is_empty()) {
+    // It may not be well any more.
+    let is_well =
+        notification.status == SubscriptionStatus::Active && notification.errors.is_empty();
+    if let Some(single) = single.filter(|_| plain && is_well) {
         let make =
             || Codec::of(version).notification_template(&notification, format, random_salt()?);
         shared.frames.rendered(single.key, notification.timestamp, origin, make);
@@ -190,7 +194,7 @@ pub(crate) fn tell_loss(live: &LiveSubscription, Range { first, last }: Range) {
 }
 
 /// The form that a notification is rendered in: one that becomes part of a message is made XML with it.
-fn form_of(settings: &Settings) -> Format {
+fn form_of(settings: &Common) -> Format {
     match settings.channel_type {
         ChannelType::Message => Format::Json,
         ChannelType::Custom(_)
@@ -212,6 +216,7 @@ impl Single {
     fn of(
         shared: &Shared,
         live: &LiveSubscription,
+        settings: &Arc<Common>,
         Range { first, last }: Range,
         status: Option<SubscriptionStatus>,
     ) -> Option<Self> {
@@ -219,18 +224,18 @@ impl Single {
         let active = status.unwrap_or(state.status) == SubscriptionStatus::Active;
         let well = state.error().is_none() && state.problem().is_none() && state.loss().is_none();
         // A mail tells in words what its Bundle says.
-        let mailed = state.settings.channel_type == ChannelType::Email;
+        let mailed = settings.channel_type == ChannelType::Email;
         if first != last || !active || !well || mailed {
             return None;
         }
         let position = state.position(first)?;
-        let topic = &state.settings.topic;
+        let topic = &settings.topic;
         if shared.trigger_problem(live.base, topic).is_some()
             || shared.shaped_topic(live.base, topic).is_some()
         {
             return None;
         }
-        let key = FrameKey { base: live.base, position, common: state.settings.common().clone() };
+        let key = FrameKey { base: live.base, position, common: settings.clone() };
         Some(Self { key, number: first })
     }
 
@@ -279,6 +284,7 @@ fn two_uuids(now: Timestamp) -> (Uuid, Uuid) {
 pub(crate) fn notification(
     shared: &Shared,
     live: &LiveSubscription,
+    settings: &Common,
     version: FhirVersion,
     notification_type: NotificationType,
     Read { events, left_out, .. }: Read,
@@ -290,7 +296,7 @@ pub(crate) fn notification(
         (NotificationType::EventNotification, Some(last)) => last.number.get(),
         _ => state.last,
     };
-    let of_topic = shared.trigger_problem(live.base, &state.settings.topic);
+    let of_topic = shared.trigger_problem(live.base, &settings.topic);
     let problems = [of_topic.as_deref(), state.problem()];
     let problems = problems.into_iter().flatten().map(|text| format!("not evaluated: {text}"));
     let loss = state.loss().map(str::to_owned);
@@ -305,13 +311,13 @@ pub(crate) fn notification(
         timestamp: now,
         base_url: shared.base_url(version),
         subscription: live.id.clone(),
-        topic: state.settings.topic.clone(),
+        topic: settings.topic.clone(),
         status: state.status,
         notification_type,
         events_since_subscription_start: count,
         events,
         errors: state.error().cloned().into_iter().chain(told).collect(),
-        content: state.settings.content,
+        content: settings.content,
     }
 }
 

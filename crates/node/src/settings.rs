@@ -52,11 +52,6 @@ pub(crate) struct Common {
 }
 
 impl Settings {
-    /// The form that its notifications are sent in.
-    pub(crate) fn format(&self) -> Format {
-        Format::of(self.mime_type.as_ref())
-    }
-
     /// Whether it asks with a search as its criteria, and is told as the base specification says
     /// (RQ-SB-02).
     pub(crate) fn is_classic(&self) -> bool {
@@ -66,6 +61,13 @@ impl Settings {
     /// What it has in common with others, to tell it from what others have.
     pub(crate) fn common(&self) -> &Arc<Common> {
         &self.common
+    }
+}
+
+impl Common {
+    /// The form that notifications are sent in.
+    pub(crate) fn format(&self) -> Format {
+        Format::of(self.mime_type.as_ref())
     }
 }
 

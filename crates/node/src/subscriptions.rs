@@ -23,7 +23,7 @@ use crate::error::{Error, Kind};
 use crate::live::LiveSubscription;
 use crate::node::Node;
 use crate::notify::{self, Overflow, Range, Read};
-use crate::settings::Settings;
+use crate::settings::{Common, Settings};
 use crate::shared::{Shared, is_sent_to};
 use crate::tokens;
 
@@ -338,8 +338,8 @@ impl Node {
 
     fn status_of(&self, version: FhirVersion, live: &LiveSubscription) -> Notification {
         let kind = NotificationType::QueryStatus;
-        let none = Read::default();
-        notify::notification(&self.shared, live, version, kind, none)
+        let settings = live.state().settings.common().clone();
+        notify::notification(&self.shared, live, &settings, version, kind, Read::default())
     }
 
     /// `$events`: events of a subscription again, as a notification bundle (RQ section 7.2).
@@ -359,13 +359,14 @@ impl Node {
         query: EventsQuery,
     ) -> Result<Vec<u8>, Error> {
         let live = self.subscription(caller, version, id)?;
-        let (newest, granted, topic) = {
+        let (newest, settings) = {
             let state = live.state();
-            let settings = &state.settings;
-            (EventNumber::new(state.last), settings.content, settings.topic.url.clone())
+            (EventNumber::new(state.last), state.settings.common().clone())
         };
+        let granted = settings.content;
         if !caller.is_admin() {
-            let allowed = self.shared.rights.check_bounds(&live.owner, &topic, granted);
+            let topic = &settings.topic.url;
+            let allowed = self.shared.rights.check_bounds(&live.owner, topic, granted);
             allowed.map_err(|issue| Error::new(Kind::Forbidden, Issues::from(issue)))?;
         }
         if let (Some(since), Some(until)) = (query.since, query.until)
@@ -390,7 +391,8 @@ impl Node {
             None => (None, Read::default()),
         };
         // Here, since it takes the subscription's lock, which a thread that others go before must not have.
-        let answer = query_event(&self.shared, &live, version, content, read);
+        let answer = query_event(&self.shared, &live, &settings, version, read);
+        let answer = Notification { content, ..answer };
         let render = move || {
             let mut bytes = Vec::new();
             Codec::of(version).render_notification(&answer, &mut bytes);
@@ -462,8 +464,8 @@ impl Node {
 fn query_event(
     shared: &Shared,
     live: &LiveSubscription,
+    settings: &Common,
     version: FhirVersion,
-    content: PayloadContent,
     read: Read,
 ) -> Notification {
     // A query-event must have events (sst-1 of R5); without any it is a query-status.
@@ -471,9 +473,7 @@ fn query_event(
         true => NotificationType::QueryStatus,
         false => NotificationType::QueryEvent,
     };
-    let mut answer = notify::notification(shared, live, version, kind, read);
-    answer.content = content;
-    answer
+    notify::notification(shared, live, settings, version, kind, read)
 }
 
 /// The content level asked for, but never above what the subscription was granted (RQ-OP-24).

@@ -5,6 +5,7 @@
 
 mod catalog;
 mod closed;
+mod content;
 mod durable;
 mod gapless;
 mod isolation;
@@ -146,6 +147,7 @@ impl Checkers {
         };
         durable::told(subscription, notification)?;
         gapless::told(subscription, notification)?;
+        content::told(subscription, notification, &self.facts)?;
         once::told(subscription, notification, &self.facts)
     }
 

@@ -33,6 +33,8 @@ pub(crate) struct Subscription {
     pub(crate) topic: String,
     pub(crate) filter: Filter,
     pub(crate) endpoint: Option<String>,
+    /// The content level.
+    pub(crate) content: String,
     /// In milliseconds; zero for no heartbeats.
     pub(crate) heartbeat_period: u64,
     pub(crate) status: String,
@@ -210,6 +212,7 @@ impl Facts {
                 topic: text("topic"),
                 filter: Filter::read(body),
                 endpoint: body["endpoint"].as_str().map(str::to_owned),
+                content: text("content"),
                 heartbeat_period: body["heartbeatPeriod"].as_u64().unwrap_or(0) * 1_000,
                 status,
                 version: position,

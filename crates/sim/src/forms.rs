@@ -88,6 +88,7 @@ pub(crate) fn read_status(status: &Value) -> Value {
         "type": value("type", "valueCode"),
         "status": value("status", "valueCode"),
         "subscription": value("subscription", "valueReference"),
+        "topic": value("topic", "valueCanonical"),
         "eventsSinceSubscriptionStart": value("events-since-subscription-start", "valueString"),
         "notificationEvent": events.collect::<Vec<_>>(),
         "error": errors.collect::<Vec<_>>(),
@@ -160,7 +161,14 @@ fn read_subscription(backport: &Value) -> Value {
         "resourceType": "Subscription", "id": backport["id"], "status": backport["status"],
         "reason": backport["reason"], "topic": backport["criteria"],
         "endpoint": backport["channel"]["endpoint"],
+        "content": backport["channel"]["_payload"]["extension"][0]["valueCode"],
     });
+    for bound in backport["channel"]["extension"].as_array().into_iter().flatten() {
+        let known = BOUNDS.iter().find(|(_, name, _)| bound["url"] == format!("{BACKPORT}-{name}"));
+        if let Some((member, _, value_name)) = known {
+            r5[*member] = bound[*value_name].clone();
+        }
+    }
     let criteria = backport["_criteria"]["extension"][0]["valueString"].as_str();
     if let Some((parameter, value)) = criteria.and_then(|text| text.split_once('=')) {
         let value = if value == FINISHED { COMPLETED } else { value };

@@ -17,6 +17,9 @@ pub(crate) struct Notification {
     pub(crate) has_error: bool,
     /// Number and focus of each event, in their order.
     pub(crate) events: Vec<(u64, Option<String>)>,
+    /// The entries behind the status: the resource of each, where it is sent.
+    pub(crate) entries: Vec<Option<Value>>,
+    pub(crate) tells_topic: bool,
 }
 
 impl Notification {
@@ -30,6 +33,7 @@ impl Notification {
             let focus = event["focus"]["reference"].as_str();
             Some((number(&event["eventNumber"])?, focus.map(last_part)))
         });
+        let entries = bundle["entry"].as_array().into_iter().flatten().skip(1);
         Some(Self {
             kind: status["type"].as_str()?.to_owned(),
             subscription: last_part(status["subscription"]["reference"].as_str()?),
@@ -37,6 +41,8 @@ impl Notification {
             count: number(&status["eventsSinceSubscriptionStart"])?,
             has_error: status["error"].as_array().is_some_and(|errors| !errors.is_empty()),
             events: events.collect::<Option<_>>()?,
+            entries: entries.map(|entry| entry.get("resource").cloned()).collect(),
+            tells_topic: !status["topic"].is_null(),
         })
     }
 

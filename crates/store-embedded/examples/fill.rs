@@ -3,10 +3,10 @@
 //!
 //! `fill DIRECTORY SUBSCRIPTIONS CHANGES EVENTS-PER-CHANGE AWAY` appends, in large groups and after whatever is in
 //! the store, what a server would have appended for: R4 Subscriptions in the form of the Backport guide, active,
-//! on the benchmark's topic and a patient each, half of them websockets, half rest-hooks; and Observations, each an
-//! event of the first AWAY subscriptions and of so many others in turn that it has EVENTS-PER-CHANGE. All that is
-//! sent to an endpoint counts as delivered; nothing else has been. The search index is left behind: a server brings
-//! it up to date.
+//! on the benchmark's topic and a patient each, half of them websockets, half rest-hooks, all with a heartbeat a day;
+//! and Observations, each an event of the first AWAY subscriptions and of so many others in turn that it has
+//! EVENTS-PER-CHANGE. All that is sent to an endpoint counts as delivered; nothing else has been. The search index is
+//! left behind: a server brings it up to date.
 //!
 //! Ids count up, so that whoever runs this knows them: `00000000-0000-7000-8000-` and the number of the
 //! subscription in twelve hexadecimal digits, from 0 on.
@@ -190,7 +190,7 @@ fn subscription(id: &str, number: u64, at: Timestamp) -> String {
         false => ("websocket", String::new()),
     };
     format!(
-        r#"{{"resourceType":"Subscription","id":"{id}","meta":{{"versionId":"1","lastUpdated":"{at:.3}","profile":["{GUIDE}/backport-subscription"]}},"status":"active","reason":"Benchmark","criteria":"http://cresset.example/SubscriptionTopic/observation-created","_criteria":{{"extension":[{{"url":"{GUIDE}/backport-filter-criteria","valueString":"Observation?patient=Patient/s{number}"}}]}},"channel":{{"type":"{channel}",{endpoint}"payload":"application/fhir+json","_payload":{{"extension":[{{"url":"{GUIDE}/backport-payload-content","valueCode":"id-only"}}]}}}}}}"#
+        r#"{{"resourceType":"Subscription","id":"{id}","meta":{{"versionId":"1","lastUpdated":"{at:.3}","profile":["{GUIDE}/backport-subscription"]}},"status":"active","reason":"Benchmark","criteria":"http://cresset.example/SubscriptionTopic/observation-created","_criteria":{{"extension":[{{"url":"{GUIDE}/backport-filter-criteria","valueString":"Observation?patient=Patient/s{number}"}}]}},"channel":{{"extension":[{{"url":"{GUIDE}/backport-heartbeat-period","valueUnsignedInt":86400}}],"type":"{channel}",{endpoint}"payload":"application/fhir+json","_payload":{{"extension":[{{"url":"{GUIDE}/backport-payload-content","valueCode":"id-only"}}]}}}}}}"#
     )
 }
 

@@ -17,7 +17,7 @@ use crate::statistics::round;
 use crate::target::{Launch, Target};
 
 /// Raised when what is in a large store is to be another: older ones are then made anew.
-const EDITION: u32 = 2;
+const EDITION: u32 = 3;
 /// What was made, and how much of it was used up.
 const MARK: &str = "made.json";
 /// How long a server may take to start on it, whatever the aim is.
