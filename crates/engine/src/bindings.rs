@@ -220,6 +220,8 @@ pub struct Bindings {
     ended: Option<CloseReason>,
     /// Nothing expires and no heartbeat is due before; what is may be later.
     wake: Timestamp,
+    /// The time that it was told last.
+    seen: Timestamp,
 }
 
 impl Bindings {
@@ -234,6 +236,7 @@ impl Bindings {
             opened,
             ended: None,
             wake: Timestamp::MAX,
+            seen: opened,
         }
     }
 
@@ -486,6 +489,9 @@ impl Bindings {
 
     /// Queues the heartbeats that are due and ends what no token covers any more.
     fn keep_time(&mut self, now: Timestamp) {
+        if now < std::mem::replace(&mut self.seen, now) {
+            self.set_back(now);
+        }
         if now < self.wake {
             return;
         }
@@ -496,6 +502,15 @@ impl Bindings {
             binding.heartbeat |= binding.heartbeat_at().is_some_and(|at| at <= now);
             self.wake = self.wake.min(binding.wake());
             self.queue(index);
+        }
+    }
+
+    /// The caller's clock was set back: nobody has heard nothing since a time to come.
+    fn set_back(&mut self, now: Timestamp) {
+        self.opened = self.opened.min(now);
+        for binding in &mut self.bindings {
+            binding.silent_since = binding.silent_since.min(now);
+            self.wake = self.wake.min(binding.wake());
         }
     }
 

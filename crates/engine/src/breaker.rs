@@ -16,7 +16,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::retry::jittered;
-use crate::time::after;
+use crate::time::{after, before};
 
 #[cfg(test)]
 mod tests;
@@ -93,6 +93,16 @@ impl Breaker {
     /// A closed one.
     pub fn new(policy: BreakerPolicy) -> Self {
         Self { policy, state: State::Closed { failures: 0 }, probes: 0 }
+    }
+
+    /// Takes in that the caller's clock was set back by so much: what it waits for comes as much earlier by it.
+    pub fn set_back(&mut self, by: Duration) {
+        match &mut self.state {
+            State::Closed { .. } => {}
+            State::Open { until: at, .. } | State::Probing { lost_at: at, .. } => {
+                *at = before(*at, by);
+            }
+        }
     }
 
     /// Whether attempts are kept back.

@@ -23,9 +23,10 @@
 //! while they fail, no more often than the schedule says.
 //!
 //! The caller carries out effects in the order given, and calls [`Delivery::handle`] with
-//! [`Input::Tick`] when [`Delivery::next_deadline`] has come. It keeps `now` from running
-//! backwards as best it can; a step back delays but never loses anything. Every attempt that it has
-//! started it also ends, by a clock that does not step: while one is under way no other begins.
+//! [`Input::Tick`] when [`Delivery::next_deadline`] has come. Where its clock is set back it tells by how
+//! much ([`Delivery::set_back`]); otherwise what waits, waits for as much longer, and nothing is lost. Every
+//! attempt that it has started it also ends, by a clock that does not step: while one is under way no other
+//! begins.
 
 use std::time::Duration;
 
@@ -65,6 +66,8 @@ struct InFlight {
     superseded: bool,
     /// It belongs to the re-send.
     resends: bool,
+    /// Since when the receiver had heard nothing before it.
+    silent_since: Timestamp,
 }
 
 /// Events that were sent before and are sent again.
@@ -199,9 +202,9 @@ impl Delivery {
             }
             Input::Resend { first, last } => self.begin_resend(first, last, effects),
             Input::Tick => {}
-            Input::Updated { cursor, settings, status } => {
+            Input::Updated { anew, cursor, settings, status } => {
                 self.skip_to(cursor);
-                self.updated(settings, status, now, effects);
+                self.updated(settings, (status, anew), now, effects);
             }
         }
         self.advance(now, effects);
@@ -257,8 +260,13 @@ impl Delivery {
         }
     }
 
-    /// Switches it off when nothing has succeeded for long.
+    /// Switches it off when nothing has succeeded for long; what is due now is tried first, since the machine may
+    /// have slept for days.
     fn observe_silence(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let may_start = self.in_flight.is_none() && self.resume <= now;
+        if may_start && (self.due_resend().is_some() || self.due(now).is_some()) {
+            return;
+        }
         if self.off_at().is_some_and(|at| at <= now) {
             self.give_up(SubscriptionStatus::Off, self.nothing_succeeded(now), now, effects);
         }
@@ -293,6 +301,7 @@ impl Delivery {
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
+        let repeats = self.repeats(kind, resends);
         if let AttemptKind::Events { first, last } = kind {
             self.note_batch(first, last, resends);
             if !resends {
@@ -303,10 +312,31 @@ impl Delivery {
         let timeout = self.timeout();
         let id = AttemptId(self.next_id);
         self.next_id += 1;
-        self.in_flight =
-            Some(InFlight { id, kind, started: false, barred: false, superseded: false, resends });
+        self.in_flight = Some(InFlight {
+            id,
+            kind,
+            started: false,
+            barred: false,
+            superseded: false,
+            resends,
+            silent_since: self.silent_since,
+        });
         self.silent_since = now;
-        effects.push(Effect::Attempt(Attempt { id, kind, resends, timeout }));
+        effects.push(Effect::Attempt(Attempt { id, kind, repeats, resends, timeout }));
+    }
+
+    /// Whether an attempt that is about to start sends again what one before it could not.
+    fn repeats(&self, kind: AttemptKind, resends: bool) -> bool {
+        match kind {
+            AttemptKind::Events { .. } if resends => {
+                self.resend.as_ref().is_some_and(|resend| resend.repeat.is_some())
+            }
+            AttemptKind::Events { .. } => self.repeat.is_some(),
+            // In `error` nothing is repeated.
+            AttemptKind::Handshake | AttemptKind::Heartbeat => {
+                self.failures > 0 && self.status != SubscriptionStatus::Error
+            }
+        }
     }
 
     /// Takes in how far the durable events reach.
@@ -357,6 +387,7 @@ impl Delivery {
         };
         match outcome {
             Outcome::Success => self.succeeded(attempt, now, effects),
+            Outcome::Forgotten => self.forgotten(attempt, now, effects),
             Outcome::AwaitsConfirmation { .. }
             | Outcome::Gone { .. }
             | Outcome::Postponed { .. }
@@ -373,9 +404,9 @@ impl Delivery {
                 self.resume = until;
             }
             Outcome::AwaitsConfirmation { until } | Outcome::Postponed { until } => {
-                self.resume = until.max(after(now, UNSENT_PAUSE));
+                self.unsent(attempt, until.max(after(now, UNSENT_PAUSE)));
             }
-            Outcome::Unsent => self.resume = after(now, UNSENT_PAUSE),
+            Outcome::Unsent => self.unsent(attempt, after(now, UNSENT_PAUSE)),
             Outcome::Gone { reason } => {
                 self.give_up(SubscriptionStatus::Off, reason, now, effects);
             }
@@ -434,6 +465,42 @@ impl Delivery {
         }
     }
 
+    /// Events that were to be sent are no more: the next ones take their place. That nothing was sent is no
+    /// success, so what failed before still counts.
+    fn forgotten(&mut self, attempt: InFlight, now: Timestamp, effects: &mut Vec<Effect>) {
+        let AttemptKind::Events { last, .. } = attempt.kind else {
+            return self.succeeded(attempt, now, effects);
+        };
+        if !attempt.resends {
+            self.move_cursor(last.get(), effects);
+        }
+        if attempt.superseded {
+            return;
+        }
+        if attempt.resends {
+            self.resent(last, effects);
+        } else {
+            self.repeat = None;
+        }
+        self.silent_since = attempt.silent_since;
+        if self.noted {
+            self.note_retries(now, effects);
+        }
+        self.forgive_what_is_not_sent(now, effects);
+    }
+
+    /// Nothing was sent, and nobody is to blame: it is made up for then.
+    fn unsent(&mut self, attempt: InFlight, resume: Timestamp) {
+        self.silent_since = attempt.silent_since;
+        self.resume = resume;
+        self.off_not_before = self.off_not_before.max(self.ended_by(resume));
+    }
+
+    /// When an attempt that begins at this time has ended at the latest.
+    fn ended_by(&self, begins: Timestamp) -> Timestamp {
+        after(after(begins, self.timeout()), OUTCOME_GRACE)
+    }
+
     /// Stops sending, with a reason.
     fn give_up(
         &mut self,
@@ -450,15 +517,17 @@ impl Delivery {
     fn updated(
         &mut self,
         settings: DeliverySettings,
-        status: SubscriptionStatus,
+        (status, anew): (SubscriptionStatus, bool),
         now: Timestamp,
         effects: &mut Vec<Effect>,
     ) {
         let before = self.status;
         self.settings = settings;
         // What waits for room would go where the subscription no longer is.
-        self.in_flight.take_if(|attempt| !attempt.started);
-        if status != before || status == SubscriptionStatus::Requested {
+        if let Some(unsent) = self.in_flight.take_if(|attempt| !attempt.started) {
+            self.silent_since = unsent.silent_since;
+        }
+        if anew || status != before || status == SubscriptionStatus::Requested {
             self.enter(status, now, effects);
         } else {
             self.drop_batch_too_large();

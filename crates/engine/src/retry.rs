@@ -60,6 +60,11 @@ impl RetrySchedule {
         Self(delays.iter().map(|delay| Duration::from_secs(*delay)).collect())
     }
 
+    /// How many retries there are.
+    pub fn steps(&self) -> usize {
+        self.0.len()
+    }
+
     /// How long to wait after this many failures in a row; none when it is time to give up.
     ///
     /// `jitter` is uniform over all `u32`; it shortens or lengthens the delay by up to

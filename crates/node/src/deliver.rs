@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use cresset_channel::RestHook;
 use cresset_engine::{
-    Attempt, AttemptId, AttemptKind, Delivery, DeliverySettings, DeliveryState, Effect, Input,
-    JITTER_MIDDLE, Outcome, RetryPolicy,
+    Attempt, AttemptId, AttemptKind, Delivery, DeliverySettings, DeliveryState, Effect, Health,
+    Input, JITTER_MIDDLE, Outcome, RetryPolicy,
 };
 use cresset_model::{ChannelType, EventNumber, SubscriptionKey, SubscriptionStatus};
 use cresset_store::crash_point;
@@ -57,6 +57,8 @@ pub(crate) use send::{Letter, Unsent};
 
 /// How often the loop looks for subscriptions that no hint told it of.
 pub(crate) const SWEEP_PERIOD: Duration = Duration::from_secs(5 * 60);
+/// Steps of the clock back that are noticed; less only makes time stand still for as long.
+const SET_BACK_MIN: Duration = Duration::from_secs(1);
 
 /// Entries of the heap of deadlines that may be out of date, beyond as many as count.
 const DEADLINES_OLD_MAX: usize = 1_024;
@@ -73,7 +75,7 @@ struct Slot {
     /// after a handshake says `active` (RQ-ER-12), and a restart would not find it `requested`.
     held: Option<Attempt>,
     /// The status that the machine asked for last and that is not durable yet.
-    asked: Option<SubscriptionStatus>,
+    asked: Option<StatusChange>,
     /// Tells handshakes and heartbeats apart for receivers; another one after each success of one.
     nonce: Uuid,
     /// The same for what is sent again because somebody asked: to a receiver it is no repetition.
@@ -142,6 +144,8 @@ pub(crate) struct DeliveryLoop {
     statuses: VecDeque<StatusChange>,
     /// When to look for what no hint told of.
     sweep_at: Timestamp,
+    /// What the clock showed last; it never runs back for what waits.
+    now: Timestamp,
 }
 
 impl DeliveryLoop {
@@ -152,7 +156,7 @@ impl DeliveryLoop {
         let relay = shared.config.email.as_ref().map(|email| &email.relay);
         let bounded = relay.map(|relay| (relay.host().into(), relay.connections_max()));
         let hosts = Hosts::new(&shared.config.delivery).with_relay(bounded);
-        let sweep_at = after(shared.clock.now(), SWEEP_PERIOD);
+        let now = shared.clock.now();
         let mut all = Self {
             shared: shared.clone(),
             retry,
@@ -175,7 +179,8 @@ impl DeliveryLoop {
             running: FxHashMap::default(),
             runs: 0,
             statuses: VecDeque::new(),
-            sweep_at,
+            sweep_at: after(now, SWEEP_PERIOD),
+            now,
         };
         let loud = |live: &LiveSubscription| {
             !is_quiet(&live.state()) || shared.cursors.has_stored(live.key)
@@ -275,10 +280,32 @@ impl DeliveryLoop {
         Duration::try_from(wait).unwrap_or(Duration::ZERO).min(crate::timer::SLEEP_MAX)
     }
 
-    pub(crate) fn enqueue_deadlines(&mut self) {
+    /// Reads the clock. All that waits moves with one that is set back; by less than a second it stands still.
+    fn keep_time(&mut self) {
         let now = self.shared.clock.now();
-        // Also where the clock went back by more than the period.
-        if self.sweep_at <= now || self.sweep_at > after(now, SWEEP_PERIOD) {
+        let by = Duration::try_from(self.now.duration_since(now)).unwrap_or_default();
+        if by < SET_BACK_MIN {
+            self.now = self.now.max(now);
+            return;
+        }
+        tracing::warn!(seconds = by.as_secs(), "the clock was set back");
+        self.now = now;
+        self.sweep_at = before(self.sweep_at, by);
+        self.hosts.set_back(by);
+        let hosts = self.host_heap.drain();
+        self.host_heap = hosts.map(|Reverse((at, host))| Reverse((before(at, by), host))).collect();
+        self.resting.set_back(by);
+        for slot in self.slots.values_mut() {
+            slot.machine.set_back(by);
+            slot.deadline = slot.machine.next_deadline();
+        }
+        self.order_deadlines();
+    }
+
+    pub(crate) fn enqueue_deadlines(&mut self) {
+        self.keep_time();
+        let now = self.now;
+        if self.sweep_at <= now {
             self.sweep_at = after(now, SWEEP_PERIOD);
             self.sweep();
         }
@@ -302,8 +329,9 @@ impl DeliveryLoop {
     }
 
     /// Looks at every subscription of which something is not known here, whatever became of the
-    /// hints (I8).
+    /// hints (I8), and asks again for what the writer has not done, which may have given up (I5).
     fn sweep(&mut self) {
+        self.statuses.extend(self.slots.values().filter_map(|slot| slot.asked.clone()));
         let (slots, resting) = (&self.slots, &self.resting);
         let mut found = self.shared.live.keys_where(|live| {
             let state = live.state();
@@ -318,19 +346,21 @@ impl DeliveryLoop {
                 }
                 // What rests has its deadline in the heap.
                 None => {
-                    let rests = is_delivered(&state) && resting.holds(live.key);
+                    let rests = is_delivered(&state) && resting.covers(live.key, &state);
                     !rests && !is_quiet(&state)
                 }
             }
         });
         found
             .extend(slots.values().filter(|slot| slot.live.state().gone).map(|slot| slot.live.key));
+        found.extend(self.shared.delivery.waiting_resends());
         found.into_iter().for_each(|key| self.enqueue(key));
     }
 
     /// Starts what is due while there is room: what waits in the queue, what follows an ended
     /// attempt, and what waited for its host in turn, so that none keeps the others out.
     pub(crate) fn start(&mut self) {
+        self.keep_time();
         while self.running.len() < self.shared.config.delivery.concurrency_max.get() {
             let due = self.due.pop_front();
             if let Some(key) = due {
@@ -360,7 +390,7 @@ impl DeliveryLoop {
 
     /// Tells a machine what is new about its subscription, and carries out what it decides.
     fn look_at(&mut self, key: SubscriptionKey) {
-        let now = self.shared.clock.now();
+        let now = self.now;
         let Some(live) = self.shared.live.get(key) else {
             self.slots.remove(&key);
             self.resting.take(key);
@@ -418,17 +448,18 @@ impl DeliveryLoop {
                 addressee: None,
             })
         });
-        if slot.asked == Some(status) {
-            slot.asked = None;
-        }
+        slot.asked.take_if(|asked| asked.to == status);
         // The client changed it, or the writer did: the topic may be gone.
         let by_others = slot.asked.is_none() && status != slot.machine.status();
         if slot.revision != revision || by_others {
             slot.revision = revision;
             slot.asked = None;
             slot.held = None;
+            // Nobody shakes hands with what may be another endpoint (RQ-SB-02).
+            let anew = slot.live.state().settings.is_classic();
             let cursor = found.cursor;
-            slot.machine.handle(Input::Updated { cursor, settings, status }, now, &mut effects);
+            let updated = Input::Updated { anew, cursor, settings, status };
+            slot.machine.handle(updated, now, &mut effects);
         }
         if status == slot.machine.status() {
             self.ready.extend(slot.held.take().map(|attempt| (key, attempt)));
@@ -493,7 +524,8 @@ impl DeliveryLoop {
     /// Takes what came of an attempt; nothing if it panicked, which counts as a failure.
     pub(crate) fn attempt_ended(&mut self, run: u64, sent: Option<Sent>) {
         let Some(Running { key, attempt, at, place }) = self.running.remove(&run) else { return };
-        let now = self.shared.clock.now();
+        self.keep_time();
+        let now = self.now;
         let Sent { outcome, health } = sent.unwrap_or_else(|| {
             let live = self.slots.get(&key).map(|slot| &slot.live);
             live.map_or_else(Sent::lost, |live| Sent::panicked(&self.shared, live, attempt, at))
@@ -504,9 +536,6 @@ impl DeliveryLoop {
         let Some(slot) = self.slots.get_mut(&key) else { return };
         if outcome == Outcome::Success {
             crash_point("delivery.answered");
-            if attempt.resends || !matches!(attempt.kind, AttemptKind::Events { .. }) {
-                *slot.nonce_of(&attempt) = Uuid::now_v7();
-            }
         }
         let mut effects = Vec::new();
         let input = Input::AttemptEnded { id: attempt.id, outcome, jitter: (self.jitter)() };
@@ -519,6 +548,11 @@ impl DeliveryLoop {
         for effect in effects {
             match effect {
                 Effect::Attempt(attempt) => {
+                    let has_numbers =
+                        !attempt.resends && matches!(attempt.kind, AttemptKind::Events { .. });
+                    if !attempt.repeats && !has_numbers {
+                        *slot.nonce_of(&attempt) = Uuid::now_v7();
+                    }
                     if slot.live.state().status == slot.machine.status() {
                         self.ready.push_back((key, attempt));
                     } else {
@@ -536,14 +570,15 @@ impl DeliveryLoop {
                 }
                 Effect::ResendEnded => self.shared.delivery.resend_ended(key),
                 Effect::SetStatus { status, error } => {
-                    slot.asked = Some(status);
-                    self.statuses.push_back(StatusChange {
+                    let change = StatusChange {
                         subscription: key,
                         revision: slot.revision,
                         to: status,
                         error,
                         supersedes: false,
-                    });
+                    };
+                    slot.asked = Some(change.clone());
+                    self.statuses.push_back(change);
                 }
             }
         }
@@ -563,11 +598,16 @@ impl DeliveryLoop {
         self.heap.push(Reverse((at, key)));
         let counted = self.slots.len() + self.resting.len() + self.ends.len();
         if self.heap.len() > 2 * counted + DEADLINES_OLD_MAX {
-            let slots = self.slots.iter().filter_map(|(key, slot)| Some((slot.deadline?, *key)));
-            let ends = self.ends.iter().map(|(key, end)| (*end, *key));
-            let counted = slots.chain(self.resting.deadlines()).chain(ends);
-            self.heap = counted.map(Reverse).collect();
+            self.order_deadlines();
         }
+    }
+
+    /// Makes the heap of what counts.
+    fn order_deadlines(&mut self) {
+        let slots = self.slots.iter().filter_map(|(key, slot)| Some((slot.deadline?, *key)));
+        let ends = self.ends.iter().map(|(key, end)| (*end, *key));
+        let counted = slots.chain(self.resting.deadlines()).chain(ends);
+        self.heap = counted.map(Reverse).collect();
     }
 
     /// Puts a machine away that would do nothing for long: it is made anew from the live table.
@@ -576,7 +616,7 @@ impl DeliveryLoop {
             return;
         }
         let Some(slot) = self.slots.get(&key) else { return };
-        let Some(silent_since) = slot.machine.at_rest(self.shared.clock.now()) else { return };
+        let Some(silent_since) = slot.machine.at_rest(self.now) else { return };
         // The machine would be made from what the live table says.
         let agrees = slot.live.state().status == slot.machine.status();
         if !agrees || slot.held.is_some() || slot.asked.is_some() {
@@ -589,12 +629,12 @@ impl DeliveryLoop {
 
     /// Starts an attempt, or has it wait for its host.
     fn offer(&mut self, key: SubscriptionKey, attempt: Attempt) {
-        let now = self.shared.clock.now();
+        let now = self.now;
         if !is_awaited(&self.slots, &(key, attempt)) {
             return;
         }
         let Some(slot) = self.slots.get_mut(&key) else { return };
-        let addressee = slot.addressee(self.relay.as_ref());
+        let Some(addressee) = slot.addressee(self.relay.as_ref()) else { return };
         let (slots, host) = (&self.slots, &addressee.host);
         match self.hosts.offer(host, (key, attempt), now, |entry| is_awaited(slots, entry)) {
             Turn::Go(place) => self.begin(key, attempt, place, addressee),
@@ -605,14 +645,16 @@ impl DeliveryLoop {
 
     /// Starts the next attempt that waits for a host, if it may.
     fn serve(&mut self, host: &HostName) {
-        let now = self.shared.clock.now();
+        let now = self.now;
         let slots = &self.slots;
         let next = self.hosts.next(host, now, |entry| is_awaited(slots, entry));
         if let Some((key, attempt, place)) = next
             && let Some(slot) = self.slots.get_mut(&key)
         {
-            let addressee = slot.addressee(self.relay.as_ref());
-            self.begin(key, attempt, place, addressee);
+            match slot.addressee(self.relay.as_ref()) {
+                Some(addressee) => self.begin(key, attempt, place, addressee),
+                None => drop(self.hosts.ended(&place, Health::Unknown, (self.jitter)(), now)),
+            }
         }
     }
 
@@ -635,12 +677,12 @@ impl DeliveryLoop {
         let Some(slot) = self.slots.get_mut(&key) else { return };
         let mut effects = Vec::new();
         let started = Input::AttemptStarted { id: attempt.id };
-        slot.machine.handle(started, self.shared.clock.now(), &mut effects);
+        slot.machine.handle(started, self.now, &mut effects);
         let (live, status) = (slot.live.clone(), slot.machine.status());
         let nonce = *slot.nonce_of(&attempt);
         self.runs += 1;
         let run = self.runs;
-        let at = self.shared.clock.now();
+        let at = self.now;
         self.running.insert(run, Running { key, attempt, at, place });
         self.starts.push_back(Start { run, live, addressee, attempt, status, nonce });
         self.carry_out(key, effects);
@@ -648,17 +690,20 @@ impl DeliveryLoop {
 }
 
 impl Slot {
-    /// What tells an attempt's message from others like it; of new events their numbers do.
+    /// What tells an attempt's message from others like it; another one for each that repeats none before it. Of
+    /// new events their numbers do.
     fn nonce_of(&mut self, attempt: &Attempt) -> &mut Uuid {
         if attempt.resends { &mut self.resend_nonce } else { &mut self.nonce }
     }
 
-    /// Whom attempts are sent to by what the client asks for now.
-    fn addressee(&mut self, relay: Option<&HostName>) -> Arc<Addressee> {
+    /// Whom attempts are sent to by what the client asks for now; none where the machine does not know of that yet,
+    /// and would send what the new endpoint may not have before it has taken a handshake.
+    fn addressee(&mut self, relay: Option<&HostName>) -> Option<Arc<Addressee>> {
         let state = self.live.state();
         let known = self.addressee.take().filter(|known| known.is_of(&state));
         let addressee = known.unwrap_or_else(|| Arc::new(Addressee::of(&state, relay)));
-        self.addressee.insert(addressee).clone()
+        self.addressee = Some(addressee.clone());
+        (addressee.revision == self.revision).then_some(addressee)
     }
 }
 

@@ -103,6 +103,12 @@ impl Hints {
         true
     }
 
+    /// Of whom something is to be sent again that nobody has taken.
+    pub(crate) fn waiting_resends(&self) -> Vec<SubscriptionKey> {
+        let waiting = self.resends();
+        waiting.iter().filter(|(_, range)| range.is_some()).map(|(key, _)| *key).collect()
+    }
+
     /// What is to be sent again, once; [`Self::resend_ended`] has to follow.
     pub(crate) fn take_resend(&self, key: SubscriptionKey) -> Option<Range> {
         self.resends().get_mut(&key)?.take()

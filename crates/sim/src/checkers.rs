@@ -15,6 +15,7 @@ mod order;
 mod silence;
 mod status;
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use cresset_model::SubscriptionKey;
@@ -27,6 +28,7 @@ pub(crate) use self::isolation::Isolation;
 pub(crate) use self::no_loss::NoLoss;
 pub(crate) use self::order::{Order, Sent};
 use self::silence::Silence;
+pub(crate) use self::status::{Heard, Status};
 use crate::facts::{Committed, Facts};
 use crate::wire::Notification;
 
@@ -63,6 +65,9 @@ pub(crate) struct Checkers {
     pub(crate) no_loss: NoLoss,
     pub(crate) order: Order,
     silence: Silence,
+    pub(crate) status: Status,
+    /// How often what was judged: a checker that sees nothing finds nothing.
+    pub(crate) judged: BTreeMap<&'static str, u64>,
 }
 
 impl Checkers {
@@ -74,6 +79,7 @@ impl Checkers {
         now: u64,
     ) -> Checked {
         let first = group.first().map(|one| one.change.position);
+        let mut told = false;
         for committed in group {
             once::committed(&committed)?;
             gapless::committed(&committed, &self.facts)?;
@@ -82,14 +88,31 @@ impl Checkers {
             let change = &committed.change;
             let (key, version) = (&change.key, change.version);
             let at = format!("{key} v{version} {}", String::from_utf8_lossy(&change.body));
+            if committed.told {
+                // The node reads again before it appends anything more.
+                told = true;
+            }
             let expected = self.facts.fold(committed);
             catalog::committed((&at, blind), &expected, &events, &self.facts)?;
             closed::committed(&at, &expected, &events)?;
             self.isolation.committed(&events, &self.facts, now);
         }
+        if told {
+            self.facts.read_again();
+        }
         self.silence.committed(&self.facts, now);
         self.durable.whole()?;
-        first.map_or(Ok(()), |first| status::committed(first, &self.facts, store))
+        self.count("isolation", self.isolation.watched());
+        self.count("silence", self.silence.watched());
+        if let Some(first) = first {
+            let judged = self.status.committed(first, &self.facts, store)?;
+            self.count("status", judged);
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, judged: &'static str, times: usize) {
+        *self.judged.entry(judged).or_default() += u64::try_from(times).expect("a number");
     }
 
     /// The node has forgotten what it need not keep at this time, and nothing else.
@@ -108,6 +131,7 @@ impl Checkers {
     pub(crate) fn restarted(&mut self, store: &dyn Store) -> Checked {
         gapless::stored(&self.facts, store)?;
         self.durable.stored(store)?;
+        self.facts.read_again();
         self.excuse(0);
         self.isolation.restarted();
         self.order.restarted();
@@ -117,6 +141,7 @@ impl Checkers {
     /// A notification leaves the node for an endpoint.
     pub(crate) fn sent(&mut self, sent: Sent, notification: &Notification, now: u64) -> Checked {
         self.told(sent.key, notification)?;
+        self.contained(sent.key, notification, true)?;
         self.silence.sent(sent.key, now);
         if let Some((first, last)) = notification.range() {
             self.isolation.sent(sent.key, first, last);
@@ -147,8 +172,24 @@ impl Checkers {
         };
         durable::told(subscription, notification)?;
         gapless::told(subscription, notification)?;
-        content::told(subscription, notification, &self.facts)?;
         once::told(subscription, notification, &self.facts)
+    }
+
+    /// What a notification may hold, of the one that it is for; how much at once and how often, where `paced`: a
+    /// socket goes by what it was told, while a hint is lost.
+    pub(crate) fn contained(
+        &mut self,
+        key: SubscriptionKey,
+        notification: &Notification,
+        paced: bool,
+    ) -> Checked {
+        let Some(subscription) = self.facts.subscriptions.get(&key) else { return Ok(()) };
+        content::told(subscription, notification, paced, &self.facts)?;
+        if notification.range().is_some() {
+            let judged = content::name(&subscription.terms);
+            self.count(judged, 1);
+        }
+        Ok(())
     }
 
     /// A receiver has taken a notification.

@@ -316,7 +316,7 @@ impl Handle {
     }
 
     /// Appends, and writes down what was appended with its events.
-    fn append_noted(&self, group: &Group) -> Result<(Appended, Vec<Committed>), Error> {
+    fn append_noted(&self, group: &Group, told: bool) -> Result<(Appended, Vec<Committed>), Error> {
         let blind = self.shared.blind.load(Ordering::Relaxed);
         let appended = self.store.append(group)?;
         let append = {
@@ -332,7 +332,7 @@ impl Handle {
             while let Some(event) = events.next_if(|event| event.position == change.position) {
                 own.push(event);
             }
-            committed.push(Committed { change, events: own, append, blind });
+            committed.push(Committed { change, events: own, append, told, blind });
         }
         Ok((appended, committed))
     }
@@ -363,7 +363,7 @@ impl ChangeLog for Handle {
         let crashes = fault == Some(Fault::CrashAfter);
         let wal = if crashes { lock(&self.shared.wal).clone() } else { None };
         let before = wal.as_deref().map(read_file);
-        let (appended, committed) = self.append_noted(group)?;
+        let (appended, committed) = self.append_noted(group, fault.is_none())?;
         let mut state = lock(&self.shared.state);
         if crashes {
             state.crashed = true;

@@ -20,8 +20,21 @@ pub(crate) struct Committed {
     pub(crate) events: Vec<Event>,
     /// Names the group that it was appended with.
     pub(crate) append: u64,
+    /// The node was told that it is durable; otherwise it goes by what was before, until it reads again.
+    pub(crate) told: bool,
     /// Nothing could be looked up when it was decided.
     pub(crate) blind: bool,
+}
+
+/// What a client asked for that a notification has to keep to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Terms {
+    /// The content level.
+    pub(crate) content: String,
+    /// In milliseconds; zero for no heartbeats.
+    pub(crate) heartbeat_period: u64,
+    /// Zero where it leaves that to the server.
+    pub(crate) max_count: u64,
 }
 
 /// One life of a subscription.
@@ -33,10 +46,9 @@ pub(crate) struct Subscription {
     pub(crate) topic: String,
     pub(crate) filter: Filter,
     pub(crate) endpoint: Option<String>,
-    /// The content level.
-    pub(crate) content: String,
-    /// In milliseconds; zero for no heartbeats.
-    pub(crate) heartbeat_period: u64,
+    pub(crate) terms: Terms,
+    /// What it asked for before, as long as the node may go by that.
+    pub(crate) terms_before: Vec<Terms>,
     pub(crate) status: String,
     /// The version of the resource that counts now.
     pub(crate) version: Position,
@@ -45,6 +57,8 @@ pub(crate) struct Subscription {
     /// What happened before it was last switched on may have been missed (RQ-ER-10).
     pub(crate) since: Position,
     pub(crate) is_alive: bool,
+    /// What was missed is sent after all.
+    flushes_missed: bool,
     /// Where each event happened: the first one is event 1.
     pub(crate) events: Vec<Position>,
     /// Events up to this one may be gone from the store.
@@ -67,7 +81,7 @@ impl Subscription {
 
     /// Whether this event has to arrive while the subscription stays active.
     pub(crate) fn is_owed(&self, number: u64) -> bool {
-        number > self.forgotten && !self.was_missed(number)
+        number > self.forgotten && (self.flushes_missed || !self.was_missed(number))
     }
 
     /// Whether this event happened before its client last switched it on.
@@ -86,6 +100,8 @@ pub(crate) type Expected = Vec<(SubscriptionKey, Verdict)>;
 /// The fold.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {
+    /// What was missed is sent after all.
+    pub(crate) flushes_missed: bool,
     pub(crate) log: Vec<Committed>,
     pub(crate) subscriptions: BTreeMap<SubscriptionKey, Subscription>,
     by_id: BTreeMap<String, SubscriptionKey>,
@@ -152,6 +168,11 @@ impl Facts {
         expected
     }
 
+    /// The node goes by what is durable now.
+    pub(crate) fn read_again(&mut self) {
+        self.subscriptions.values_mut().for_each(|one| one.terms_before.clear());
+    }
+
     /// Takes in that the node forgot what it need not keep.
     pub(crate) fn forget(&mut self, retention: &RetentionConfig, now: Timestamp) {
         let before = now.checked_sub(retention.events_keep).unwrap_or(Timestamp::MIN);
@@ -182,6 +203,7 @@ impl Facts {
         body: &Value,
     ) {
         let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+        let number = |name: &str| body[name].as_u64().unwrap_or_default();
         let existing = self.by_id.get(&id).copied();
         if body.is_null() {
             if let Some(key) = self.by_id.remove(&id)
@@ -202,6 +224,10 @@ impl Facts {
             Some(before) if !was_off => before.since,
             Some(_) | None => position,
         };
+        let terms_before = before.iter().flat_map(|before| {
+            before.terms_before.iter().chain(std::iter::once(&before.terms)).cloned()
+        });
+        let terms_before = terms_before.collect();
         let asked = before.as_ref().filter(|_| !by_client).map_or(position, |one| one.asked);
         self.subscriptions.insert(
             key,
@@ -212,8 +238,13 @@ impl Facts {
                 topic: text("topic"),
                 filter: Filter::read(body),
                 endpoint: body["endpoint"].as_str().map(str::to_owned),
-                content: text("content"),
-                heartbeat_period: body["heartbeatPeriod"].as_u64().unwrap_or(0) * 1_000,
+                terms: Terms {
+                    content: text("content"),
+                    heartbeat_period: number("heartbeatPeriod") * 1_000,
+                    max_count: number("maxCount"),
+                },
+                terms_before,
+                flushes_missed: self.flushes_missed,
                 status,
                 version: position,
                 asked,

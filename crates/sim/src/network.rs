@@ -7,7 +7,7 @@ use cresset_model::SubscriptionKey;
 use cresset_node::Sending;
 
 use crate::agenda::Step;
-use crate::checkers::{Checked, Sent, Violation};
+use crate::checkers::{Checked, Heard, Sent, Violation};
 use crate::prng::Prng;
 use crate::scenario::HOSTS;
 use crate::wire::Notification;
@@ -125,6 +125,21 @@ impl Mode {
     }
 }
 
+/// What a verdict says of a subscription.
+fn heard(verdict: &Verdict) -> Heard {
+    match verdict {
+        Verdict::Published | Verdict::Success { .. } => Heard::Success,
+        Verdict::Failure(Failure { kind: FailureKind::Response { status, .. }, .. }) => {
+            match status {
+                410 => Heard::Gone,
+                429 | 500.. => Heard::Failure,
+                _ => Heard::Rejection,
+            }
+        }
+        Verdict::Failure(_) => Heard::Failure,
+    }
+}
+
 impl World {
     /// Takes what the node sends.
     pub(crate) fn dispatch(&mut self, sendings: Vec<Sending>) -> Checked {
@@ -199,6 +214,8 @@ impl World {
             && let Some(node) = &mut self.node
         {
             self.checkers.isolation.ended(one.host);
+            let heard = if dies { Heard::Failure } else { heard(&outcome.verdict) };
+            self.checkers.status.heard(one.key, one.host, heard);
             if let Some((_, last)) = one.notification.range() {
                 let succeeded = outcome.is_success() && !dies;
                 self.checkers.order.outcome(one.key, flight, last, succeeded);

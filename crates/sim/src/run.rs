@@ -1,8 +1,11 @@
 //! One run: so many steps in which things go wrong, and the calm after them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
+
+use jiff::Timestamp;
 
 use crate::checkers::Violation;
 use crate::scenario::{Scenario, StoreKind};
@@ -36,6 +39,8 @@ pub struct Report {
     pub crashes: u64,
     /// A hash of the trace.
     pub hash: u64,
+    /// How often what was judged.
+    pub judged: BTreeMap<&'static str, u64>,
 }
 
 /// A run that broke an invariant.
@@ -131,8 +136,8 @@ pub fn commit_id() -> Option<String> {
     asked.status.success().then(|| id.trim().to_owned())
 }
 
-/// A seed that each commit has another one of.
+/// A seed that each commit has another one of; where there is none, that each moment has.
 pub fn commit_seed() -> u64 {
-    let id = commit_id().unwrap_or_default();
-    u64::from_str_radix(id.get(..12).unwrap_or_default(), 16).unwrap_or(0)
+    let of_commit = commit_id().and_then(|id| u64::from_str_radix(id.get(..12)?, 16).ok());
+    of_commit.unwrap_or_else(|| Timestamp::now().as_millisecond().unsigned_abs())
 }

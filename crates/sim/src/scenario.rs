@@ -17,7 +17,7 @@ pub(crate) const HOOKS: u64 = 10;
 pub(crate) const WEBSOCKETS: u64 = 4;
 
 /// Most runs have one version, so that as much as may be happens at its base.
-const VERSIONS: [&[FhirVersion]; 4] =
+pub(crate) const VERSIONS: [&[FhirVersion]; 4] =
     [&[FhirVersion::R4], &[FhirVersion::R4B], &[FhirVersion::R5], &FhirVersion::ALL];
 
 const SECOND: u64 = 1_000;

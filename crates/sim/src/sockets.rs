@@ -179,6 +179,7 @@ impl World {
         let fits = |key: &SubscriptionKey| self.checkers.told(*key, &notification).is_ok();
         let key = lives.into_iter().find(fits).unwrap_or(newest);
         self.checkers.told(key, &notification)?;
+        self.checkers.contained(key, &notification, false)?;
         if let Some(range) = notification.range() {
             let connection = self.sockets[index].connection;
             let Checkers { order, facts, .. } = &mut self.checkers;

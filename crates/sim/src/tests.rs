@@ -1,6 +1,9 @@
 //! A short search in every test run, and that a run can be replayed.
 
-use crate::{Scenario, StoreKind, Trace, commit_seed, run};
+use std::collections::BTreeMap;
+
+use crate::scenario::VERSIONS;
+use crate::{Report, Scenario, StoreKind, Trace, commit_seed, run};
 
 /// Runs that every test run makes; what one of them found once stays in it.
 const SEEDS: [u64; 9] = [1, 3, 10, 16, 43, 70, 239, 1_001, 1_002];
@@ -11,30 +14,44 @@ const STEPS: u64 = 5_000;
 /// Steps of a run with the store in files, which flushes every group.
 const STEPS_EMBEDDED: u64 = 600;
 
-fn check(seed: u64, store: StoreKind, steps: u64) {
-    if let Err(failure) = run(Scenario::new(seed, store), steps, Trace::short()) {
-        panic!("\n{failure}");
+fn check(seed: u64, store: StoreKind, steps: u64) -> Report {
+    match run(Scenario::new(seed, store), steps, Trace::short()) {
+        Ok((report, _)) => report,
+        Err(failure) => panic!("\n{failure}"),
     }
 }
 
 #[test]
 fn the_invariants_hold_in_a_world_where_anything_fails() {
+    let mut judged = BTreeMap::new();
     for seed in SEEDS {
-        check(seed, StoreKind::Memory, STEPS);
+        let versions = Scenario::new(seed, StoreKind::Memory).versions;
+        let report = check(seed, StoreKind::Memory, STEPS);
+        assert!(report.events > 0 && report.taken > 0 && report.frames > 0, "{seed}: {report:?}");
+        for (what, times) in report.judged {
+            *judged.entry((versions, what)).or_insert(0) += times;
+        }
+    }
+    // A checker that sees nothing finds nothing.
+    for versions in VERSIONS {
+        for what in ["empty", "full-resource", "id-only", "isolation", "silence", "status"] {
+            let times = judged.get(&(versions, what)).copied().unwrap_or(0);
+            assert!(times > 0, "{what} in {versions:?}: {judged:?}");
+        }
     }
 }
 
 #[test]
 fn the_invariants_hold_in_worlds_that_this_commit_draws() {
     for number in 0..COMMIT_SEEDS {
-        check(commit_seed() + number, StoreKind::Memory, STEPS);
+        drop(check(commit_seed() + number, StoreKind::Memory, STEPS));
     }
 }
 
 #[test]
 fn the_invariants_hold_over_power_failures_that_tear_what_is_written() {
     for seed in [1, 2, 5, commit_seed()] {
-        check(seed, StoreKind::Embedded, STEPS_EMBEDDED);
+        drop(check(seed, StoreKind::Embedded, STEPS_EMBEDDED));
     }
 }
 

@@ -53,9 +53,8 @@ pub struct World {
     pub(crate) agenda: Agenda,
     pub(crate) draws: Draws,
     pub(crate) now: u64,
-    /// How far the node's clock is ahead of the world's; and how far it ever was.
+    /// How far the node's clock is ahead of the world's.
     skew: i64,
-    skew_max: i64,
     clock: Clock,
     pub(crate) disk: Disk,
     pub(crate) node: Option<SteppedNode>,
@@ -100,6 +99,9 @@ impl World {
         let mut checkers = Checkers::default();
         checkers.isolation.per_host_max = scenario.per_host_max;
         checkers.order.flushes_missed = scenario.retry.flush_missed;
+        checkers.facts.flushes_missed = scenario.retry.flush_missed;
+        checkers.status.retry = scenario.retry.clone();
+        checkers.status.breaker = scenario.breaker;
         let mut sockets: Vec<_> =
             (0..WEBSOCKETS).map(|number| SocketClient::new(vec![format!("w{number}")])).collect();
         // Its subscriptions are others' too.
@@ -110,7 +112,6 @@ impl World {
             draws,
             now: 0,
             skew: 0,
-            skew_max: 0,
             clock: Clock::manual(start),
             disk,
             node: None,
@@ -156,6 +157,7 @@ impl World {
             events,
             milliseconds: self.now,
             hash: self.trace.hash(),
+            judged: self.checkers.judged.clone(),
             ..self.report.clone()
         }
     }
@@ -395,12 +397,8 @@ impl World {
         let far = i64::try_from(draw.between(1_000, self.scenario.jump_max)).expect("not that far");
         let far = if draw.chance(500) { far } else { -far };
         self.skew += far;
-        self.skew_max = self.skew_max.max(self.skew);
         self.note(&format!("  the clock jumps by {far} ms"));
         self.set_clock();
-        // What was planned for the time before waits for it to come again.
-        let ahead = u64::try_from(self.skew_max - self.skew).unwrap_or(0);
-        self.checkers.excuse(self.now + ahead + HINT_LOST);
         self.plan_deliver(0);
         self.plan_jump();
     }
@@ -430,8 +428,7 @@ impl World {
 
     /// How long everything owed may take to arrive from the calm on.
     pub(crate) fn patience(&self) -> u64 {
-        let ahead = u64::try_from(self.skew_max - self.skew).unwrap_or(0);
-        self.scenario.patience() + ahead
+        self.scenario.patience()
     }
 
     /// Whether all that is owed has arrived.

@@ -138,6 +138,17 @@ fn heartbeats_fill_silence_per_subscription() {
 }
 
 #[test]
+fn silence_counts_from_a_time_that_has_come_when_the_clock_is_set_back() {
+    let mut socket = socket();
+    let heartbeat_period = Some(Duration::from_secs(60));
+    socket.bind(Bound { heartbeat_period, ..bound(1, 0) }, at(1_000)).unwrap();
+    assert_eq!(written(&mut socket, 1_000), ["1: handshake"]);
+    assert_eq!(written(&mut socket, 100), [""; 0]);
+    assert_eq!(socket.next_deadline(), at(160));
+    assert_eq!(written(&mut socket, 160), ["1: heartbeat"]);
+}
+
+#[test]
 fn heartbeats_do_not_pile_up_behind_a_slow_reader() {
     let mut socket = socket();
     let period = Some(Duration::from_secs(10));

@@ -48,6 +48,17 @@ fn failures_in_a_row_open_it_and_a_success_between_them_does_not() {
 }
 
 #[test]
+fn what_it_waits_for_moves_with_a_clock_that_is_set_back() {
+    let mut breaker = opened();
+    assert_eq!(breaker.permit(TIME_MAX, at(4)), Permit::Wait(at(5)));
+    breaker.set_back(Duration::from_secs(3));
+    assert_eq!(breaker.permit(TIME_MAX, at(1)), Permit::Wait(at(2)));
+    assert_eq!(breaker.permit(TIME_MAX, at(2)), Permit::Pass(Pass::Probe(1)));
+    breaker.set_back(Duration::from_secs(2));
+    assert_eq!(breaker.permit(TIME_MAX, at(0)), Permit::Wait(at(30)));
+}
+
+#[test]
 fn one_probe_at_a_time_finds_out_and_pauses_grow_to_a_bound() {
     let mut breaker = opened();
     let mut now = 0;

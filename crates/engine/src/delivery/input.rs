@@ -92,6 +92,9 @@ pub struct Attempt {
     pub id: AttemptId,
     /// What it sends.
     pub kind: AttemptKind,
+    /// Whether one before it tried to send the same; if not, it is another message to the receiver, though it may
+    /// say no more than the last one.
+    pub repeats: bool,
     /// Whether these events were sent before, and somebody asked for them again.
     pub resends: bool,
     /// When the caller gives up on it, counted from its start.
@@ -107,6 +110,9 @@ pub enum Outcome {
         /// When it becomes an error that there was no answer.
         until: Timestamp,
     },
+    /// There was nothing to send any more, because retention has forgotten all of these events: no success, since
+    /// nobody was heard, but there is nothing to repeat either.
+    Forgotten,
     /// The receiver says that the endpoint is no more (HTTP 410): the status becomes `off`
     /// (RQ-CH-26).
     Gone {
@@ -194,6 +200,9 @@ pub enum Input {
     /// With status `requested` a handshake follows (RQ-SB-24, RQ-SB-25). Never fed for a status
     /// that [`Effect::SetStatus`] asked for: the machine knows that one.
     Updated {
+        /// Whether what failed before says nothing any more, though no handshake follows: it may be another
+        /// endpoint now.
+        anew: bool,
         /// Events up to this one need no attempt any more: delivered, or missed and recorded so with
         /// the change ([`RetryPolicy::leaves_missed`]).
         cursor: Option<EventNumber>,

@@ -4,10 +4,13 @@
 //! the store does not, but for the time of its last notification. `tests/properties.rs` proves that one made anew
 //! does the same.
 
+use std::time::Duration;
+
 use cresset_model::SubscriptionStatus;
 use jiff::Timestamp;
 
 use super::{AttemptId, Delivery, is_live};
+use crate::time::before;
 
 impl Delivery {
     /// Since when the receiver has heard nothing, if the machine could be made anew from the store's state without
@@ -30,6 +33,21 @@ impl Delivery {
     #[must_use]
     pub fn resumed(self, silent_since: Timestamp) -> Self {
         Self { silent_since, ..self }
+    }
+
+    /// Takes in that the caller's clock was set back by so much: all that waits is due as much earlier by it.
+    /// [`Delivery::next_deadline`] has moved as well.
+    pub fn set_back(&mut self, by: Duration) {
+        let moved = |at: &mut Timestamp| *at = before(*at, by);
+        moved(&mut self.off_not_before);
+        moved(&mut self.resume);
+        moved(&mut self.silent_since);
+        for at in [&mut self.failing_since, &mut self.fresh_since, &mut self.confirm_by] {
+            at.iter_mut().for_each(moved);
+        }
+        if let Some(attempt) = &mut self.in_flight {
+            moved(&mut attempt.silent_since);
+        }
     }
 
     /// The machine with its attempts numbered from this on, so that they are not confused with those of a machine

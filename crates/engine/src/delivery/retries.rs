@@ -5,7 +5,7 @@ use std::time::Duration;
 use cresset_model::{Retries, SubscriptionError, SubscriptionStatus};
 use jiff::Timestamp;
 
-use super::{Delivery, DeliveryState, Effect, OUTCOME_GRACE, is_sending};
+use super::{Delivery, DeliveryState, Effect, is_sending};
 use crate::retry::{RETRY_WAIT_MAX, RetrySchedule};
 use crate::time::after;
 
@@ -21,7 +21,7 @@ impl Delivery {
         let resume = retries.resume.min(after(now, RETRY_WAIT_MAX));
         self.resume = self.resume.max(resume);
         // The server may have been down for days, which is no fault of the receiver's.
-        self.off_not_before = after(after(self.resume, self.timeout()), OUTCOME_GRACE);
+        self.off_not_before = self.ended_by(self.resume);
         if self.status == SubscriptionStatus::Active
             && let Some((first, _)) = self.next_batch()
         {
@@ -31,11 +31,14 @@ impl Delivery {
         }
     }
 
-    /// Whether what was noted is about the status that began at `since`, and about events that are
-    /// still to be sent: the note that it is over may have been lost.
+    /// Whether what was noted is about the status that began at `since`, and about what is still to be
+    /// sent: the note that it is over may have been lost, and a re-send is, with the process.
     pub(super) fn holds(&self, retries: &Retries, since: Timestamp) -> bool {
         let sent = retries.repeat_last.is_some_and(|last| last.get() <= self.cursor);
-        is_sending(self.status) && retries.at >= since && !sent
+        let owes = self.status == SubscriptionStatus::Requested
+            || self.cursor < self.last
+            || self.heartbeat_period().is_some();
+        is_sending(self.status) && owes && retries.at >= since && !sent
     }
 
     /// Goes on in `error` as far as it was noted: with when something succeeded last, else when `error`
@@ -50,8 +53,7 @@ impl Delivery {
             self.resume = self.resume.max(noted.resume.min(after(now, RETRY_WAIT_MAX)));
         }
         if let Some(at) = self.heartbeat_in_error_at() {
-            let ended = after(after(at.max(self.resume), self.timeout()), OUTCOME_GRACE);
-            self.off_not_before = ended;
+            self.off_not_before = self.ended_by(at.max(self.resume));
         }
     }
 

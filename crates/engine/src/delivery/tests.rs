@@ -141,13 +141,13 @@ impl Rig {
         let settings = self.delivery.settings().clone();
         let missed = settings.policy.leaves_missed(self.delivery.status(), status);
         let cursor = EventNumber::new(self.delivery.last()).filter(|_| missed);
-        self.input(seconds, Input::Updated { cursor, settings, status })
+        self.input(seconds, Input::Updated { anew: false, cursor, settings, status })
     }
 
     /// As [`Self::updated`], with nothing recorded to be missed.
     fn changed(&mut self, seconds: u64, settings: DeliverySettings) -> String {
         let status = self.delivery.status();
-        self.input(seconds, Input::Updated { cursor: None, settings, status })
+        self.input(seconds, Input::Updated { anew: false, cursor: None, settings, status })
     }
 
     /// Seconds until the next deadline, from the start.
@@ -366,6 +366,110 @@ fn no_time_that_the_clock_shows_ends_an_attempt_that_is_under_way() {
     assert_eq!(rig.ended(1_000_002, 2, Outcome::Success), "cursor 1, #3 events 2-2");
 }
 
+#[test]
+fn what_retention_forgot_is_passed_over_and_is_no_success() {
+    let mut rig = Rig::new(settings(), Active, 0, 4);
+    assert_eq!(rig.tick(0), "#1 events 1-3");
+    assert_eq!(rig.ended(1, 1, retry()), "");
+    assert_eq!(rig.tick(6), "#2 events 1-3");
+    assert_eq!(rig.ended(7, 2, Outcome::Forgotten), "cursor 3, #3 events 4-4", "without a wait");
+    assert_eq!(rig.ended(8, 3, retry()), "");
+    assert_eq!(rig.deadline(), Some(18), "the second step of the schedule");
+    let mut restarted = rig.restarted(9, 3, 4);
+    assert_eq!((restarted.tick(17), restarted.deadline()), (String::new(), Some(18)));
+    assert_eq!(rig.tick(18), "#4 events 4-4");
+    let mut failing = rig.clone();
+    assert_eq!(failing.ended(19, 4, retry()), "error (HTTP status 503)");
+    assert_eq!(rig.ended(19, 4, Outcome::Forgotten), "cursor 4");
+    assert_eq!((rig.retries, rig.deadline()), (None, None), "nothing is left that could succeed");
+    assert_eq!(rig.appended(20, 5), "#5 events 5-5");
+    assert_eq!(rig.ended(20, 5, Outcome::Success), "cursor 5");
+    assert_eq!(rig.resend(21, 1, 5), "#6 events 1-3");
+    assert_eq!(rig.ended(22, 6, Outcome::Forgotten), "#7 events 4-5");
+    assert_eq!(rig.ended(23, 7, Outcome::Forgotten), "resent");
+}
+
+#[test]
+fn what_changes_without_a_handshake_begins_anew_where_its_client_says_so() {
+    let mut rig = Rig::new(settings(), Active, 0, 1);
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    assert_eq!(rig.ended(1, 1, retry()), "");
+    let update = |anew| Input::Updated { anew, cursor: None, settings: settings(), status: Active };
+    let mut same = rig.clone();
+    assert_eq!((same.input(2, update(false)).as_str(), same.deadline()), ("", Some(6)));
+    assert_eq!(rig.input(2, update(true)), "#2 events 1-1", "another endpoint waits for nothing");
+    assert_eq!(rig.input(3, update(true)), "");
+    let gone = Outcome::Gone { reason: reason("HTTP status 410") };
+    assert_eq!(rig.ended(4, 2, gone), "#3 events 1-1", "which the one before says nothing about");
+}
+
+#[test]
+fn what_was_due_while_the_machine_slept_is_tried_before_it_is_switched_off() {
+    let patient = with_policy(|policy| policy.off_after = Some(Duration::from_secs(100)));
+    let mut rig = Rig::new(patient, Active, 0, 1);
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    assert_eq!(rig.ended(1, 1, retry()), "");
+    assert_eq!(rig.tick(1_000_000), "#2 events 1-1");
+    let mut unsent = rig.clone();
+    assert_eq!(
+        rig.ended(1_000_001, 2, retry()),
+        "off (no notification has been taken for 277 hours)"
+    );
+    assert_eq!(unsent.ended(1_000_001, 2, Outcome::Unsent), "", "that was no try");
+    assert_eq!(unsent.tick(1_000_002), "#3 events 1-1");
+    assert_eq!(unsent.ended(1_000_003, 3, Outcome::Success), "cursor 1");
+}
+
+#[test]
+fn what_waits_moves_with_a_clock_that_is_set_back() {
+    let set_back = |rig: &mut Rig| rig.delivery.set_back(Duration::from_secs(600));
+    let mut rig = Rig::new(heartbeats(60), Active, 0, 0);
+    assert_eq!(rig.appended(1_000, 1), "#1 events 1-1");
+    assert_eq!(rig.ended(1_001, 1, Outcome::Success), "cursor 1");
+    set_back(&mut rig);
+    assert_eq!(rig.deadline(), Some(460), "a heartbeat");
+    assert_eq!(rig.appended(402, 2), "#2 events 2-2");
+    assert_eq!(rig.ended(402, 2, retry()), "");
+    assert_eq!(rig.deadline(), Some(407));
+    set_back(&mut rig);
+    assert_eq!(
+        rig.delivery.next_deadline(),
+        Some(crate::time::before(at(407), Duration::from_secs(600)))
+    );
+}
+
+#[test]
+fn an_attempt_tells_whether_it_repeats_one_before_it() {
+    let repeats = |rig: &mut Rig, seconds, input| {
+        let mut effects = Vec::new();
+        rig.delivery.handle(input, at(seconds), &mut effects);
+        effects.into_iter().find_map(|effect| match effect {
+            Effect::Attempt(attempt) => Some(attempt.repeats),
+            _ => None,
+        })
+    };
+    let ended =
+        |id, outcome| Input::AttemptEnded { id: AttemptId(id), outcome, jitter: JITTER_MIDDLE };
+    let mut rig = Rig::new(heartbeats(60), Active, 0, 0);
+    assert_eq!(repeats(&mut rig, 60, Input::Tick), Some(false));
+    assert_eq!(repeats(&mut rig, 60, started(1)), None);
+    assert_eq!(repeats(&mut rig, 61, ended(1, retry())), None);
+    assert_eq!(repeats(&mut rig, 66, Input::Tick), Some(true), "the heartbeat again");
+    assert_eq!(repeats(&mut rig, 67, ended(2, retry())), None);
+    assert_eq!(repeats(&mut rig, 68, Input::Appended { last: 1 }), None);
+    assert_eq!(repeats(&mut rig, 77, Input::Tick), Some(false), "the event in its place");
+    assert_eq!(repeats(&mut rig, 78, ended(3, Outcome::Success)), None);
+    assert_eq!(repeats(&mut rig, 137, Input::Tick), Some(false), "another heartbeat");
+    let mut rig = Rig::new(settings(), Requested, 0, 0);
+    assert_eq!(repeats(&mut rig, 1, Input::Tick), Some(false));
+    assert_eq!(repeats(&mut rig, 1, ended(1, retry())), None);
+    assert_eq!(repeats(&mut rig, 3, Input::Tick), Some(true));
+    let mut rig = Rig::new(settings(), Active, 0, 1);
+    assert_eq!(repeats(&mut rig, 1, Input::Tick), Some(false));
+    assert_eq!(repeats(&mut rig, 1, ended(1, retry())), None);
+    assert_eq!(repeats(&mut rig, 6, Input::Tick), Some(true));
+}
+
 fn started(id: u64) -> Input {
     Input::AttemptStarted { id: AttemptId(id) }
 }
@@ -546,7 +650,10 @@ fn what_was_missed_is_sent_too_where_the_operator_wants_it() {
 #[test]
 fn what_was_recorded_as_missed_is_not_sent_whatever_the_machine_knew() {
     let number = EventNumber::new;
-    let updated = |cursor, status| Input::Updated { cursor, settings: settings(), status };
+    let updated = |cursor, status| {
+        let settings = settings();
+        Input::Updated { anew: false, cursor, settings, status }
+    };
     let mut rig = Rig::new(settings(), Error, 1, 4);
     assert_eq!(rig.input(10, updated(number(6), Requested)), "");
     assert_eq!(rig.appended(10, 7), "");

@@ -10,7 +10,7 @@ use crate::settings::Settings;
 /// Where notifications go and how, as the client asked for it.
 pub(crate) struct Addressee {
     /// The client's changes up to which this holds.
-    revision: u32,
+    pub(super) revision: u32,
     pub(super) settings: Settings,
     /// What the subscription shares with others whose notifications go the same way.
     pub(super) host: HostName,

@@ -18,6 +18,7 @@ use cresset_model::SubscriptionKey;
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 
+use super::before;
 use crate::config::DeliveryConfig;
 
 /// Hosts that are remembered though nothing is sent to them or waits for them now.
@@ -201,6 +202,14 @@ impl Hosts {
             return Vec::new();
         }
         if opened { host.waiting.iter().copied().collect() } else { Vec::new() }
+    }
+
+    /// The clock was set back by so much: what hosts are kept from comes as much earlier by it.
+    pub(super) fn set_back(&mut self, by: Duration) {
+        for host in self.hosts.values_mut() {
+            host.breaker.set_back(by);
+            host.wake = host.wake.map(|at| before(at, by));
+        }
     }
 
     /// Attempts that wait for a place, and hosts that attempts are kept back from.

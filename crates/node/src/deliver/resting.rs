@@ -3,11 +3,14 @@
 //! For most that is nothing at all: the machine is made anew from the live table. Only a deadline that stands in the
 //! heap, and for heartbeats the time of the last notification, are remembered, in as little room as they take.
 
+use std::time::Duration;
+
 use cresset_engine::DeliverySettings;
 use cresset_model::{EventNumber, SubscriptionKey, SubscriptionStatus};
 use jiff::Timestamp;
 use rustc_hash::FxHashMap;
 
+use super::after;
 use crate::draft::is_counted;
 use crate::live::State;
 use crate::shared::is_sent_to;
@@ -71,9 +74,29 @@ impl Resting {
         self.0.iter().filter_map(|(key, left)| Some((unpack(left.deadline)?, *key)))
     }
 
-    /// Whether anything of this machine is remembered.
-    pub(super) fn holds(&self, key: SubscriptionKey) -> bool {
-        self.0.contains_key(&key)
+    /// Whether this machine was put away with a deadline in time for what its subscription asks for now.
+    pub(super) fn covers(&self, key: SubscriptionKey, state: &State) -> bool {
+        let Some(left) = self.0.get(&key) else { return false };
+        let end = DeliverySettings::end_in_force(state.settings.end, state.accepted());
+        let heartbeat = state
+            .settings
+            .heartbeat_period
+            .zip(unpack(left.silent_since))
+            .map(|(period, silent_since)| after(silent_since, period));
+        end.into_iter().chain(heartbeat).all(|due| left.deadline <= pack(due))
+    }
+
+    /// The clock was set back by so much: what is due comes as much earlier by it. An end does not, which its
+    /// machine sees when it is made anew for it.
+    pub(super) fn set_back(&mut self, by: Duration) {
+        let by = i64::try_from(by.as_nanos()).unwrap_or(i64::MAX);
+        for left in self.0.values_mut() {
+            for at in [&mut left.deadline, &mut left.silent_since] {
+                if *at != NEVER {
+                    *at = at.saturating_sub(by);
+                }
+            }
+        }
     }
 
     /// This deadline stands in the heap no more.

@@ -287,7 +287,7 @@ impl Letter {
                 Sent { outcome: Outcome::Unsent, health: Health::Unknown }
             }
             Err(Unsent::Nothing) => {
-                return Sent { outcome: Outcome::Success, health: Health::Unknown };
+                return Sent { outcome: Outcome::Forgotten, health: Health::Unknown };
             }
             Err(Unsent::Postponed(until)) => {
                 let text = "the receiver has been sent enough for now";

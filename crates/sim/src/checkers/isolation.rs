@@ -85,6 +85,11 @@ impl Isolation {
         }
     }
 
+    /// Events that wait.
+    pub(super) fn watched(&self) -> usize {
+        self.waiting.len()
+    }
+
     pub(super) fn overdue(&self, now: u64) -> Checked {
         match self.waiting.iter().find(|(_, since)| now > **since + WAIT_MAX) {
             Some(((key, number), since)) => {

@@ -32,7 +32,7 @@ impl Silence {
             let Some(one) = facts.find(committed.change.key.id.as_str()) else { continue };
             let is_steady = one.endpoint.as_deref().is_some_and(|it| host_of(it) == 0);
             if is_steady && one.is_active() && one.version == committed.change.position {
-                match one.heartbeat_period {
+                match one.terms.heartbeat_period {
                     0 => self.since.remove(&one.key),
                     period => self.since.insert(one.key, (now, period)),
                 };
@@ -53,6 +53,11 @@ impl Silence {
         if let Some((since, _)) = self.since.get_mut(&key) {
             *since = now.max(*since);
         }
+    }
+
+    /// Subscriptions that may not hear nothing for long.
+    pub(super) fn watched(&self) -> usize {
+        self.since.len()
     }
 
     pub(super) fn overdue(&self, now: u64) -> Checked {

@@ -145,6 +145,17 @@ fn a_heartbeat_in_error_that_could_not_be_sent_waits_for_its_next_turn() {
 }
 
 #[test]
+fn a_heartbeat_that_was_not_sent_is_made_up_for_soon() {
+    let mut rig = Rig::new(heartbeats(60), Active, 0, 0);
+    assert_eq!(rig.tick(60), "#1 heartbeat");
+    assert_eq!(rig.ended(65, 1, Outcome::Unsent), "");
+    assert_eq!((rig.deadline(), rig.tick(66).as_str()), (Some(66), "#2 heartbeat"));
+    let mut rig = Rig::new(heartbeats(60), Active, 0, 0).crowded();
+    assert_eq!(rig.tick(60), "#1 heartbeat");
+    assert_eq!(rig.changed(70, heartbeats(50)), "#2 heartbeat", "the one that had no room yet");
+}
+
+#[test]
 fn what_never_succeeds_is_switched_off_and_a_success_puts_it_off() {
     let off = "off (no notification has been taken for 0 hours)";
     let mut rig = Rig::new(heartbeats_in_error(), Error, 0, 3);

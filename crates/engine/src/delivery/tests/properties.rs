@@ -6,6 +6,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+/// When it all begins: there is time before it to set the clock back to.
+const BEGIN: u64 = 100_000;
+
 #[derive(Debug, Clone)]
 enum Step {
     Append(u64),
@@ -13,10 +16,22 @@ enum Step {
     End(Outcome),
     EndUnknown,
     Start,
-    Resend { first: u64, count: u64 },
+    Resend {
+        first: u64,
+        count: u64,
+    },
     Bar,
-    Update { status: SubscriptionStatus, max_count: u32, heartbeat: Option<u64>, end: Option<u64> },
-    Restart { cursor_lost: bool },
+    SetBack(u64),
+    Update {
+        status: SubscriptionStatus,
+        anew: bool,
+        max_count: u32,
+        heartbeat: Option<u64>,
+        end: Option<u64>,
+    },
+    Restart {
+        cursor_lost: bool,
+    },
 }
 
 fn status() -> impl Strategy<Value = SubscriptionStatus> {
@@ -29,13 +44,18 @@ fn status() -> impl Strategy<Value = SubscriptionStatus> {
     ]
 }
 
+fn soon() -> impl Strategy<Value = u64> {
+    BEGIN..BEGIN + 400
+}
+
 fn outcome() -> impl Strategy<Value = Outcome> {
     prop_oneof![
         8 => Just(Outcome::Success),
         8 => Just(retry()),
         1 => Just(Outcome::Unsent),
-        1 => (0u64..400).prop_map(|until| Outcome::Postponed { until: at(until) }),
-        2 => (0u64..400).prop_map(|until| Outcome::AwaitsConfirmation { until: at(until) }),
+        1 => Just(Outcome::Forgotten),
+        1 => soon().prop_map(|until| Outcome::Postponed { until: at(until) }),
+        2 => soon().prop_map(|until| Outcome::AwaitsConfirmation { until: at(until) }),
         2 => Just(Outcome::Retry {
             reason: reason("HTTP status 429"),
             retry_after: Some(Duration::from_secs(40)),
@@ -55,14 +75,17 @@ fn step() -> impl Strategy<Value = Step> {
         8 => Just(Step::Start),
         1 => Just(Step::Bar),
         3 => (1u64..40, 0u64..12).prop_map(|(first, count)| Step::Resend { first, count }),
+        1 => (1u64..300).prop_map(Step::SetBack),
         1 => (
             status(),
+            any::<bool>(),
             1u32..5,
             proptest::option::of(1u64..60),
-            proptest::option::weighted(0.2, 0u64..400),
+            proptest::option::weighted(0.2, soon()),
         )
-            .prop_map(|(status, max_count, heartbeat, end)| Step::Update {
+            .prop_map(|(status, anew, max_count, heartbeat, end)| Step::Update {
                 status,
+                anew,
                 max_count,
                 heartbeat,
                 end,
@@ -94,6 +117,8 @@ struct World {
     /// The same machine, put away whenever it is at rest.
     twin: Delivery,
     now: u64,
+    /// What was recorded before is by another clock.
+    was_set_back: bool,
     status: SubscriptionStatus,
     /// The cursor recorded last, and the one before it.
     cursor: u64,
@@ -132,11 +157,12 @@ impl World {
         let state =
             DeliveryState { status: Requested, cursor: None, last: 0, since: START, retries: None };
         let settings = DeliverySettings { policy: Arc::new(policy), ..settings() };
-        let delivery = Delivery::new(settings, state, START);
+        let delivery = Delivery::new(settings, state, at(BEGIN));
         Self {
             twin: delivery.clone(),
             delivery,
-            now: 0,
+            now: BEGIN,
+            was_set_back: false,
             status: Requested,
             cursor: 0,
             cursor_before: 0,
@@ -198,11 +224,29 @@ impl World {
                 let id = AttemptId(u64::MAX);
                 self.input(Input::AttemptEnded { id, outcome: Outcome::Success, jitter: 0 });
             }
-            Step::Update { status, max_count, heartbeat, end } => {
-                self.update(status, max_count, heartbeat, end);
+            Step::Update { status, anew, max_count, heartbeat, end } => {
+                self.update((status, anew), max_count, heartbeat, end);
             }
+            Step::SetBack(seconds) => self.set_back(seconds),
             Step::Restart { cursor_lost } => self.restart(cursor_lost),
         }
+    }
+
+    /// Whoever keeps time by the clock has to go back with it; what was recorded stays as it is.
+    fn set_back(&mut self, seconds: u64) {
+        let by = Duration::from_secs(seconds);
+        self.now -= seconds;
+        self.was_set_back = true;
+        self.resume = crate::time::before(self.resume, by);
+        self.unsent = self.unsent.saturating_sub(seconds);
+        self.unheard.1 = self.unheard.1.saturating_sub(seconds);
+        self.arrivals.values_mut().for_each(|at| *at -= seconds);
+        if let Some((_, Some(timeout_at))) = &mut self.flight {
+            *timeout_at = crate::time::before(*timeout_at, by);
+        }
+        self.delivery.set_back(by);
+        self.twin.set_back(by);
+        self.input(Input::Tick);
     }
 
     fn end(&mut self, outcome: Outcome) {
@@ -215,7 +259,8 @@ impl World {
                 let until = until.duration_since(START).as_secs().cast_unsigned();
                 self.unsent = self.now.max(until);
             }
-            Outcome::Gone { .. }
+            Outcome::Forgotten
+            | Outcome::Gone { .. }
             | Outcome::Refused { .. }
             | Outcome::Rejected { .. }
             | Outcome::Retry { .. }
@@ -223,7 +268,7 @@ impl World {
         }
         self.note_heartbeat(attempt.kind, &outcome);
         match (&outcome, attempt.kind) {
-            (Outcome::Success, AttemptKind::Events { first, last }) => {
+            (Outcome::Success | Outcome::Forgotten, AttemptKind::Events { first, last }) => {
                 self.delivered.extend(first.get()..=last.get());
                 self.failed = None;
             }
@@ -244,6 +289,7 @@ impl World {
                 self.unheard = (self.unheard.0 + 1, self.now);
             }
             Outcome::AwaitsConfirmation { .. }
+            | Outcome::Forgotten
             | Outcome::Gone { .. }
             | Outcome::Postponed { .. }
             | Outcome::Unsent => {}
@@ -252,7 +298,7 @@ impl World {
 
     fn update(
         &mut self,
-        status: SubscriptionStatus,
+        (status, anew): (SubscriptionStatus, bool),
         max_count: u32,
         heartbeat: Option<u64>,
         end: Option<u64>,
@@ -278,7 +324,8 @@ impl World {
             end: end.map(at),
             ..settings()
         };
-        self.input(Input::Updated { cursor: EventNumber::new(self.cursor), settings, status });
+        let cursor = EventNumber::new(self.cursor);
+        self.input(Input::Updated { anew, cursor, settings, status });
     }
 
     fn restart(&mut self, cursor_lost: bool) {
@@ -308,6 +355,10 @@ impl World {
         };
         let settings = self.delivery.settings().clone();
         self.delivery = Delivery::new(settings, state, at(self.now));
+        if self.was_set_back && !self.delivery.noted {
+            // What was recorded by another clock may look older than it is.
+            (self.resume, self.unheard, self.failed) = (START, (0, 0), None);
+        }
         self.twin = self.delivery.clone();
         self.input(Input::Tick);
     }
@@ -372,6 +423,8 @@ impl World {
             && self.delivery.failures == 0
         {
             let latest = after(at(*arrival), window).max(after(at(self.unsent), UNSENT_PAUSE));
+            // A restart goes by what was recorded before the clock was set back.
+            let latest = latest.max(self.resume);
             assert!(deadline <= latest, "{next} is held back too long");
         }
     }

@@ -73,6 +73,18 @@ fn what_was_noted_of_retries_does_not_outlive_a_status() {
 }
 
 #[test]
+fn a_re_send_that_failed_is_forgotten_with_the_process_and_switches_nothing_off() {
+    let patient = with_policy(|policy| policy.off_after = Some(Duration::from_secs(100)));
+    let mut rig = Rig::new(patient, Active, 1, 1);
+    assert_eq!(rig.resend(0, 1, 1), "#1 events 1-1");
+    assert_eq!(rig.ended(1, 1, retry()), "");
+    assert!(rig.retries.is_some());
+    let mut rig = rig.restarted(2, 1, 1);
+    assert_eq!((rig.tick(1_000).as_str(), rig.deadline()), ("", None));
+    assert_eq!(rig.appended(1_001, 2), "#1 events 2-2");
+}
+
+#[test]
 fn time_that_the_server_was_down_switches_nothing_off() {
     let patient = with_policy(|policy| policy.off_after = Some(Duration::from_secs(100)));
     let mut rig = Rig::new(patient, Active, 0, 1);

@@ -29,6 +29,7 @@ fn an_answer_of_a_relay_is_judged_by_what_it_speaks_of() {
 fn word(outcome: &Outcome) -> &'static str {
     match outcome {
         Outcome::AwaitsConfirmation { .. } | Outcome::Postponed { .. } => "later",
+        Outcome::Forgotten => "forgotten",
         Outcome::Gone { .. } => "gone",
         Outcome::Refused { .. } => "refused",
         Outcome::Rejected { .. } => "rejected",
