@@ -1,6 +1,6 @@
 //! Texts, quotas, links and what is accepted.
 
-use cresset_channel::BodyKind;
+use cresset_channel::{AddressPolicy, BodyKind};
 use cresset_model::{
     Canonical, ClientName, EventNumber, Header, Interaction, Notification, NotificationEvent,
     NotificationResource, NotificationType, Position, ResourceType, SubscriptionKey, VersionId,
@@ -165,15 +165,20 @@ fn an_address_stands_in_a_log_as_a_hash_only() {
 }
 
 fn config() -> EmailConfig {
+    config_of(25)
+}
+
+/// For mails to a relay at this port of this machine.
+pub(crate) fn config_of(port: u16) -> EmailConfig {
     let relay = cresset_channel::EmailConfig {
-        relay: "localhost".to_owned(),
-        port: 25,
+        relay: "127.0.0.1".to_owned(),
+        port,
         security: cresset_channel::Security::Plain,
         credentials: None,
         from: "n@a.test".to_owned(),
         reply_to: None,
         extra_ca_files: Vec::new(),
-        addresses: cresset_channel::AddressPolicy::default(),
+        addresses: AddressPolicy { allow_local: true, ..AddressPolicy::default() },
         connect_timeout: Duration::from_secs(1),
         connections_max: 1,
     };
