@@ -144,6 +144,15 @@ pub enum MailLinkState {
     Open,
 }
 
+/// What a link was found to be, and what it was judged by.
+struct Resolved {
+    live: Arc<LiveSubscription>,
+    settings: Settings,
+    /// That of the settings: the only one that the link may decide about.
+    revision: u32,
+    state: MailLinkState,
+}
+
 impl Node {
     /// What a link can be used for now. Changes nothing.
     ///
@@ -158,12 +167,15 @@ impl Node {
         id: &str,
         token: &str,
     ) -> Result<MailLinkState, Error> {
-        Ok(self.resolved(link, version, id, token).await?.1)
+        let found = self.resolved(link, version, id, token).await?;
+        Ok(found.map_or(MailLinkState::Invalid, |found| found.state))
     }
 
     /// Does what a link is for: makes a subscription `active`, or `off`; durable when this returns.
     ///
-    /// The state is that after it: `Done` if it worked or had worked before.
+    /// The state is that after it: `Done` if it worked or had worked before, `Invalid` also if the
+    /// client changed the subscription meanwhile, perhaps to another address, whose owner was not
+    /// asked (RQ-CH-65).
     ///
     /// # Errors
     /// What the store answers.
@@ -174,18 +186,19 @@ impl Node {
         id: &str,
         token: &str,
     ) -> Result<MailLinkState, Error> {
-        let (live, state) = self.resolved(link, version, id, token).await?;
-        let (Some(live), MailLinkState::Open) = (live, state) else { return Ok(state) };
+        let found = self.resolved(link, version, id, token).await?;
+        let Some(Resolved { live, settings, revision, state }) = found else {
+            return Ok(MailLinkState::Invalid);
+        };
+        if state != MailLinkState::Open {
+            return Ok(state);
+        }
         let (to, error) = match link {
             MailLink::Confirm => (SubscriptionStatus::Active, None),
             MailLink::Unsubscribe => {
                 let text = UNSUBSCRIBED.to_owned();
                 (SubscriptionStatus::Off, Some(SubscriptionError { code: None, text }))
             }
-        };
-        let (revision, endpoint) = {
-            let state = live.state();
-            (state.revision, state.settings.endpoint.clone().unwrap_or_default())
         };
         // What the delivery loop decided before it hears of this is out of date.
         let supersedes = true;
@@ -194,9 +207,10 @@ impl Node {
         // Behind the change in the writer's queue: when this is done, so is that.
         self.writer.record(Vec::new()).await?;
         if let Some(config) = &self.shared.config.email {
+            let endpoint = settings.endpoint.as_deref().unwrap_or_default();
             tracing::info!(
                 subscription.id = %live.id,
-                recipient.hash = recipient_hash(&config.link_key, &endpoint),
+                recipient.hash = recipient_hash(&config.link_key, endpoint),
                 to = to.code(),
                 "a receiver of mails has decided"
             );
@@ -208,24 +222,23 @@ impl Node {
         })
     }
 
+    /// What a link is, or none where it is for no subscription by mail.
     async fn resolved(
         &self,
         link: MailLink,
         version: FhirVersion,
         id: &str,
         token: &str,
-    ) -> Result<(Option<Arc<LiveSubscription>>, MailLinkState), Error> {
-        const INVALID: (Option<Arc<LiveSubscription>>, MailLinkState) =
-            (None, MailLinkState::Invalid);
-        let Some(config) = &self.shared.config.email else { return Ok(INVALID) };
-        let Ok(id) = ResourceId::new(id) else { return Ok(INVALID) };
-        let Some(live) = self.shared.live.find(base_of(version), &id) else { return Ok(INVALID) };
-        let (settings, status, accepted) = {
+    ) -> Result<Option<Resolved>, Error> {
+        let Some(config) = &self.shared.config.email else { return Ok(None) };
+        let Ok(id) = ResourceId::new(id) else { return Ok(None) };
+        let Some(live) = self.shared.live.find(base_of(version), &id) else { return Ok(None) };
+        let (settings, status, accepted, revision) = {
             let state = live.state();
-            (state.settings.clone(), state.status, state.accepted())
+            (state.settings.clone(), state.status, state.accepted(), state.revision)
         };
         if settings.channel_type != ChannelType::Email || token.len() != links::TOKEN_LENGTH {
-            return Ok(INVALID);
+            return Ok(None);
         }
         let endpoint = settings.endpoint.as_deref().unwrap_or_default();
         let state = match link {
@@ -260,9 +273,9 @@ impl Node {
                 }
             }
         };
-        Ok((Some(live), state))
+        Ok(Some(Resolved { live, settings, revision, state }))
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

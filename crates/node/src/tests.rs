@@ -10,6 +10,7 @@ mod filter_forms;
 pub(crate) mod fixture;
 mod includes;
 mod lookups;
+mod mails;
 mod occurrences;
 mod operators;
 mod published_topics;

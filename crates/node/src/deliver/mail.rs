@@ -145,7 +145,7 @@ impl Sender {
         taken.map_err(Unsent::Postponed)?;
         let outcome = mailing.config.relay.attempt(mail).await;
         if was_not_delivered(&outcome) {
-            self.quotas.give_back(mailbox, kind, quota);
+            self.quotas.give_back(&mailbox, kind, quota);
         }
         Ok(outcome)
     }

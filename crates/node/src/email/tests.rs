@@ -1,6 +1,6 @@
 //! Texts, quotas, links and what is accepted.
 
-use cresset_channel::BodyKind;
+use cresset_channel::{AddressPolicy, BodyKind};
 use cresset_model::{
     Canonical, ClientName, EventNumber, Header, Interaction, Notification, NotificationEvent,
     NotificationResource, NotificationType, Position, ResourceType, SubscriptionKey, VersionId,
@@ -102,8 +102,30 @@ fn a_mailbox_gets_so_many_mails_and_then_one_after_the_other() {
     assert_eq!(take("a", MailKind::Notification, 20), Err(at(40)));
     assert_eq!(take("a", MailKind::Confirmation, 20), Ok(()), "another bucket");
     assert_eq!(take("b", MailKind::Notification, 20), Ok(()), "another mailbox");
-    quotas.give_back("a".to_owned(), MailKind::Notification, quota);
+    quotas.give_back("a", MailKind::Notification, quota);
     assert_eq!(take("a", MailKind::Notification, 20), Ok(()), "it did not arrive");
+}
+
+#[test]
+fn a_crowd_that_is_asked_to_confirm_keeps_only_those_waiting_who_were_not_asked_yet() {
+    let quotas = Quotas::default();
+    let quota = Quota { count: NonZeroU32::new(3).unwrap(), period: Duration::from_secs(60) };
+    let take =
+        |mailbox: &str, kind, seconds| quotas.take(mailbox.to_owned(), kind, quota, at(seconds));
+    for number in 0..quota::BUCKETS_MAX {
+        assert_eq!(take(&number.to_string(), MailKind::Confirmation, 0), Ok(()));
+    }
+    assert_eq!(take("new", MailKind::Notification, 0), Ok(()), "no confirmation");
+    for _ in 0..2 {
+        assert_eq!(take("0", MailKind::Confirmation, 0), Ok(()), "it has a bucket");
+    }
+    assert_eq!(take("0", MailKind::Confirmation, 0), Err(at(20)), "and no other now");
+    assert_eq!(take("new", MailKind::Confirmation, 0), Err(at(60)), "there is no room for it");
+    quotas.give_back("0", MailKind::Confirmation, quota);
+    assert_eq!(take("0", MailKind::Confirmation, 0), Ok(()), "it did not arrive");
+    assert_eq!(take("new", MailKind::Confirmation, 20), Ok(()), "the others are full again");
+    assert_eq!(take("0", MailKind::Confirmation, 20), Ok(()));
+    assert_eq!(take("0", MailKind::Confirmation, 20), Err(at(40)), "the same bucket all the time");
 }
 
 fn live(endpoint: &str) -> LiveSubscription {
@@ -165,15 +187,20 @@ fn an_address_stands_in_a_log_as_a_hash_only() {
 }
 
 fn config() -> EmailConfig {
+    config_of(25)
+}
+
+/// For mails to a relay at this port of this machine.
+pub(crate) fn config_of(port: u16) -> EmailConfig {
     let relay = cresset_channel::EmailConfig {
-        relay: "localhost".to_owned(),
-        port: 25,
+        relay: "127.0.0.1".to_owned(),
+        port,
         security: cresset_channel::Security::Plain,
         credentials: None,
         from: "n@a.test".to_owned(),
         reply_to: None,
         extra_ca_files: Vec::new(),
-        addresses: cresset_channel::AddressPolicy::default(),
+        addresses: AddressPolicy { allow_local: true, ..AddressPolicy::default() },
         connect_timeout: Duration::from_secs(1),
         connections_max: 1,
     };

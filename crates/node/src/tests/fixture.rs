@@ -1,7 +1,7 @@
 //! A node on a store that can be told to fail, and short ways to ask it things.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,12 +16,16 @@ use cresset_store::{
     Query, Retention, Store, SubscriptionRecord, TokenRecord,
 };
 use serde_json::{Value, json};
-use tokio::time::Instant;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout};
 
 use crate::{
     Caller, Clock, Condition, Config, Effect, Error, EventsQuery, Node, Right, SearchIndex,
     Stopper, Written,
 };
+
+/// Longest wait for something that is due at once.
+const SOON: Duration = Duration::from_secs(10);
 
 /// What the next append does instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +38,31 @@ pub(super) enum Fault {
     UnknownNotDone,
 }
 
+/// Where a read waits in the store. A test that ends before it has opened it keeps nothing waiting.
+pub(super) struct Gate {
+    arrived: oneshot::Receiver<()>,
+    open: mpsc::Sender<()>,
+}
+
+impl Gate {
+    /// Returns once the read is there.
+    pub(super) async fn arrived(&mut self) {
+        timeout(SOON, &mut self.arrived).await.expect("a read is due").unwrap();
+    }
+
+    /// Lets it on.
+    pub(super) fn open(self) {
+        self.open.send(()).unwrap();
+    }
+}
+
+/// The read of the token with this hash, which waits for its gate.
+struct HeldRead {
+    hash: [u8; 32],
+    arrives: oneshot::Sender<()>,
+    opened: mpsc::Receiver<()>,
+}
+
 /// A memory store with faults.
 #[derive(Default)]
 pub(super) struct FaultyStore {
@@ -42,6 +71,7 @@ pub(super) struct FaultyStore {
     lookups_fail: AtomicBool,
     search_fails: AtomicBool,
     subscriptions_fail: AtomicBool,
+    held: Mutex<Option<HeldRead>>,
 }
 
 impl FaultyStore {
@@ -62,6 +92,14 @@ impl FaultyStore {
     /// Has reads of single subscriptions fail.
     pub(super) fn fail_subscriptions(&self, fail: bool) {
         self.subscriptions_fail.store(fail, Ordering::Release);
+    }
+
+    /// Has the next read of the token with this hash wait.
+    pub(super) fn hold_token(&self, hash: [u8; 32]) -> Gate {
+        let (arrives, arrived) = oneshot::channel();
+        let (open, opened) = mpsc::channel();
+        *self.held.lock().unwrap() = Some(HeldRead { hash, arrives, opened });
+        Gate { arrived, open }
     }
 
     fn look_up(&self, concerned: bool) -> Result<(), StoreError> {
@@ -162,6 +200,13 @@ impl Store for FaultyStore {
     }
 
     fn token(&self, hash: &[u8; 32]) -> Result<Option<TokenRecord>, StoreError> {
+        let held = self.held.lock().unwrap().take_if(|held| held.hash == *hash);
+        if let Some(HeldRead { arrives, opened, .. }) = held
+            && arrives.send(()).is_ok()
+        {
+            // An error says that the test has ended.
+            opened.recv().unwrap_or_default();
+        }
         self.inner.token(hash)
     }
 
