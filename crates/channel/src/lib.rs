@@ -46,7 +46,9 @@ pub use email::{
     Attachment, BodyKind, Email, EmailConfig, EmailError, MAIL_SUBJECT_LENGTH_MAX, Mail, Recipient,
     RecipientRefusal, Security, is_mail_domain,
 };
-pub use endpoint::{ENDPOINT_LENGTH_MAX, EndpointPolicy, EndpointRefusal, endpoint_refusal};
+pub use endpoint::{
+    ENDPOINT_LENGTH_MAX, EndpointPolicy, EndpointRefusal, endpoint_refusal, is_local_endpoint,
+};
 pub use header::{HEADERS_MAX, HeaderRefusal, header_refusal};
 pub use host::{HostPattern, InvalidHostPattern};
 pub use ipnet::IpNet;
