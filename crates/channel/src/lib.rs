@@ -15,8 +15,8 @@
 //! holds a header value, a body, an address or the query string of an endpoint.
 //!
 //! **Tests**: `address/tests.rs`, `endpoint/tests.rs`, `header/tests.rs`, `retry_after/tests.rs`,
-//! `signature/tests.rs`, `broker/tests.rs` are tables; `rest_hook/tests.rs` speaks to receivers on
-//! loopback, `email/tests.rs` to a relay of its own.
+//! `signature/tests.rs`, `broker/tests.rs`, `kafka/tests.rs`, `nats/tests.rs` are tables;
+//! `rest_hook/tests.rs` speaks to receivers on loopback, `email/tests.rs` to a relay of its own.
 
 mod address;
 mod broker;
