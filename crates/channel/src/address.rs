@@ -18,7 +18,8 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 pub struct AddressPolicy {
     /// Whether loopback and private addresses are allowed. Metadata addresses stay refused.
     pub allow_local: bool,
-    /// Prefixes allowed although their range is refused.
+    /// Prefixes allowed although their range is refused. A metadata address takes an entry of its
+    /// own: no prefix that it lies in opens it.
     pub allow: Vec<IpNet>,
     /// Prefixes refused whatever else allows them: of one's own network, for instance, or the prefix of
     /// its NAT64, which nothing else tells apart from public addresses.
@@ -65,19 +66,26 @@ impl AddressPolicy {
         }
         let range = range_of(address)?;
         let local = matches!(range, AddressRange::Loopback | AddressRange::Private);
-        if self.allow_local && local || self.allow.iter().any(|net| net.contains(&address)) {
+        if self.allow_local && local || self.allows(address, range) {
             return None;
         }
         Some(range)
     }
 
+    /// Whether the operator opens this address of a range that is refused.
+    ///
+    /// A prefix is meant for the machines in it. A metadata address that lies there too, or is behind
+    /// a NAT64 address of the prefix, would be opened by accident, so it takes an entry of its own.
+    fn allows(&self, address: IpAddr, range: AddressRange) -> bool {
+        let ranges = [Some(range), behind(address).and_then(range_of)];
+        let is_metadata = ranges.contains(&Some(AddressRange::Metadata));
+        let counts = |net: &IpNet| !is_metadata || net.prefix_len() == net.max_prefix_len();
+        self.allow.iter().any(|net| net.contains(&address) && counts(net))
+    }
+
     /// Whether the operator refuses this address, or the one behind it.
     fn denies(&self, address: IpAddr) -> bool {
-        let behind = match address {
-            IpAddr::V4(_) => None,
-            IpAddr::V6(address) => nat64(address).map(IpAddr::V4),
-        };
-        let mut both = std::iter::once(address).chain(behind);
+        let mut both = std::iter::once(address).chain(behind(address));
         both.any(|one| self.deny.iter().any(|net| net.contains(&one)))
     }
 }
@@ -146,6 +154,14 @@ fn range_of_v6(address: Ipv6Addr) -> Option<AddressRange> {
     (!GLOBAL_UNICAST.contains(&address)).then_some(AddressRange::Reserved)
 }
 
+/// The address that a NAT64 address leads to; none for others.
+fn behind(address: IpAddr) -> Option<IpAddr> {
+    match address {
+        IpAddr::V4(_) => None,
+        IpAddr::V6(address) => nat64(address).map(IpAddr::V4),
+    }
+}
+
 /// The IPv4 address that a NAT64 address leads to. Where there is a NAT64, all of IPv4 is reached so.
 fn nat64(address: Ipv6Addr) -> Option<Ipv4Addr> {
     let [.., a, b, c, d] = address.octets();
@@ -202,8 +218,9 @@ const RANGES_V6: &[(Ipv6Net, AddressRange)] = &[
     // 6to4, whose relays are gone (RFC 7526): what is left of it leads into somebody's network.
     (v6([0x2002, 0, 0, 0, 0, 0, 0, 0], 16), AddressRange::Translated),
     (v6([0x3fff, 0, 0, 0, 0, 0, 0, 0], 20), AddressRange::Documentation),
-    // Metadata of Amazon, Google and Scaleway.
-    (v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254], 128), AddressRange::Metadata),
+    // Metadata of Oracle, of Amazon with its other services for machines, of Google and Scaleway.
+    (v6([0xfd00, 0xc1, 0, 0, 0, 0, 0xa9fe, 0xa9fe], 128), AddressRange::Metadata),
+    (v6([0xfd00, 0xec2, 0, 0, 0, 0, 0, 0], 32), AddressRange::Metadata),
     (v6([0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254], 128), AddressRange::Metadata),
     (v6([0xfd00, 0x42, 0, 0, 0, 0, 0, 0x42], 128), AddressRange::Metadata),
     (v6([0xfc00, 0, 0, 0, 0, 0, 0, 0], 7), AddressRange::Private),

@@ -99,6 +99,26 @@ fn host_refusal(endpoint: &Url, policy: &AddressPolicy) -> Option<EndpointRefusa
     range.map(EndpointRefusal::Address)
 }
 
+/// Whether the endpoint says of itself that it is on this machine or in a private network: its host is
+/// a loopback or private address, or `localhost` or a name below that.
+///
+/// No other name says so, whatever it resolves to now: it may lead elsewhere the next time.
+pub fn is_local_endpoint(endpoint: &Url) -> bool {
+    match endpoint.host() {
+        None => false,
+        Some(Host::Domain(name)) => is_localhost(name),
+        Some(Host::Ipv4(address)) => is_local(IpAddr::V4(address)),
+        Some(Host::Ipv6(address)) => is_local(IpAddr::V6(address)),
+    }
+}
+
+fn is_local(address: IpAddr) -> bool {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.is_loopback() || address.is_private(),
+        IpAddr::V6(address) => address.is_loopback() || address.is_unique_local(),
+    }
+}
+
 fn is_localhost(name: &str) -> bool {
     let name = name.strip_suffix('.').unwrap_or(name);
     name == "localhost" || name.ends_with(".localhost")

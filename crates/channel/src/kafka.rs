@@ -4,7 +4,9 @@
 //! what the bytes are, nor what happens after a failure.
 //!
 //! **Invariants**: a success means that all replicas in sync have the record; its key is the
-//! publication's, so that what one subscription tells stays in order in one partition.
+//! publication's, so that what one subscription tells stays in order in one partition; no subscriber
+//! is blamed for what is the operator's to set right. What codes of a broker mean is tested in
+//! `kafka/tests.rs`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -155,12 +157,16 @@ fn failure_of(error: &KafkaError) -> Failure {
         | KafkaError::Connect(_)
         | KafkaError::Exposed
         | KafkaError::Protocol(_) => FailureKind::NoResponse(NoResponse::Connect),
+        // The operator's to set right, too, but perhaps of one topic only: those who write to others
+        // do not wait for it.
+        KafkaError::Forbidden(_) | KafkaError::Unavailable(_) => {
+            FailureKind::Broker { lasting: false }
+        }
         KafkaError::Interrupted => FailureKind::NoResponse(NoResponse::Interrupted),
         KafkaError::Lookup => FailureKind::DnsResolution,
         KafkaError::Refused(_) | KafkaError::TooLarge => FailureKind::Broker { lasting: true },
         KafkaError::Tls(_) => FailureKind::NoResponse(NoResponse::Tls),
         KafkaError::TimedOut => FailureKind::NoResponse(NoResponse::Timeout),
-        KafkaError::Unavailable(_) => FailureKind::Broker { lasting: false },
     };
     let detail = match error {
         KafkaError::Tls(cause) => untrusted_because(cause).to_owned(),
@@ -171,6 +177,7 @@ fn failure_of(error: &KafkaError) -> Failure {
         KafkaError::Authentication
         | KafkaError::Connect(_)
         | KafkaError::Exposed
+        | KafkaError::Forbidden(_)
         | KafkaError::Interrupted
         | KafkaError::Lookup
         | KafkaError::Protocol(_)
@@ -180,3 +187,6 @@ fn failure_of(error: &KafkaError) -> Failure {
     };
     Failure { kind, detail }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,8 +15,8 @@
 //! holds a header value, a body, an address or the query string of an endpoint.
 //!
 //! **Tests**: `address/tests.rs`, `endpoint/tests.rs`, `header/tests.rs`, `retry_after/tests.rs`,
-//! `signature/tests.rs`, `broker/tests.rs` are tables; `rest_hook/tests.rs` speaks to receivers on
-//! loopback, `email/tests.rs` to a relay of its own.
+//! `signature/tests.rs`, `broker/tests.rs`, `kafka/tests.rs`, `nats/tests.rs` are tables;
+//! `rest_hook/tests.rs` speaks to receivers on loopback, `email/tests.rs` to a relay of its own.
 
 mod address;
 mod broker;
@@ -46,7 +46,9 @@ pub use email::{
     Attachment, BodyKind, Email, EmailConfig, EmailError, MAIL_SUBJECT_LENGTH_MAX, Mail, Recipient,
     RecipientRefusal, Security, is_mail_domain,
 };
-pub use endpoint::{ENDPOINT_LENGTH_MAX, EndpointPolicy, EndpointRefusal, endpoint_refusal};
+pub use endpoint::{
+    ENDPOINT_LENGTH_MAX, EndpointPolicy, EndpointRefusal, endpoint_refusal, is_local_endpoint,
+};
 pub use header::{HEADERS_MAX, HeaderRefusal, header_refusal};
 pub use host::{HostPattern, InvalidHostPattern};
 pub use ipnet::IpNet;

@@ -93,7 +93,9 @@ impl Cluster {
                     return Ok(found);
                 }
                 // What the broker knows of the topic, another knows too.
-                Err(error @ (Error::Refused(_) | Error::Unavailable(_))) => return Err(error),
+                Err(error @ (Error::Forbidden(_) | Error::Refused(_) | Error::Unavailable(_))) => {
+                    return Err(error);
+                }
                 Err(error) => last = error,
             }
         }

@@ -4,6 +4,17 @@ use std::io;
 
 use kafka_protocol::ResponseError;
 
+/// Codes that tell of this server, not of the record: what it may do, and how it is to log in.
+const FORBIDDEN: [ResponseError; 7] = [
+    ResponseError::ClusterAuthorizationFailed,
+    ResponseError::GroupAuthorizationFailed,
+    ResponseError::IllegalSaslState,
+    ResponseError::SecurityDisabled,
+    ResponseError::TopicAuthorizationFailed,
+    ResponseError::TransactionalIdAuthorizationFailed,
+    ResponseError::UnsupportedSaslMechanism,
+];
+
 /// Why a record was not confirmed. Texts hold nothing of the record and no address.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -17,6 +28,10 @@ pub enum Error {
     /// written.
     #[error("the broker is not on this machine, and the connection to it has no TLS")]
     Exposed,
+    /// The broker does not let this server write the record, until the operator sets it right. Nothing
+    /// was written.
+    #[error("the broker does not let this server write the record: {0}")]
+    Forbidden(Code),
     /// The connection broke while the answer was awaited. The record may have been written.
     #[error("the connection to the broker broke")]
     Interrupted,
@@ -57,13 +72,17 @@ impl std::fmt::Display for Code {
 
 impl Error {
     /// The error for a code of a broker's answer, or none where it tells of success.
-    pub(crate) fn of_code(code: i16) -> Option<Self> {
+    pub fn of_code(code: i16) -> Option<Self> {
         let code = ResponseError::try_from_code(code)?;
         let size = [ResponseError::MessageTooLarge, ResponseError::RecordListTooLarge];
         Some(if size.contains(&code) {
             Self::TooLarge
         } else if code == ResponseError::SaslAuthenticationFailed {
             Self::Authentication
+        } else if code == ResponseError::UnsupportedVersion {
+            Self::Protocol("it does not speak this version of a request")
+        } else if FORBIDDEN.contains(&code) {
+            Self::Forbidden(Code(code))
         } else if code.is_retriable() {
             Self::Unavailable(Code(code))
         } else {
@@ -86,6 +105,7 @@ impl Error {
             .contains(code),
             Self::Authentication
             | Self::Exposed
+            | Self::Forbidden(_)
             | Self::Interrupted
             | Self::Protocol(_)
             | Self::Refused(_)

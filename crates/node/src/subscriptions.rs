@@ -1,6 +1,8 @@
 //! Subscriptions as clients manage them: what is accepted, `$status`, `$events`, binding tokens.
 
-use cresset_channel::{BrokerPolicy, EndpointPolicy, endpoint_refusal, published_header_refusal};
+use cresset_channel::{
+    BrokerPolicy, EndpointPolicy, endpoint_refusal, is_local_endpoint, published_header_refusal,
+};
 use cresset_definitions::FhirVersion;
 use cresset_fhir::{
     BindingTokenAnswer, Codec, MAIL_MIME_TYPE_DEFAULT, MIME_TYPE_DEFAULT, SubscriptionValues,
@@ -177,12 +179,12 @@ fn check_channel(
 /// Why [`is_in_the_clear`] refuses.
 pub(crate) const IN_THE_CLEAR: &str = "full-resource is sent over https only";
 
-/// Whether whole resources would go to an endpoint without TLS, which is for trying things out with
-/// receivers of one's own only. Asked again before each attempt: the policy may have changed.
+/// Whether whole resources would go to an endpoint without TLS, other than one on this machine or in a
+/// private network where the operator allows those: that is for trying things out with receivers of
+/// one's own. Asked again before each attempt: the policy may have changed.
 pub(crate) fn is_in_the_clear(policy: &EndpointPolicy, content: PayloadContent, url: &Url) -> bool {
-    content == PayloadContent::FullResource
-        && url.scheme() == "http"
-        && !policy.addresses.allow_local
+    let is_ones_own = policy.addresses.allow_local && is_local_endpoint(url);
+    content == PayloadContent::FullResource && url.scheme() == "http" && !is_ones_own
 }
 
 /// Whether a subscription may have its notifications published where and as it asks.
@@ -480,3 +482,6 @@ fn query_event(
 fn capped(asked: Option<PayloadContent>, granted: PayloadContent) -> PayloadContent {
     asked.map_or(granted, |asked| least(asked, granted))
 }
+
+#[cfg(test)]
+mod tests;

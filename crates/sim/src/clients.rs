@@ -382,7 +382,7 @@ impl World {
         if id.starts_with('h') {
             let host = draw.index(HOSTS);
             subscription["channelType"] = json!({"code": "rest-hook"});
-            subscription["endpoint"] = format!("http://host{host}.test/{id}").into();
+            subscription["endpoint"] = format!("https://host{host}.test/{id}").into();
         } else {
             subscription["channelType"] = json!({"code": "websocket"});
         }

@@ -76,7 +76,7 @@ struct Course {
 
 /// The host of an endpoint, by its number.
 pub(crate) fn host_of(endpoint: &str) -> usize {
-    let digits = endpoint.trim_start_matches("http://host");
+    let digits = endpoint.trim_start_matches("https://host");
     digits.bytes().next().map_or(0, |digit| usize::from(digit.wrapping_sub(b'0')))
 }
 

@@ -86,7 +86,11 @@ fn metadata_addresses_are_refused_also_where_local_ones_are_allowed() {
     for address in [
         "169.254.169.254",
         "::ffff:169.254.169.254",
+        "fd00:c1::a9fe:a9fe",
+        "fd00:ec2::",
         "fd00:ec2::254",
+        "fd00:ec2::123",
+        "fd00:ec2:ffff::1",
         "fd20:ce::254",
         "fd00:42::42",
         "100.100.100.200",
@@ -141,6 +145,26 @@ fn allowed_prefixes_open_what_they_cover_and_no_more() {
     check(&policy, "127.0.0.1", Some(AddressRange::Loopback));
     check(&policy, "fd00:2::1", Some(AddressRange::Private));
     check(&policy, "2002:a01:1::1", Some(AddressRange::Translated));
+}
+
+#[test]
+fn a_metadata_address_is_opened_by_itself_and_by_no_prefix_around_it() {
+    let around = ["fd00::/8", "fd00:ec2::/32", "100.64.0.0/10", "169.254.169.254/31", "::/0"];
+    let allowing = |allow: &[&str]| AddressPolicy {
+        allow: allow.iter().map(|text| parse_prefix(text).unwrap()).collect(),
+        ..AddressPolicy::default()
+    };
+    for address in ["fd00:ec2::254", "fd00:ec2::123", "fd00:c1::a9fe:a9fe", "100.100.100.200"] {
+        check(&allowing(&around), address, Some(AddressRange::Metadata));
+        check(&allowing(&[address]), address, None);
+    }
+    check(&allowing(&around), "169.254.169.254", Some(AddressRange::Metadata));
+    check(&allowing(&["169.254.169.254/32"]), "::ffff:169.254.169.254", None);
+    check(&allowing(&around), "64:ff9b::a9fe:a9fe", Some(AddressRange::Translated));
+    check(&allowing(&["64:ff9b::a9fe:a9fe/128"]), "64:ff9b::a9fe:a9fe", None);
+    for address in ["fd00:1::9", "fd00:c1::1", "fd00:ec3::1", "100.64.0.7", "169.254.169.255"] {
+        check(&allowing(&around), address, None);
+    }
 }
 
 #[test]

@@ -2,7 +2,9 @@
 
 use url::Url;
 
-use super::{ENDPOINT_LENGTH_MAX, EndpointPolicy, EndpointRefusal, endpoint_refusal};
+use super::{
+    ENDPOINT_LENGTH_MAX, EndpointPolicy, EndpointRefusal, endpoint_refusal, is_local_endpoint,
+};
 use crate::address::{AddressPolicy, AddressRange};
 
 fn check(policy: &EndpointPolicy, endpoint: &str, expect: Option<EndpointRefusal>) {
@@ -65,6 +67,55 @@ fn allowing_local_addresses_allows_localhost() {
         "http://169.254.169.254/",
         Some(EndpointRefusal::Address(AddressRange::Metadata)),
     );
+}
+
+#[test]
+fn only_literal_addresses_and_localhost_say_that_they_are_local() {
+    for (host, expect) in [
+        ("127.0.0.1", true),
+        ("127.255.255.255", true),
+        ("2130706433", true),
+        ("10.0.0.0", true),
+        ("10.255.255.255", true),
+        ("172.16.0.1", true),
+        ("172.31.255.255", true),
+        ("192.168.7.7", true),
+        ("[::1]", true),
+        ("[fc00::1]", true),
+        ("[fdff::1]", true),
+        ("[::ffff:127.0.0.1]", true),
+        ("[::ffff:10.1.2.3]", true),
+        ("localhost", true),
+        ("LOCALHOST.", true),
+        ("a.b.localhost", true),
+        ("126.255.255.255", false),
+        ("128.0.0.1", false),
+        ("11.0.0.0", false),
+        ("172.15.255.255", false),
+        ("172.32.0.0", false),
+        ("192.167.255.255", false),
+        ("100.64.0.1", false),
+        ("169.254.0.1", false),
+        ("0.0.0.0", false),
+        ("1.1.1.1", false),
+        ("[::]", false),
+        ("[fe80::1]", false),
+        ("[fec0::1]", false),
+        ("[2606:4700::1111]", false),
+        ("[::ffff:1.1.1.1]", false),
+        ("[64:ff9b::127.0.0.1]", false),
+        ("[2002:7f00:1::1]", false),
+        ("receiver", false),
+        ("receiver.example.com", false),
+        ("receiver.local", false),
+        ("notlocalhost", false),
+        ("localhost.example.com", false),
+        ("127.0.0.1.example.com", false),
+        ("localhost.localdomain", false),
+    ] {
+        let url = Url::parse(&format!("http://{host}:8000/hook")).unwrap();
+        assert_eq!(is_local_endpoint(&url), expect, "{host}");
+    }
 }
 
 #[test]

@@ -185,6 +185,34 @@ async fn a_subscription_bounds_for_how_long_its_failures_are_repeated() {
 }
 
 #[tokio::test]
+async fn whole_resources_go_in_the_clear_to_ones_own_network_only() {
+    verifies!("RQ-SS-05", "RQ-SS-06", "RQ-CH-28");
+    let server = Server::start().await;
+    for base in server.bases() {
+        let cases = [
+            ("http://example.org", "full-resource", 422),
+            ("http://receiver.example.com:8000", "full-resource", 422),
+            ("http://1.1.1.1", "full-resource", 422),
+            ("http://127.0.0.1:8000", "full-resource", 201),
+            ("http://localhost:8000", "full-resource", 201),
+            ("https://example.org", "full-resource", 201),
+            ("http://example.org", "id-only", 201),
+        ];
+        for (number, (host, content, status)) in cases.into_iter().enumerate() {
+            let asked = Subscribe::rest_hook(TOPIC, &format!("{host}/hook")).content(content);
+            let id = format!("hook-{number}");
+            let asked = asked.id(&id).status("off").json(base.version);
+            let reply = base.put(&format!("Subscription/{id}"), &asked).await;
+            assert_eq!(reply.status, status, "{host} {content}: {reply}");
+            if status == 422 {
+                let issues = reply.refused(422).issues;
+                assert!(issues.iter().any(|issue| issue.code == "S0018"), "{host}: {reply}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn whole_resources_do_not_go_in_the_clear_also_after_a_change_of_policy() {
     verifies!(R5: "RQ-SS-06", "RQ-CH-28");
     let mut server = Server::start().await;

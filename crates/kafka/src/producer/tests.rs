@@ -142,7 +142,13 @@ async fn what_the_broker_says_is_told() {
         (10, "the record is larger than the broker takes"),
         (18, "the record is larger than the broker takes"),
         (19, "the broker cannot take the record now: NotEnoughReplicas (19)"),
-        (29, "the broker refused the record: TopicAuthorizationFailed (29)"),
+        (29, "the broker does not let this server write the record: TopicAuthorizationFailed (29)"),
+        (
+            31,
+            "the broker does not let this server write the record: ClusterAuthorizationFailed (31)",
+        ),
+        (35, "the broker does not speak as expected: it does not speak this version of a request"),
+        (58, "the broker refused the login"),
         (87, "the broker refused the record: InvalidRecord (87)"),
         (-1, "the broker refused the record: UnknownServerError (-1)"),
     ] {

@@ -637,14 +637,15 @@ fn judge_smtp(code: u16, subject: SmtpSubject, detail: &str) -> (Outcome, Health
 }
 
 /// Whether a status says that the request is wrong, rather than that its time is (too early, too
-/// slow, too many).
+/// slow, too many), or is that of a proxy which does not let this server through.
 fn is_rejection(status: u16) -> bool {
-    (400..500).contains(&status) && !matches!(status, 408 | 425 | 429)
+    (400..500).contains(&status) && !matches!(status, 407 | 408 | 425 | 429)
 }
 
-/// Whether a status says that the host cannot keep up, or is not there behind its gateway.
+/// Whether a status says that the host cannot keep up, or was not reached behind its gateway or the
+/// proxy.
 fn is_overload(status: u16) -> bool {
-    matches!(status, 429 | 502 | 503 | 504)
+    matches!(status, 407 | 429 | 502 | 503 | 504)
 }
 
 fn retry(

@@ -45,6 +45,8 @@ fn an_answer_is_judged_for_the_subscription_and_for_the_host() {
         (302, "retry", Health::Good),
         (400, "rejected", Health::Good),
         (404, "rejected", Health::Good),
+        // A proxy's answer, which the receiver has no part in.
+        (407, "retry", Health::Bad),
         (408, "retry", Health::Good),
         (410, "gone", Health::Good),
         (425, "retry", Health::Good),
