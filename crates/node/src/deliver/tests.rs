@@ -3,7 +3,9 @@
 use std::num::NonZeroU32;
 
 use cresset_engine::Health;
-use cresset_model::{Base, Canonical, ClientName, Position, ResourceId, Subscription};
+use cresset_model::{
+    Base, Canonical, ClientName, Event, Position, ResourceId, Subscription, SubscriptionError,
+};
 use cresset_store::MemoryStore;
 
 use super::send::{Letter, Unsent};
@@ -137,6 +139,128 @@ fn what_waits_for_a_status_goes_out_though_nobody_says_that_it_is_durable() {
     handshake.live.state().status = SubscriptionStatus::Active;
     let swept = after(at(70), SWEEP_PERIOD);
     assert_eq!(rig.at(swept).len(), 1, "the heartbeat");
+}
+
+#[test]
+fn a_status_that_nobody_wrote_down_is_asked_for_again() {
+    let mut rig = Rig::of(1, SubscriptionStatus::Requested);
+    let handshake = rig.at(at(10)).pop().expect("a handshake");
+    rig.ended(&handshake, Outcome::Success);
+    let asked = |rig: &mut Rig| rig.delivery.statuses.drain(..).map(|it| it.to).collect::<Vec<_>>();
+    assert_eq!(asked(&mut rig), [SubscriptionStatus::Active]);
+    assert!(rig.at(at(70)).is_empty());
+    assert_eq!(asked(&mut rig), [], "the writer has it, or has given up");
+    assert!(rig.at(after(at(70), SWEEP_PERIOD)).is_empty());
+    assert_eq!(asked(&mut rig), [SubscriptionStatus::Active]);
+}
+
+#[test]
+fn what_waits_moves_with_a_clock_that_is_set_back() {
+    for machines_kept in [0, MACHINES_KEPT] {
+        let mut rig = Rig::new(3);
+        rig.delivery.machines_kept = machines_kept;
+        let started = rig.at(at(10_000));
+        assert_eq!(started.len(), 3);
+        started[1..].iter().for_each(|start| rig.ended(start, Outcome::Success));
+        let reason = SubscriptionError { code: None, text: "HTTP status 503".to_owned() };
+        rig.ended(&started[0], Outcome::Retry { reason, retry_after: None });
+        assert!(rig.at(at(100)).is_empty());
+        assert_eq!(rig.at(at(107)).len(), 1, "the retry, {machines_kept}");
+        assert_eq!(rig.at(at(160)).len(), 2, "the heartbeats, {machines_kept}");
+    }
+}
+
+#[test]
+fn what_lost_hints_told_of_is_found() {
+    let mut rig = Rig::new(2);
+    rig.delivery.machines_kept = 0;
+    let beaten = rig.at(at(60));
+    beaten.iter().for_each(|start| rig.ended(start, Outcome::Success));
+    assert_eq!((beaten.len(), rig.delivery.slots.len()), (2, 0));
+    let shared = rig.delivery.shared.clone();
+    // One asks for heartbeats more often than the machine was put away for.
+    let often = Subscription { heartbeat_period: Some(Duration::from_secs(1)), ..asked() };
+    let settings = shared.settings.share(often);
+    let (one, other) = (&beaten[0].live, &beaten[1].live);
+    let rare = Subscription { heartbeat_period: Some(Duration::from_secs(86_400)), ..asked() };
+    for live in [one, other] {
+        let settings = shared.settings.share(rare.clone());
+        live.state().take_settings(settings, SubscriptionStatus::Active, at(60));
+        shared.delivery.give(live.key);
+    }
+    rig.delivery.take_hints();
+    assert!(rig.at(at(61)).is_empty());
+    one.state().take_settings(settings, SubscriptionStatus::Active, at(62));
+    let swept = after(at(61), SWEEP_PERIOD);
+    assert_eq!(rig.at(swept).len(), 1, "its heartbeat");
+    // Of the other, what it was sent is asked for again.
+    let number = EventNumber::FIRST;
+    other.state().append(Event { subscription: other.key, number, position: Position::FIRST });
+    other.state().move_cursor(number);
+    assert!(shared.delivery.resend(other.key, Range { first: number, last: number }));
+    drop(shared.delivery.take());
+    assert_eq!(rig.at(after(swept, SWEEP_PERIOD)).len(), 1, "its event");
+}
+
+#[test]
+fn each_message_that_repeats_none_has_a_name_of_its_own() {
+    let mut rig = Rig::new(1);
+    let failure = || Outcome::Retry {
+        reason: SubscriptionError { code: None, text: "HTTP status 503".to_owned() },
+        retry_after: None,
+    };
+    let one = |rig: &mut Rig, seconds| {
+        let mut started = rig.at(at(seconds));
+        assert_eq!(started.len(), 1, "at {seconds}");
+        started.remove(0)
+    };
+    let first = one(&mut rig, 60);
+    rig.ended(&first, failure());
+    let again = one(&mut rig, 66);
+    assert_eq!(again.nonce, first.nonce, "the same heartbeat");
+    rig.ended(&again, failure());
+    let number = EventNumber::FIRST;
+    let (live, shared) = (first.live.clone(), rig.delivery.shared.clone());
+    live.state().append(Event { subscription: live.key, number, position: Position::FIRST });
+    shared.delivery.give(live.key);
+    rig.delivery.take_hints();
+    let event = one(&mut rig, 66 + 40);
+    rig.ended(&event, Outcome::Success);
+    let next = one(&mut rig, 66 + 40 + 60);
+    assert_ne!(next.nonce, first.nonce, "another heartbeat, which the receiver has not had");
+}
+
+#[test]
+fn another_endpoint_without_a_handshake_waits_for_nothing() {
+    let mut rig = Rig::new(1);
+    let started = rig.at(at(60));
+    let (live, shared) = (started[0].live.clone(), rig.delivery.shared.clone());
+    let topic = Canonical::new(&cresset_model::criteria_topic_url("Observation"));
+    let moved = |endpoint: &str| {
+        let endpoint = Some(endpoint.to_owned());
+        let asked =
+            Subscription { endpoint, topic: topic.clone(), heartbeat_period: None, ..asked() };
+        live.state().take_settings(
+            shared.settings.share(asked),
+            SubscriptionStatus::Active,
+            at(60),
+        );
+        shared.delivery.give(live.key);
+    };
+    rig.ended(&started[0], Outcome::Success);
+    moved("http://127.0.0.1:9/dead");
+    let number = EventNumber::FIRST;
+    live.state().append(Event { subscription: live.key, number, position: Position::FIRST });
+    rig.delivery.take_hints();
+    let dead = rig.at(at(61));
+    let reason = SubscriptionError { code: None, text: "HTTP status 503".to_owned() };
+    let retry_after = Some(Duration::from_secs(3_000));
+    rig.ended(&dead[0], Outcome::Retry { reason, retry_after });
+    moved("http://127.0.0.1:9/well");
+    rig.delivery.take_hints();
+    let well = rig.at(at(62));
+    assert_eq!(well.len(), 1);
+    assert_eq!(well[0].addressee.endpoint.as_ref().map(url::Url::path), Some("/well"));
 }
 
 #[test]
