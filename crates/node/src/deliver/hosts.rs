@@ -33,7 +33,8 @@ pub(super) type HostName = Arc<str>;
 pub(super) struct Place {
     pub(super) host: HostName,
     pass: Pass,
-    suspect: bool,
+    /// Something speaks against the host, or nothing for it.
+    pub(super) suspect: bool,
 }
 
 /// What becomes of an attempt that asks for a place.
