@@ -1,6 +1,6 @@
 //! What happens to writes and to the state in memory when the store fails.
 
-use cresset_model::{ResourceId, SubscriptionStatus};
+use cresset_model::SubscriptionStatus;
 
 use super::fixture::{Fault, Fixture, encounter, subscription, topic};
 use crate::Kind;
@@ -45,8 +45,7 @@ async fn a_change_of_status_that_could_not_be_made_is_made_with_the_next_group()
     let fixture = Fixture::new();
     fixture.create(&topic("any", &[])).await.unwrap();
     let id = fixture.subscribe("any", &[]).await;
-    let all = fixture.node.shared.live.all();
-    let live = all.iter().find(|live| live.id == ResourceId::new(&id).unwrap()).unwrap();
+    let live = fixture.live(&id);
     let change = StatusChange {
         subscription: live.key,
         revision: live.state().revision,

@@ -18,6 +18,8 @@ use cresset_store::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use crate::bases::base_of;
+use crate::live::LiveSubscription;
 use crate::{
     Caller, Clock, Condition, Config, Effect, Error, EventsQuery, Node, Right, SearchIndex,
     Stopper, Written,
@@ -277,6 +279,12 @@ impl Fixture {
         let target = (resource_type, id);
         let deleted = self.node.delete(&admin(), FhirVersion::R4, target, Condition::None).await;
         deleted.unwrap().effect
+    }
+
+    /// What the loops know of a subscription.
+    pub(super) fn live(&self, id: &str) -> Arc<LiveSubscription> {
+        let base = base_of(FhirVersion::R4);
+        self.node.shared.live.find(base, &ResourceId::new(id).unwrap()).unwrap()
     }
 
     /// The id of a resource just written.
