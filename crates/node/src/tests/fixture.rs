@@ -240,12 +240,16 @@ impl Fixture {
 
     /// The same, with other options from now on.
     pub(super) async fn restart_configured(self, change: impl FnOnce(&mut Config)) -> Self {
-        let store = self.store.clone();
-        self.node.begin_stop(Instant::now() + Duration::from_secs(30));
-        self.stopper.stop(self.node).await;
         let mut config = config();
         change(&mut config);
-        Self::with(store, config)
+        Self::with(self.stop().await, config)
+    }
+
+    /// Stops the node in order; gives its store.
+    pub(super) async fn stop(self) -> Arc<FaultyStore> {
+        self.node.begin_stop(Instant::now() + Duration::from_secs(30));
+        self.stopper.stop(self.node).await;
+        self.store
     }
 
     /// Writes a resource as somebody else than the admin.
