@@ -97,6 +97,8 @@ pub(crate) struct Start {
     /// What the notification is to say.
     pub(crate) status: SubscriptionStatus,
     nonce: Uuid,
+    /// Its place is one of those for hosts in trouble.
+    suspect: bool,
 }
 
 /// An attempt under way.
@@ -680,11 +682,12 @@ impl DeliveryLoop {
         slot.machine.handle(started, self.now, &mut effects);
         let (live, status) = (slot.live.clone(), slot.machine.status());
         let nonce = *slot.nonce_of(&attempt);
+        let suspect = place.suspect;
         self.runs += 1;
         let run = self.runs;
         let at = self.now;
         self.running.insert(run, Running { key, attempt, at, place });
-        self.starts.push_back(Start { run, live, addressee, attempt, status, nonce });
+        self.starts.push_back(Start { run, live, addressee, attempt, status, nonce, suspect });
         self.carry_out(key, effects);
     }
 }

@@ -55,7 +55,7 @@ pub(crate) struct State {
     pub(crate) cursor: Option<EventNumber>,
     /// The newest events that were not sent yet; none for most.
     events: Option<Box<Unsent>>,
-    /// Counts the client's changes, so that the loops see that there was one.
+    /// Counts the client's changes, and what has to be heeded like one, so that the loops see that there was one.
     pub(crate) revision: u32,
     /// Where it stands.
     pub(crate) status: SubscriptionStatus,
@@ -192,7 +192,8 @@ impl State {
 
     /// Takes what the store holds, when the state is read anew.
     ///
-    /// Settings that are the same are no change of the client's, so what the loops decided stands.
+    /// Settings and a status that are the same are no change of the client's, so what the loops decided stands.
+    /// Another status counts as one: what was decided without it is out of date.
     pub(crate) fn restore(
         &mut self,
         settings: Settings,
@@ -201,6 +202,7 @@ impl State {
         last: u64,
     ) {
         if settings == self.settings {
+            self.revision = self.revision.wrapping_add(u32::from(status != self.status));
             self.status = status;
         } else {
             self.take_settings(settings, status, at);

@@ -62,12 +62,16 @@ impl Node {
         let (stop, stopped) = watch::channel(false);
         let mut loops = JoinSet::new();
         let delivery = DeliveryLoop::new(shared.clone(), Box::new(jitter));
-        loops.spawn(delivery.run(handle.clone(), Arc::new(rest_hook)));
+        let delivery = delivery.run(handle.clone(), Arc::new(rest_hook));
+        loops.spawn(watched("delivery", shared.clone(), delivery));
         let runtime = Handle::current();
         let indexing = indexer::run(shared.clone(), stopped.clone());
+        let indexing = watched("indexer", shared.clone(), indexing);
         let indexer = start_thread("indexer", move || runtime.block_on(indexing))?;
-        loops.spawn(recovery::run(shared.clone(), stopped.clone()));
-        loops.spawn(upkeep::run(shared.clone(), handle.clone(), stopped));
+        let recovery = recovery::run(shared.clone(), stopped.clone());
+        loops.spawn(watched("recovery", shared.clone(), recovery));
+        let upkeep = upkeep::run(shared.clone(), handle.clone(), stopped);
+        loops.spawn(watched("upkeep", shared.clone(), upkeep));
         let ended = Arc::new(AtomicBool::new(false));
         let audit = Clerk::of(&shared).map(|clerk| {
             let ended = ended.clone();
@@ -104,7 +108,7 @@ impl Node {
         self.shared.delivery.call();
     }
 
-    /// Whether the node takes writes.
+    /// Whether the node takes writes, and everything runs that follows from them.
     pub fn is_ready(&self) -> bool {
         !self.shared.stopped.load(Ordering::Acquire) && !self.shared.is_stopping()
     }
@@ -143,6 +147,35 @@ impl Stopper {
     }
 }
 
+/// Says that a loop has ended though the node goes on, also when it ended by a panic.
+struct EndedOnDrop {
+    name: &'static str,
+    shared: Arc<Shared>,
+}
+
+impl Drop for EndedOnDrop {
+    fn drop(&mut self) {
+        if !self.shared.is_stopping() {
+            tracing::error!(task = self.name, "a loop has ended; the node is not ready any more");
+            self.shared.stopped.store(true, Ordering::Release);
+        }
+    }
+}
+
+/// A loop that is missed if it ends before the node stops.
+fn watched(
+    name: &'static str,
+    shared: Arc<Shared>,
+    work: impl Future<Output = ()>,
+) -> impl Future<Output = ()> {
+    // Made here: a loop that is cut off before its first step has ended, too.
+    let ended = EndedOnDrop { name, shared };
+    async move {
+        let _ended = ended;
+        work.await;
+    }
+}
+
 async fn join(name: &str, thread: thread::JoinHandle<()>) {
     let ended = tokio::task::spawn_blocking(move || thread.join()).await;
     if !matches!(ended, Ok(Ok(()))) {
@@ -157,3 +190,6 @@ fn start_thread(
     let builder = thread::Builder::new().name(name.to_owned());
     builder.spawn(body).map_err(|source| store::Error::Unavailable { source: Box::new(source) })
 }
+
+#[cfg(test)]
+mod tests;

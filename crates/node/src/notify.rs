@@ -47,6 +47,12 @@ impl Range {
     pub(crate) fn until(self, last: Option<EventNumber>) -> Self {
         Self { last: last.unwrap_or(self.last), ..self }
     }
+
+    /// What of it lies above this number, where anything does.
+    fn above(self, number: Option<EventNumber>) -> Option<Self> {
+        let first = number.map_or(self.first, |number| self.first.max(number.next()));
+        (first <= self.last).then_some(Self { first, ..self })
+    }
 }
 
 /// Bytes of resources in one notification at most; what goes beyond is told of without its content,
@@ -139,8 +145,8 @@ pub(crate) async fn render(
             let apart = overflow == Overflow::Later;
             let how = (overflow, apart);
             let read = read_events(shared, live, range, settings.content, how).await?;
-            if let Some(lost) = read.lost_of(range) {
-                tell_loss(live, lost);
+            if let Some(forgotten) = read.forgotten_of(range) {
+                tell_loss(live, forgotten);
             }
             if read.events.is_empty() {
                 return Ok(None);
@@ -181,7 +187,12 @@ pub(crate) async fn render(
 
 /// Tells the operator and the subscriber that events are lost to retention, which only ever forgets the
 /// oldest ones: sent nowhere, although the subscription was active all the time (I5).
-pub(crate) fn tell_loss(live: &LiveSubscription, Range { first, last }: Range) {
+///
+/// Those up to the cursor are not lost: they were sent once, or need not be, and now somebody asks for them again,
+/// or another socket of the subscription has not come as far.
+pub(crate) fn tell_loss(live: &LiveSubscription, forgotten: Range) {
+    let cursor = live.state().cursor;
+    let Some(Range { first, last }) = forgotten.above(cursor) else { return };
     tracing::warn!(
         subscription.id = %live.id,
         %first,
@@ -334,8 +345,8 @@ pub(crate) struct Read {
 }
 
 impl Read {
-    /// Which events of a range are lost: those before the first that was found.
-    fn lost_of(&self, range: Range) -> Option<Range> {
+    /// Which events of a range are forgotten: those before the first that was found.
+    fn forgotten_of(&self, range: Range) -> Option<Range> {
         match self.events.first() {
             None => Some(range),
             Some(found) => {

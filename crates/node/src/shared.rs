@@ -117,7 +117,7 @@ pub(crate) struct Shared {
     pub(crate) indexed: watch::Sender<u64>,
     /// Position of the last change that is durable and visible; 0 before the first.
     pub(crate) head: AtomicU64,
-    /// The writer will write no more.
+    /// The writer will write no more, or a loop has ended that the node needs.
     pub(crate) stopped: AtomicBool,
     pub(crate) topics: ArcSwap<Topics>,
     pub(crate) trigger_problems: TriggerProblems,

@@ -244,15 +244,7 @@ impl Writer {
     /// Has subscriptions that their owners may not have any more leave `active` before anything is
     /// sent (RQ-SS-03). Rights change with a start only.
     fn bar(&mut self, barred: Vec<(SubscriptionKey, Issue)>) {
-        let live = &self.shared.live;
-        let changes = barred.into_iter().filter_map(|(subscription, issue)| {
-            let revision = live.get(subscription)?.state().revision;
-            let error =
-                Some(SubscriptionError { code: None, text: format!("rights: {}", issue.text) });
-            let to = SubscriptionStatus::Error;
-            Some(StatusChange { subscription, revision, to, error, supersedes: true })
-        });
-        let changes: Vec<StatusChange> = changes.collect();
+        let changes = self.barring(barred);
         self.commit(changes.iter().cloned().map(Job::Status).collect());
         for change in changes {
             // Also where the store does not take it now: the next group, or the next start, tries again.
@@ -262,6 +254,19 @@ impl Writer {
                 state.take_status(change.to, change.error, self.last_at);
             }
         }
+    }
+
+    /// What has these subscriptions leave `active`, by how they are known now.
+    fn barring(&self, barred: Vec<(SubscriptionKey, Issue)>) -> Vec<StatusChange> {
+        let live = &self.shared.live;
+        let changes = barred.into_iter().filter_map(|(subscription, issue)| {
+            let revision = live.get(subscription)?.state().revision;
+            let error =
+                Some(SubscriptionError { code: None, text: format!("rights: {}", issue.text) });
+            let to = SubscriptionStatus::Error;
+            Some(StatusChange { subscription, revision, to, error, supersedes: true })
+        });
+        changes.collect()
     }
 
     /// Works until the queue is closed and empty.
@@ -297,6 +302,20 @@ impl Writer {
         Ok(loaded.barred)
     }
 
+    /// Reads the state anew after a commit that may have happened.
+    fn read_back(&mut self) {
+        match self.recover() {
+            Ok(barred) => {
+                // What was decided of these before is out of date, where it was not done.
+                let changes = self.barring(barred);
+                self.statuses.extend(changes);
+                // What the unknown commit made durable has hinted to nobody.
+                self.shared.live.all().iter().for_each(|live| self.shared.hint_all(live));
+            }
+            Err(error) => tracing::error!(%error, "the store cannot be read"),
+        }
+    }
+
     /// Commits the jobs, in as many groups as their events need.
     fn commit(&mut self, jobs: Vec<Job>) {
         let mut rest = self.commit_group(jobs);
@@ -308,11 +327,7 @@ impl Writer {
     /// Commits those of the jobs that fit into one group; gives the rest.
     fn commit_group(&mut self, jobs: Vec<Job>) -> Vec<Job> {
         if self.health == Health::Unsure {
-            match self.recover() {
-                // What the unknown commit made durable has hinted to nobody.
-                Ok(_) => self.shared.live.all().iter().for_each(|live| self.shared.hint_all(live)),
-                Err(error) => tracing::error!(%error, "the store cannot be read"),
-            }
+            self.read_back();
         }
         if self.health != Health::Good {
             self.refuse_all(jobs);

@@ -34,7 +34,8 @@ pub(super) type HostName = Arc<str>;
 pub(super) struct Place {
     pub(super) host: HostName,
     pass: Pass,
-    suspect: bool,
+    /// Something speaks against the host, or nothing for it.
+    pub(super) suspect: bool,
 }
 
 /// What becomes of an attempt that asks for a place.
@@ -147,8 +148,8 @@ impl Hosts {
         is_awaited: impl Fn(&(SubscriptionKey, Attempt)) -> bool,
     ) -> Option<(SubscriptionKey, Attempt, Place)> {
         let next = self.next_of(name, now, is_awaited);
-        if next.is_none() {
-            // The room among hosts in trouble that it was offered is another's.
+        if next.as_ref().is_none_or(|(.., place)| !place.suspect) {
+            // It did not take the room among hosts in trouble that it may have been offered: that is another's.
             self.release_suspect();
         }
         next

@@ -24,7 +24,7 @@ use crate::attempts::{AttemptOutcome, AttemptRecord, without_secrets};
 use crate::bases::version_of;
 use crate::deliver::Start;
 use crate::deliver::addressee::Addressee;
-use crate::deliver::room::{Held, NoRoom, Room};
+use crate::deliver::room::{Held, NoRoom, Room, Taker};
 use crate::email::Quotas;
 use crate::error::Error;
 use crate::live::LiveSubscription;
@@ -99,6 +99,8 @@ pub(crate) struct Letter {
     origin: Origin,
     /// Until when the receiver has to confirm it once it is taken, if it has to.
     pub(super) confirm_by: Option<Timestamp>,
+    /// Its place is one of those for hosts in trouble.
+    suspect: bool,
 }
 
 /// What attempts share.
@@ -185,19 +187,32 @@ impl Sender {
             PayloadContent::FullResource => CONTENT_BYTES_MAX,
             PayloadContent::Empty | PayloadContent::IdOnly => 0,
         };
-        self.room.take(&letter.addressee.host, bytes_max).await
+        let taker = Taker { host: letter.addressee.host.clone(), suspect: letter.suspect };
+        self.room.take(taker, bytes_max).await
     }
 }
 
 impl Letter {
     /// Takes on an attempt that begins now.
     pub(crate) fn new(shared: &Shared, start: Start) -> Self {
-        let Start { live, addressee, attempt, status, nonce, run: _ } = start;
+        let Start { live, addressee, attempt, status, nonce, suspect, run: _ } = start;
         let record = record_of(attempt, shared.clock.now());
         let range = record.events.map(|(first, last)| Range { first, last });
         let message = Message::new(&shared.config.base_url, &live, attempt, nonce);
         let (begun, origin, confirm_by) = (Begun::now(), Origin::default(), None);
-        Self { live, addressee, attempt, range, status, message, record, begun, origin, confirm_by }
+        Self {
+            live,
+            addressee,
+            attempt,
+            range,
+            status,
+            message,
+            record,
+            begun,
+            origin,
+            confirm_by,
+            suspect,
+        }
     }
 
     /// Builds what is to be sent by HTTP.

@@ -264,6 +264,23 @@ fn another_endpoint_without_a_handshake_waits_for_nothing() {
 }
 
 #[test]
+fn what_waits_for_a_status_goes_out_once_it_is_read_from_the_store() {
+    let mut rig = Rig::of(1, SubscriptionStatus::Requested);
+    let handshake = rig.at(at(10)).pop().expect("a handshake");
+    rig.ended(&handshake, Outcome::Success);
+    assert!(rig.at(at(70)).is_empty(), "it is not durable yet");
+    let live = handshake.live;
+    let settings = live.state().settings.clone();
+    live.state().restore(settings, SubscriptionStatus::Active, at(70), 0);
+    rig.delivery.shared.hint_all(&live);
+    rig.delivery.take_hints();
+    let started = rig.at(at(70));
+    assert_eq!(started.len(), 1, "the heartbeat");
+    rig.ended(&started[0], Outcome::Success);
+    assert!(rig.at(at(71)).is_empty(), "and that once");
+}
+
+#[test]
 fn deadlines_that_others_took_the_place_of_do_not_pile_up() {
     let mut rig = Rig::new(1);
     let mut heartbeats = 0;

@@ -71,6 +71,17 @@ fn the_cursor_never_goes_back() {
 }
 
 #[test]
+fn a_status_that_is_read_from_the_store_and_was_not_known_counts_as_a_change() {
+    let subscription = subscription();
+    let mut state = subscription.state();
+    let settings = state.settings.clone();
+    state.restore(settings.clone(), SubscriptionStatus::Active, Timestamp::UNIX_EPOCH, 0);
+    assert_eq!(state.revision, 0, "nothing was changed");
+    state.restore(settings, SubscriptionStatus::Off, Timestamp::UNIX_EPOCH, 0);
+    assert_eq!((state.status, state.revision), (SubscriptionStatus::Off, 1));
+}
+
+#[test]
 #[should_panic(expected = "I1")]
 fn a_gap_in_the_numbers_stops_it() {
     append(&subscription(), 2..=2);

@@ -1,10 +1,17 @@
 //! What happens to writes and to the state in memory when the store fails.
 
-use cresset_model::{ResourceId, SubscriptionStatus};
+use std::sync::Arc;
 
-use super::fixture::{Fault, Fixture, encounter, subscription, topic};
-use crate::Kind;
+use bytes::Bytes;
+use cresset_definitions::FhirVersion;
+use cresset_model::SubscriptionStatus;
+use serde_json::json;
+
+use super::fixture::{Fault, Fixture, admin, config, encounter, subscription, topic};
 use crate::intent::{Job, StatusChange};
+use crate::shared::Shared;
+use crate::writer::{Writer, WriterHandle};
+use crate::{Brokers, Condition, Kind, Node};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_store_refuses_is_not_in_force() {
@@ -45,8 +52,7 @@ async fn a_change_of_status_that_could_not_be_made_is_made_with_the_next_group()
     let fixture = Fixture::new();
     fixture.create(&topic("any", &[])).await.unwrap();
     let id = fixture.subscribe("any", &[]).await;
-    let all = fixture.node.shared.live.all();
-    let live = all.iter().find(|live| live.id == ResourceId::new(&id).unwrap()).unwrap();
+    let live = fixture.live(&id);
     let change = StatusChange {
         subscription: live.key,
         revision: live.state().revision,
@@ -62,4 +68,48 @@ async fn a_change_of_status_that_could_not_be_made_is_made_with_the_next_group()
     assert_eq!(fixture.status(&id).0, "active");
     fixture.put(&encounter("a", "planned", "p")).await.unwrap();
     assert_eq!(fixture.status(&id).0, "off");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_its_client_switched_off_stays_off_though_nobody_knew_whether_that_was_written() {
+    let fixture = Fixture::new();
+    fixture.create(&topic("any", &[])).await.unwrap();
+    let mut asked = subscription("any", &[]);
+    asked["id"] = json!("s");
+    asked["channel"]["type"] = json!("rest-hook");
+    asked["channel"]["endpoint"] = json!("http://127.0.0.1:9/hook");
+    fixture.put(&asked).await.unwrap();
+    assert_eq!(fixture.status("s").0, "requested");
+    let clock = fixture.clock.clone();
+    let store = fixture.stop().await;
+    let shared = Arc::new(Shared::new(config(), Brokers::default(), store.clone(), clock));
+    let writer = Writer::new(shared.clone()).unwrap();
+    let (handle, mut jobs) = WriterHandle::new(1);
+    let node = Node { shared: shared.clone(), writer: handle };
+    asked["status"] = json!("off");
+    let bytes = Bytes::from(asked.to_string());
+    let switching = tokio::spawn(async move {
+        let target = ("Subscription", "s");
+        node.update(&admin(), FhirVersion::R4, target, Condition::None, bytes).await
+    });
+    let live = shared.live.all().pop().unwrap();
+    let change = StatusChange {
+        subscription: live.key,
+        revision: live.state().revision,
+        to: SubscriptionStatus::Active,
+        error: None,
+        supersedes: false,
+    };
+    // Both wait before the writer begins, so they are one group.
+    let (queue, group) = WriterHandle::new(2);
+    queue.send(jobs.recv().await.expect("the update")).await.unwrap();
+    queue.send(Job::Status(change)).await.unwrap();
+    store.fail_next(Fault::UnknownDone);
+    let writing = tokio::task::spawn_blocking(move || writer.run(group));
+    assert_eq!(switching.await.unwrap().unwrap_err().kind(), Kind::Timeout);
+    // The next group reads back what became of it, and has the change of status, which was kept.
+    queue.record(Vec::new()).await.unwrap();
+    assert_eq!(live.state().status, SubscriptionStatus::Off);
+    drop(queue);
+    writing.await.unwrap();
 }

@@ -19,6 +19,8 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout};
 
+use crate::bases::base_of;
+use crate::live::LiveSubscription;
 use crate::{
     Caller, Clock, Condition, Config, Effect, Error, EventsQuery, Node, Right, SearchIndex,
     Stopper, Written,
@@ -283,12 +285,16 @@ impl Fixture {
 
     /// The same, with other options from now on.
     pub(super) async fn restart_configured(self, change: impl FnOnce(&mut Config)) -> Self {
-        let store = self.store.clone();
-        self.node.begin_stop(Instant::now() + Duration::from_secs(30));
-        self.stopper.stop(self.node).await;
         let mut config = config();
         change(&mut config);
-        Self::with(store, config)
+        Self::with(self.stop().await, config)
+    }
+
+    /// Stops the node in order; gives its store.
+    pub(super) async fn stop(self) -> Arc<FaultyStore> {
+        self.node.begin_stop(Instant::now() + Duration::from_secs(30));
+        self.stopper.stop(self.node).await;
+        self.store
     }
 
     /// Writes a resource as somebody else than the admin.
@@ -322,6 +328,12 @@ impl Fixture {
         let target = (resource_type, id);
         let deleted = self.node.delete(&admin(), FhirVersion::R4, target, Condition::None).await;
         deleted.unwrap().effect
+    }
+
+    /// What the loops know of a subscription.
+    pub(super) fn live(&self, id: &str) -> Arc<LiveSubscription> {
+        let base = base_of(FhirVersion::R4);
+        self.node.shared.live.find(base, &ResourceId::new(id).unwrap()).unwrap()
     }
 
     /// The id of a resource just written.

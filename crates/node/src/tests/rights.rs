@@ -1,9 +1,10 @@
 //! Who may ask about other resources than the one that changed: by filters, and by triggers.
 
+use cresset_definitions::FhirVersion;
 use cresset_model::ClientName;
 use serde_json::{Value, json};
 
-use super::fixture::{Fixture, admin, encounter, offering, subscription, topic};
+use super::fixture::{Fault, Fixture, admin, encounter, offering, subscription, topic};
 use crate::{Authentication, Caller, Kind, Right, TokenHash};
 
 const OFFERS: [&str; 5] =
@@ -107,6 +108,24 @@ async fn a_client_that_loses_the_right_to_read_is_told_nothing_by_such_filters_a
     fixture.put_as(&before, &asking("asking", ASKING[0])).await.unwrap();
     fixture.put(&encounter("d", "planned", "p")).await.unwrap();
     assert_eq!(fixture.status("asking").1, 2, "it may ask again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_that_was_lost_is_missed_though_the_store_fails_at_the_start() {
+    let before = client("ward", &[Right::Subscribe, Right::Read]);
+    let after = client("ward", &[Right::Subscribe]);
+    let fixture = Fixture::configured(|config| config.authentication = tokens(&[&before]));
+    with_sets(&fixture).await;
+    fixture.put_as(&before, &asking("s", ASKING[0])).await.unwrap();
+    fixture.store.fail_next(Fault::UnknownNotDone);
+    let fixture =
+        fixture.restart_configured(|config| config.authentication = tokens(&[&after])).await;
+    // By now the writer has read what the store holds: it was not done.
+    fixture.put(&encounter("a", "planned", "p")).await.unwrap();
+    assert_eq!(fixture.status("s").0, "error");
+    let stored = fixture.node.read(&admin(), FhirVersion::R4, "Subscription", "s").await.unwrap();
+    let stored: Value = serde_json::from_slice(&stored.body).unwrap();
+    assert_eq!(stored["status"], "error");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use cresset_definitions::FhirVersion;
-use cresset_model::{ClientName, EventNumber, IssueCode, ResourceId};
+use cresset_model::{ClientName, EventNumber, IssueCode, NotificationType, ResourceId};
 use cresset_store::{Retention, Store as _};
 use serde_json::Value;
 
 use super::fixture::{Fixture, admin, encounter, subscription, topic};
+use crate::live::LiveSubscription;
+use crate::notify::{self, Dialect, Overflow, Range};
 use crate::{Caller, Kind, Recovery, RecoverySubject, ResendQuery, Right, Socket, SocketOutput};
 
 /// Longest wait for something that is due at once.
@@ -38,6 +40,15 @@ async fn frame(socket: &mut Socket) -> (String, u64) {
         }
         SocketOutput::Close { code, reason } => panic!("closed with {code}: {reason}"),
     }
+}
+
+/// Builds a notification of these events, as for one that is sent again; whether there is anything in it.
+async fn is_built(fixture: &Fixture, live: &LiveSubscription, first: u64, last: u64) -> bool {
+    let number = |number| EventNumber::new(number).unwrap();
+    let range = Range { first: number(first), last: number(last) };
+    let wanted = (NotificationType::EventNotification, Dialect::Fhir);
+    let events = Some((range, Overflow::Bare));
+    notify::render(&fixture.node.shared, live, wanted, events, None).await.unwrap().is_some()
 }
 
 async fn closed(socket: &mut Socket) -> u16 {
@@ -290,6 +301,48 @@ async fn what_retention_forgets_before_it_is_sent_is_told() {
     assert_eq!(errors.len(), 1, "{errors:?}");
     let told = "\"events 1 to 2 were older than what is kept before they could be sent\"";
     assert!(errors[0].contains(told), "{errors:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_retention_forgets_after_it_was_sent_is_no_loss() {
+    let fixture = Fixture::new();
+    fixture.create(&topic("any", &[])).await.unwrap();
+    let id = fixture.subscribe("any", &[]).await;
+    let bind = format!("bind-with-token {}", token(&fixture, &[&id]).await);
+    let mut sockets = [fixture.node.open_socket().unwrap(), fixture.node.open_socket().unwrap()];
+    for socket in &mut sockets {
+        socket.receive(&bind).await;
+        assert_eq!(frame(socket).await, ("handshake".to_owned(), 0));
+    }
+    for encounter_id in ["a", "b", "c"] {
+        fixture.put(&encounter(encounter_id, "planned", "p")).await.unwrap();
+        frame(&mut sockets[0]).await;
+    }
+    let retention = Retention { events_per_subscription_max: Some(1), ..Retention::default() };
+    assert_eq!(fixture.store.forget(&retention, 1_000).unwrap().events, 2);
+    let live = fixture.live(&id);
+    assert!(is_built(&fixture, &live, 1, 3).await, "the last is still there");
+    assert!(!is_built(&fixture, &live, 1, 2).await);
+    assert_eq!(live.state().loss(), None, "sent again");
+    assert_eq!(frame(&mut sockets[1]).await, ("event-notification".to_owned(), 3));
+    assert_eq!(live.state().loss(), None, "the other socket had them");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_what_retention_forgets_that_is_told_which_was_never_sent() {
+    let fixture = Fixture::new();
+    fixture.create(&topic("any", &[])).await.unwrap();
+    let id = fixture.subscribe("any", &[]).await;
+    for encounter_id in ["a", "b", "c", "d"] {
+        fixture.put(&encounter(encounter_id, "planned", "p")).await.unwrap();
+    }
+    let live = fixture.live(&id);
+    live.state().move_cursor(EventNumber::FIRST);
+    let retention = Retention { events_per_subscription_max: Some(1), ..Retention::default() };
+    assert_eq!(fixture.store.forget(&retention, 1_000).unwrap().events, 3);
+    assert!(is_built(&fixture, &live, 1, 4).await);
+    let told = live.state().loss().map(str::to_owned).expect("two are lost");
+    assert!(told.starts_with("events 2 to 3 "), "{told}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -247,6 +247,24 @@ fn room_that_one_host_does_not_take_is_offered_to_the_next() {
 }
 
 #[test]
+fn room_among_hosts_in_trouble_that_one_needs_no_more_is_offered_to_the_next() {
+    let mut hosts = hosts_with(8, 4);
+    let first = go(&mut hosts, "a", 1, 0);
+    go(&mut hosts, "a", 2, 0);
+    go(&mut hosts, "a", 3, 0);
+    let own = go(&mut hosts, "answers", 4, 0);
+    for (name, number) in [("b", 5), ("answers", 6), ("c", 7)] {
+        assert!(matches!(offer(&mut hosts, name, number, 0), Turn::Wait));
+    }
+    ended(&mut hosts, &own, Health::Good, 1);
+    assert_eq!(numbers(&released(&mut hosts, 1)), [5, 6], "it is known, and still stands in line");
+    go(&mut hosts, "answers", 8, 1);
+    assert!(matches!(offer(&mut hosts, "answers", 9, 1), Turn::Wait), "it has its share");
+    ended(&mut hosts, &first, Health::Good, 2);
+    assert_eq!(numbers(&released(&mut hosts, 2)), [9, 7]);
+}
+
+#[test]
 fn what_nobody_waits_for_leaves_the_queue() {
     let mut hosts = hosts();
     let place = go(&mut hosts, "slow", 1, 0);
