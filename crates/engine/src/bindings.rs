@@ -20,7 +20,7 @@ use cresset_model::{EventNumber, SubscriptionKey};
 use jiff::Timestamp;
 
 use crate::retry::{EVENTS_PER_NOTIFICATION_DEFAULT, batch_limit};
-use crate::time::after;
+use crate::time::{after, before};
 
 #[cfg(test)]
 mod tests;
@@ -220,8 +220,6 @@ pub struct Bindings {
     ended: Option<CloseReason>,
     /// Nothing expires and no heartbeat is due before; what is may be later.
     wake: Timestamp,
-    /// The time that it was told last.
-    seen: Timestamp,
 }
 
 impl Bindings {
@@ -236,7 +234,6 @@ impl Bindings {
             opened,
             ended: None,
             wake: Timestamp::MAX,
-            seen: opened,
         }
     }
 
@@ -403,6 +400,16 @@ impl Bindings {
         moved
     }
 
+    /// Takes in that the caller's clock was set back by so much: heartbeats and the time to bind in are due as much
+    /// earlier by it. When a token expires the clock alone says.
+    pub fn set_back(&mut self, by: Duration) {
+        self.opened = before(self.opened, by);
+        for binding in &mut self.bindings {
+            binding.silent_since = before(binding.silent_since, by);
+            self.wake = self.wake.min(binding.wake());
+        }
+    }
+
     /// Whether the socket is to be closed, and why.
     pub fn close(&mut self, now: Timestamp) -> Option<CloseReason> {
         self.keep_time(now);
@@ -489,9 +496,6 @@ impl Bindings {
 
     /// Queues the heartbeats that are due and ends what no token covers any more.
     fn keep_time(&mut self, now: Timestamp) {
-        if now < std::mem::replace(&mut self.seen, now) {
-            self.set_back(now);
-        }
         if now < self.wake {
             return;
         }
@@ -502,15 +506,6 @@ impl Bindings {
             binding.heartbeat |= binding.heartbeat_at().is_some_and(|at| at <= now);
             self.wake = self.wake.min(binding.wake());
             self.queue(index);
-        }
-    }
-
-    /// The caller's clock was set back: nobody has heard nothing since a time to come.
-    fn set_back(&mut self, now: Timestamp) {
-        self.opened = self.opened.min(now);
-        for binding in &mut self.bindings {
-            binding.silent_since = binding.silent_since.min(now);
-            self.wake = self.wake.min(binding.wake());
         }
     }
 

@@ -31,6 +31,7 @@ use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 
+use crate::clock::Watch;
 use crate::draft::is_counted;
 use crate::intent::{Job, StatusChange};
 use crate::live::{LiveSubscription, State};
@@ -57,8 +58,6 @@ pub(crate) use send::{Letter, Unsent};
 
 /// How often the loop looks for subscriptions that no hint told it of.
 pub(crate) const SWEEP_PERIOD: Duration = Duration::from_secs(5 * 60);
-/// Steps of the clock back that are noticed; less only makes time stand still for as long.
-const SET_BACK_MIN: Duration = Duration::from_secs(1);
 
 /// Entries of the heap of deadlines that may be out of date, beyond as many as count.
 const DEADLINES_OLD_MAX: usize = 1_024;
@@ -146,8 +145,8 @@ pub(crate) struct DeliveryLoop {
     statuses: VecDeque<StatusChange>,
     /// When to look for what no hint told of.
     sweep_at: Timestamp,
-    /// What the clock showed last; it never runs back for what waits.
-    now: Timestamp,
+    /// The time for what waits.
+    watch: Watch,
 }
 
 impl DeliveryLoop {
@@ -158,7 +157,7 @@ impl DeliveryLoop {
         let relay = shared.config.email.as_ref().map(|email| &email.relay);
         let bounded = relay.map(|relay| (relay.host().into(), relay.connections_max()));
         let hosts = Hosts::new(&shared.config.delivery).with_relay(bounded);
-        let now = shared.clock.now();
+        let watch = Watch::new(&shared.clock);
         let mut all = Self {
             shared: shared.clone(),
             retry,
@@ -181,8 +180,8 @@ impl DeliveryLoop {
             running: FxHashMap::default(),
             runs: 0,
             statuses: VecDeque::new(),
-            sweep_at: after(now, SWEEP_PERIOD),
-            now,
+            sweep_at: after(watch.now(), SWEEP_PERIOD),
+            watch,
         };
         let loud = |live: &LiveSubscription| {
             !is_quiet(&live.state()) || shared.cursors.has_stored(live.key)
@@ -282,16 +281,11 @@ impl DeliveryLoop {
         Duration::try_from(wait).unwrap_or(Duration::ZERO).min(crate::timer::SLEEP_MAX)
     }
 
-    /// Reads the clock. All that waits moves with one that is set back; by less than a second it stands still.
+    /// Looks at the clock; all that waits moves with one that is set back.
     fn keep_time(&mut self) {
-        let now = self.shared.clock.now();
-        let by = Duration::try_from(self.now.duration_since(now)).unwrap_or_default();
-        if by < SET_BACK_MIN {
-            self.now = self.now.max(now);
-            return;
-        }
+        let Some(by) = self.watch.look(&self.shared.clock) else { return };
         tracing::warn!(seconds = by.as_secs(), "the clock was set back");
-        self.now = now;
+        self.shared.tell_set_back(by);
         self.sweep_at = before(self.sweep_at, by);
         self.hosts.set_back(by);
         let hosts = self.host_heap.drain();
@@ -306,7 +300,7 @@ impl DeliveryLoop {
 
     pub(crate) fn enqueue_deadlines(&mut self) {
         self.keep_time();
-        let now = self.now;
+        let now = self.watch.now();
         if self.sweep_at <= now {
             self.sweep_at = after(now, SWEEP_PERIOD);
             self.sweep();
@@ -392,7 +386,7 @@ impl DeliveryLoop {
 
     /// Tells a machine what is new about its subscription, and carries out what it decides.
     fn look_at(&mut self, key: SubscriptionKey) {
-        let now = self.now;
+        let now = self.watch.now();
         let Some(live) = self.shared.live.get(key) else {
             self.slots.remove(&key);
             self.resting.take(key);
@@ -527,7 +521,7 @@ impl DeliveryLoop {
     pub(crate) fn attempt_ended(&mut self, run: u64, sent: Option<Sent>) {
         let Some(Running { key, attempt, at, place }) = self.running.remove(&run) else { return };
         self.keep_time();
-        let now = self.now;
+        let now = self.watch.now();
         let Sent { outcome, health } = sent.unwrap_or_else(|| {
             let live = self.slots.get(&key).map(|slot| &slot.live);
             live.map_or_else(Sent::lost, |live| Sent::panicked(&self.shared, live, attempt, at))
@@ -618,7 +612,7 @@ impl DeliveryLoop {
             return;
         }
         let Some(slot) = self.slots.get(&key) else { return };
-        let Some(silent_since) = slot.machine.at_rest(self.now) else { return };
+        let Some(silent_since) = slot.machine.at_rest(self.watch.now()) else { return };
         // The machine would be made from what the live table says.
         let agrees = slot.live.state().status == slot.machine.status();
         if !agrees || slot.held.is_some() || slot.asked.is_some() {
@@ -631,7 +625,7 @@ impl DeliveryLoop {
 
     /// Starts an attempt, or has it wait for its host.
     fn offer(&mut self, key: SubscriptionKey, attempt: Attempt) {
-        let now = self.now;
+        let now = self.watch.now();
         if !is_awaited(&self.slots, &(key, attempt)) {
             return;
         }
@@ -647,7 +641,7 @@ impl DeliveryLoop {
 
     /// Starts the next attempt that waits for a host, if it may.
     fn serve(&mut self, host: &HostName) {
-        let now = self.now;
+        let now = self.watch.now();
         let slots = &self.slots;
         let next = self.hosts.next(host, now, |entry| is_awaited(slots, entry));
         if let Some((key, attempt, place)) = next
@@ -679,13 +673,13 @@ impl DeliveryLoop {
         let Some(slot) = self.slots.get_mut(&key) else { return };
         let mut effects = Vec::new();
         let started = Input::AttemptStarted { id: attempt.id };
-        slot.machine.handle(started, self.now, &mut effects);
+        slot.machine.handle(started, self.watch.now(), &mut effects);
         let (live, status) = (slot.live.clone(), slot.machine.status());
         let nonce = *slot.nonce_of(&attempt);
         let suspect = place.suspect;
         self.runs += 1;
         let run = self.runs;
-        let at = self.now;
+        let at = self.watch.now();
         self.running.insert(run, Running { key, attempt, at, place });
         self.starts.push_back(Start { run, live, addressee, attempt, status, nonce, suspect });
         self.carry_out(key, effects);

@@ -77,7 +77,7 @@ async fn what_its_client_switched_off_stays_off_though_nobody_knew_whether_that_
     let mut asked = subscription("any", &[]);
     asked["id"] = json!("s");
     asked["channel"]["type"] = json!("rest-hook");
-    asked["channel"]["endpoint"] = json!("http://127.0.0.1:9/hook");
+    asked["channel"]["endpoint"] = json!("http://127.0.0.1:8089/hook");
     fixture.put(&asked).await.unwrap();
     assert_eq!(fixture.status("s").0, "requested");
     let clock = fixture.clock.clone();

@@ -20,7 +20,7 @@ pub(crate) enum Heard {
     Success,
 }
 
-/// What speaks against a subscription since its last success or its client's last change.
+/// What speaks against a subscription since its last success, or since its client asked for a handshake.
 #[derive(Debug, Clone, Copy, Default)]
 struct Against {
     failures: usize,
@@ -72,11 +72,11 @@ impl Status {
         let mut judged = 0;
         let alive = facts.subscriptions.values().filter(|one| one.is_alive);
         for one in alive.filter(|one| one.version >= first) {
-            if one.version == one.asked {
-                self.against.remove(&one.key);
-            } else {
+            if one.version != one.asked {
                 self.judge(one, store)?;
                 judged += 1;
+            } else if one.status == "requested" {
+                self.against.remove(&one.key);
             }
         }
         Ok(judged)
