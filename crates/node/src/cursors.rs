@@ -58,6 +58,23 @@ impl Cursors {
         records
     }
 
+    /// Has what was taken and not written wait again, but for what is newer.
+    pub(crate) fn put_back(&self, records: Vec<Record>) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        for record in records {
+            match record {
+                Record::Cursor { subscription, number } => {
+                    let noted = &mut waiting.entry(subscription).or_default().cursor;
+                    *noted = (*noted).max(Some(number));
+                }
+                Record::Retries { subscription, retries } => {
+                    waiting.entry(subscription).or_default().retries.get_or_insert(retries);
+                }
+                Record::Error { .. } | Record::Token(_) | Record::TokenRevoked(_) => {}
+            }
+        }
+    }
+
     /// Keeps what the store says of the retries of a subscription that the loop does not have yet.
     pub(crate) fn keep_stored(&self, subscription: SubscriptionKey, retries: Retries) {
         let mut stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner);

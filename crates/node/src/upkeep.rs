@@ -76,8 +76,9 @@ pub(crate) async fn write_cursors(shared: &Shared, writer: &WriterHandle) {
             crash_point("upkeep.cursors-taken");
         }
         // Also without a cursor: what the writer could not write is tried again with this.
-        if let Err(error) = writer.record(records).await {
-            // What is lost is sent again after a restart, with the same numbers (RQ-CH-03).
+        if let Err(error) = writer.record(records.clone()).await {
+            // With the next ones: of a subscription that nothing happens to, there would be none for long.
+            shared.cursors.put_back(records);
             tracing::warn!(%error, "cursors were not written");
             return;
         }

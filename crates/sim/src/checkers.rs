@@ -134,6 +134,7 @@ impl Checkers {
         self.facts.read_again();
         self.excuse(0);
         self.isolation.restarted();
+        self.status.restarted();
         self.order.restarted();
         Ok(())
     }

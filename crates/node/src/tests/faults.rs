@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cresset_definitions::FhirVersion;
-use cresset_model::SubscriptionStatus;
+use cresset_model::{EventNumber, SubscriptionStatus};
+use cresset_store::Store as _;
 use serde_json::json;
 
 use super::fixture::{Fault, Fixture, admin, config, encounter, subscription, topic};
 use crate::intent::{Job, StatusChange};
 use crate::shared::Shared;
+use crate::upkeep::write_cursors;
 use crate::writer::{Writer, WriterHandle};
 use crate::{Brokers, Condition, Kind, Node};
 
@@ -68,6 +70,24 @@ async fn a_change_of_status_that_could_not_be_made_is_made_with_the_next_group()
     assert_eq!(fixture.status(&id).0, "active");
     fixture.put(&encounter("a", "planned", "p")).await.unwrap();
     assert_eq!(fixture.status(&id).0, "off");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cursors_that_the_store_refused_are_written_with_the_next() {
+    for fault in [Fault::Unavailable, Fault::UnknownDone, Fault::UnknownNotDone] {
+        let fixture = Fixture::new();
+        fixture.create(&topic("any", &[])).await.unwrap();
+        let id = fixture.subscribe("any", &[]).await;
+        fixture.put(&encounter("a", "planned", "p")).await.unwrap();
+        let key = fixture.live(&id).key;
+        let node = &fixture.node;
+        node.shared.cursors.note(key, EventNumber::FIRST);
+        fixture.store.fail_next(fault);
+        write_cursors(&node.shared, &node.writer).await;
+        write_cursors(&node.shared, &node.writer).await;
+        let record = fixture.store.subscription(key).unwrap().expect("a subscription");
+        assert_eq!(record.cursor, Some(EventNumber::FIRST), "{fault:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -26,6 +26,8 @@ struct Against {
     failures: usize,
     rejections: usize,
     gone: bool,
+    /// Failures before the last success, which a crash may have the node remember.
+    failures_before: usize,
 }
 
 /// What nodes were told.
@@ -49,7 +51,7 @@ impl Status {
         let against = self.against.entry(key).or_default();
         match heard {
             Heard::Success => {
-                *against = Against::default();
+                *against = Against { failures_before: against.failures, ..Against::default() };
                 self.hosts[host] = 0;
                 return;
             }
@@ -59,6 +61,13 @@ impl Status {
         }
         against.failures += 1;
         self.hosts[host] += 1;
+    }
+
+    /// What a node noted last before a crash may not be stored.
+    pub(super) fn restarted(&mut self) {
+        for against in self.against.values_mut() {
+            against.failures += std::mem::take(&mut against.failures_before);
+        }
     }
 
     /// Looks at subscriptions whose newest version is of `first` or later; tells how many of them the server made
