@@ -137,11 +137,10 @@ impl Breaker {
         Permit::Pass(Pass::Probe(number))
     }
 
-    /// Takes the end of an attempt that was let through; whether it has opened with this one.
+    /// Takes the end of an attempt that was let through, with which it may open or close.
     ///
     /// `jitter` is uniform over all `u32`, and moves the next probe.
-    pub fn ended(&mut self, pass: Pass, health: Health, jitter: u32, now: Timestamp) -> bool {
-        let was_open = self.is_open();
+    pub fn ended(&mut self, pass: Pass, health: Health, jitter: u32, now: Timestamp) {
         match (health, self.state) {
             (Health::Good, _) => self.state = State::Closed { failures: 0 },
             (Health::Bad, State::Closed { failures }) => {
@@ -163,7 +162,6 @@ impl Breaker {
             // What began before it opened says nothing new.
             (Health::Bad, State::Open { .. } | State::Probing { .. }) | (Health::Unknown, _) => {}
         }
-        !was_open && self.is_open()
     }
 
     fn open(&mut self, pause: Duration, jitter: u32, now: Timestamp) {

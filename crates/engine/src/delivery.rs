@@ -195,6 +195,7 @@ impl Delivery {
                 self.attempt_ended(id, outcome, jitter, now, effects);
             }
             Input::AttemptBarred { id } => self.attempt_barred(id, now, effects),
+            Input::AttemptFreed { id } => self.attempt_freed(id),
             Input::AttemptStarted { id } => self.attempt_started(id, now),
             Input::Removed => {
                 self.removed = true;
@@ -370,6 +371,13 @@ impl Delivery {
                 self.failing_since = Some(now);
                 self.note_retries(now, effects);
             }
+        }
+    }
+
+    /// Time runs no more for an attempt that was kept back.
+    fn attempt_freed(&mut self, id: AttemptId) {
+        if let Some(attempt) = self.in_flight.as_mut().filter(|attempt| attempt.id == id) {
+            attempt.barred = false;
         }
     }
 

@@ -49,7 +49,7 @@ mod room;
 mod send;
 
 use addressee::Addressee;
-use hosts::{HostName, Hosts, Place, Turn};
+use hosts::{HostName, Hosts, Place, Turn, Turned};
 use resting::{MACHINES_KEPT, Resting, is_delivered, is_quiet};
 use send::Sender;
 pub(crate) use send::Sent;
@@ -526,8 +526,12 @@ impl DeliveryLoop {
             let live = self.slots.get(&key).map(|slot| &slot.live);
             live.map_or_else(Sent::lost, |live| Sent::panicked(&self.shared, live, attempt, at))
         });
-        for (waiting, attempt) in self.hosts.ended(&place, health, (self.jitter)(), now) {
-            self.bar(waiting, attempt.id, now);
+        let Turned { is_open, waiting } = self.hosts.ended(&place, health, (self.jitter)(), now);
+        for (waiting, attempt) in waiting {
+            match is_open {
+                true => self.bar(waiting, attempt.id, now),
+                false => self.tell(waiting, Input::AttemptFreed { id: attempt.id }, now),
+            }
         }
         let Some(slot) = self.slots.get_mut(&key) else { return };
         if outcome == Outcome::Success {
@@ -656,9 +660,13 @@ impl DeliveryLoop {
 
     /// Tells a machine that its attempt waits for a host that does not answer.
     fn bar(&mut self, key: SubscriptionKey, id: AttemptId, now: Timestamp) {
+        self.tell(key, Input::AttemptBarred { id }, now);
+    }
+
+    fn tell(&mut self, key: SubscriptionKey, input: Input, now: Timestamp) {
         let Some(slot) = self.slots.get_mut(&key) else { return };
         let mut effects = Vec::new();
-        slot.machine.handle(Input::AttemptBarred { id }, now, &mut effects);
+        slot.machine.handle(input, now, &mut effects);
         self.carry_out(key, effects);
     }
 

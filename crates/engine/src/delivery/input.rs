@@ -173,6 +173,11 @@ pub enum Input {
         /// Which.
         id: AttemptId,
     },
+    /// The host of an attempt that was barred answers again: from now on it waits for its turn like others.
+    AttemptFreed {
+        /// Which.
+        id: AttemptId,
+    },
     /// An attempt is being sent now: its timeout begins. [`Input::AttemptEnded`] follows, at the
     /// latest [`OUTCOME_GRACE`](crate::OUTCOME_GRACE) after it.
     ///

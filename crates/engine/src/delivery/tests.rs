@@ -549,6 +549,14 @@ fn an_attempt_barred_from_its_host_is_an_error_when_the_schedule_would_be_used_u
     assert_eq!((rig.tick(17).as_str(), rig.tick(18).as_str()), ("", error));
     assert!(!rig.delivery.is_awaited(AttemptId(1)));
     assert_eq!(rig.deadline(), None);
+    // Once the host answers again, it waits for its turn like others.
+    let mut rig = Rig::new(settings(), Active, 0, 1).crowded();
+    assert_eq!(rig.tick(0), "#1 events 1-1");
+    assert_eq!(rig.input(3, barred(1)), "");
+    let freed = Input::AttemptFreed { id: AttemptId(1) };
+    assert_eq!((rig.input(17, freed).as_str(), rig.deadline()), ("", None));
+    assert_eq!((rig.tick(60).as_str(), rig.input(60, started(1)).as_str()), ("", ""));
+    assert_eq!(rig.ended(61, 1, Outcome::Success), "cursor 1");
     // Once it is let through, only how it ends counts.
     let mut rig = Rig::new(settings(), Requested, 0, 1).crowded();
     assert_eq!(rig.tick(1), "#1 handshake");

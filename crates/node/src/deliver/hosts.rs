@@ -48,6 +48,13 @@ pub(super) enum Turn {
     Barred,
 }
 
+/// Who waits for a host that has turned from well to dead, or back; nobody for one that is as it was.
+#[derive(Debug, Default)]
+pub(super) struct Turned {
+    pub(super) is_open: bool,
+    pub(super) waiting: Vec<(SubscriptionKey, Attempt)>,
+}
+
 struct Host {
     breaker: Breaker,
     /// It has answered well once.
@@ -177,32 +184,36 @@ impl Hosts {
         Some((key, attempt, place))
     }
 
-    /// Gives a place back. If the host counts as dead from now on: who waits for it.
+    /// Gives a place back. If the host counts as dead from now on, or no more: who waits for it.
     pub(super) fn ended(
         &mut self,
         place: &Place,
         health: Health,
         jitter: u32,
         now: Timestamp,
-    ) -> Vec<(SubscriptionKey, Attempt)> {
+    ) -> Turned {
         self.running -= 1;
         if place.suspect {
             self.suspects -= 1;
             self.release_suspect();
         }
-        let Some(host) = self.hosts.get_mut(&place.host) else { return Vec::new() };
+        let Some(host) = self.hosts.get_mut(&place.host) else { return Turned::default() };
         host.running -= 1;
         host.is_known |= health == Health::Good;
-        self.open -= usize::from(host.breaker.is_open());
-        let opened = host.breaker.ended(place.pass, health, jitter, now);
-        self.open += usize::from(host.breaker.is_open());
+        let was_open = host.breaker.is_open();
+        host.breaker.ended(place.pass, health, jitter, now);
+        let is_open = host.breaker.is_open();
+        self.open = self.open + usize::from(is_open) - usize::from(was_open);
         if !host.waiting.is_empty() {
             self.released.push_back(place.host.clone());
         } else if host.running == 0 && !host.breaker.is_suspect() && !host.is_known {
             self.hosts.remove(&place.host);
-            return Vec::new();
+            return Turned::default();
         }
-        if opened { host.waiting.iter().copied().collect() } else { Vec::new() }
+        if was_open == is_open {
+            return Turned::default();
+        }
+        Turned { is_open, waiting: host.waiting.iter().copied().collect() }
     }
 
     /// The clock was set back by so much: what hosts are kept from comes as much earlier by it.

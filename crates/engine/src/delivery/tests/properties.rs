@@ -21,6 +21,7 @@ enum Step {
         count: u64,
     },
     Bar,
+    Free,
     SetBack(u64),
     Update {
         status: SubscriptionStatus,
@@ -74,6 +75,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::EndUnknown),
         8 => Just(Step::Start),
         1 => Just(Step::Bar),
+        1 => Just(Step::Free),
         3 => (1u64..40, 0u64..12).prop_map(|(first, count)| Step::Resend { first, count }),
         1 => (1u64..300).prop_map(Step::SetBack),
         1 => (
@@ -218,6 +220,11 @@ impl World {
             Step::Bar => {
                 if let Some((attempt, None)) = self.flight {
                     self.input(Input::AttemptBarred { id: attempt.id });
+                }
+            }
+            Step::Free => {
+                if let Some((attempt, _)) = self.flight {
+                    self.input(Input::AttemptFreed { id: attempt.id });
                 }
             }
             Step::EndUnknown => {

@@ -91,9 +91,11 @@ fn numbers(gone: &[(u64, Place)]) -> Vec<u64> {
     gone.iter().map(|(number, _)| *number).collect()
 }
 
+/// Who is barred with it.
 fn ended(hosts: &mut Hosts, place: &Place, health: Health, seconds: i64) -> Vec<u64> {
-    let barred = hosts.ended(place, health, JITTER_MIDDLE, at(seconds));
-    barred.iter().map(|(key, _)| key.position().get()).collect()
+    let Turned { is_open, waiting } = hosts.ended(place, health, JITTER_MIDDLE, at(seconds));
+    let waiting = waiting.iter().map(|(key, _)| key.position().get());
+    waiting.filter(|_| is_open).collect()
 }
 
 /// Has a host answer well once.
@@ -124,7 +126,8 @@ fn what_waits_and_what_is_kept_back_from_is_counted() {
     let gone = released(&mut hosts, 10);
     assert_eq!(numbers(&gone), [3], "the probe");
     assert_eq!(hosts.waiting_and_open(), (1, 1));
-    ended(&mut hosts, &gone[0].1, Health::Good, 11);
+    let turned = hosts.ended(&gone[0].1, Health::Good, JITTER_MIDDLE, at(11));
+    assert_eq!((turned.is_open, turned.waiting.len()), (false, 1), "who waits is barred no more");
     let gone = released(&mut hosts, 11);
     assert_eq!((numbers(&gone), hosts.waiting_and_open()), (vec![4], (0, 0)));
     assert_eq!(counted(&hosts), (0, 0));
