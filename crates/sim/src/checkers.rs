@@ -143,6 +143,7 @@ impl Checkers {
     pub(crate) fn sent(&mut self, sent: Sent, notification: &Notification, now: u64) -> Checked {
         self.told(sent.key, notification)?;
         self.contained(sent.key, notification, true)?;
+        self.count_told(sent.key, notification);
         self.silence.sent(sent.key, now);
         if let Some((first, last)) = notification.range() {
             self.isolation.sent(sent.key, first, last);
@@ -179,18 +180,22 @@ impl Checkers {
     /// What a notification may hold, of the one that it is for; how much at once and how often, where `paced`: a
     /// socket goes by what it was told, while a hint is lost.
     pub(crate) fn contained(
-        &mut self,
+        &self,
         key: SubscriptionKey,
         notification: &Notification,
         paced: bool,
     ) -> Checked {
         let Some(subscription) = self.facts.subscriptions.get(&key) else { return Ok(()) };
-        content::told(subscription, notification, paced, &self.facts)?;
-        if notification.range().is_some() {
+        content::told(subscription, notification, paced, &self.facts)
+    }
+
+    /// Counts notifications of events whose content was judged.
+    pub(crate) fn count_told(&mut self, key: SubscriptionKey, notification: &Notification) {
+        let subscription = self.facts.subscriptions.get(&key);
+        if let Some(subscription) = subscription.filter(|_| notification.range().is_some()) {
             let judged = content::name(&subscription.terms);
             self.count(judged, 1);
         }
-        Ok(())
     }
 
     /// A receiver has taken a notification.

@@ -176,10 +176,16 @@ impl World {
             let text = format!("socket {index} tells of {}", notification.subscription);
             return Err(Violation::new("durable", text));
         };
-        let fits = |key: &SubscriptionKey| self.checkers.told(*key, &notification).is_ok();
+        let silent = notification.range().is_none();
+        let fits = |key: &SubscriptionKey| {
+            // Which life it is of only its events tell.
+            let contained = || self.checkers.contained(*key, &notification, false).is_ok();
+            self.checkers.told(*key, &notification).is_ok() && (!silent || contained())
+        };
         let key = lives.into_iter().find(fits).unwrap_or(newest);
         self.checkers.told(key, &notification)?;
         self.checkers.contained(key, &notification, false)?;
+        self.checkers.count_told(key, &notification);
         if let Some(range) = notification.range() {
             let connection = self.sockets[index].connection;
             let Checkers { order, facts, .. } = &mut self.checkers;
