@@ -6,7 +6,7 @@ use crate::scenario::VERSIONS;
 use crate::{Report, Scenario, StoreKind, Trace, commit_seed, run};
 
 /// Runs that every test run makes; what one of them found once stays in it.
-const SEEDS: [u64; 9] = [1, 3, 10, 16, 43, 70, 239, 1_001, 1_002];
+const SEEDS: [u64; 11] = [1, 3, 6, 10, 12, 16, 43, 70, 239, 1_001, 1_002];
 /// Runs that the commit draws.
 const COMMIT_SEEDS: u64 = 24;
 /// Steps of a run with the store in memory.

@@ -1,6 +1,6 @@
 //! I5: a subscription leaves `active` only with a reason, and for one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use cresset_engine::{BreakerPolicy, RetryPolicy};
 use cresset_model::{Position, SubscriptionKey};
@@ -34,6 +34,8 @@ struct Against {
 #[derive(Debug, Default)]
 pub(crate) struct Status {
     against: BTreeMap<SubscriptionKey, Against>,
+    /// Those in `error`: nothing need be tried while they are.
+    in_error: BTreeSet<SubscriptionKey>,
     /// Failures of each host since its last success.
     hosts: [usize; HOSTS],
     /// The operator's part.
@@ -87,6 +89,10 @@ impl Status {
             } else if one.status == "requested" {
                 self.against.remove(&one.key);
             }
+            match one.status.as_str() {
+                "error" => self.in_error.insert(one.key),
+                _ => self.in_error.remove(&one.key),
+            };
         }
         Ok(judged)
     }
@@ -104,7 +110,8 @@ impl Status {
             ("error", Some(_)) => self.has_failed(one),
             ("off", Some(_)) => {
                 let against = self.against.get(&one.key).copied().unwrap_or_default();
-                against.gone || against.failures > 0 && self.retry.off_after.is_some()
+                let never_heard = against.failures > 0 || self.in_error.contains(&one.key);
+                against.gone || never_heard && self.retry.off_after.is_some()
             }
             _ => false,
         };
