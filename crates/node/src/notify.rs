@@ -130,16 +130,15 @@ pub(crate) async fn render(
         version_of(live.base).ok_or_else(|| Error::internal("a base without a version"))?;
     // One for the whole of it: an update meanwhile must not mix two content levels.
     let settings = live.state().settings.common().clone();
-    let single = match dialect {
-        Dialect::Fhir => {
-            events.and_then(|(range, _)| Single::of(shared, live, &settings, range, status))
-        }
+    let single = match (dialect, events) {
+        (Dialect::Fhir, Some((range, _))) => Single::of(shared, live, settings, range, status),
         // Too few to be worth it.
-        Dialect::Medplum => None,
+        (Dialect::Medplum, _) | (Dialect::Fhir, None) => Err(settings),
     };
-    if let Some(rendered) = single.as_ref().and_then(|single| single.fill(shared, live)) {
+    if let Some(rendered) = single.as_ref().ok().and_then(|single| single.fill(shared, live)) {
         return Ok(Some(rendered));
     }
+    let settings = single.as_ref().map_or_else(Arc::clone, |single| single.key.common.clone());
     let read = match events {
         Some((range, overflow)) => {
             let apart = overflow == Overflow::Later;
@@ -177,7 +176,7 @@ pub(crate) async fn render(
     // It may not be well any more.
     let is_well =
         notification.status == SubscriptionStatus::Active && notification.errors.is_empty();
-    if let Some(single) = single.filter(|_| plain && is_well) {
+    if let Some(single) = single.ok().filter(|_| plain && is_well) {
         let make =
             || Codec::of(version).notification_template(&notification, format, random_salt()?);
         shared.frames.rendered(single.key, notification.timestamp, origin, make);
@@ -224,30 +223,34 @@ struct Single {
 }
 
 impl Single {
+    /// By these settings, which it gives back where it is none.
     fn of(
         shared: &Shared,
         live: &LiveSubscription,
-        settings: &Arc<Common>,
+        settings: Arc<Common>,
         Range { first, last }: Range,
         status: Option<SubscriptionStatus>,
-    ) -> Option<Self> {
-        let state = live.state();
-        let active = status.unwrap_or(state.status) == SubscriptionStatus::Active;
-        let well = state.error().is_none() && state.problem().is_none() && state.loss().is_none();
-        // A mail tells in words what its Bundle says.
-        let mailed = settings.channel_type == ChannelType::Email;
-        if first != last || !active || !well || mailed {
-            return None;
-        }
-        let position = state.position(first)?;
+    ) -> Result<Self, Arc<Common>> {
+        let position = {
+            let state = live.state();
+            let active = status.unwrap_or(state.status) == SubscriptionStatus::Active;
+            let troubled =
+                state.error().is_some() || state.problem().is_some() || state.loss().is_some();
+            // A mail tells in words what its Bundle says.
+            let mailed = settings.channel_type == ChannelType::Email;
+            let plain = first == last && active && !troubled && !mailed;
+            state.position(first).filter(|_| plain)
+        };
         let topic = &settings.topic;
-        if shared.trigger_problem(live.base, topic).is_some()
-            || shared.shaped_topic(live.base, topic).is_some()
-        {
-            return None;
+        let whole = shared.trigger_problem(live.base, topic).is_none()
+            && shared.shaped_topic(live.base, topic).is_none();
+        match position.filter(|_| whole) {
+            Some(position) => {
+                let key = FrameKey { base: live.base, position, common: settings };
+                Ok(Self { key, number: first })
+            }
+            None => Err(settings),
         }
-        let key = FrameKey { base: live.base, position, common: settings.clone() };
-        Some(Self { key, number: first })
     }
 
     /// The notification, if others of the same event have been rendered.

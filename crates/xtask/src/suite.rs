@@ -7,6 +7,7 @@ use std::process::{Command, ExitCode, ExitStatus, Stdio};
 
 use anyhow::{Context as _, Result};
 
+use crate::mutants::{self, Which};
 use crate::{book, clients, counts, package, process, tidy, tools, validators};
 
 /// Runs all; the exit code is the test runner's.
@@ -38,11 +39,13 @@ pub(crate) fn run() -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     let validated = process::step("validate", validators::run);
-    if let Err(error) = &validated {
+    let caught = process::step("planted bugs", || mutants::run(Which::Sample));
+    for error in [&validated, &caught].into_iter().filter_map(|step| step.as_ref().err()) {
         eprintln!("error: {error:#}");
     }
     writeln!(io::stdout(), "{summary}")?;
-    Ok(if validated.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let passed = validated.is_ok() && caught.is_ok();
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Runs the test runner and gives the line with its summary. It reports on stderr; here on stdout,

@@ -323,3 +323,19 @@ async fn what_was_begun_before_a_change_is_not_sent_as_the_client_asks_since() {
     let rendered = letter.render(&shared, Overflow::Bare).await;
     assert!(matches!(rendered, Err(Unsent::Changed)));
 }
+
+#[tokio::test]
+async fn what_is_not_stored_any_more_is_neither_sent_nor_a_success() {
+    let mut rig = Rig::new(1);
+    let beaten = rig.at(at(60));
+    rig.ended(&beaten[0], Outcome::Success);
+    let (shared, live) = (rig.delivery.shared.clone(), beaten[0].live.clone());
+    let number = EventNumber::FIRST;
+    live.state().append(Event { subscription: live.key, number, position: Position::FIRST });
+    shared.delivery.give(live.key);
+    rig.delivery.take_hints();
+    let letter = Letter::new(&shared, rig.at(at(61)).pop().expect("an attempt"));
+    let Err(unsent) = letter.render(&shared, Overflow::Bare).await else { panic!("it is gone") };
+    assert!(matches!(unsent, Unsent::Nothing));
+    assert_eq!(letter.ended(&shared, Err(unsent)).outcome, Outcome::Forgotten);
+}
