@@ -445,7 +445,10 @@ fn an_attempt_tells_whether_it_repeats_one_before_it() {
         rig.delivery.handle(input, at(seconds), &mut effects);
         effects.into_iter().find_map(|effect| match effect {
             Effect::Attempt(attempt) => Some(attempt.repeats),
-            _ => None,
+            Effect::MoveCursor(_)
+            | Effect::NoteRetries(_)
+            | Effect::ResendEnded
+            | Effect::SetStatus { .. } => None,
         })
     };
     let ended =
