@@ -179,6 +179,11 @@ impl Delivery {
         self.last.saturating_sub(self.cursor)
     }
 
+    /// Whether it goes on with retries that were recorded before a restart; if not, what was recorded is void.
+    pub fn goes_on(&self) -> bool {
+        self.noted
+    }
+
     /// Whether the outcome of this attempt still matters; if not, it need not be sent.
     pub fn is_awaited(&self, id: AttemptId) -> bool {
         !self.removed && self.in_flight.is_some_and(|attempt| attempt.id == id)
@@ -195,7 +200,7 @@ impl Delivery {
                 self.attempt_ended(id, outcome, jitter, now, effects);
             }
             Input::AttemptBarred { id } => self.attempt_barred(id, now, effects),
-            Input::AttemptFreed { id } => self.attempt_freed(id),
+            Input::AttemptFreed { id } => self.attempt_freed(id, effects),
             Input::AttemptStarted { id } => self.attempt_started(id, now),
             Input::Removed => {
                 self.removed = true;
@@ -374,10 +379,14 @@ impl Delivery {
         }
     }
 
-    /// Time runs no more for an attempt that was kept back.
-    fn attempt_freed(&mut self, id: AttemptId) {
-        if let Some(attempt) = self.in_flight.as_mut().filter(|attempt| attempt.id == id) {
-            attempt.barred = false;
+    /// Time runs no more for an attempt that was kept back, and counts from the beginning if it is again.
+    fn attempt_freed(&mut self, id: AttemptId, effects: &mut Vec<Effect>) {
+        let Some(attempt) = self.in_flight.as_mut().filter(|attempt| attempt.id == id) else {
+            return;
+        };
+        attempt.barred = false;
+        if self.failures == 0 && is_sending(self.status) && self.failing_since.take().is_some() {
+            self.forget_retries(effects);
         }
     }
 

@@ -20,8 +20,8 @@ use std::time::Duration;
 
 use cresset_channel::RestHook;
 use cresset_engine::{
-    Attempt, AttemptId, AttemptKind, Delivery, DeliverySettings, DeliveryState, Effect, Health,
-    Input, JITTER_MIDDLE, Outcome, RetryPolicy,
+    Attempt, AttemptId, Delivery, DeliverySettings, DeliveryState, Effect, Health, Input,
+    JITTER_MIDDLE, Outcome, RetryPolicy,
 };
 use cresset_model::{ChannelType, EventNumber, SubscriptionKey, SubscriptionStatus};
 use cresset_store::crash_point;
@@ -75,7 +75,7 @@ struct Slot {
     held: Option<Attempt>,
     /// The status that the machine asked for last and that is not durable yet.
     asked: Option<StatusChange>,
-    /// Tells handshakes and heartbeats apart for receivers; another one after each success of one.
+    /// Tells handshakes and heartbeats apart for receivers; another one for each that repeats none before it.
     nonce: Uuid,
     /// The same for what is sent again because somebody asked: to a receiver it is no repetition.
     resend_nonce: Uuid,
@@ -285,7 +285,6 @@ impl DeliveryLoop {
     fn keep_time(&mut self) {
         let Some(by) = self.watch.look(&self.shared.clock) else { return };
         tracing::warn!(seconds = by.as_secs(), "the clock was set back");
-        self.shared.tell_set_back(by);
         self.sweep_at = before(self.sweep_at, by);
         self.hosts.set_back(by);
         let hosts = self.host_heap.drain();
@@ -327,7 +326,9 @@ impl DeliveryLoop {
     /// Looks at every subscription of which something is not known here, whatever became of the
     /// hints (I8), and asks again for what the writer has not done, which may have given up (I5).
     fn sweep(&mut self) {
-        self.statuses.extend(self.slots.values().filter_map(|slot| slot.asked.clone()));
+        let waiting: FxHashSet<_> = self.statuses.iter().map(|it| it.subscription).collect();
+        let asked = self.slots.values().filter_map(|slot| slot.asked.clone());
+        self.statuses.extend(asked.filter(|asked| !waiting.contains(&asked.subscription)));
         let (slots, resting) = (&self.slots, &self.resting);
         let mut found = self.shared.live.keys_where(|live| {
             let state = live.state();
@@ -422,6 +423,10 @@ impl DeliveryLoop {
                 found.last = found.cursor.map_or(0, EventNumber::get);
             }
             let machine = Delivery::new(settings.clone(), found, now);
+            if found.retries.is_some() && !machine.goes_on() {
+                // Or it would hold again after another restart.
+                cursors.note_retries(key, None);
+            }
             let mut machine = machine.numbered_from(self.next_attempt);
             let rest = self.resting.take(key);
             let silent_since = match settings.heartbeat_period {
@@ -536,6 +541,9 @@ impl DeliveryLoop {
         let Some(slot) = self.slots.get_mut(&key) else { return };
         if outcome == Outcome::Success {
             crash_point("delivery.answered");
+            if attempt.has_nonce() {
+                *slot.nonce_of(&attempt) = Uuid::now_v7();
+            }
         }
         let mut effects = Vec::new();
         let input = Input::AttemptEnded { id: attempt.id, outcome, jitter: (self.jitter)() };
@@ -548,9 +556,7 @@ impl DeliveryLoop {
         for effect in effects {
             match effect {
                 Effect::Attempt(attempt) => {
-                    let has_numbers =
-                        !attempt.resends && matches!(attempt.kind, AttemptKind::Events { .. });
-                    if !attempt.repeats && !has_numbers {
+                    if !attempt.repeats && attempt.has_nonce() {
                         *slot.nonce_of(&attempt) = Uuid::now_v7();
                     }
                     if slot.live.state().status == slot.machine.status() {

@@ -389,15 +389,20 @@ impl<'w> Draft<'w> {
         self.take_trace(None);
         let stale = {
             let state = live.state();
+            // What supersedes is in force here before it is durable.
             let same = state.status == change.to && state.error() == change.error.as_ref();
-            same || state.revision != change.revision
+            same && !change.supersedes || state.revision != change.revision
         };
         if stale || self.was_touched(&live) {
             return Ok(());
         }
         let key = subscription_key(&live)?;
         let Some(current) = self.overlay.current(self.store, &key)? else { return Ok(()) };
-        if !is_alive(Some(&current)) {
+        let done = || {
+            let current: Option<Value> = json::parse(&current.body).ok();
+            current.is_some_and(|current| current["status"] == change.to.code())
+        };
+        if !is_alive(Some(&current)) || change.supersedes && done() {
             return Ok(());
         }
         let codec = codec_of(live.base)?;

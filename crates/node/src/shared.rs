@@ -105,8 +105,6 @@ pub(crate) struct Shared {
     pub(crate) auditor: Option<Auditor>,
     /// What was last found out about all subscriptions.
     pub(crate) state_figures: Mutex<Option<Kept>>,
-    /// By how much the clock was set back in all, in milliseconds.
-    pub(crate) set_back: AtomicU64,
     /// Wakes the sockets.
     pub(crate) hub: Hub,
     /// Wakes the delivery loop.
@@ -192,7 +190,6 @@ impl Shared {
             counters: Counters::default(),
             auditor,
             state_figures: Mutex::default(),
-            set_back: AtomicU64::new(0),
             hub: Hub::default(),
             delivery: Hints::default(),
             index_wake: Notify::new(),
@@ -280,13 +277,6 @@ impl Shared {
             return piece();
         }
         self.catch_up.apart(piece).await
-    }
-
-    /// Has the sockets go along with a clock that was set back.
-    pub(crate) fn tell_set_back(&self, by: Duration) {
-        let by = u64::try_from(by.as_millis()).unwrap_or_default();
-        self.set_back.fetch_add(by, Ordering::AcqRel);
-        self.hub.call_all();
     }
 
     /// Tells everybody who may send for this subscription that it was changed.

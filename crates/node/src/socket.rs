@@ -22,6 +22,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 
 use crate::attempts::AttemptOutcome;
 use crate::caller::{Caller, TokenHash};
+use crate::clock::Watch;
 use crate::error::{Error, Kind};
 use crate::hint::Hints;
 use crate::live::LiveSubscription;
@@ -73,8 +74,7 @@ pub struct Socket {
     told: Option<Frame>,
     /// When every binding is looked at, hint or no hint.
     sweep_at: Timestamp,
-    /// As far as it went along with a clock that is set back.
-    set_back: u64,
+    watch: Watch,
     /// The base that it was opened at, where subscriptions are bound by id.
     version: Option<FhirVersion>,
     /// Who opened it, where the request told.
@@ -127,7 +127,7 @@ impl Socket {
             max_count_default: config.max_count_default,
         };
         let now = shared.clock.now();
-        let set_back = shared.set_back.load(Ordering::Acquire);
+        let watch = Watch::new(&shared.clock);
         let bindings = Bindings::new(settings, now);
         let hints = shared.hub.open();
         Ok(Self {
@@ -141,7 +141,7 @@ impl Socket {
             intent: None,
             told: None,
             sweep_at: now,
-            set_back,
+            watch,
             version: None,
             caller: None,
             dialect: Dialect::Fhir,
@@ -219,7 +219,9 @@ impl Socket {
             self.pong = Pong::BeingWritten;
             return Some(SocketOutput::Frame(Bytes::from_static(PONG)));
         }
-        self.go_back();
+        if let Some(by) = self.watch.look(&self.shared.clock) {
+            self.bindings.set_back(by);
+        }
         let now = self.shared.clock.now();
         self.sweep(now);
         self.take_hints();
@@ -346,15 +348,6 @@ impl Socket {
             self.live.remove(&key);
             self.hints.resend_ended(key);
             self.shared.hub.leave(key, &self.hints);
-        }
-    }
-
-    /// Goes along with a clock that was set back.
-    fn go_back(&mut self) {
-        let all = self.shared.set_back.load(Ordering::Acquire);
-        if all != self.set_back {
-            self.bindings.set_back(Duration::from_millis(all.wrapping_sub(self.set_back)));
-            self.set_back = all;
         }
     }
 

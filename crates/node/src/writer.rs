@@ -17,6 +17,8 @@ use cresset_model::{
 };
 use cresset_store::{self as store, Appended, Group, Record, crash_point};
 use jiff::Timestamp;
+use rustc_hash::FxHashMap;
+use smallvec::SmallVec;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::catalogs::Catalogs;
@@ -191,7 +193,7 @@ pub(crate) struct Writer {
     next: Position,
     last_at: Timestamp,
     health: Health,
-    /// Status changes of the open group; kept when it fails, since nobody else asks again (I5).
+    /// Status changes of the open group; kept when it fails, since others ask again only now and then (I5).
     statuses: Vec<StatusChange>,
     /// Those that could not be decided, for the next group, and how often that went wrong.
     undecided: Vec<(StatusChange, u32)>,
@@ -203,6 +205,21 @@ struct StoppedOnDrop(Arc<Shared>);
 impl Drop for StoppedOnDrop {
     fn drop(&mut self) {
         self.0.stopped.store(true, Ordering::Release);
+    }
+}
+
+/// Changes of status that were asked for: one that is asked for again is the same (I10).
+#[derive(Default)]
+struct Asked(FxHashMap<SubscriptionKey, SmallVec<[StatusChange; 1]>>);
+
+impl Asked {
+    fn is_new(&mut self, change: &StatusChange) -> bool {
+        let known = self.0.entry(change.subscription).or_default();
+        let new = !known.contains(change);
+        if new {
+            known.push(change.clone());
+        }
+        new
     }
 }
 
@@ -246,8 +263,13 @@ impl Writer {
     fn bar(&mut self, barred: Vec<(SubscriptionKey, Issue)>) {
         let changes = self.barring(barred);
         self.commit(changes.iter().cloned().map(Job::Status).collect());
+        // Also where the store does not take it now: the next group, or the next start, tries again.
+        self.hold_back(changes);
+    }
+
+    /// Has nothing sent for these subscriptions from now on, before their status is durable.
+    fn hold_back(&self, changes: Vec<StatusChange>) {
         for change in changes {
-            // Also where the store does not take it now: the next group, or the next start, tries again.
             let Some(live) = self.shared.live.get(change.subscription) else { continue };
             let mut state = live.state();
             if state.status != change.to {
@@ -308,7 +330,8 @@ impl Writer {
             Ok(barred) => {
                 // What was decided of these before is out of date, where it was not done.
                 let changes = self.barring(barred);
-                self.statuses.extend(changes);
+                self.statuses.extend(changes.iter().cloned());
+                self.hold_back(changes);
                 // What the unknown commit made durable has hinted to nobody.
                 self.shared.live.all().iter().for_each(|live| self.shared.hint_all(live));
             }
@@ -340,6 +363,15 @@ impl Writer {
         let mut answers = Vec::with_capacity(jobs.len());
         let retried = std::mem::take(&mut self.undecided);
         jobs.extend(retried.iter().map(|(change, _)| Job::Status(change.clone())));
+        let mut asked = Asked::default();
+        jobs.retain(|job| match job {
+            Job::Status(change) => asked.is_new(change),
+            Job::Catalogs { .. }
+            | Job::Notify { .. }
+            | Job::Record { .. }
+            | Job::Stop
+            | Job::Write { .. } => true,
+        });
         let decided = self.decide(jobs, &retried, &mut answers);
         let Some((finished, rest)) = decided else { return Vec::new() };
         if finished.group.entries.is_empty() && finished.group.records.is_empty() {
@@ -494,11 +526,12 @@ impl Writer {
         Some((draft.finish(), jobs.collect()))
     }
 
-    /// Refuses what somebody waits for; keeps status changes, which nobody asks for again (I5).
+    /// Refuses what somebody waits for; keeps status changes, which are asked for again only now and then (I5).
     fn refuse_all(&mut self, jobs: Vec<Job>) {
+        let mut more = Vec::new();
         for job in jobs {
             match job {
-                Job::Status(change) => self.statuses.push(change),
+                Job::Status(change) => more.push(change),
                 Job::Catalogs { .. }
                 | Job::Notify { .. }
                 | Job::Record { .. }
@@ -507,6 +540,11 @@ impl Writer {
                     refuse(job);
                 }
             }
+        }
+        if !more.is_empty() {
+            self.statuses.append(&mut more);
+            let mut asked = Asked::default();
+            self.statuses.retain(|change| asked.is_new(change));
         }
     }
 

@@ -101,6 +101,13 @@ pub struct Attempt {
     pub timeout: Duration,
 }
 
+impl Attempt {
+    /// Whether nothing but a name of its own tells its message from others like it: new events have numbers.
+    pub fn has_nonce(&self) -> bool {
+        self.resends || !matches!(self.kind, AttemptKind::Events { .. })
+    }
+}
+
 /// How an attempt ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
@@ -110,8 +117,9 @@ pub enum Outcome {
         /// When it becomes an error that there was no answer.
         until: Timestamp,
     },
-    /// There was nothing to send any more, because retention has forgotten all of these events: no success, since
-    /// nobody was heard, but there is nothing to repeat either.
+    /// There was nothing to send any more, mostly because retention has forgotten all of these events: no success,
+    /// since nobody was heard, but there is nothing to repeat either. Of a handshake or heartbeat, there is nothing
+    /// that it would have to say, and it counts as one that was taken.
     Forgotten,
     /// The receiver says that the endpoint is no more (HTTP 410): the status becomes `off`
     /// (RQ-CH-26).

@@ -558,6 +558,10 @@ fn an_attempt_barred_from_its_host_is_an_error_when_the_schedule_would_be_used_u
     assert_eq!(rig.input(3, barred(1)), "");
     let freed = Input::AttemptFreed { id: AttemptId(1) };
     assert_eq!((rig.input(17, freed).as_str(), rig.deadline()), ("", None));
+    assert_eq!(rig.retries, None);
+    assert_eq!((rig.input(50, barred(1)).as_str(), rig.deadline()), ("", Some(65)), "from then on");
+    let freed = Input::AttemptFreed { id: AttemptId(1) };
+    assert_eq!((rig.input(55, freed).as_str(), rig.deadline()), ("", None));
     assert_eq!((rig.tick(60).as_str(), rig.input(60, started(1)).as_str()), ("", ""));
     assert_eq!(rig.ended(61, 1, Outcome::Success), "cursor 1");
     // Once it is let through, only how it ends counts.

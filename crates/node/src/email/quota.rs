@@ -54,8 +54,9 @@ impl Quotas {
         let share = quota.period / quota.count.get();
         let mut buckets = self.buckets(kind);
         let full_at = buckets.of(mailbox, now).ok_or_else(|| later(now, CROWDED_PAUSE))?;
-        let after = later((*full_at).max(now), share);
         let latest = later(now, quota.period);
+        // No bucket is emptier than empty, also where the clock was set back.
+        let after = later((*full_at).clamp(now, latest), share);
         if after > latest {
             return Err(later(
                 now,

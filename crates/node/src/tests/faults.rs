@@ -6,7 +6,7 @@ use bytes::Bytes;
 use cresset_definitions::FhirVersion;
 use cresset_model::{EventNumber, SubscriptionStatus};
 use cresset_store::Store as _;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::fixture::{Fault, Fixture, admin, config, encounter, subscription, topic};
 use crate::intent::{Job, StatusChange};
@@ -63,13 +63,19 @@ async fn a_change_of_status_that_could_not_be_made_is_made_with_the_next_group()
         supersedes: false,
     };
     fixture.store.fail_subscriptions(true);
-    fixture.node.writer.send(Job::Status(change)).await.unwrap();
+    // Asked for again, it is the same.
+    for change in [change.clone(), change] {
+        fixture.node.writer.send(Job::Status(change)).await.unwrap();
+    }
     // The writer has got as far as this.
     fixture.node.writer.record(Vec::new()).await.unwrap();
     fixture.store.fail_subscriptions(false);
     assert_eq!(fixture.status(&id).0, "active");
     fixture.put(&encounter("a", "planned", "p")).await.unwrap();
     assert_eq!(fixture.status(&id).0, "off");
+    let read = fixture.node.read(&admin(), FhirVersion::R4, "Subscription", &id).await.unwrap();
+    let stored: Value = serde_json::from_slice(&read.body).unwrap();
+    assert_eq!(stored["meta"]["versionId"], "2", "active, and off once");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -112,20 +112,23 @@ async fn a_client_that_loses_the_right_to_read_is_told_nothing_by_such_filters_a
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_right_that_was_lost_is_missed_though_the_store_fails_at_the_start() {
-    let before = client("ward", &[Right::Subscribe, Right::Read]);
-    let after = client("ward", &[Right::Subscribe]);
-    let fixture = Fixture::configured(|config| config.authentication = tokens(&[&before]));
-    with_sets(&fixture).await;
-    fixture.put_as(&before, &asking("s", ASKING[0])).await.unwrap();
-    fixture.store.fail_next(Fault::UnknownNotDone);
-    let fixture =
-        fixture.restart_configured(|config| config.authentication = tokens(&[&after])).await;
-    // By now the writer has read what the store holds: it was not done.
-    fixture.put(&encounter("a", "planned", "p")).await.unwrap();
-    assert_eq!(fixture.status("s").0, "error");
-    let stored = fixture.node.read(&admin(), FhirVersion::R4, "Subscription", "s").await.unwrap();
-    let stored: Value = serde_json::from_slice(&stored.body).unwrap();
-    assert_eq!(stored["status"], "error");
+    for fault in [Fault::Unavailable, Fault::UnknownDone, Fault::UnknownNotDone] {
+        let before = client("ward", &[Right::Subscribe, Right::Read]);
+        let after = client("ward", &[Right::Subscribe]);
+        let fixture = Fixture::configured(|config| config.authentication = tokens(&[&before]));
+        with_sets(&fixture).await;
+        fixture.put_as(&before, &asking("s", ASKING[0])).await.unwrap();
+        fixture.store.fail_next(fault);
+        let fixture =
+            fixture.restart_configured(|config| config.authentication = tokens(&[&after])).await;
+        // By now the writer has read what the store holds.
+        fixture.put(&encounter("a", "planned", "p")).await.unwrap();
+        assert_eq!(fixture.status("s").0, "error");
+        let read = fixture.node.read(&admin(), FhirVersion::R4, "Subscription", "s").await;
+        let stored: Value = serde_json::from_slice(&read.unwrap().body).unwrap();
+        assert_eq!(stored["status"], "error", "{fault:?}");
+        assert_eq!(stored["meta"]["versionId"], "2", "{fault:?}: once");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -80,6 +80,7 @@ fn a_re_send_that_failed_is_forgotten_with_the_process_and_switches_nothing_off(
     assert_eq!(rig.ended(1, 1, retry()), "");
     assert!(rig.retries.is_some());
     let mut rig = rig.restarted(2, 1, 1);
+    assert!(!rig.delivery.goes_on(), "what was recorded is void");
     assert_eq!((rig.tick(1_000).as_str(), rig.deadline()), ("", None));
     assert_eq!(rig.appended(1_001, 2), "#1 events 2-2");
 }
