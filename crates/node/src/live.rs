@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use rustc_hash::{FxHashMap, FxHashSet};
 use smallvec::SmallVec;
 
+use crate::notify::Range;
 use crate::settings::Settings;
 
 /// Newest events of a subscription kept in memory, so that sending them right after the write
@@ -63,6 +64,13 @@ pub(crate) struct State {
     pub(crate) gone: bool,
 }
 
+/// Events that were lost to retention.
+#[derive(Debug)]
+struct Loss {
+    range: Range,
+    text: Box<str>,
+}
+
 /// Events in the order of their numbers. Behind a pointer, most have none; and those that do, one.
 #[derive(Default)]
 struct Unsent(SmallVec<[(EventNumber, Position); 1]>);
@@ -75,7 +83,7 @@ struct Trouble {
     /// What last kept a change from being evaluated for it (I9); not kept over a restart.
     problem: Option<Box<str>>,
     /// What was forgotten before it could be sent (I5); not kept over a restart.
-    loss: Option<Box<str>>,
+    loss: Option<Loss>,
 }
 
 /// A time as the clock gives it, to the millisecond, in half the room.
@@ -139,7 +147,7 @@ impl State {
 
     /// What was forgotten before it could be sent (I5).
     pub(crate) fn loss(&self) -> Option<&str> {
-        self.trouble.as_ref()?.loss.as_deref()
+        self.trouble.as_ref()?.loss.as_ref().map(|loss| &*loss.text)
     }
 
     /// When its client last changed it.
@@ -163,8 +171,18 @@ impl State {
     }
 
     /// Notes what was forgotten before it could be sent.
-    pub(crate) fn set_loss(&mut self, loss: String) {
-        self.set_trouble(|trouble| trouble.loss = Some(loss.into_boxed_str()));
+    pub(crate) fn set_loss(&mut self, Range { first, last }: Range) {
+        self.set_trouble(|trouble| {
+            // Of many that follow each other, found out in as many attempts, all are told.
+            let before = trouble.loss.as_ref().map(|loss| loss.range);
+            let before = before.filter(|before| before.last.next() == first);
+            let first = before.map_or(first, |before| before.first);
+            let text = format!(
+                "events {first} to {last} were older than what is kept before they could be sent"
+            );
+            let range = Range { first, last };
+            trouble.loss = Some(Loss { range, text: text.into_boxed_str() });
+        });
     }
 
     fn set_trouble(&mut self, set: impl FnOnce(&mut Trouble)) {

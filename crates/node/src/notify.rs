@@ -198,9 +198,7 @@ pub(crate) fn tell_loss(live: &LiveSubscription, forgotten: Range) {
         %last,
         "events were forgotten before they could be sent"
     );
-    let text =
-        format!("events {first} to {last} were older than what is kept before they could be sent");
-    live.state().set_loss(text);
+    live.state().set_loss(Range { first, last });
 }
 
 /// The form that a notification is rendered in: one that becomes part of a message is made XML with it.

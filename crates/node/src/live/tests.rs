@@ -126,3 +126,17 @@ fn an_idle_subscription_is_small() {
     // With the two counts of its Arc it fits a block of 160 bytes.
     assert!(size_of::<LiveSubscription>() <= 144, "{}", size_of::<LiveSubscription>());
 }
+
+#[test]
+fn losses_that_follow_each_other_are_told_as_one() {
+    let subscription = subscription();
+    let lost = |first, last| {
+        let range = Range { first: number(first), last: number(last) };
+        subscription.state().set_loss(range);
+        let told = subscription.state().loss().map(str::to_owned).unwrap_or_default();
+        told.split(" were").next().map(str::to_owned).unwrap_or_default()
+    };
+    assert_eq!(lost(1, 1), "events 1 to 1");
+    assert_eq!(lost(2, 3), "events 1 to 3");
+    assert_eq!(lost(7, 8), "events 7 to 8", "the newest, where some were sent in between");
+}
